@@ -1,0 +1,84 @@
+//! Layer frames: which level of the storage stack the running code is in.
+//!
+//! Key types: [`Layer`] (the kind), [`LayerRef`] (kind and instance), [`LayerGuard`]. Scopes forbid
+//! kinds; judges compare frames. Nobody listening, a frame costs one relaxed load.
+
+use core::marker::PhantomData;
+use core::panic::Location;
+
+use crate::guard::ScopeKind;
+use crate::listener::{self, Site};
+
+/// A level of the storage stack. Users may name their own: `Layer::new("raft")`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Layer(&'static str);
+
+impl Layer {
+    /// Filesystem code.
+    pub const FS: Self = Self("fs");
+    /// The dm-bufio buffer cache.
+    pub const BUFIO: Self = Self("bufio");
+    /// The loop driver.
+    pub const LOOP: Self = Self("loop");
+    /// Block I/O submission.
+    pub const IO: Self = Self("io");
+    /// Swap.
+    pub const SWAP: Self = Self("swap");
+
+    /// A layer of the user's own, told apart by name.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The layer's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether a scope of `kind` forbids reclaim to enter this layer.
+    #[must_use]
+    pub fn forbidden_by(self, kind: ScopeKind) -> bool {
+        match kind {
+            ScopeKind::Nofs => self == Self::FS,
+            ScopeKind::Noio => self == Self::FS || self == Self::IO,
+            ScopeKind::Memalloc => false,
+        }
+    }
+}
+
+/// One instance of a layer: `fs` number 3. The world that built the stack knows its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LayerRef {
+    /// The kind.
+    pub layer: Layer,
+    /// Which one, as its owner numbers them.
+    pub instance: u32,
+}
+
+/// An entered layer; dropping it leaves the layer.
+#[must_use = "the frame ends when this guard is dropped; bind it to a name"]
+#[derive(Debug)]
+pub struct LayerGuard {
+    layer: LayerRef,
+    told: bool,
+    task_bound: PhantomData<*const ()>,
+}
+
+/// Enters layer `layer`, instance `instance`, on the running task.
+#[track_caller]
+pub fn enter(layer: Layer, instance: u32) -> LayerGuard {
+    let layer = LayerRef { layer, instance };
+    let site = Site::from(Location::caller());
+    let told = listener::notify(|l| l.layer_enter(layer, site));
+    LayerGuard { layer, told, task_bound: PhantomData }
+}
+
+impl Drop for LayerGuard {
+    fn drop(&mut self) {
+        if self.told {
+            listener::notify(|l| l.layer_exit(self.layer));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `Bio`: one request to a block device.
+//!
+//! Key types: [`Bio`], [`EndIo`]. A bio owns its data; completing it hands the data back to whoever
+//! submitted it. Dropping a bio that was not completed completes it with EIO, so that no waiter is
+//! ever forgotten.
+
+use crate::error::Errno;
+use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
+use crate::sched::Sched;
+use crate::units::Sectors;
+
+/// What the submitter does when the request is complete: it gets the data and the outcome.
+///
+/// It runs on the completing task, as an interrupt handler would: it must not wait.
+pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
+
+/// One request: what it asks, its data, and whom to tell.
+pub struct Bio {
+    op: Op,
+    sector: Sectors,
+    sectors: Sectors,
+    data: Vec<u8>,
+    origin: Option<Origin>,
+    site: Site,
+    id: Option<(Sched, RequestId)>,
+    end_io: Option<EndIo>,
+}
+
+impl std::fmt::Debug for Bio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { op, sector, sectors, id, .. } = self;
+        let id = id.as_ref().map(|(_, id)| id);
+        f.debug_struct("Bio").field("id", &id).field("op", op).field("sector", sector).field("sectors", sectors).finish_non_exhaustive()
+    }
+}
+
+impl Bio {
+    /// A request. For reads `data` is the buffer to fill, for flushes it is empty.
+    ///
+    /// # Panics
+    /// If `data` is not a whole number of sectors.
+    #[track_caller]
+    #[must_use]
+    pub fn new(op: Op, sector: Sectors, data: Vec<u8>, end_io: EndIo) -> Self {
+        let sectors = Sectors::from_bytes(data.len() as u64);
+        Self { op, sector, sectors, data, origin: None, site: Site::here(), id: None, end_io: Some(end_io) }
+    }
+
+    /// Says what the request is in the submitter's terms.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// What it asks.
+    #[must_use]
+    pub const fn op(&self) -> Op {
+        self.op
+    }
+
+    /// The first sector.
+    #[must_use]
+    pub const fn sector(&self) -> Sectors {
+        self.sector
+    }
+
+    /// How many sectors.
+    #[must_use]
+    pub const fn sectors(&self) -> Sectors {
+        self.sectors
+    }
+
+    /// The data of a write.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The buffer of a read.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
+    /// The request's number, once it was submitted.
+    #[must_use]
+    pub fn id(&self) -> Option<RequestId> {
+        self.id.as_ref().map(|(_, id)| *id)
+    }
+
+    /// Numbers the request and tells the world: a device's `submit` calls this first.
+    ///
+    /// `before` runs with the number before the event, so that whoever waits for the request can
+    /// know it first.
+    pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
+        let request = self.id().unwrap_or_else(|| self.number(sched));
+        let Self { op, sector, sectors, origin, site, .. } = *self;
+        sched.emit(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
+        request
+    }
+
+    /// Gives the request its number ahead of submission, for a submitter that must publish it first.
+    pub fn number(&mut self, sched: &Sched) -> RequestId {
+        let request = sched.next_request();
+        self.id = Some((sched.clone(), request));
+        request
+    }
+
+    /// Completes the request.
+    pub fn complete(mut self, outcome: Result<(), Errno>) {
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: Result<(), Errno>) {
+        let Some(end_io) = self.end_io.take() else {
+            return;
+        };
+        if let Some((sched, request)) = &self.id {
+            if Sched::of_current().is_some() {
+                sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
+            }
+        }
+        end_io(std::mem::take(&mut self.data), outcome);
+    }
+}
+
+impl Drop for Bio {
+    fn drop(&mut self) {
+        self.finish(Err(Errno::EIO));
+    }
+}

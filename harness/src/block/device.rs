@@ -1,0 +1,143 @@
+//! What a block device is, what a file under a loop device is, and how to wait for a request.
+//!
+//! Key types: [`BlockDevice`], [`BackingFile`], [`Queue`].
+
+use std::sync::Arc;
+
+use super::bio::Bio;
+use crate::error::Errno;
+use crate::event::{Op, QueueId, Resource, Site};
+use crate::sched::{Sched, SpinLock, WaitQueue, Waiting};
+use crate::units::{SECTOR_SIZE, Sectors};
+
+/// A device that serves requests.
+pub trait BlockDevice: Send + Sync {
+    /// What reports call it: `loop0`, `vda`.
+    fn name(&self) -> &str;
+
+    /// Its size.
+    fn sectors(&self) -> Sectors;
+
+    /// Its request queue.
+    fn queue(&self) -> &Queue;
+
+    /// Takes a request. It is completed once, now or later, here or on another task.
+    fn submit(&self, bio: Bio);
+
+    /// Finishes what is in flight and ends the device's tasks. No request may follow.
+    fn stop(&self) {}
+}
+
+/// A device's request queue as events know it.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// The world.
+    pub sched: Sched,
+    /// Its number.
+    pub id: QueueId,
+}
+
+impl Queue {
+    /// Registers the queue of device `name`.
+    #[must_use]
+    pub fn new(sched: &Sched, name: &str) -> Self {
+        Self { sched: sched.clone(), id: sched.add_queue(name) }
+    }
+}
+
+/// A file that a loop device can sit on.
+pub trait BackingFile: Send + Sync {
+    /// What reports call it: `lower/disk.img`.
+    fn name(&self) -> &str;
+
+    /// Bytes.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn size(&self) -> Result<u64, Errno>;
+
+    /// Reads at `offset` until `buf` is full; past the end it reads zeroes.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes all of `data` at `offset`.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Errno>;
+
+    /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn fsync(&self) -> Result<(), Errno>;
+}
+
+/// Checks that `bio` lies inside `device`.
+pub(crate) fn in_range(device: &dyn BlockDevice, bio: &Bio) -> bool {
+    let end = bio.sector().0.checked_add(bio.sectors().0);
+    end.is_some_and(|end| end <= device.sectors().0)
+}
+
+/// What a waiting submitter shares with the completion.
+struct Pending {
+    done: SpinLock<Option<(Vec<u8>, Result<(), Errno>)>>,
+    wake: WaitQueue,
+}
+
+/// Submits one request and waits for it; returns the data.
+fn submit_and_wait(device: &dyn BlockDevice, op: Op, sector: Sectors, data: Vec<u8>, site: Site) -> Result<Vec<u8>, Errno> {
+    let sched = device.queue().sched.clone();
+    let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
+    let theirs = Arc::clone(&shared);
+    let end_io = Box::new(move |data, outcome| {
+        *theirs.done.lock() = Some((data, outcome));
+        theirs.wake.wake_all();
+    });
+    let mut bio = Bio::new(op, sector, data, end_io);
+    let request = bio.number(&sched);
+    device.submit(bio);
+    let waiting = Waiting { resource: Resource::Request(request), why: "request", breakable: false, site };
+    let waited = shared.wake.wait_until(waiting, || shared.done.lock().is_some());
+    debug_assert!(waited.is_ok(), "an I/O wait is never broken");
+    let (data, outcome) = shared.done.lock().take().expect("the wait saw it");
+    outcome.map(|()| data)
+}
+
+/// Reads `buf` from byte `offset` of `device`, and waits.
+///
+/// # Errors
+/// `EINVAL` for an extent that is not whole sectors; else what the device says.
+#[track_caller]
+pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
+    let sector = whole_sectors(offset, buf.len())?;
+    let data = submit_and_wait(device, Op::Read, sector, vec![0; buf.len()], Site::here())?;
+    buf.copy_from_slice(&data);
+    Ok(())
+}
+
+/// Writes `data` at byte `offset` of `device`, and waits.
+///
+/// # Errors
+/// `EINVAL` for an extent that is not whole sectors; else what the device says.
+#[track_caller]
+pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    let sector = whole_sectors(offset, data.len())?;
+    submit_and_wait(device, Op::Write, sector, data.to_vec(), Site::here()).map(drop)
+}
+
+/// Makes what was written to `device` durable, and waits.
+///
+/// # Errors
+/// What the device says.
+#[track_caller]
+pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
+    submit_and_wait(device, Op::Flush, Sectors(0), Vec::new(), Site::here()).map(drop)
+}
+
+fn whole_sectors(offset: u64, len: usize) -> Result<Sectors, Errno> {
+    let whole = offset.is_multiple_of(SECTOR_SIZE) && (len as u64).is_multiple_of(SECTOR_SIZE);
+    if whole { Ok(Sectors(offset / SECTOR_SIZE)) } else { Err(Errno::EINVAL) }
+}

@@ -1,0 +1,93 @@
+//! Failpoints: named places where the stack can be made to fail.
+//!
+//! Key types: [`Failpoint`], [`FailpointRule`]. One registry; a rule that names no row of it is an
+//! error that lists the rows.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Errno, Error};
+
+macro_rules! failpoints {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $errno:ident;)*) => {
+        /// Every failpoint of the stack.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum Failpoint {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Failpoint {
+            /// Every row, in registry order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The point's name, as plans, `FAILPOINTS=` and reports write it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What the operation returns when the point fires.
+            #[must_use]
+            pub const fn errno(self) -> Errno {
+                match self { $(Self::$name => Errno::$errno,)* }
+            }
+        }
+    };
+}
+
+failpoints! {
+    /// dm-bufio: the allocation that must not sleep fails (1.6 step 1).
+    BufioAllocNowait = "bufio::alloc_nowait", ENOMEM;
+    /// dm-bufio: the allocation without the client lock fails (1.6 step 3).
+    BufioAllocNoio = "bufio::alloc_noio", ENOMEM;
+    /// dm-bufio: a read of a block fails.
+    BufioRead = "bufio::read", EIO;
+    /// dm-bufio: a write of a block fails.
+    BufioWrite = "bufio::write", EIO;
+    /// fs: writing the commit record of a transaction fails.
+    JournalCommit = "fs::journal_commit", EIO;
+    /// fs: writing a checkpointed block home fails.
+    JournalCheckpoint = "fs::journal_checkpoint", EIO;
+}
+
+impl FromStr for Failpoint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.iter().copied().find(|point| point.name() == text).ok_or_else(|| {
+            let known = Self::ALL.iter().map(|point| point.name()).collect::<Vec<_>>().join(", ");
+            Error::input(format!("unknown failpoint `{text}`")).advice(format!("use one of {known}"))
+        })
+    }
+}
+
+impl TryFrom<String> for Failpoint {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Failpoint> for String {
+    fn from(point: Failpoint) -> Self {
+        point.name().to_owned()
+    }
+}
+
+/// One rule: this point fires on these passes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FailpointRule {
+    /// Which point.
+    pub point: Failpoint,
+    /// Skip this many passes first.
+    #[serde(default)]
+    pub skip: u64,
+    /// Then fire this many times; none for every pass that follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}

@@ -1,0 +1,22 @@
+//! The plan: what goes wrong, where, how often.
+//!
+//! Key types: [`Plan`], [`Pressure`], [`Failpoint`]. Failing an allocation tests error paths;
+//! *pressure* sends it through reclaim, which is where recursion is. Every failpoint is one row of
+//! one table ([`Failpoint::ALL`]); the parser, the help and the docs read it, and a name that is not
+//! in it is an error.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`plan`] | [`Plan`]: the armed plan of a world |
+//! | [`pressure`] | [`Pressure`]: which allocations find memory short |
+//! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
+//!
+//! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio, 1.11.
+
+pub mod failpoint;
+pub mod plan;
+pub mod pressure;
+
+pub use failpoint::{Failpoint, FailpointRule};
+pub use plan::{Plan, PlanSpec};
+pub use pressure::Pressure;

@@ -1,0 +1,197 @@
+//! The controlled engine: coroutines on one thread, every choice ours.
+//!
+//! Key types: [`Controlled`], [`Driver`]. shuttle's engine keeps the coroutines; its scheduler trait
+//! is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`]. Blocking is
+//! shuttle's `park`/`unpark`; everything above it is our own. shuttle never sees a deadlock: a world
+//! that cannot go on notices before its last task parks (see [`super::core`]) and unwinds.
+
+use std::sync::{Arc, Once};
+
+use shuttle::scheduler::{Schedule, Scheduler, Task};
+use shuttle::thread::Thread;
+
+use super::strategy::Strategy;
+use super::task::off_thread;
+use super::{Choice, SpinLock, Trace};
+use crate::event::TaskId;
+
+/// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60 KiB.
+const STACK_SIZE: usize = 256 * 1024;
+
+/// Answers every choice of a controlled run and records it.
+pub struct Driver {
+    strategy: Box<dyn Strategy>,
+    trace: Trace,
+    steps: u64,
+}
+
+impl Driver {
+    /// A driver that asks `strategy`.
+    #[must_use]
+    pub fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
+        Arc::new(SpinLock::new(Self { strategy, trace: Trace::default(), steps: 0 }))
+    }
+
+    /// The choices of the execution so far.
+    #[must_use]
+    pub fn take_trace(&mut self) -> Trace {
+        std::mem::take(&mut self.trace)
+    }
+
+    fn begin(&mut self) -> bool {
+        self.trace.0.clear();
+        self.steps = 0;
+        self.strategy.begin()
+    }
+
+    fn task(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
+        self.steps += 1;
+        if let [only] = runnable {
+            return *only;
+        }
+        let task = self.strategy.task(runnable, current);
+        self.trace.0.push(Choice::Task(task));
+        task
+    }
+
+    fn number(&mut self, bound: u32) -> u32 {
+        if bound < 2 {
+            return 0;
+        }
+        let number = self.strategy.number(bound);
+        self.trace.0.push(Choice::Number(number));
+        number
+    }
+}
+
+/// shuttle's view of the driver.
+struct Adapter {
+    driver: Arc<SpinLock<Driver>>,
+    runnable: Vec<TaskId>,
+}
+
+fn task_id(task: shuttle::scheduler::TaskId) -> TaskId {
+    TaskId(u32::try_from(usize::from(task)).expect("fewer than 2^32 tasks"))
+}
+
+impl Scheduler for Adapter {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        self.driver.lock().begin().then(|| Schedule::new(0))
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<shuttle::scheduler::TaskId>,
+        _is_yielding: bool,
+    ) -> Option<shuttle::scheduler::TaskId> {
+        self.runnable.clear();
+        self.runnable.extend(runnable.iter().map(|task| task_id(task.id())));
+        let chosen = self.driver.lock().task(&self.runnable, current.map(task_id));
+        Some(shuttle::scheduler::TaskId::from(chosen.0 as usize))
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        u64::from(self.driver.lock().number(u32::MAX))
+    }
+}
+
+/// The engine behind one controlled execution.
+pub(super) struct Controlled {
+    driver: Arc<SpinLock<Driver>>,
+    step_budget: u64,
+    threads: SpinLock<Vec<Option<Thread>>>,
+}
+
+impl Controlled {
+    pub(super) fn new(driver: Arc<SpinLock<Driver>>, step_budget: u64) -> Self {
+        Self { driver, step_budget, threads: SpinLock::new(vec![Some(shuttle::thread::current())]) }
+    }
+
+    /// Starts a coroutine; it must call [`Self::started`] before anything else.
+    pub(super) fn spawn(&self, body: Box<dyn FnOnce() + Send>) {
+        off_thread(|| drop(shuttle::thread::spawn(body)));
+    }
+
+    /// The coroutine of `task` is running: it can be unparked from now on.
+    pub(super) fn started(&self, task: TaskId) {
+        let thread = shuttle::thread::current();
+        let mut threads = self.threads.lock();
+        let index = task.0 as usize;
+        if threads.len() <= index {
+            threads.resize(index + 1, None);
+        }
+        threads[index] = Some(thread);
+    }
+
+    pub(super) fn park(&self) {
+        off_thread(shuttle::thread::park);
+    }
+
+    pub(super) fn unpark(&self, task: TaskId) {
+        let thread = self.threads.lock().get(task.0 as usize).cloned().flatten();
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+    }
+
+    pub(super) fn point(&self) {
+        off_thread(shuttle::thread::yield_now);
+    }
+
+    pub(super) fn choose(&self, bound: u32) -> u32 {
+        self.driver.lock().number(bound)
+    }
+
+    pub(super) fn over_budget(&self) -> bool {
+        self.driver.lock().steps > self.step_budget
+    }
+}
+
+/// Runs `execution` once for every execution that the driver's strategy begins, on this thread.
+///
+/// # Panics
+/// With what `execution` panics with; a world catches its own panics, so that is a harness bug.
+pub fn run(driver: &Arc<SpinLock<Driver>>, execution: impl Fn() + Send + Sync + 'static) {
+    keep_panic_hook();
+    let adapter = Adapter { driver: Arc::clone(driver), runnable: Vec::new() };
+    shuttle::Runner::new(adapter, config()).run(execution);
+}
+
+fn config() -> shuttle::Config {
+    let mut config = shuttle::Config::new();
+    config.stack_size = STACK_SIZE;
+    config.failure_persistence = shuttle::FailurePersistence::None;
+    config.max_steps = shuttle::MaxSteps::None;
+    config.silence_warnings = true;
+    config
+}
+
+/// shuttle's first run wraps the process's panic hook in its own, which prints schedules. Reports
+/// are values here, so that first run is an empty one of ours and the hook is put back after it.
+fn keep_panic_hook() {
+    static FIRST: Once = Once::new();
+    FIRST.call_once(|| {
+        let hook = std::panic::take_hook();
+        let once = Driver::new(Box::new(FirstTask(false)));
+        shuttle::Runner::new(Adapter { driver: once, runnable: Vec::new() }, config()).run(|| {});
+        std::panic::set_hook(hook);
+    });
+}
+
+/// One execution, first task first.
+struct FirstTask(bool);
+
+impl Strategy for FirstTask {
+    fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.0, true)
+    }
+
+    fn task(&mut self, runnable: &[TaskId], _current: Option<TaskId>) -> TaskId {
+        runnable[0]
+    }
+
+    fn number(&mut self, _bound: u32) -> u32 {
+        0
+    }
+}

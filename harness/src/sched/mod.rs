@@ -1,0 +1,43 @@
+//! Tasks, locks, waiting, work queues and time: one set of primitives over two engines.
+//!
+//! A world runs either *controlled* (coroutines on one OS thread, every choice taken by a
+//! [`Strategy`] and kept in a [`Trace`]) or *native* (OS threads). The primitives are the same code
+//! over both: each keeps its own FIFO of waiters and needs of the engine only "park me" and "wake
+//! that one". The task context (scope flags, who runs) follows the task, not the OS thread.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`core`] | [`Sched`]: the handle; events, names, tasks, parking, breaking a wait, unwinding a world |
+//! | [`task`] | who runs on this thread, and the listener for scopes and layers |
+//! | [`controlled`] | shuttle's engine under our scheduler |
+//! | [`native`] | OS threads |
+//! | [`strategy`], [`trace`] | the trait a policy implements; the list of choices |
+//! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
+//! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
+//!
+//! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
+//! held over a scheduling point. The kernel's words are kept: mutex, rwsem (writer-fair, as
+//! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
+
+pub mod cell;
+pub mod controlled;
+pub mod core;
+mod lock;
+pub mod mutex;
+pub mod native;
+pub mod rwsem;
+pub mod spin;
+pub mod strategy;
+pub mod task;
+pub mod trace;
+pub mod wait;
+pub mod work;
+
+pub use self::core::{Adopted, JoinHandle, Sched, Wake};
+pub use mutex::{Mutex, MutexGuard};
+pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
+pub use spin::SpinLock;
+pub use strategy::Strategy;
+pub use trace::{Choice, Trace};
+pub use wait::{Completion, WaitQueue, Waiting};
+pub use work::{Work, WorkQueue};

@@ -1,0 +1,114 @@
+//! `Mutex`: the kernel's sleeping mutex, fair.
+//!
+//! Key types: [`Mutex`], [`MutexGuard`]. Mirrors `kernel/locking/mutex.c` in behaviour: owner-only
+//! release, no recursion (a task that locks twice waits for itself, and the judges say so).
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+use super::Sched;
+use super::cell::LockCell;
+use super::lock::{LockCore, Patience};
+use crate::error::Errno;
+use crate::event::{LockId, LockMode, Site};
+
+/// A sleeping lock around a value.
+///
+/// # Invariants
+/// A reference into `value` exists only through a [`MutexGuard`], and a guard exists only while its
+/// task holds `core` exclusively.
+pub struct Mutex<T: ?Sized> {
+    core: LockCore,
+    value: LockCell<T>,
+}
+
+impl<T: ?Sized> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl<T> Mutex<T> {
+    /// A mutex of class `class`, which belongs to `instance`.
+    #[must_use]
+    pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
+        Self { core: LockCore::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
+    }
+
+    /// The value, when nobody can hold the lock any more.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// The lock's number in events.
+    #[must_use]
+    pub const fn id(&self) -> LockId {
+        self.core.id()
+    }
+
+    /// Takes the lock, waiting uninterruptibly.
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        MutexGuard::new(self)
+    }
+
+    /// Takes the lock; the world may break the wait.
+    ///
+    /// # Errors
+    /// `EDEADLK` if the wait closed a cycle and the world broke it here.
+    #[track_caller]
+    pub fn lock_breakable(&self) -> Result<MutexGuard<'_, T>, Errno> {
+        self.core.acquire(LockMode::Exclusive, Patience::Breakable, Site::here())?;
+        Ok(MutexGuard::new(self))
+    }
+
+    /// Takes the lock if it is free.
+    #[track_caller]
+    #[must_use]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.core.try_acquire(LockMode::Exclusive, Site::here()).then(|| MutexGuard::new(self))
+    }
+}
+
+/// The lock, held; dropping it gives it up.
+#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    task_bound: PhantomData<*const ()>,
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    // INVARIANT: called only right after `core` was acquired exclusively by this task.
+    fn new(mutex: &'a Mutex<T>) -> Self {
+        Self { mutex, task_bound: PhantomData }
+    }
+}
+
+#[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: by the invariant of `Mutex`, this guard's task holds the lock exclusively.
+        unsafe { self.mutex.value.get() }
+    }
+}
+
+#[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: by the invariant of `Mutex`, this guard's task holds the lock exclusively.
+        unsafe { self.mutex.value.get_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.mutex.core.release();
+    }
+}

@@ -1,0 +1,131 @@
+//! `RwSem`: the kernel's reader-writer semaphore, writer-fair.
+//!
+//! Key types: [`RwSem`], [`RwSemReadGuard`], [`RwSemWriteGuard`]. Mirrors
+//! `kernel/locking/rwsem.c` in behaviour: a reader that comes after a waiting writer waits behind it.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+use super::Sched;
+use super::cell::LockCell;
+use super::lock::{LockCore, Patience};
+use crate::event::{LockId, LockMode, Site};
+
+/// A reader-writer lock around a value.
+///
+/// # Invariants
+/// A shared reference into `value` exists only through a guard; an exclusive one only through a
+/// [`RwSemWriteGuard`], whose task holds `core` exclusively.
+pub struct RwSem<T: ?Sized> {
+    core: LockCore,
+    value: LockCell<T>,
+}
+
+impl<T: ?Sized> fmt::Debug for RwSem<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwSem").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl<T> RwSem<T> {
+    /// A semaphore of class `class`, which belongs to `instance`.
+    #[must_use]
+    pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
+        Self { core: LockCore::new(sched, class, instance, "rwsem"), value: LockCell::new(value) }
+    }
+}
+
+impl<T: ?Sized> RwSem<T> {
+    /// The lock's number in events.
+    #[must_use]
+    pub const fn id(&self) -> LockId {
+        self.core.id()
+    }
+
+    /// Takes the lock shared (`down_read`).
+    #[track_caller]
+    pub fn read(&self) -> RwSemReadGuard<'_, T> {
+        let taken = self.core.acquire(LockMode::Shared, Patience::Uninterruptible, Site::here());
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        RwSemReadGuard { sem: self, task_bound: PhantomData }
+    }
+
+    /// Takes the lock shared if that needs no wait (`down_read_trylock`).
+    #[track_caller]
+    #[must_use]
+    pub fn try_read(&self) -> Option<RwSemReadGuard<'_, T>> {
+        let taken = self.core.try_acquire(LockMode::Shared, Site::here());
+        taken.then_some(RwSemReadGuard { sem: self, task_bound: PhantomData })
+    }
+
+    /// Takes the lock exclusive (`down_write`).
+    #[track_caller]
+    pub fn write(&self) -> RwSemWriteGuard<'_, T> {
+        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        RwSemWriteGuard { sem: self, task_bound: PhantomData }
+    }
+
+    /// Takes the lock exclusive if it is free (`down_write_trylock`).
+    #[track_caller]
+    #[must_use]
+    pub fn try_write(&self) -> Option<RwSemWriteGuard<'_, T>> {
+        let taken = self.core.try_acquire(LockMode::Exclusive, Site::here());
+        taken.then_some(RwSemWriteGuard { sem: self, task_bound: PhantomData })
+    }
+}
+
+/// The lock, held shared; dropping it gives it up.
+#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+pub struct RwSemReadGuard<'a, T: ?Sized> {
+    sem: &'a RwSem<T>,
+    task_bound: PhantomData<*const ()>,
+}
+
+#[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
+impl<T: ?Sized> Deref for RwSemReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this guard's task holds the lock shared.
+        unsafe { self.sem.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwSemReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.sem.core.release();
+    }
+}
+
+/// The lock, held exclusively; dropping it gives it up.
+#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+pub struct RwSemWriteGuard<'a, T: ?Sized> {
+    sem: &'a RwSem<T>,
+    task_bound: PhantomData<*const ()>,
+}
+
+#[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
+impl<T: ?Sized> Deref for RwSemWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this guard's task holds the lock exclusively.
+        unsafe { self.sem.value.get() }
+    }
+}
+
+#[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
+impl<T: ?Sized> DerefMut for RwSemWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard's task holds the lock exclusively.
+        unsafe { self.sem.value.get_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwSemWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.sem.core.release();
+    }
+}

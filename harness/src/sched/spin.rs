@@ -1,0 +1,29 @@
+//! `SpinLock`: a leaf lock for state that no scheduling point may come between.
+//!
+//! Key type: [`SpinLock`]. It emits no events and is never held while a task parks, so the judges
+//! need not know it. A panic while it is held leaves the state as it was: the world unwinds anyway.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A leaf lock. Hold it for a few lines, never over a call that may wait.
+#[derive(Debug, Default)]
+pub struct SpinLock<T: ?Sized>(Mutex<T>);
+
+impl<T> SpinLock<T> {
+    /// A lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// The value, when no one can hold the lock any more.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> SpinLock<T> {
+    /// Takes the lock.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,159 @@
+//! Wait queues and completions.
+//!
+//! Key types: [`WaitQueue`], [`Completion`], [`Waiting`]. A waiter registers, tests its condition,
+//! then parks, so a wake between test and park is not lost (`wait_event`). Every wait names the
+//! resource it waits for; that is what the judges build the wait-for graph from.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::core::Wake;
+use super::{Sched, SpinLock};
+use crate::error::Errno;
+use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};
+use crate::units::Ticks;
+
+/// What a wait is for, in the judges' terms and in the waiter's.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// What must come.
+    pub resource: Resource,
+    /// In the waiter's terms.
+    pub why: &'static str,
+    /// Whether the world may end the wait with an error.
+    pub breakable: bool,
+    /// Where.
+    pub site: Site,
+}
+
+impl Waiting {
+    /// An uninterruptible wait.
+    #[track_caller]
+    #[must_use]
+    pub fn on(resource: Resource, why: &'static str) -> Self {
+        Self { resource, why, breakable: false, site: Site::here() }
+    }
+
+    /// The same wait, which the world may break.
+    #[must_use]
+    pub const fn breakable(mut self) -> Self {
+        self.breakable = true;
+        self
+    }
+}
+
+/// Tasks that wait for a condition.
+#[derive(Clone, Debug)]
+pub struct WaitQueue {
+    sched: Sched,
+    waiters: Arc<SpinLock<VecDeque<TaskId>>>,
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(sched: &Sched) -> Self {
+        Self { sched: sched.clone(), waiters: Arc::default() }
+    }
+
+    /// Waits until `condition` holds. Whoever makes it hold must wake the queue.
+    ///
+    /// # Errors
+    /// The errno with which the world broke the wait; only where `waiting` is breakable.
+    pub fn wait_until(&self, waiting: Waiting, condition: impl FnMut() -> bool) -> Result<(), Errno> {
+        match self.wait(waiting, None, condition) {
+            WaitOutcome::Broken(errno) => Err(errno),
+            WaitOutcome::Satisfied | WaitOutcome::TimedOut => Ok(()),
+        }
+    }
+
+    /// Waits until `condition` holds or `timeout` has passed; says whether it holds.
+    pub fn wait_timeout(&self, waiting: Waiting, timeout: Ticks, condition: impl FnMut() -> bool) -> bool {
+        let deadline = self.sched.now() + timeout;
+        self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
+    }
+
+    fn wait(&self, waiting: Waiting, deadline: Option<Ticks>, mut condition: impl FnMut() -> bool) -> WaitOutcome {
+        if condition() {
+            return WaitOutcome::Satisfied;
+        }
+        let me = self.sched.current();
+        let Waiting { resource, why, breakable, site } = waiting;
+        self.waiters.lock().push_back(me);
+        self.sched.emit(EventKind::WaitBegin { resource, why, breakable, site });
+        let outcome = loop {
+            if condition() {
+                break WaitOutcome::Satisfied;
+            }
+            match self.sched.park(deadline) {
+                Wake::Broken(errno) if breakable && !condition() => break WaitOutcome::Broken(errno),
+                Wake::TimedOut if !condition() => break WaitOutcome::TimedOut,
+                Wake::Broken(_) | Wake::TimedOut | Wake::Woken => {}
+            }
+            let mut waiters = self.waiters.lock();
+            if !waiters.contains(&me) {
+                waiters.push_back(me);
+            }
+        };
+        self.waiters.lock().retain(|task| *task != me);
+        self.sched.forget_break();
+        self.sched.emit(EventKind::WaitEnd { resource, outcome });
+        outcome
+    }
+
+    /// Wakes every waiter: each tests its condition again.
+    pub fn wake_all(&self) {
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for task in waiters {
+            self.sched.wake(task);
+        }
+    }
+
+    /// Whether anybody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiters.lock().is_empty()
+    }
+}
+
+/// Something that happens once (`struct completion`, `complete_all`).
+#[derive(Clone, Debug)]
+pub struct Completion {
+    resource: Resource,
+    done: Arc<AtomicBool>,
+    queue: WaitQueue,
+}
+
+impl Completion {
+    /// A completion that stands for `resource`.
+    #[must_use]
+    pub fn new(sched: &Sched, resource: Resource) -> Self {
+        Self { resource, done: Arc::default(), queue: WaitQueue::new(sched) }
+    }
+
+    /// Says that it happened.
+    pub fn complete(&self) {
+        self.done.store(true, Ordering::Release);
+        self.queue.wake_all();
+    }
+
+
+    /// Whether it happened.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// Waits until it happened.
+    #[track_caller]
+    pub fn wait(&self, why: &'static str) {
+        self.wait_at(why, Site::here());
+    }
+
+    pub(super) fn wait_at(&self, why: &'static str, site: Site) {
+        let waiting = Waiting { resource: self.resource, why, breakable: false, site };
+        let broken = self.queue.wait_until(waiting, || self.is_done());
+        debug_assert!(broken.is_ok(), "a wait that is not breakable is never broken");
+    }
+}

@@ -1,0 +1,140 @@
+//! Work queues.
+//!
+//! Key types: [`WorkQueue`], [`Work`]. Mirrors `kernel/workqueue.c` as far as progress goes: an
+//! item is pending once at the most, its pending mark is cleared before it runs, one worker runs the
+//! items in order, and the worker starts with an empty task context. A queue made with
+//! `mem_reclaim` always has its worker (the rescuer's promise); here every queue has one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::wait::{Completion, WaitQueue, Waiting};
+use super::{JoinHandle, Sched, SpinLock};
+use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
+
+type Func = dyn Fn() + Send + Sync;
+
+/// A piece of work that can be queued again and again (`struct work_struct`).
+#[derive(Clone)]
+pub struct Work {
+    name: &'static str,
+    func: Arc<Func>,
+    pending: Arc<SpinLock<Option<(WorkId, Completion)>>>,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Work {
+    /// Work that calls `func`.
+    pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { name, func: Arc::new(func), pending: Arc::default() }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Work>,
+    stopping: bool,
+}
+
+struct Inner {
+    sched: Sched,
+    queue: QueueId,
+    state: SpinLock<State>,
+    wake: WaitQueue,
+    worker: SpinLock<Option<JoinHandle<()>>>,
+}
+
+/// A queue with its worker.
+#[derive(Clone)]
+pub struct WorkQueue(Arc<Inner>);
+
+impl std::fmt::Debug for WorkQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkQueue").field("queue", &self.0.queue).finish_non_exhaustive()
+    }
+}
+
+impl WorkQueue {
+    /// A queue called `name`, with its worker started.
+    #[must_use]
+    pub fn new(sched: &Sched, name: &str) -> Self {
+        let queue = sched.add_queue(name);
+        let inner = Arc::new(Inner {
+            sched: sched.clone(),
+            queue,
+            state: SpinLock::default(),
+            wake: WaitQueue::new(sched),
+            worker: SpinLock::new(None),
+        });
+        let this = Self(inner);
+        let worker = this.clone();
+        let handle = sched.spawn(&format!("kworker/{name}"), TaskKind::Server, move || worker.work());
+        *this.0.worker.lock() = Some(handle);
+        this
+    }
+
+    /// Queues `work` unless it is pending already; says whether it did (`queue_work`).
+    pub fn queue(&self, work: &Work) -> bool {
+        let id = {
+            let mut pending = work.pending.lock();
+            if pending.is_some() {
+                return false;
+            }
+            let id = self.0.sched.next_work(work.name);
+            *pending = Some((id, Completion::new(&self.0.sched, Resource::Work(id))));
+            id
+        };
+        self.0.sched.emit(EventKind::WorkQueued { work: id, queue: self.0.queue });
+        self.0.state.lock().items.push_back(work.clone());
+        self.0.wake.wake_all();
+        true
+    }
+
+    /// Waits until the present queueing of `work`, if any, has finished (`flush_work`).
+    #[track_caller]
+    pub fn flush(&self, work: &Work) {
+        let done = work.pending.lock().as_ref().map(|(_, done)| done.clone());
+        if let Some(done) = done {
+            done.wait("work item");
+        }
+    }
+
+    /// Runs what is queued, then ends the worker (`destroy_workqueue`).
+    pub fn destroy(&self) {
+        self.0.state.lock().stopping = true;
+        self.0.wake.wake_all();
+        let worker = self.0.worker.lock().take();
+        if let Some(worker) = worker {
+            worker.join();
+        }
+    }
+
+    fn work(&self) {
+        let Inner { sched, queue, state, wake, .. } = &*self.0;
+        sched.emit(EventKind::QueueServer { queue: *queue });
+        loop {
+            let idle = Waiting::on(Resource::Idle(*queue), "work");
+            let ready = || {
+                let state = state.lock();
+                !state.items.is_empty() || state.stopping
+            };
+            let waited = wake.wait_until(idle, ready);
+            debug_assert!(waited.is_ok(), "an idle wait is never broken");
+            let Some(item) = state.lock().items.pop_front() else {
+                return;
+            };
+            // The mark is cleared first, so that work queued while the item runs is not lost.
+            let running = item.pending.lock().take();
+            let (work, done) = running.expect("a queued item is pending");
+            sched.emit(EventKind::WorkBegin { work });
+            (item.func)();
+            sched.emit(EventKind::WorkEnd { work });
+            done.complete();
+        }
+    }
+}

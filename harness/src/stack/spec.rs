@@ -1,0 +1,87 @@
+//! What stack to build, as data.
+//!
+//! Key type: [`StackSpec`]. Devices, filesystems, files, loop devices and bufio clients, each named;
+//! names link them. A name that nothing defines is an error that lists what is defined.
+
+use serde::{Deserialize, Serialize};
+
+/// A storage stack. Everything is built in the order fs, loop, bufio, so a loop device needs its
+/// filesystem and a client its device.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StackSpec {
+    /// Pages of memory of the world; 4096 (16 MiB) where none is given.
+    #[serde(default = "default_pages")]
+    pub pages: u64,
+    /// Filesystems, each on a device of its own.
+    #[serde(default)]
+    pub fs: Vec<FsSpec>,
+    /// Loop devices, each on a file of a filesystem.
+    #[serde(default, rename = "loop")]
+    pub loops: Vec<LoopSpec>,
+    /// dm-bufio clients, each on a loop device.
+    #[serde(default)]
+    pub bufio: Vec<BufioSpec>,
+}
+
+fn default_pages() -> u64 {
+    4096
+}
+
+/// What a filesystem lives on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disk {
+    /// Memory, sparse.
+    #[default]
+    Memory,
+    /// A temp file, unlinked.
+    TempFile,
+}
+
+/// A filesystem of ours.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FsSpec {
+    /// Its name: `lower`.
+    pub name: String,
+    /// What it lives on.
+    #[serde(default)]
+    pub disk: Disk,
+    /// Mebibytes of its device.
+    pub mib: u64,
+}
+
+/// A loop device.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LoopSpec {
+    /// Its name in reports: `loop0`. A real device gets whatever number is free.
+    pub name: String,
+    /// The filesystem its file is on.
+    pub fs: String,
+    /// The file, which is made.
+    pub file: String,
+    /// Mebibytes of the file.
+    pub mib: u64,
+}
+
+/// A dm-bufio client.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BufioSpec {
+    /// Its name: `meta`.
+    pub name: String,
+    /// The loop device it caches.
+    pub device: String,
+    /// Bytes of a block.
+    #[serde(default = "default_block")]
+    pub block_size: u32,
+    /// Blocks that are made and dirtied before the tasks start.
+    #[serde(default)]
+    pub dirty: Vec<u64>,
+}
+
+fn default_block() -> u32 {
+    4096
+}
