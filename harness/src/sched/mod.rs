@@ -41,3 +41,6 @@ pub use strategy::Strategy;
 pub use trace::{Choice, Trace};
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ thread_local! {
 
 /// Calls `f` with the running task, if this thread runs one of a world.
 pub(super) fn with_current<R>(f: impl FnOnce(&Current) -> R) -> Option<R> {
-    CURRENT.with(|current| current.try_borrow().ok()?.as_ref().map(f))
+    CURRENT.try_with(|current| current.try_borrow().ok()?.as_ref().map(f)).ok().flatten()
 }
 
 /// What was on the thread; dropping it puts it back.
