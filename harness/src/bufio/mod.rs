@@ -30,3 +30,6 @@ pub mod writeback;
 
 pub use buffer::Buffer;
 pub use client::{Client, ClientOptions};
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reclaimdep_scope::context::Context;
@@ -105,6 +105,8 @@ struct Inner {
     reactions: SpinLock<Vec<Reaction>>,
     reacting: AtomicBool,
     next_request: AtomicU32,
+    /// What the world keeps with its scheduler, to be found from any of its tasks.
+    extension: OnceLock<Box<dyn Any + Send + Sync>>,
     _listening: Listening,
 }
 
@@ -127,6 +129,7 @@ impl Sched {
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
+            extension: OnceLock::new(),
             _listening: Listening::start(&LISTENER),
         }))
     }
@@ -147,6 +150,16 @@ impl Sched {
     #[must_use]
     pub fn of_current() -> Option<Self> {
         with_current(|current| current.sched.clone())
+    }
+
+    /// Keeps a value with the scheduler; only the first is kept.
+    pub(crate) fn extend(&self, value: impl Any + Send + Sync) {
+        self.0.extension.get_or_init(|| Box::new(value));
+    }
+
+    /// The value that was kept, if it is a `T`.
+    pub(crate) fn extension<T: Any>(&self) -> Option<&T> {
+        self.0.extension.get()?.downcast_ref()
     }
 
     /// Whether every choice is ours.
@@ -553,6 +566,11 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub const fn task(&self) -> TaskId {
         self.task
+    }
+
+    /// Happens when the task has ended.
+    pub(crate) fn done(&self) -> Completion {
+        self.done.clone()
     }
 
     /// Waits until the task has ended; returns what it returned.

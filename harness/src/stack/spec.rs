@@ -77,6 +77,9 @@ pub struct BufioSpec {
     /// Bytes of a block.
     #[serde(default = "default_block")]
     pub block_size: u32,
+    /// Bytes that the work-queue shrinker leaves; 256 KiB where none is given, as in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_bytes: Option<u64>,
     /// Blocks that are made and dirtied before the tasks start.
     #[serde(default)]
     pub dirty: Vec<u64>,
