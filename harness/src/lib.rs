@@ -4,6 +4,7 @@ pub mod block;
 pub mod era;
 pub mod error;
 pub mod event;
+pub mod fs;
 pub mod inject;
 pub mod mm;
 pub mod sched;
