@@ -1,0 +1,252 @@
+//! The journal: one running transaction in memory, committed ones in the log, none of them home yet.
+//!
+//! Key type: [`Journal`]. Mirrors jbd2 in outline: metadata is logged as whole images, data is
+//! ordered (written in place before the commit that refers to it). A transaction in the log is a
+//! descriptor that names the blocks, their images, and a commit record whose checksum covers both;
+//! flushes before and after the record make a complete transaction n imply a complete n - 1.
+//!
+//! Locking: all of it under the journal's mutex, below the inode locks. I/O is done under it, which
+//! is the point of this filesystem: whoever waits for the journal waits for the device.
+//! Written from the project's description of storage, 3.1-3.3.
+
+use std::collections::BTreeSet;
+
+use super::image::{self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64};
+use super::layout::{Layout, TX_OVERHEAD};
+use super::tree::View;
+use super::volume::Volume;
+use crate::block::{self, BlockDevice};
+use crate::error::Errno;
+use crate::inject::Failpoint;
+
+const DESCRIPTOR: u32 = u32::from_le_bytes(*b"RDjd");
+const COMMIT: u32 = u32::from_le_bytes(*b"RDjc");
+const COUNT_AT: usize = 4;
+const SEQ_AT: usize = 8;
+const SUM_AT: usize = 16;
+const TAGS_AT: usize = 16;
+
+/// Where the log begins: what the journal's superblock says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tail {
+    /// Position in the ring.
+    pub(super) position: u32,
+    /// The number of the transaction there.
+    pub(super) seq: u64,
+}
+
+impl Tail {
+    pub(super) fn decode(image: &Image) -> Self {
+        Self { position: get_u32(image, image::HEADER), seq: get_u64(image, image::HEADER + 8) }
+    }
+
+    pub(super) fn encode(self, layout: &Layout, salt: u64) -> Image {
+        let mut image = image::blank(Kind::JournalSuper, Bno(layout.journal_start));
+        put_u32(&mut image, image::HEADER, self.position);
+        put_u64(&mut image, image::HEADER + 8, self.seq);
+        image::seal(&mut image, salt);
+        image
+    }
+
+    pub(super) fn write(self, layout: &Layout, salt: u64, device: &dyn BlockDevice) -> Result<(), Errno> {
+        block::write_at(device, Bno(layout.journal_start).bytes(), &self.encode(layout, salt))
+    }
+}
+
+/// The journal of a mounted filesystem.
+#[derive(Debug)]
+pub(super) struct Journal {
+    /// Where the next transaction goes.
+    head: Tail,
+    /// Ring blocks between tail and head.
+    used: u32,
+    /// Changed since the last commit.
+    running: BTreeSet<Bno>,
+    /// Committed, and not home.
+    committed: BTreeSet<Bno>,
+    /// Freed since the last commit: after a crash they still belong to their file.
+    freed: BTreeSet<Bno>,
+    /// Freed metadata whose images may be in the log: replay would write them over new contents.
+    freed_metadata: BTreeSet<Bno>,
+    /// Where the search for a free data block begins.
+    pub(super) hint: u32,
+    pub(super) unmounted: bool,
+}
+
+impl Journal {
+    /// An empty log that begins at `head`.
+    pub(super) fn new(head: Tail) -> Self {
+        Self {
+            head,
+            used: 0,
+            running: BTreeSet::new(),
+            committed: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            freed_metadata: BTreeSet::new(),
+            hint: 0,
+            unmounted: false,
+        }
+    }
+
+    /// `block` was changed by a handle that merges.
+    pub(super) fn changed(&mut self, block: Bno) {
+        self.running.insert(block);
+    }
+
+    /// `block` was freed by a handle that merges.
+    pub(super) fn freed(&mut self, block: Bno, metadata: bool) {
+        self.running.remove(&block);
+        self.committed.remove(&block);
+        self.freed.insert(block);
+        if metadata {
+            self.freed_metadata.insert(block);
+        }
+    }
+
+    /// Whether `block` is free but may not be given out yet.
+    pub(super) fn is_freed(&self, block: Bno) -> bool {
+        self.freed.contains(&block) || self.freed_metadata.contains(&block)
+    }
+
+    /// Makes blocks that were freed usable; says whether there were any.
+    pub(super) fn release_freed(&mut self, volume: &Volume) -> Result<bool, Errno> {
+        let any = !(self.freed.is_empty() && self.freed_metadata.is_empty());
+        if any {
+            self.commit(volume)?;
+            self.checkpoint(volume)?;
+        }
+        Ok(any)
+    }
+
+    /// Makes sure that `credits` more blocks can be changed and logged.
+    ///
+    /// # Errors
+    /// `ENOSPC` if they never can; `ENODEV` after unmount; else what committing or checkpointing says.
+    pub(super) fn reserve(&mut self, volume: &Volume, credits: u32) -> Result<(), Errno> {
+        if self.unmounted {
+            return Err(Errno::ENODEV);
+        }
+        let layout = volume.layout();
+        if credits > layout.max_tx() {
+            return Err(Errno::ENOSPC);
+        }
+        if !self.fits(layout, credits) {
+            self.commit(volume)?;
+        }
+        if !self.fits(layout, credits) {
+            self.checkpoint(volume)?;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, layout: &Layout, credits: u32) -> bool {
+        let blocks = count(self.running.len()) + credits;
+        blocks <= layout.max_tx() && self.used + blocks + TX_OVERHEAD <= layout.ring()
+    }
+
+    /// Whether anything waits for a commit.
+    pub(super) fn has_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Writes the running transaction to the log, durably. On an error it stays the running one, and
+    /// the next commit writes it again to the same place.
+    pub(super) fn commit(&mut self, volume: &Volume) -> Result<(), Errno> {
+        if self.running.is_empty() {
+            return Ok(());
+        }
+        let (layout, device) = (volume.layout(), &*volume.device);
+        let (log, record) = self.encode(volume);
+        write_ring(device, layout, self.head.position, &log)?;
+        // Data, descriptor and images are durable before the record says so.
+        block::flush(device)?;
+        volume.plan.pass(&volume.sched, Failpoint::JournalCommit)?;
+        let length = count(log.len() / BLOCK_SIZE);
+        write_ring(device, layout, self.head.position + length, &record)?;
+        block::flush(device)?;
+        self.head = Tail { position: (self.head.position + length + 1) % layout.ring(), seq: self.head.seq + 1 };
+        self.used += length + 1;
+        self.committed.append(&mut self.running);
+        self.freed.clear();
+        Ok(())
+    }
+
+    /// Descriptor and images in one buffer, and the commit record.
+    fn encode(&self, volume: &Volume) -> (Vec<u8>, Image) {
+        let mut log = vec![0; BLOCK_SIZE * (1 + self.running.len())];
+        let (descriptor, images) = log.split_at_mut(BLOCK_SIZE);
+        let blocks = count(self.running.len());
+        put_u32(descriptor, 0, DESCRIPTOR);
+        put_u32(descriptor, COUNT_AT, blocks);
+        put_u64(descriptor, SEQ_AT, self.head.seq);
+        let cache = volume.cache.lock();
+        for (i, (home, to)) in self.running.iter().zip(images.chunks_exact_mut(BLOCK_SIZE)).enumerate() {
+            put_u32(descriptor, TAGS_AT + 4 * i, home.0);
+            to.copy_from_slice(&*cache.blocks[home].image);
+        }
+        let mut record = [0; BLOCK_SIZE];
+        put_u32(&mut record, 0, COMMIT);
+        put_u32(&mut record, COUNT_AT, blocks);
+        put_u64(&mut record, SEQ_AT, self.head.seq);
+        put_u64(&mut record, SUM_AT, log_checksum(volume.superblock.salt, &log));
+        (log, record)
+    }
+
+    /// Writes every committed block home and empties the log. The running transaction must be
+    /// committed: the images in core are then the committed ones.
+    pub(super) fn checkpoint(&mut self, volume: &Volume) -> Result<(), Errno> {
+        debug_assert!(self.running.is_empty(), "what is home must be what is in the log");
+        if self.used == 0 {
+            return Ok(());
+        }
+        let (layout, device) = (volume.layout(), &*volume.device);
+        for home in &self.committed {
+            volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
+            let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
+            block::write_at(device, home.bytes(), &*image)?;
+        }
+        block::flush(device)?;
+        self.head.write(layout, volume.superblock.salt, device)?;
+        block::flush(device)?;
+        self.committed.clear();
+        self.freed_metadata.clear();
+        self.used = 0;
+        Ok(())
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).expect("a transaction is bounded by the ring")
+}
+
+/// Writes whole blocks from ring position `position` on, around its end.
+fn write_ring(device: &dyn BlockDevice, layout: &Layout, position: u32, bytes: &[u8]) -> Result<(), Errno> {
+    let position = position % layout.ring();
+    let room = (layout.ring() - position) as usize * BLOCK_SIZE;
+    let (here, around) = bytes.split_at(room.min(bytes.len()));
+    block::write_at(device, layout.ring_block(position).bytes(), here)?;
+    if around.is_empty() { Ok(()) } else { block::write_at(device, layout.ring_block(0).bytes(), around) }
+}
+
+/// The checksum of descriptor and images.
+pub(super) fn log_checksum(salt: u64, log: &[u8]) -> u64 {
+    let mut hasher = Hasher::new(salt);
+    hasher.absorb(log);
+    hasher.finish()
+}
+
+/// What a descriptor says: the transaction's number and the homes of its images.
+pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, Vec<Bno>)> {
+    let blocks = get_u32(image, COUNT_AT);
+    if get_u32(image, 0) != DESCRIPTOR || blocks == 0 || blocks > layout.max_tx() {
+        return None;
+    }
+    let homes: Vec<_> = (0..blocks as usize).map(|i| Bno(get_u32(image, TAGS_AT + 4 * i))).collect();
+    homes.iter().all(|home| layout.is_home(*home)).then(|| (get_u64(image, SEQ_AT), homes))
+}
+
+/// The checksum in a commit record of transaction `seq` with `blocks` images.
+pub(super) fn decode_commit(image: &Image, seq: u64, blocks: usize) -> Option<u64> {
+    let ours = get_u32(image, 0) == COMMIT && get_u32(image, COUNT_AT) as usize == blocks && get_u64(image, SEQ_AT) == seq;
+    ours.then(|| get_u64(image, SUM_AT))
+}

@@ -1,0 +1,163 @@
+//! Making, mounting and unmounting.
+//!
+//! Key types: [`Fs`], [`mkfs`]. Mount reads the superblock, replays the journal, marks the
+//! filesystem as in use and looks at the root; unmount empties the journal and marks it clean. A
+//! mounted filesystem that is merely dropped is a crash: its next mount replays.
+
+use std::sync::Arc;
+
+use reclaimdep_scope as scope;
+
+use super::image::{self, BLOCK_SIZE, Bno, Hasher, Kind};
+use super::inode::{DiskInode, FileKind, Ino};
+use super::journal::{Journal, Tail};
+use super::layout::{Format, Layout, Super, io_error};
+use super::replay::replay;
+use super::tree::View;
+use super::tx::Tx;
+use super::volume::{Cache, Volume};
+use crate::block::{self, BlockDevice};
+use crate::error::{Errno, Error, Result};
+use crate::event::{Gfp, Layer};
+use crate::inject::Plan;
+use crate::mm::Mm;
+use crate::sched::{Mutex, Sched, SpinLock};
+use crate::units::Ticks;
+
+/// Makes an empty filesystem on all of `device`.
+///
+/// # Errors
+/// If the device is too small or too large, or fails.
+pub fn mkfs(device: &dyn BlockDevice) -> Result<()> {
+    mkfs_with(device, Format::default())
+}
+
+/// Makes an empty filesystem with a chosen journal and inode table.
+///
+/// # Errors
+/// As [`mkfs`]; if `format` does not fit the device.
+pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
+    let layout = Layout::plan(device.sectors().bytes() / BLOCK_SIZE as u64, format)?;
+    let failed = |block| move |errno| io_error("write", device, block, errno);
+    let mut old = [0; BLOCK_SIZE];
+    block::read_at(device, 0, &mut old).map_err(|errno| io_error("read", device, Bno(0), errno))?;
+    let mut hasher = Hasher::new(layout.blocks.into());
+    hasher.absorb(&old);
+    let salt = hasher.finish();
+    // The old superblock goes first: half a new filesystem must not pass for the old one.
+    block::write_at(device, 0, &[0; BLOCK_SIZE]).map_err(failed(Bno(0)))?;
+    let tail = Tail { position: 0, seq: 1 };
+    tail.write(&layout, salt, device).map_err(failed(Bno(layout.journal_start)))?;
+    let mut tables = Vec::with_capacity((layout.bitmap_len + layout.table_len) as usize * BLOCK_SIZE);
+    for number in layout.bitmap_start..layout.data_start {
+        let kind = if number < layout.table_start { Kind::Bitmap } else { Kind::InodeTable };
+        let mut image = image::blank(kind, Bno(number));
+        if number == layout.table_start {
+            let (_, slot) = Ino::ROOT.place(&layout).expect("the first slot is the root's");
+            DiskInode::new(FileKind::Directory, Ticks(0)).encode(&mut image, slot);
+        }
+        image::seal(&mut image, salt);
+        tables.extend_from_slice(&image);
+    }
+    let start = Bno(layout.bitmap_start);
+    block::write_at(device, start.bytes(), &tables).map_err(failed(start))?;
+    block::flush(device).map_err(failed(start))?;
+    Super { layout, salt, clean: true }.write(device).map_err(failed(Bno(0)))?;
+    block::flush(device).map_err(failed(Bno(0)))
+}
+
+/// A mounted filesystem. Cheap to clone.
+#[derive(Clone)]
+pub struct Fs(pub(super) Arc<Volume>);
+
+impl core::fmt::Debug for Fs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Fs").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
+
+impl Fs {
+    /// Mounts the filesystem on `device` as `name`.
+    ///
+    /// # Errors
+    /// If the device fails, memory is short, or what is on the device is not a whole filesystem; the
+    /// error says which block is wrong, and how.
+    pub fn mount(sched: &Sched, mm: &Mm, plan: &Plan, name: &str, device: Arc<dyn BlockDevice>) -> Result<Self> {
+        let layer = sched.add_layer(Layer::FS, name);
+        let _fs = scope::enter(layer.layer, layer.instance);
+        let superblock = Super::read(&*device)?;
+        let tail = replay(&*device, &superblock)?;
+        let in_use = Super { clean: false, ..superblock };
+        in_use.write(&*device).and_then(|()| block::flush(&*device)).map_err(|errno| io_error("write", &*device, Bno(0), errno))?;
+        let volume = Volume {
+            name: name.to_owned(),
+            sched: sched.clone(),
+            mm: mm.clone(),
+            plan: plan.clone(),
+            layer,
+            device,
+            superblock,
+            journal: Mutex::new(sched, "journal", &format!("fs:{name}"), Journal::new(tail)),
+            cache: SpinLock::new(Cache::default()),
+        };
+        volume.look_at_root()?;
+        Ok(Self(Arc::new(volume)))
+    }
+
+    /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle
+    /// is committed or dropped.
+    ///
+    /// # Errors
+    /// `ENOMEM`; `EDEADLK` where the world broke the wait for the journal; `ENOSPC` where the journal
+    /// can never hold so much; else what writing the journal says.
+    #[track_caller]
+    pub fn begin(&self, credits: u32) -> Result<Tx<'_>, Errno> {
+        let layer = self.0.enter();
+        Ok(Tx::begin(&self.0, credits)?.with_layer(layer))
+    }
+
+    /// Empties the journal, marks the filesystem clean and gives its memory back. Whatever still
+    /// uses it gets `ENODEV`.
+    ///
+    /// # Errors
+    /// If it was unmounted before, or the device fails; then it is as after a crash.
+    pub fn unmount(&self) -> Result<()> {
+        let volume = &*self.0;
+        let _fs = volume.enter();
+        let cannot = |errno: Errno| Error::os(format!("cannot unmount fs:{}", volume.name)).because(errno);
+        let mut journal = volume.journal.lock_breakable().map_err(cannot)?;
+        let _nofs = scope::nofs();
+        if journal.unmounted {
+            return Err(Error::misuse(format!("fs:{} is unmounted already", volume.name)).advice("unmount it once"));
+        }
+        let emptied = journal.commit(volume).and_then(|()| journal.checkpoint(volume));
+        let clean = Super { clean: true, ..volume.superblock };
+        let closed = emptied.and_then(|()| clean.write(&*volume.device)).and_then(|()| block::flush(&*volume.device));
+        journal.unmounted = true;
+        let old = std::mem::replace(&mut *volume.cache.lock(), Cache { unmounted: true, ..Cache::default() });
+        drop(old);
+        closed.map_err(cannot)
+    }
+}
+
+impl Volume {
+    /// Checks what no mounted filesystem can do without, with words instead of an errno.
+    fn look_at_root(&self) -> Result<()> {
+        let (block, slot) = Ino::ROOT.place(self.layout()).expect("the first slot is the root's");
+        let device = &*self.device;
+        let mut table = [0; BLOCK_SIZE];
+        block::read_at(device, block.bytes(), &mut table).map_err(|errno| io_error("read", device, block, errno))?;
+        let damaged = |what: String| {
+            Error::corrupt(format!("the filesystem on {} is damaged: {what}", device.name()))
+                .advice("restore the device from a copy, or make the filesystem again")
+        };
+        image::check(&table, Kind::InodeTable, block, self.superblock.salt).map_err(|defect| damaged(defect.to_string()))?;
+        match DiskInode::decode(&table, slot) {
+            Ok(Some(inode)) if inode.kind == FileKind::Directory => {}
+            _ => return Err(damaged(format!("inode 1 in {block} is not the root directory"))),
+        }
+        let page = self.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM);
+        let installed = page.and_then(|page| self.install(Ino::ROOT, page));
+        installed.map(drop).map_err(|errno| Error::os(format!("cannot mount fs:{}", self.name)).because(errno))
+    }
+}
