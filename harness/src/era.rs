@@ -100,7 +100,11 @@ impl FromStr for Era {
         if let Some(era) = Self::ALL.iter().find(|era| era.name() == text) {
             return Ok(*era);
         }
-        let known = Self::ALL.iter().map(|era| era.name()).collect::<Vec<_>>().join(", ");
+        let known = Self::ALL
+            .iter()
+            .map(|era| era.name())
+            .collect::<Vec<_>>()
+            .join(", ");
         let what = if Self::PLANNED.contains(&text) {
             format!("era `{text}` is not built yet")
         } else {

@@ -37,7 +37,12 @@ pub struct Error {
 
 impl Error {
     fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), advice: None, source: None }
+        Self {
+            kind,
+            what: what.into(),
+            advice: None,
+            source: None,
+        }
     }
 
     /// The caller asked for something that cannot be.

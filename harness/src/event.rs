@@ -407,7 +407,10 @@ impl Names {
     /// Registers a lock and returns its number.
     pub fn add_lock(&mut self, class: &'static str, instance: impl Into<String>) -> LockId {
         let id = LockId(next_id(self.locks.len()));
-        self.locks.push(LockName { class, instance: instance.into() });
+        self.locks.push(LockName {
+            class,
+            instance: instance.into(),
+        });
         id
     }
 
@@ -419,7 +422,12 @@ impl Names {
 
     /// Registers an instance of a layer and returns its reference.
     pub fn add_layer(&mut self, layer: Layer, name: impl Into<String>) -> LayerRef {
-        let instance = next_id(self.layers.iter().filter(|(known, _)| known.layer == layer).count());
+        let instance = next_id(
+            self.layers
+                .iter()
+                .filter(|(known, _)| known.layer == layer)
+                .count(),
+        );
         let layer = LayerRef { layer, instance };
         self.layers.push((layer, name.into()));
         layer

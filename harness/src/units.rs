@@ -75,7 +75,10 @@ impl Sectors {
     /// If `bytes` is not a whole number of sectors.
     #[must_use]
     pub const fn from_bytes(bytes: u64) -> Self {
-        assert!(bytes.is_multiple_of(SECTOR_SIZE), "a byte count that is not a whole number of sectors");
+        assert!(
+            bytes.is_multiple_of(SECTOR_SIZE),
+            "a byte count that is not a whole number of sectors"
+        );
         Self(bytes / SECTOR_SIZE)
     }
 

@@ -61,7 +61,11 @@ impl fmt::Debug for TaskFlags {
             debug_assert!(bit != Self::EMPTY, "a named bit is never empty");
             sep = "|";
         }
-        if *self == Self::EMPTY { f.write_str("0") } else { Ok(()) }
+        if *self == Self::EMPTY {
+            f.write_str("0")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -76,7 +80,10 @@ impl Context {
     /// A context that starts with `flags` set: what a child of `fork` inherits.
     #[must_use]
     pub const fn with_flags(flags: TaskFlags) -> Self {
-        Self { flags, next_scope: 0 }
+        Self {
+            flags,
+            next_scope: 0,
+        }
     }
 
     /// The flag word in this context.
@@ -121,5 +128,8 @@ pub(crate) fn next_scope() -> u32 {
 /// For schedulers: call it around every switch, so that the context follows the task and not the
 /// thread.
 pub fn replace(context: Context) -> Context {
-    Context { flags: FLAGS.replace(context.flags), next_scope: NEXT_SCOPE.replace(context.next_scope) }
+    Context {
+        flags: FLAGS.replace(context.flags),
+        next_scope: NEXT_SCOPE.replace(context.next_scope),
+    }
 }

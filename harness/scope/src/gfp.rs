@@ -178,7 +178,11 @@ impl fmt::Display for Gfp {
                 part(f, text)?;
             }
         }
-        if *self == Self::EMPTY { f.write_str("0") } else { Ok(()) }
+        if *self == Self::EMPTY {
+            f.write_str("0")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -225,10 +229,18 @@ impl core::str::FromStr for Gfp {
         }
         let mut start = 0;
         for word in text.split('|') {
-            let found = COMPOSITES.iter().chain(BITS).find(|(_, name)| *name == word.trim());
+            let found = COMPOSITES
+                .iter()
+                .chain(BITS)
+                .find(|(_, name)| *name == word.trim());
             match found {
                 Some((bits, _)) => mask |= *bits,
-                None => return Err(ParseGfpError { word_start: start, word_end: start + word.len() }),
+                None => {
+                    return Err(ParseGfpError {
+                        word_start: start,
+                        word_end: start + word.len(),
+                    });
+                }
             }
             start += word.len() + 1;
         }
@@ -243,7 +255,11 @@ mod tests {
     #[track_caller]
     fn check(mask: Gfp, text: &str) {
         assert_eq!(mask.to_string(), text);
-        assert_eq!(text.parse::<Gfp>(), Ok(mask), "the text parses back to the same mask");
+        assert_eq!(
+            text.parse::<Gfp>(),
+            Ok(mask),
+            "the text parses back to the same mask"
+        );
     }
 
     #[test]
@@ -251,11 +267,17 @@ mod tests {
         check(Gfp::EMPTY, "0");
         check(Gfp::KERNEL, "GFP_KERNEL");
         check(Gfp::NOFS | Gfp::NORETRY, "GFP_NOFS|__GFP_NORETRY");
-        check(Gfp::NOIO | Gfp::NORETRY | Gfp::NOMEMALLOC | Gfp::NOWARN, "GFP_NOIO|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC");
+        check(
+            Gfp::NOIO | Gfp::NORETRY | Gfp::NOMEMALLOC | Gfp::NOWARN,
+            "GFP_NOIO|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC",
+        );
         check(Gfp::NOWAIT, "GFP_NOWAIT");
         check(Gfp::ATOMIC, "GFP_ATOMIC");
         check(Gfp::KSWAPD_RECLAIM, "__GFP_KSWAPD_RECLAIM");
-        check(Gfp::DIRECT_RECLAIM | Gfp::FS, "__GFP_FS|__GFP_DIRECT_RECLAIM");
+        check(
+            Gfp::DIRECT_RECLAIM | Gfp::FS,
+            "__GFP_FS|__GFP_DIRECT_RECLAIM",
+        );
         check(Gfp::HIGHUSER_MOVABLE, "GFP_HIGHUSER_MOVABLE");
     }
 
@@ -276,7 +298,11 @@ mod tests {
             (nofs | noio, [Gfp::NOIO, Gfp::NOIO, Gfp::NOIO, Gfp::NOWAIT]),
         ] {
             let requests = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO, Gfp::NOWAIT];
-            assert_eq!(requests.map(|mask| mask.effective(flags)), row, "under {flags:?}");
+            assert_eq!(
+                requests.map(|mask| mask.effective(flags)),
+                row,
+                "under {flags:?}"
+            );
         }
     }
 

@@ -63,7 +63,13 @@ impl ScopeGuard {
         let newly_set = context::set(kind.bit());
         let seq = context::next_scope();
         listener::notify(|l| l.scope_enter(kind, seq, site));
-        Self { kind, newly_set, seq, site, task_bound: PhantomData }
+        Self {
+            kind,
+            newly_set,
+            seq,
+            site,
+            task_bound: PhantomData,
+        }
     }
 
     /// Where the scope was entered.

@@ -72,7 +72,11 @@ pub fn enter(layer: Layer, instance: u32) -> LayerGuard {
     let layer = LayerRef { layer, instance };
     let site = Site::from(Location::caller());
     let told = listener::notify(|l| l.layer_enter(layer, site));
-    LayerGuard { layer, told, task_bound: PhantomData }
+    LayerGuard {
+        layer,
+        told,
+        task_bound: PhantomData,
+    }
 }
 
 impl Drop for LayerGuard {

@@ -32,7 +32,10 @@ impl Site {
 
 impl From<&'static Location<'static>> for Site {
     fn from(location: &'static Location<'static>) -> Self {
-        Self { file: location.file(), line: location.line() }
+        Self {
+            file: location.file(),
+            line: location.line(),
+        }
     }
 }
 

@@ -28,9 +28,20 @@ pub struct Bio {
 
 impl std::fmt::Debug for Bio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { op, sector, sectors, id, .. } = self;
+        let Self {
+            op,
+            sector,
+            sectors,
+            id,
+            ..
+        } = self;
         let id = id.as_ref().map(|(_, id)| id);
-        f.debug_struct("Bio").field("id", &id).field("op", op).field("sector", sector).field("sectors", sectors).finish_non_exhaustive()
+        f.debug_struct("Bio")
+            .field("id", &id)
+            .field("op", op)
+            .field("sector", sector)
+            .field("sectors", sectors)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,7 +54,16 @@ impl Bio {
     #[must_use]
     pub fn new(op: Op, sector: Sectors, data: Vec<u8>, end_io: EndIo) -> Self {
         let sectors = Sectors::from_bytes(data.len() as u64);
-        Self { op, sector, sectors, data, origin: None, site: Site::here(), id: None, end_io: Some(end_io) }
+        Self {
+            op,
+            sector,
+            sectors,
+            data,
+            origin: None,
+            site: Site::here(),
+            id: None,
+            end_io: Some(end_io),
+        }
     }
 
     /// Says what the request is in the submitter's terms.
@@ -94,8 +114,23 @@ impl Bio {
     /// know it first.
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
-        let Self { op, sector, sectors, origin, site, .. } = *self;
-        sched.emit(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
+        let Self {
+            op,
+            sector,
+            sectors,
+            origin,
+            site,
+            ..
+        } = *self;
+        sched.emit(EventKind::RequestSubmit {
+            request,
+            queue,
+            op,
+            sector,
+            sectors,
+            origin,
+            site,
+        });
         request
     }
 
@@ -117,7 +152,10 @@ impl Bio {
         };
         if let Some((sched, request)) = &self.id {
             if Sched::of_current().is_some() {
-                sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
+                sched.emit(EventKind::RequestComplete {
+                    request: *request,
+                    error: outcome.err(),
+                });
             }
         }
         end_io(std::mem::take(&mut self.data), outcome);

@@ -41,7 +41,10 @@ impl Queue {
     /// Registers the queue of device `name`.
     #[must_use]
     pub fn new(sched: &Sched, name: &str) -> Self {
-        Self { sched: sched.clone(), id: sched.add_queue(name) }
+        Self {
+            sched: sched.clone(),
+            id: sched.add_queue(name),
+        }
     }
 }
 
@@ -88,9 +91,18 @@ struct Pending {
 }
 
 /// Submits one request and waits for it; returns the data.
-fn submit_and_wait(device: &dyn BlockDevice, op: Op, sector: Sectors, data: Vec<u8>, site: Site) -> Result<Vec<u8>, Errno> {
+fn submit_and_wait(
+    device: &dyn BlockDevice,
+    op: Op,
+    sector: Sectors,
+    data: Vec<u8>,
+    site: Site,
+) -> Result<Vec<u8>, Errno> {
     let sched = device.queue().sched.clone();
-    let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
+    let shared = Arc::new(Pending {
+        done: SpinLock::new(None),
+        wake: WaitQueue::new(&sched),
+    });
     let theirs = Arc::clone(&shared);
     let end_io = Box::new(move |data, outcome| {
         *theirs.done.lock() = Some((data, outcome));
@@ -99,8 +111,15 @@ fn submit_and_wait(device: &dyn BlockDevice, op: Op, sector: Sectors, data: Vec<
     let mut bio = Bio::new(op, sector, data, end_io);
     let request = bio.number(&sched);
     device.submit(bio);
-    let waiting = Waiting { resource: Resource::Request(request), why: "request", breakable: false, site };
-    let waited = shared.wake.wait_until(waiting, || shared.done.lock().is_some());
+    let waiting = Waiting {
+        resource: Resource::Request(request),
+        why: "request",
+        breakable: false,
+        site,
+    };
+    let waited = shared
+        .wake
+        .wait_until(waiting, || shared.done.lock().is_some());
     debug_assert!(waited.is_ok(), "an I/O wait is never broken");
     let (data, outcome) = shared.done.lock().take().expect("the wait saw it");
     outcome.map(|()| data)
@@ -139,5 +158,9 @@ pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
 
 fn whole_sectors(offset: u64, len: usize) -> Result<Sectors, Errno> {
     let whole = offset.is_multiple_of(SECTOR_SIZE) && (len as u64).is_multiple_of(SECTOR_SIZE);
-    if whole { Ok(Sectors(offset / SECTOR_SIZE)) } else { Err(Errno::EINVAL) }
+    if whole {
+        Ok(Sectors(offset / SECTOR_SIZE))
+    } else {
+        Err(Errno::EINVAL)
+    }
 }

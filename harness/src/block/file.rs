@@ -34,11 +34,19 @@ impl FileDevice {
         };
         let file = make().map_err(|error| {
             let dir = std::env::temp_dir();
-            Error::os(format!("cannot make a temp file of {bytes} bytes in {}", dir.display()))
-                .because(error)
-                .advice("set TMPDIR to a directory with room")
+            Error::os(format!(
+                "cannot make a temp file of {bytes} bytes in {}",
+                dir.display()
+            ))
+            .because(error)
+            .advice("set TMPDIR to a directory with room")
         })?;
-        Ok(Self { name: name.to_owned(), queue: Queue::new(sched, name), sectors: Sectors(bytes / SECTOR_SIZE), file })
+        Ok(Self {
+            name: name.to_owned(),
+            queue: Queue::new(sched, name),
+            sectors: Sectors(bytes / SECTOR_SIZE),
+            file,
+        })
     }
 
     fn transfer(&self, bio: &mut Bio) -> std::io::Result<()> {

@@ -46,7 +46,12 @@ impl LoopDevice {
     ///
     /// # Errors
     /// What the backing file's filesystem says when asked for its size.
-    pub fn attach(sched: &Sched, name: &str, backing: Arc<dyn BackingFile>, worker_noio: bool) -> Result<Self, Errno> {
+    pub fn attach(
+        sched: &Sched,
+        name: &str,
+        backing: Arc<dyn BackingFile>,
+        worker_noio: bool,
+    ) -> Result<Self, Errno> {
         let sectors = Sectors(backing.size()? / SECTOR_SIZE);
         let inner = Arc::new(Inner {
             name: name.to_owned(),
@@ -67,7 +72,9 @@ impl LoopDevice {
     }
 
     fn work(&self) {
-        let Inner { queue, fifo, wake, .. } = &*self.0;
+        let Inner {
+            queue, fifo, wake, ..
+        } = &*self.0;
         queue.sched.emit(EventKind::QueueServer { queue: queue.id });
         loop {
             let idle = Waiting::on(Resource::Idle(queue.id), "requests");

@@ -57,10 +57,19 @@ impl FromStr for Failpoint {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL.iter().copied().find(|point| point.name() == text).ok_or_else(|| {
-            let known = Self::ALL.iter().map(|point| point.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown failpoint `{text}`")).advice(format!("use one of {known}"))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|point| point.name() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL
+                    .iter()
+                    .map(|point| point.name())
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Error::input(format!("unknown failpoint `{text}`"))
+                    .advice(format!("use one of {known}"))
+            })
     }
 }
 

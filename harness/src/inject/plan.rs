@@ -46,9 +46,21 @@ impl Plan {
     /// Arms `spec` in a world.
     #[must_use]
     pub fn arm(sched: &Sched, spec: PlanSpec) -> Self {
-        let counts = Counts { pressure: vec![0; spec.pressure.len()], failpoints: vec![0; spec.failpoints.len()] };
-        let points = sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
-        Self(Arc::new(Inner { spec, counts: SpinLock::new(counts), points }))
+        let counts = Counts {
+            pressure: vec![0; spec.pressure.len()],
+            failpoints: vec![0; spec.failpoints.len()],
+        };
+        let points = sched.names(|names| {
+            Failpoint::ALL
+                .iter()
+                .map(|point| names.add_point(point.name()))
+                .collect()
+        });
+        Self(Arc::new(Inner {
+            spec,
+            counts: SpinLock::new(counts),
+            points,
+        }))
     }
 
     /// Whether the allocation that the running task makes now finds memory short.
@@ -62,7 +74,10 @@ impl Plan {
         let mut short = false;
         for (rule, seen) in spec.pressure.iter().zip(&mut counts.pressure) {
             let nofs = effective.allow_blocking() && !effective.contains(Gfp::FS);
-            let task = rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
+            let task = rule
+                .task
+                .as_ref()
+                .is_none_or(|name| sched.names(|names| names.task(me) == name));
             if task && (nofs || !rule.in_nofs) {
                 short |= rule.hits(*seen);
                 *seen += 1;
@@ -76,19 +91,30 @@ impl Plan {
     /// # Errors
     /// The point's errno, where a rule makes it fire.
     pub fn pass(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
-        let Inner { spec, counts, points } = &*self.0;
+        let Inner {
+            spec,
+            counts,
+            points,
+        } = &*self.0;
         if spec.failpoints.is_empty() {
             return Ok(());
         }
         let mut fired = false;
         for (rule, seen) in spec.failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {
-                fired |= *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
+                fired |=
+                    *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
                 *seen += 1;
             }
         }
-        let index = Failpoint::ALL.iter().position(|known| *known == point).expect("every point is in the registry");
-        sched.emit(EventKind::PointReached { point: points[index], fired });
+        let index = Failpoint::ALL
+            .iter()
+            .position(|known| *known == point)
+            .expect("every point is in the registry");
+        sched.emit(EventKind::PointReached {
+            point: points[index],
+            fired,
+        });
         if fired { Err(point.errno()) } else { Ok(()) }
     }
 }

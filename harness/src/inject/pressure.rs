@@ -33,7 +33,12 @@ impl Pressure {
     /// The first allocation of `task` that may not call into a filesystem.
     #[must_use]
     pub fn first_nofs_allocation_of(task: impl Into<String>) -> Self {
-        Self { task: Some(task.into()), in_nofs: true, skip: 0, times: Some(1) }
+        Self {
+            task: Some(task.into()),
+            in_nofs: true,
+            skip: 0,
+            times: Some(1),
+        }
     }
 
     /// Whether the `seen`-th match (from 0) is hit.

@@ -37,7 +37,11 @@ impl Marks {
     pub fn for_total(total: Pages) -> Self {
         let min = (total.0 / 64).max(1);
         let step = (min / 4).max(1);
-        Self { min: Pages(min), low: Pages(min + step), high: Pages(min + 2 * step) }
+        Self {
+            min: Pages(min),
+            low: Pages(min + step),
+            high: Pages(min + 2 * step),
+        }
     }
 }
 
@@ -106,11 +110,24 @@ impl Mm {
         sched.point();
         let effective = scope::effective(requested);
         let site = Site::here();
-        sched.emit(EventKind::AllocBegin { order, requested, effective, site });
+        sched.emit(EventKind::AllocBegin {
+            order,
+            requested,
+            effective,
+            site,
+        });
         let short = plan.memory_is_short(sched, effective);
-        let fast = if short { None } else { self.take(order, self.0.marks.low) };
+        let fast = if short {
+            None
+        } else {
+            self.take(order, self.0.marks.low)
+        };
         let block = fast.or_else(|| self.slow_path(order, effective));
-        let outcome = if block.is_some() { AllocOutcome::Ok } else { AllocOutcome::Failed };
+        let outcome = if block.is_some() {
+            AllocOutcome::Ok
+        } else {
+            AllocOutcome::Failed
+        };
         sched.emit(EventKind::AllocEnd { outcome });
         block
     }
@@ -123,7 +140,10 @@ impl Mm {
             return None;
         }
         *free = *free - pages;
-        Some(PageBlock { mm: self.clone(), pages })
+        Some(PageBlock {
+            mm: self.clone(),
+            pages,
+        })
     }
 
     /// The mark that this request may go down to (3.2).
@@ -162,8 +182,13 @@ impl Mm {
             if let Some(block) = self.take(order, mark) {
                 return Some(block);
             }
-            rounds_without_progress = if freed > 0 { 0 } else { rounds_without_progress + 1 };
-            let give_up = mask.contains(Gfp::NORETRY) || rounds_without_progress > MAX_RECLAIM_RETRIES;
+            rounds_without_progress = if freed > 0 {
+                0
+            } else {
+                rounds_without_progress + 1
+            };
+            let give_up =
+                mask.contains(Gfp::NORETRY) || rounds_without_progress > MAX_RECLAIM_RETRIES;
             if give_up && !mask.contains(Gfp::NOFAIL) {
                 return None;
             }
@@ -174,9 +199,14 @@ impl Mm {
     /// The task frees memory itself. The flag is set inside the bracket and by a nested save, so an
     /// outer PF_MEMALLOC survives (3.4).
     fn direct_reclaim(&self, mask: Gfp) -> u64 {
-        let Inner { sched, registry, .. } = &*self.0;
+        let Inner {
+            sched, registry, ..
+        } = &*self.0;
         let mask = scope::effective(mask);
-        sched.emit(EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask });
+        sched.emit(EventKind::ReclaimEnter {
+            kind: ReclaimKind::Direct,
+            mask,
+        });
         let mut freed = 0;
         {
             let _reclaimer = scope::memalloc();

@@ -74,15 +74,29 @@ pub struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.entries.lock().retain(|entry| entry.id != self.id);
+        self.registry
+            .entries
+            .lock()
+            .retain(|entry| entry.id != self.id);
     }
 }
 
 impl Registry {
-    pub(super) fn register(self: &Arc<Self>, sched: &Sched, shrinker: Arc<dyn Shrinker>) -> Registration {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        sched: &Sched,
+        shrinker: Arc<dyn Shrinker>,
+    ) -> Registration {
         let id = sched.names(|names| names.add_shrinker(shrinker.name()));
-        self.entries.lock().push(Arc::new(Entry { id, shrinker, deferred: AtomicU64::new(0) }));
-        Registration { registry: Arc::clone(self), id }
+        self.entries.lock().push(Arc::new(Entry {
+            id,
+            shrinker,
+            deferred: AtomicU64::new(0),
+        }));
+        Registration {
+            registry: Arc::clone(self),
+            id,
+        }
     }
 
     /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
@@ -91,7 +105,10 @@ impl Registry {
     /// nobody else.
     pub(super) fn shrink(&self, sched: &Sched, mask: Gfp, priority: u32) -> u64 {
         let entries = self.entries.lock().clone();
-        entries.iter().map(|entry| entry.shrink(sched, mask, priority)).sum()
+        entries
+            .iter()
+            .map(|entry| entry.shrink(sched, mask, priority))
+            .sum()
     }
 }
 
@@ -100,18 +117,33 @@ impl Entry {
     fn shrink(&self, sched: &Sched, mask: Gfp, priority: u32) -> u64 {
         let shrinker = &self.shrinker;
         let freeable = shrinker.count(mask);
-        sched.emit(EventKind::ShrinkCount { shrinker: self.id, count: freeable });
+        sched.emit(EventKind::ShrinkCount {
+            shrinker: self.id,
+            count: freeable,
+        });
         if freeable == 0 {
             return 0;
         }
-        let pass = Pass::new(freeable, self.deferred.swap(0, Ordering::Relaxed), priority, shrinker.seeks());
+        let pass = Pass::new(
+            freeable,
+            self.deferred.swap(0, Ordering::Relaxed),
+            priority,
+            shrinker.seeks(),
+        );
         let (mut left, mut freed, mut scanned) = (pass.total, 0, 0);
         let batch = shrinker.batch();
         while left >= batch || left >= freeable {
             let nr_to_scan = left.min(batch);
-            sched.emit(EventKind::ShrinkScanBegin { shrinker: self.id, mask, nr_to_scan });
+            sched.emit(EventKind::ShrinkScanBegin {
+                shrinker: self.id,
+                mask,
+                nr_to_scan,
+            });
             let result = shrinker.scan(ScanControl { mask, nr_to_scan });
-            sched.emit(EventKind::ShrinkScanEnd { shrinker: self.id, freed: result.ok() });
+            sched.emit(EventKind::ShrinkScanEnd {
+                shrinker: self.id,
+                freed: result.ok(),
+            });
             match result {
                 Ok(count) => freed += count,
                 Err(Stop) => break,
@@ -119,7 +151,8 @@ impl Entry {
             left -= nr_to_scan;
             scanned += nr_to_scan;
         }
-        self.deferred.fetch_add(pass.deferred_after(scanned), Ordering::Relaxed);
+        self.deferred
+            .fetch_add(pass.deferred_after(scanned), Ordering::Relaxed);
         freed
     }
 }
@@ -135,14 +168,23 @@ struct Pass {
 
 impl Pass {
     fn new(freeable: u64, deferred: u64, priority: u32, seeks: u64) -> Self {
-        let delta = (4 * (freeable >> priority)).checked_div(seeks).unwrap_or(freeable / 2);
+        let delta = (4 * (freeable >> priority))
+            .checked_div(seeks)
+            .unwrap_or(freeable / 2);
         let total = ((deferred >> priority) + delta).min(2 * freeable);
-        Self { freeable, deferred, delta, total }
+        Self {
+            freeable,
+            deferred,
+            delta,
+            total,
+        }
     }
 
     /// What is left for the next pass, capped at twice the cache.
     fn deferred_after(&self, scanned: u64) -> u64 {
-        (self.deferred + self.delta).saturating_sub(scanned).min(2 * self.freeable)
+        (self.deferred + self.delta)
+            .saturating_sub(scanned)
+            .min(2 * self.freeable)
     }
 }
 
@@ -156,7 +198,11 @@ mod tests {
         let pass = Pass::new(93_689_873, 2 * 93_689_873, 12, 2);
         assert_eq!(pass.delta, 45_746);
         assert_eq!(pass.total, 91_493);
-        assert_eq!(pass.total / DEFAULT_BATCH * DEFAULT_BATCH, 91_392, "scanned in whole batches");
+        assert_eq!(
+            pass.total / DEFAULT_BATCH * DEFAULT_BATCH,
+            91_392,
+            "scanned in whole batches"
+        );
     }
 
     #[test]

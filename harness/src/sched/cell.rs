@@ -2,7 +2,10 @@
 //!
 //! Key type: [`LockCell`]. The one place in `sched` with `unsafe`: [`super::Mutex`] and
 //! [`super::RwSem`] keep the proof of exclusion in their own state and reach the value through here.
-#![expect(unsafe_code, reason = "the locks of sched guard memory; everything above them is safe")]
+#![expect(
+    unsafe_code,
+    reason = "the locks of sched guard memory; everything above them is safe"
+)]
 
 use core::cell::UnsafeCell;
 
@@ -38,7 +41,10 @@ impl<T: ?Sized> LockCell<T> {
     ///
     /// # Safety
     /// The caller holds the owning lock exclusively for as long as the reference lives.
-    #[expect(clippy::mut_from_ref, reason = "exclusion is the owning lock's, not the borrow checker's")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "exclusion is the owning lock's, not the borrow checker's"
+    )]
     pub(super) unsafe fn get_mut(&self) -> &mut T {
         // SAFETY: the caller is the only holder of the lock.
         unsafe { &mut *self.0.get() }

@@ -29,7 +29,11 @@ impl Driver {
     /// A driver that asks `strategy`.
     #[must_use]
     pub fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
-        Arc::new(SpinLock::new(Self { strategy, trace: Trace::default(), steps: 0 }))
+        Arc::new(SpinLock::new(Self {
+            strategy,
+            trace: Trace::default(),
+            steps: 0,
+        }))
     }
 
     /// The choices of the execution so far.
@@ -86,8 +90,12 @@ impl Scheduler for Adapter {
         _is_yielding: bool,
     ) -> Option<shuttle::scheduler::TaskId> {
         self.runnable.clear();
-        self.runnable.extend(runnable.iter().map(|task| task_id(task.id())));
-        let chosen = self.driver.lock().task(&self.runnable, current.map(task_id));
+        self.runnable
+            .extend(runnable.iter().map(|task| task_id(task.id())));
+        let chosen = self
+            .driver
+            .lock()
+            .task(&self.runnable, current.map(task_id));
         Some(shuttle::scheduler::TaskId::from(chosen.0 as usize))
     }
 
@@ -105,7 +113,11 @@ pub(super) struct Controlled {
 
 impl Controlled {
     pub(super) fn new(driver: Arc<SpinLock<Driver>>, step_budget: u64) -> Self {
-        Self { driver, step_budget, threads: SpinLock::new(vec![Some(shuttle::thread::current())]) }
+        Self {
+            driver,
+            step_budget,
+            threads: SpinLock::new(vec![Some(shuttle::thread::current())]),
+        }
     }
 
     /// Starts a coroutine; it must call [`Self::started`] before anything else.
@@ -154,7 +166,10 @@ impl Controlled {
 /// With what `execution` panics with; a world catches its own panics, so that is a harness bug.
 pub fn run(driver: &Arc<SpinLock<Driver>>, execution: impl Fn() + Send + Sync + 'static) {
     keep_panic_hook();
-    let adapter = Adapter { driver: Arc::clone(driver), runnable: Vec::new() };
+    let adapter = Adapter {
+        driver: Arc::clone(driver),
+        runnable: Vec::new(),
+    };
     shuttle::Runner::new(adapter, config()).run(execution);
 }
 
@@ -174,7 +189,14 @@ fn keep_panic_hook() {
     FIRST.call_once(|| {
         let hook = std::panic::take_hook();
         let once = Driver::new(Box::new(FirstTask(false)));
-        shuttle::Runner::new(Adapter { driver: once, runnable: Vec::new() }, config()).run(|| {});
+        shuttle::Runner::new(
+            Adapter {
+                driver: once,
+                runnable: Vec::new(),
+            },
+            config(),
+        )
+        .run(|| {});
         std::panic::set_hook(hook);
     });
 }

@@ -25,8 +25,8 @@ use super::task::{Current, Installed, LISTENER, with_current};
 use super::{Completion, SpinLock};
 use crate::error::Errno;
 use crate::event::{
-    Event, EventKind, LayerRef, Layer, Names, Observer, QueueId, Reaction, RequestId, Resource, Site, TaskId,
-    TaskKind, WorkId,
+    Event, EventKind, Layer, LayerRef, Names, Observer, QueueId, Reaction, RequestId, Resource,
+    Site, TaskId, TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
 
@@ -77,13 +77,17 @@ impl Table {
 
     /// Whether any task could run now. Foreign tasks never do: the harness only speaks for them.
     fn any_runnable(&self) -> bool {
-        self.tasks.iter().any(|t| !t.parked && !t.exited && t.kind != Some(TaskKind::Foreign))
+        self.tasks
+            .iter()
+            .any(|t| !t.parked && !t.exited && t.kind != Some(TaskKind::Foreign))
     }
 
     /// The earliest timer, as (when, whose).
     fn next_timer(&self) -> Option<(Ticks, usize)> {
         let timers = self.tasks.iter().enumerate().filter(|(_, t)| t.parked);
-        timers.filter_map(|(index, t)| Some((t.deadline?, index))).min()
+        timers
+            .filter_map(|(index, t)| Some((t.deadline?, index)))
+            .min()
     }
 }
 
@@ -123,7 +127,11 @@ impl Sched {
         Self(Arc::new(Inner {
             engine,
             table: SpinLock::default(),
-            hub: SpinLock::new(Hub { names: Names::default(), observer, seq: 0 }),
+            hub: SpinLock::new(Hub {
+                names: Names::default(),
+                observer,
+                seq: 0,
+            }),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
@@ -133,8 +141,15 @@ impl Sched {
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
     #[must_use]
-    pub fn controlled(driver: Arc<SpinLock<Driver>>, step_budget: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer)
+    pub fn controlled(
+        driver: Arc<SpinLock<Driver>>,
+        step_budget: u64,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        Self::new(
+            Engine::Controlled(Controlled::new(driver, step_budget)),
+            observer,
+        )
     }
 
     /// A world on OS threads, whose choices come from `seed`.
@@ -179,7 +194,12 @@ impl Sched {
         let time = self.clock();
         let mut hub = self.0.hub.lock();
         let hub = &mut *hub;
-        let event = Event { seq: hub.seq, time, task, kind };
+        let event = Event {
+            seq: hub.seq,
+            time,
+            task,
+            kind,
+        };
         hub.seq += 1;
         let reaction = hub.observer.observe(&event, &hub.names);
         if reaction != Reaction::Go {
@@ -271,12 +291,21 @@ impl Sched {
     fn add_task(&self, name: &str, kind: TaskKind, parent: Option<TaskId>) -> TaskId {
         let task = {
             let mut table = self.0.table.lock();
-            table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
+            table.tasks.push(TaskState {
+                kind: Some(kind),
+                ..TaskState::default()
+            });
             TaskId(u32::try_from(table.tasks.len() - 1).expect("fewer than 2^32 tasks"))
         };
         let named = self.names(|names| names.add_task(name));
         assert_eq!(named, task, "tasks are named in the order they are made");
-        self.emit_for(task, EventKind::TaskSpawn { parent: parent.unwrap_or(task), kind });
+        self.emit_for(
+            task,
+            EventKind::TaskSpawn {
+                parent: parent.unwrap_or(task),
+                kind,
+            },
+        );
         task
     }
 
@@ -292,7 +321,11 @@ impl Sched {
         // between taking the number and starting the coroutine.
         let task = self.add_task(name, kind, Some(parent));
         let done = Completion::new(self, Resource::Task(task));
-        let handle = JoinHandle { task, done, slot: Arc::new(SpinLock::new(None)) };
+        let handle = JoinHandle {
+            task,
+            done,
+            slot: Arc::new(SpinLock::new(None)),
+        };
         let (sched, done, slot) = (self.clone(), handle.done.clone(), Arc::clone(&handle.slot));
         let entry = move || {
             if let Engine::Controlled(controlled) = &sched.0.engine {
@@ -312,7 +345,13 @@ impl Sched {
 
     /// Runs `body` as `task` on this thread and catches how it ends.
     fn run_task<T>(&self, task: TaskId, body: impl FnOnce() -> T) -> Ended<T> {
-        let _installed = Installed::new(Some(Current { sched: self.clone(), task }), Context::default());
+        let _installed = Installed::new(
+            Some(Current {
+                sched: self.clone(),
+                task,
+            }),
+            Context::default(),
+        );
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => Ended::Value(value),
             Err(payload) if payload.is::<Aborted>() => Ended::Aborted,
@@ -356,8 +395,15 @@ impl Sched {
     /// Native worlds only: a thread that a library started to call our code.
     pub fn adopt(&self, name: &str) -> Adopted {
         let task = self.add_task(name, TaskKind::Server, None);
-        let current = Current { sched: self.clone(), task };
-        Adopted { sched: self.clone(), task, _installed: Installed::new(Some(current), Context::default()) }
+        let current = Current {
+            sched: self.clone(),
+            task,
+        };
+        Adopted {
+            sched: self.clone(),
+            task,
+            _installed: Installed::new(Some(current), Context::default()),
+        }
     }
 
     /// Registers a task of the real kernel that the harness will speak for with [`Sched::emit_for`].
@@ -416,7 +462,10 @@ impl Sched {
                 Engine::Controlled(controlled) => controlled.park(),
                 Engine::Native(native) => {
                     let now = self.now();
-                    native.park(me, deadline.map(|at| Ticks(at.0.saturating_sub(now.0).max(1))));
+                    native.park(
+                        me,
+                        deadline.map(|at| Ticks(at.0.saturating_sub(now.0).max(1))),
+                    );
                 }
             }
         }
@@ -462,7 +511,12 @@ impl Sched {
         let time = table.clock.nanos();
         let mut hub = self.0.hub.lock();
         let hub = &mut *hub;
-        let event = Event { seq: hub.seq, time, task: TaskId(0), kind: EventKind::Stall { step_budget: false } };
+        let event = Event {
+            seq: hub.seq,
+            time,
+            task: TaskId(0),
+            kind: EventKind::Stall { step_budget: false },
+        };
         hub.seq += 1;
         let _ = hub.observer.observe(&event, &hub.names);
         self.abort_in(table);
@@ -505,7 +559,10 @@ impl Sched {
         table.aborted = true;
         for index in 0..table.tasks.len() {
             if table.tasks[index].parked {
-                self.wake_in(table, TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")));
+                self.wake_in(
+                    table,
+                    TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")),
+                );
             }
         }
     }
@@ -522,8 +579,11 @@ fn unwind() -> ! {
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
 }
 
 /// An OS thread that is a task of a world; dropping it ends that.

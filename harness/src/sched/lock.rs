@@ -59,30 +59,60 @@ pub(super) struct LockCore {
 }
 
 impl LockCore {
-    pub(super) fn new(sched: &Sched, class: &'static str, instance: &str, why: &'static str) -> Self {
+    pub(super) fn new(
+        sched: &Sched,
+        class: &'static str,
+        instance: &str,
+        why: &'static str,
+    ) -> Self {
         let id = sched.names(|names| names.add_lock(class, instance));
-        Self { sched: sched.clone(), id, why, state: SpinLock::default() }
+        Self {
+            sched: sched.clone(),
+            id,
+            why,
+            state: SpinLock::default(),
+        }
     }
 
     pub(super) const fn id(&self) -> LockId {
         self.id
     }
 
-    pub(super) fn acquire(&self, mode: LockMode, patience: Patience, site: Site) -> Result<(), Errno> {
+    pub(super) fn acquire(
+        &self,
+        mode: LockMode,
+        patience: Patience,
+        site: Site,
+    ) -> Result<(), Errno> {
         self.sched.point();
         let me = self.sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
         {
             let mut state = self.state.lock();
-            self.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: false, site });
+            self.sched.emit(EventKind::LockAttempt {
+                lock,
+                mode,
+                try_lock: false,
+                site,
+            });
             if state.waiters.is_empty() && state.admits(mode) {
                 state.take(me, mode);
-                self.sched.emit(EventKind::LockAcquired { lock, mode, site });
+                self.sched
+                    .emit(EventKind::LockAcquired { lock, mode, site });
                 return Ok(());
             }
-            state.waiters.push_back(Waiter { task: me, mode, site });
+            state.waiters.push_back(Waiter {
+                task: me,
+                mode,
+                site,
+            });
             let breakable = patience == Patience::Breakable;
-            self.sched.emit(EventKind::WaitBegin { resource, why: self.why, breakable, site });
+            self.sched.emit(EventKind::WaitBegin {
+                resource,
+                why: self.why,
+                breakable,
+                site,
+            });
         }
         loop {
             let wake = self.sched.park(None);
@@ -105,11 +135,17 @@ impl LockCore {
         self.sched.point();
         let lock = self.id;
         let mut state = self.state.lock();
-        self.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
+        self.sched.emit(EventKind::LockAttempt {
+            lock,
+            mode,
+            try_lock: true,
+            site,
+        });
         let free = state.waiters.is_empty() && state.admits(mode);
         if free {
             state.take(self.sched.current(), mode);
-            self.sched.emit(EventKind::LockAcquired { lock, mode, site });
+            self.sched
+                .emit(EventKind::LockAcquired { lock, mode, site });
         }
         free
     }
@@ -118,7 +154,9 @@ impl LockCore {
         let me = self.sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);
-        state.holders.remove(holder.expect("only a holder has a guard to drop"));
+        state
+            .holders
+            .remove(holder.expect("only a holder has a guard to drop"));
         self.sched.emit(EventKind::LockReleased { lock: self.id });
         self.hand_over(&mut state);
     }
@@ -130,9 +168,17 @@ impl LockCore {
             }
             let Waiter { task, mode, site } = state.waiters.pop_front().expect("it has a front");
             state.take(task, mode);
-            self.sched.emit_for(task, EventKind::LockAcquired { lock: self.id, mode, site });
+            self.sched.emit_for(
+                task,
+                EventKind::LockAcquired {
+                    lock: self.id,
+                    mode,
+                    site,
+                },
+            );
             let (resource, outcome) = (Resource::Lock(self.id), WaitOutcome::Satisfied);
-            self.sched.emit_for(task, EventKind::WaitEnd { resource, outcome });
+            self.sched
+                .emit_for(task, EventKind::WaitEnd { resource, outcome });
             self.sched.wake(task);
         }
     }

@@ -25,7 +25,9 @@ pub struct Mutex<T: ?Sized> {
 
 impl<T: ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutex").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("Mutex")
+            .field("core", &self.core)
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,7 +35,10 @@ impl<T> Mutex<T> {
     /// A mutex of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self { core: LockCore::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
+        Self {
+            core: LockCore::new(sched, class, instance, "mutex"),
+            value: LockCell::new(value),
+        }
     }
 
     /// The value, when nobody can hold the lock any more.
@@ -52,7 +57,9 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, waiting uninterruptibly.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
+        let taken = self
+            .core
+            .acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
         debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
         MutexGuard::new(self)
     }
@@ -63,7 +70,8 @@ impl<T: ?Sized> Mutex<T> {
     /// `EDEADLK` if the wait closed a cycle and the world broke it here.
     #[track_caller]
     pub fn lock_breakable(&self) -> Result<MutexGuard<'_, T>, Errno> {
-        self.core.acquire(LockMode::Exclusive, Patience::Breakable, Site::here())?;
+        self.core
+            .acquire(LockMode::Exclusive, Patience::Breakable, Site::here())?;
         Ok(MutexGuard::new(self))
     }
 
@@ -71,7 +79,9 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     #[must_use]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.core.try_acquire(LockMode::Exclusive, Site::here()).then(|| MutexGuard::new(self))
+        self.core
+            .try_acquire(LockMode::Exclusive, Site::here())
+            .then(|| MutexGuard::new(self))
     }
 }
 
@@ -85,7 +95,10 @@ pub struct MutexGuard<'a, T: ?Sized> {
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     // INVARIANT: called only right after `core` was acquired exclusively by this task.
     fn new(mutex: &'a Mutex<T>) -> Self {
-        Self { mutex, task_bound: PhantomData }
+        Self {
+            mutex,
+            task_bound: PhantomData,
+        }
     }
 }
 

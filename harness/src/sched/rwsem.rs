@@ -24,7 +24,9 @@ pub struct RwSem<T: ?Sized> {
 
 impl<T: ?Sized> fmt::Debug for RwSem<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwSem").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("RwSem")
+            .field("core", &self.core)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,7 +34,10 @@ impl<T> RwSem<T> {
     /// A semaphore of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self { core: LockCore::new(sched, class, instance, "rwsem"), value: LockCell::new(value) }
+        Self {
+            core: LockCore::new(sched, class, instance, "rwsem"),
+            value: LockCell::new(value),
+        }
     }
 }
 
@@ -46,9 +51,14 @@ impl<T: ?Sized> RwSem<T> {
     /// Takes the lock shared (`down_read`).
     #[track_caller]
     pub fn read(&self) -> RwSemReadGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Shared, Patience::Uninterruptible, Site::here());
+        let taken = self
+            .core
+            .acquire(LockMode::Shared, Patience::Uninterruptible, Site::here());
         debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
-        RwSemReadGuard { sem: self, task_bound: PhantomData }
+        RwSemReadGuard {
+            sem: self,
+            task_bound: PhantomData,
+        }
     }
 
     /// Takes the lock shared if that needs no wait (`down_read_trylock`).
@@ -56,15 +66,23 @@ impl<T: ?Sized> RwSem<T> {
     #[must_use]
     pub fn try_read(&self) -> Option<RwSemReadGuard<'_, T>> {
         let taken = self.core.try_acquire(LockMode::Shared, Site::here());
-        taken.then_some(RwSemReadGuard { sem: self, task_bound: PhantomData })
+        taken.then_some(RwSemReadGuard {
+            sem: self,
+            task_bound: PhantomData,
+        })
     }
 
     /// Takes the lock exclusive (`down_write`).
     #[track_caller]
     pub fn write(&self) -> RwSemWriteGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
+        let taken = self
+            .core
+            .acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
         debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
-        RwSemWriteGuard { sem: self, task_bound: PhantomData }
+        RwSemWriteGuard {
+            sem: self,
+            task_bound: PhantomData,
+        }
     }
 
     /// Takes the lock exclusive if it is free (`down_write_trylock`).
@@ -72,7 +90,10 @@ impl<T: ?Sized> RwSem<T> {
     #[must_use]
     pub fn try_write(&self) -> Option<RwSemWriteGuard<'_, T>> {
         let taken = self.core.try_acquire(LockMode::Exclusive, Site::here());
-        taken.then_some(RwSemWriteGuard { sem: self, task_bound: PhantomData })
+        taken.then_some(RwSemWriteGuard {
+            sem: self,
+            task_bound: PhantomData,
+        })
     }
 }
 

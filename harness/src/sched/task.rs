@@ -38,7 +38,10 @@ impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
         let before = CURRENT.with(|cell| cell.replace(current));
-        Self { before, context: context::replace(context) }
+        Self {
+            before,
+            context: context::replace(context),
+        }
     }
 }
 
@@ -72,7 +75,11 @@ fn tell(kind: EventKind) {
 
 impl Listener for WorldListener {
     fn scope_enter(&self, kind: ScopeKind, seq: u32, site: Site) {
-        tell(EventKind::ScopeEnter { kind, scope: seq, site });
+        tell(EventKind::ScopeEnter {
+            kind,
+            scope: seq,
+            site,
+        });
     }
 
     fn scope_exit(&self, kind: ScopeKind, seq: u32) {

@@ -59,8 +59,12 @@ impl FromStr for Trace {
         let mut choices = Vec::new();
         for (position, word) in text.split('.').filter(|word| !word.is_empty()).enumerate() {
             let bad = || {
-                Error::input(format!("`{word}` at position {position} of the trace is not a choice"))
-                    .advice("a trace is words like t3, n2 or t3*5 joined by dots, as a report prints it")
+                Error::input(format!(
+                    "`{word}` at position {position} of the trace is not a choice"
+                ))
+                .advice(
+                    "a trace is words like t3, n2 or t3*5 joined by dots, as a report prints it",
+                )
             };
             let (choice, repeat) = word.split_once('*').unwrap_or((word, "1"));
             let repeat: usize = repeat.parse().map_err(|_| bad())?;
@@ -108,9 +112,17 @@ mod tests {
 
     #[test]
     fn text_that_is_no_trace_is_refused_by_position() {
-        for (text, position) in [("t1.x2", 1), ("t", 0), ("t1*99999999999", 0), ("t0.t1.7", 2)] {
+        for (text, position) in [
+            ("t1.x2", 1),
+            ("t", 0),
+            ("t1*99999999999", 0),
+            ("t0.t1.7", 2),
+        ] {
             let message = text.parse::<Trace>().unwrap_err().to_string();
-            assert!(message.contains(&format!("position {position}")), "{text}: {message}");
+            assert!(
+                message.contains(&format!("position {position}")),
+                "{text}: {message}"
+            );
         }
     }
 }

@@ -32,7 +32,12 @@ impl Waiting {
     #[track_caller]
     #[must_use]
     pub fn on(resource: Resource, why: &'static str) -> Self {
-        Self { resource, why, breakable: false, site: Site::here() }
+        Self {
+            resource,
+            why,
+            breakable: false,
+            site: Site::here(),
+        }
     }
 
     /// The same wait, which the world may break.
@@ -54,14 +59,21 @@ impl WaitQueue {
     /// An empty queue.
     #[must_use]
     pub fn new(sched: &Sched) -> Self {
-        Self { sched: sched.clone(), waiters: Arc::default() }
+        Self {
+            sched: sched.clone(),
+            waiters: Arc::default(),
+        }
     }
 
     /// Waits until `condition` holds. Whoever makes it hold must wake the queue.
     ///
     /// # Errors
     /// The errno with which the world broke the wait; only where `waiting` is breakable.
-    pub fn wait_until(&self, waiting: Waiting, condition: impl FnMut() -> bool) -> Result<(), Errno> {
+    pub fn wait_until(
+        &self,
+        waiting: Waiting,
+        condition: impl FnMut() -> bool,
+    ) -> Result<(), Errno> {
         match self.wait(waiting, None, condition) {
             WaitOutcome::Broken(errno) => Err(errno),
             WaitOutcome::Satisfied | WaitOutcome::TimedOut => Ok(()),
@@ -69,25 +81,47 @@ impl WaitQueue {
     }
 
     /// Waits until `condition` holds or `timeout` has passed; says whether it holds.
-    pub fn wait_timeout(&self, waiting: Waiting, timeout: Ticks, condition: impl FnMut() -> bool) -> bool {
+    pub fn wait_timeout(
+        &self,
+        waiting: Waiting,
+        timeout: Ticks,
+        condition: impl FnMut() -> bool,
+    ) -> bool {
         let deadline = self.sched.now() + timeout;
         self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
     }
 
-    fn wait(&self, waiting: Waiting, deadline: Option<Ticks>, mut condition: impl FnMut() -> bool) -> WaitOutcome {
+    fn wait(
+        &self,
+        waiting: Waiting,
+        deadline: Option<Ticks>,
+        mut condition: impl FnMut() -> bool,
+    ) -> WaitOutcome {
         if condition() {
             return WaitOutcome::Satisfied;
         }
         let me = self.sched.current();
-        let Waiting { resource, why, breakable, site } = waiting;
+        let Waiting {
+            resource,
+            why,
+            breakable,
+            site,
+        } = waiting;
         self.waiters.lock().push_back(me);
-        self.sched.emit(EventKind::WaitBegin { resource, why, breakable, site });
+        self.sched.emit(EventKind::WaitBegin {
+            resource,
+            why,
+            breakable,
+            site,
+        });
         let outcome = loop {
             if condition() {
                 break WaitOutcome::Satisfied;
             }
             match self.sched.park(deadline) {
-                Wake::Broken(errno) if breakable && !condition() => break WaitOutcome::Broken(errno),
+                Wake::Broken(errno) if breakable && !condition() => {
+                    break WaitOutcome::Broken(errno);
+                }
                 Wake::TimedOut if !condition() => break WaitOutcome::TimedOut,
                 Wake::Broken(_) | Wake::TimedOut | Wake::Woken => {}
             }
@@ -106,6 +140,14 @@ impl WaitQueue {
     pub fn wake_all(&self) {
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for task in waiters {
+            self.sched.wake(task);
+        }
+    }
+
+    /// Wakes the waiter that has waited longest: it tests its condition again.
+    pub fn wake_one(&self) {
+        let waiter = self.waiters.lock().pop_front();
+        if let Some(task) = waiter {
             self.sched.wake(task);
         }
     }
@@ -129,7 +171,11 @@ impl Completion {
     /// A completion that stands for `resource`.
     #[must_use]
     pub fn new(sched: &Sched, resource: Resource) -> Self {
-        Self { resource, done: Arc::default(), queue: WaitQueue::new(sched) }
+        Self {
+            resource,
+            done: Arc::default(),
+            queue: WaitQueue::new(sched),
+        }
     }
 
     /// Says that it happened.
@@ -137,7 +183,6 @@ impl Completion {
         self.done.store(true, Ordering::Release);
         self.queue.wake_all();
     }
-
 
     /// Whether it happened.
     #[must_use]
@@ -152,8 +197,16 @@ impl Completion {
     }
 
     pub(super) fn wait_at(&self, why: &'static str, site: Site) {
-        let waiting = Waiting { resource: self.resource, why, breakable: false, site };
+        let waiting = Waiting {
+            resource: self.resource,
+            why,
+            breakable: false,
+            site,
+        };
         let broken = self.queue.wait_until(waiting, || self.is_done());
-        debug_assert!(broken.is_ok(), "a wait that is not breakable is never broken");
+        debug_assert!(
+            broken.is_ok(),
+            "a wait that is not breakable is never broken"
+        );
     }
 }

@@ -24,14 +24,20 @@ pub struct Work {
 
 impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Work").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Work")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl Work {
     /// Work that calls `func`.
     pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { name, func: Arc::new(func), pending: Arc::default() }
+        Self {
+            name,
+            func: Arc::new(func),
+            pending: Arc::default(),
+        }
     }
 }
 
@@ -55,7 +61,9 @@ pub struct WorkQueue(Arc<Inner>);
 
 impl std::fmt::Debug for WorkQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkQueue").field("queue", &self.0.queue).finish_non_exhaustive()
+        f.debug_struct("WorkQueue")
+            .field("queue", &self.0.queue)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +81,9 @@ impl WorkQueue {
         });
         let this = Self(inner);
         let worker = this.clone();
-        let handle = sched.spawn(&format!("kworker/{name}"), TaskKind::Server, move || worker.work());
+        let handle = sched.spawn(&format!("kworker/{name}"), TaskKind::Server, move || {
+            worker.work()
+        });
         *this.0.worker.lock() = Some(handle);
         this
     }
@@ -89,7 +99,10 @@ impl WorkQueue {
             *pending = Some((id, Completion::new(&self.0.sched, Resource::Work(id))));
             id
         };
-        self.0.sched.emit(EventKind::WorkQueued { work: id, queue: self.0.queue });
+        self.0.sched.emit(EventKind::WorkQueued {
+            work: id,
+            queue: self.0.queue,
+        });
         self.0.state.lock().items.push_back(work.clone());
         self.0.wake.wake_all();
         true
@@ -115,7 +128,13 @@ impl WorkQueue {
     }
 
     fn work(&self) {
-        let Inner { sched, queue, state, wake, .. } = &*self.0;
+        let Inner {
+            sched,
+            queue,
+            state,
+            wake,
+            ..
+        } = &*self.0;
         sched.emit(EventKind::QueueServer { queue: *queue });
         loop {
             let idle = Waiting::on(Resource::Idle(*queue), "work");
