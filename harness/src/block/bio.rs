@@ -30,7 +30,12 @@ impl std::fmt::Debug for Bio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { op, sector, sectors, id, .. } = self;
         let id = id.as_ref().map(|(_, id)| id);
-        f.debug_struct("Bio").field("id", &id).field("op", op).field("sector", sector).field("sectors", sectors).finish_non_exhaustive()
+        f.debug_struct("Bio")
+            .field("id", &id)
+            .field("op", op)
+            .field("sector", sector)
+            .field("sectors", sectors)
+            .finish_non_exhaustive()
     }
 }
 

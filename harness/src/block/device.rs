@@ -88,7 +88,13 @@ struct Pending {
 }
 
 /// Submits one request and waits for it; returns the data.
-fn submit_and_wait(device: &dyn BlockDevice, op: Op, sector: Sectors, data: Vec<u8>, site: Site) -> Result<Vec<u8>, Errno> {
+fn submit_and_wait(
+    device: &dyn BlockDevice,
+    op: Op,
+    sector: Sectors,
+    data: Vec<u8>,
+    site: Site,
+) -> Result<Vec<u8>, Errno> {
     let sched = device.queue().sched.clone();
     let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
     let theirs = Arc::clone(&shared);

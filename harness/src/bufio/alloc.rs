@@ -28,7 +28,11 @@ fn ladder_mask(base: Gfp) -> Gfp {
 impl Client {
     /// Gets memory for one buffer, in the order of the ladder. The lock may be dropped on the way:
     /// look the block up again.
-    pub(super) fn alloc_buffer<'a>(&'a self, mut cache: MutexGuard<'a, Cache>, site: Site) -> (MutexGuard<'a, Cache>, PageBlock) {
+    pub(super) fn alloc_buffer<'a>(
+        &'a self,
+        mut cache: MutexGuard<'a, Cache>,
+        site: Site,
+    ) -> (MutexGuard<'a, Cache>, PageBlock) {
         let sleeps_under_lock = self.knobs().bufio_sleeps_under_lock;
         let first = if sleeps_under_lock { Gfp::NOIO } else { Gfp::NOWAIT };
         let mut tried_noio = sleeps_under_lock;

@@ -163,8 +163,11 @@ impl Client {
         let mut cache = self.0.cache.lock();
         for _ in 0..self.0.options.reserved_buffers {
             let pages = self.mm().alloc(self.order(), crate::event::Gfp::KERNEL).ok_or_else(|| {
-                Error::input(format!("bufio client on {}: no memory for its reserved buffers", self.device_name()))
-                    .advice("give the world more pages")
+                Error::input(format!(
+                    "bufio client on {}: no memory for its reserved buffers",
+                    self.device_name()
+                ))
+                .advice("give the world more pages")
             })?;
             cache.reserved.push(pages);
         }
@@ -192,7 +195,9 @@ impl Client {
             ))
             .advice("drop every Buffer before the client"));
         }
-        written.map_err(|errno| Error::os(format!("bufio client on {name}: writing dirty buffers failed")).because(errno))
+        written.map_err(|errno| {
+            Error::os(format!("bufio client on {name}: writing dirty buffers failed")).because(errno)
+        })
     }
 
     /// Frees what nobody holds; returns the rest as (block, hold count).

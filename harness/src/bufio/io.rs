@@ -22,7 +22,8 @@ impl Client {
             client.end_io(&ended, bit, data, outcome);
         });
         let sector = Sectors(buf.block * sectors.0);
-        let mut bio = Bio::new(op, sector, data, end_io).with_origin(Origin { what: "block", item: buf.block });
+        let mut bio =
+            Bio::new(op, sector, data, end_io).with_origin(Origin { what: "block", item: buf.block });
         *buf.request.lock() = Some(bio.number(self.sched()));
         // Whoever waits for the bit already now learns which request it waits for.
         buf.wake();

@@ -110,7 +110,11 @@ impl Buffer {
     pub fn mark_dirty(&self) {
         let _layer = self.client.enter();
         let mut cache = self.client.0.cache.lock();
-        assert!(!self.buf.has(State::READING), "block {} is marked dirty while it is being read", self.buf.block);
+        assert!(
+            !self.buf.has(State::READING),
+            "block {} is marked dirty while it is being read",
+            self.buf.block
+        );
         if self.buf.set(State::DIRTY) & State::DIRTY == 0 {
             cache.relist(&self.buf);
         }

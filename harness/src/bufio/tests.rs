@@ -184,7 +184,9 @@ fn pages_go_back_when_a_client_is_destroyed() {
 
 #[test]
 fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
-    for (block_size, bytes, word) in [(0, 1 << 20, "a block of 0 bytes"), (1000, 1 << 20, "1000"), (4096, 512, "512 bytes")] {
+    for (block_size, bytes, word) in
+        [(0, 1 << 20, "a block of 0 bytes"), (1000, 1 << 20, "1000"), (4096, 512, "512 bytes")]
+    {
         let sched = Sched::native(1, Box::new(Log::default()));
         let message = sched.run_main(|| {
             let plan = Plan::arm(&sched, PlanSpec::default());
@@ -196,7 +198,9 @@ fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
                 device: Arc::new(MemoryDevice::new(&sched, "vda", bytes)),
                 cleaner: None,
             };
-            Client::create(parts, ClientOptions { block_size, ..ClientOptions::default() }).unwrap_err().to_string()
+            Client::create(parts, ClientOptions { block_size, ..ClientOptions::default() })
+                .unwrap_err()
+                .to_string()
         });
         let message = message.expect("no panic");
         assert!(message.contains(word), "{message}");
@@ -212,7 +216,8 @@ fn check_scan_writes(era: Era, mask: Gfp, expect: bool) {
     let events = run(era, small(), plan, |rig| {
         dirty(&rig.client, 0, 1);
         let mm = rig.mm.clone();
-        let scanner = rig.sched.spawn("scanner", crate::event::TaskKind::Task, move || mm.alloc(0, mask).is_some());
+        let scanner =
+            rig.sched.spawn("scanner", crate::event::TaskKind::Task, move || mm.alloc(0, mask).is_some());
         assert!(scanner.join(), "there is memory after all");
         rig.done().unwrap();
     });

@@ -62,7 +62,8 @@ impl Client {
 
     /// Completion cannot move lists; process context does it when it comes by.
     fn move_finished(cache: &mut Cache) {
-        let finished: Vec<_> = cache.dirty.values().filter(|buf| !buf.has(State::DIRTY | State::WRITING)).cloned().collect();
+        let finished: Vec<_> =
+            cache.dirty.values().filter(|buf| !buf.has(State::DIRTY | State::WRITING)).cloned().collect();
         for buf in finished {
             cache.relist(&buf);
         }

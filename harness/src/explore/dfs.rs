@@ -26,7 +26,10 @@ impl Dfs {
             self.path.push((0, of));
         }
         let (choice, known) = self.path[self.depth];
-        assert_eq!(known, of, "the same choices lead to the same place: the code under test is not deterministic");
+        assert_eq!(
+            known, of,
+            "the same choices lead to the same place: the code under test is not deterministic"
+        );
         self.depth += 1;
         choice
     }

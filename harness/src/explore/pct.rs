@@ -61,7 +61,9 @@ impl Strategy for Pct {
     }
 
     fn task(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
-        if let (Some(position), Some(current)) = (self.change_at.iter().position(|at| *at == self.steps), current) {
+        if let (Some(position), Some(current)) =
+            (self.change_at.iter().position(|at| *at == self.steps), current)
+        {
             self.priority(current);
             let lowered = self.priorities.iter_mut().find(|(known, _)| *known == current);
             lowered.expect("it was just looked up").1 = position as u64;

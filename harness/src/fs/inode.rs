@@ -102,7 +102,14 @@ impl DiskInode {
             return Err(Errno::EIO);
         }
         let pointers = core::array::from_fn(|i| get_u32(bytes, POINTERS_AT + 4 * i));
-        Ok(Some(Self { kind, nlink, blocks: get_u32(bytes, 8), size, mtime: Ticks(get_u64(bytes, 24)), pointers }))
+        Ok(Some(Self {
+            kind,
+            nlink,
+            blocks: get_u32(bytes, 8),
+            size,
+            mtime: Ticks(get_u64(bytes, 24)),
+            pointers,
+        }))
     }
 
     pub(super) fn encode(&self, image: &mut Image, slot: usize) {

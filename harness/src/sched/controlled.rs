@@ -129,7 +129,8 @@ impl Controlled {
 
     pub(super) fn park(&self) {
         let mut slept = false;
-        let once = poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending });
+        let once =
+            poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending });
         off_thread(|| block_on(once));
     }
 

@@ -13,8 +13,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use reclaimdep_scope::context::Context;
 use reclaimdep_scope::listener::Listening;
@@ -25,7 +25,7 @@ use super::task::{Current, Installed, LISTENER, with_current};
 use super::{Completion, SpinLock};
 use crate::error::Errno;
 use crate::event::{
-    Event, EventKind, LayerRef, Layer, Names, Observer, QueueId, Reaction, RequestId, Resource, Site, TaskId,
+    Event, EventKind, Layer, LayerRef, Names, Observer, QueueId, Reaction, RequestId, Resource, Site, TaskId,
     TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
@@ -475,7 +475,8 @@ impl Sched {
         let time = table.clock.nanos();
         let mut hub = self.0.hub.lock();
         let hub = &mut *hub;
-        let event = Event { seq: hub.seq, time, task: TaskId(0), kind: EventKind::Stall { step_budget: false } };
+        let event =
+            Event { seq: hub.seq, time, task: TaskId(0), kind: EventKind::Stall { step_budget: false } };
         hub.seq += 1;
         let _ = hub.observer.observe(&event, &hub.names);
         self.abort_in(table);
@@ -536,7 +537,8 @@ fn unwind() -> ! {
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
 }
 
 /// An OS thread that is a task of a world; dropping it ends that.

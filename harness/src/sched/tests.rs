@@ -20,7 +20,10 @@ impl Observer for Log {
 }
 
 /// Runs `body` as main under `strategy`; returns the number of executions and the last log.
-fn explore(strategy: impl Strategy + 'static, body: impl Fn(&Sched) + Send + Sync + 'static) -> (usize, Vec<Event>, Trace) {
+fn explore(
+    strategy: impl Strategy + 'static,
+    body: impl Fn(&Sched) + Send + Sync + 'static,
+) -> (usize, Vec<Event>, Trace) {
     let driver = Driver::new(Box::new(strategy));
     let runs = Arc::new(SpinLock::new((0, Vec::new(), Trace::default())));
     let (theirs, inner) = (Arc::clone(&runs), Arc::clone(&driver));

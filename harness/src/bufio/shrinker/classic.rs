@@ -57,7 +57,8 @@ impl Shrinker for Classic {
         let may_wait = self.may_wait(control.mask);
         let mut cache = self.lock(&client, control.mask).ok_or(Stop)?;
         let clean = cache.clean.values();
-        let visited = clean.chain(cache.dirty.values()).take(usize::try_from(control.nr_to_scan).unwrap_or(usize::MAX));
+        let visited =
+            clean.chain(cache.dirty.values()).take(usize::try_from(control.nr_to_scan).unwrap_or(usize::MAX));
         let visited: Vec<_> = visited.cloned().collect();
         let site = Site::here();
         Ok(visited.iter().filter(|buf| client.evict(&mut cache, buf, may_wait, site)).count() as u64)
