@@ -11,5 +11,16 @@ pub mod fs;
 pub mod host;
 pub mod inject;
 pub mod mm;
+pub mod report;
+#[doc(hidden)]
+pub mod rt;
 pub mod sched;
+pub mod stack;
 pub mod units;
+pub mod witness;
+pub mod world;
+
+pub use error::{Error, Result};
+//MACRO pub use reclaimdep_macros::test;
+pub use reclaimdep_scope as scope;
+pub use world::{Tier, World};

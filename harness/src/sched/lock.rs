@@ -30,7 +30,7 @@ impl State {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
             LockMode::Exclusive => self.holders.is_empty(),
-            LockMode::Shared => !self.exclusive,
+            LockMode::Shared => self.holders.is_empty() || !self.exclusive,
         }
     }
 

@@ -19,7 +19,8 @@ impl Observer for Log {
     }
 }
 
-/// Runs `body` as main under `strategy`; returns the number of executions and the last log.
+/// Runs `body` as main under `strategy`; returns the number of executions that came to their end, and
+/// the last log.
 fn explore(
     strategy: impl Strategy + 'static,
     body: impl Fn(&Sched) + Send + Sync + 'static,
@@ -30,14 +31,21 @@ fn explore(
     controlled::run(&driver, move || {
         let log = Log::default();
         let sched = Sched::controlled(Arc::clone(&inner), 10_000, Box::new(log.clone()));
-        sched.run_main(|| body(&sched));
+        let ended = sched.run_main(|| body(&sched));
         let mut runs = theirs.lock();
-        runs.0 += 1;
+        runs.0 += usize::from(ended.is_some());
         runs.1 = std::mem::take(&mut *log.0.lock());
         runs.2 = inner.lock().take_trace();
     });
     let result = std::mem::replace(&mut *runs.lock(), (0, Vec::new(), Trace::default()));
     result
+}
+
+/// Every one of `runs` random executions comes to its end.
+#[track_caller]
+fn check_all_end(runs: usize, body: impl Fn(&Sched) + Send + Sync + 'static) {
+    let (ended, _, _) = explore(Budget::new(Random::new(1), runs as u64), body);
+    assert_eq!(ended, runs);
 }
 
 fn native(body: impl FnOnce(&Sched)) -> Vec<Event> {
@@ -68,7 +76,7 @@ fn counter(sched: &Sched, rounds: u32) -> u32 {
 
 #[test]
 fn a_mutex_excludes_on_both_engines() {
-    let (_, _, _) = explore(Budget::new(Random::new(1), 50), |sched| assert_eq!(counter(sched, 5), 10));
+    check_all_end(50, |sched| assert_eq!(counter(sched, 5), 10));
     native(|sched| assert_eq!(counter(sched, 200), 400));
 }
 
@@ -112,7 +120,7 @@ fn a_trace_replays_to_the_same_events() {
 
 #[test]
 fn a_waiting_writer_goes_before_a_later_reader() {
-    let (_, _, _) = explore(Budget::new(Random::new(3), 200), |sched| {
+    check_all_end(200, |sched| {
         let sem = Arc::new(RwSem::new(sched, "sem", "test", Vec::new()));
         let held = sem.read();
         let (theirs, queue) = (Arc::clone(&sem), sched.clone());
@@ -133,7 +141,7 @@ fn is_waiting(_sched: &Sched, sem: &RwSem<Vec<&'static str>>) -> bool {
 
 #[test]
 fn virtual_time_passes_only_when_nobody_can_run() {
-    let (_, _, _) = explore(Budget::new(Random::new(1), 20), |sched| {
+    check_all_end(20, |sched| {
         let queue = WaitQueue::new(sched);
         let before = sched.now();
         let came = queue.wait_timeout(Waiting::on(Resource::Timer, "a timer"), Ticks(250), || false);
@@ -198,7 +206,7 @@ fn a_broken_wait_returns_edeadlk_and_the_lock_stays_usable() {
 
 #[test]
 fn work_runs_in_order_and_is_pending_once() {
-    let (_, _, _) = explore(Budget::new(Random::new(5), 50), |sched| {
+    check_all_end(50, |sched| {
         let queue = WorkQueue::new(sched, "test");
         let runs = Arc::new(SpinLock::new(0));
         let theirs = Arc::clone(&runs);

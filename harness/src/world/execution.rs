@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::World;
+use super::builder::Builder;
 use super::hub::Hub;
 use super::tier::Tier;
 use crate::era::{Era, Knobs};
@@ -12,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::event::Names;
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::Mm;
-use crate::sched::Sched;
+use crate::report::{Outcome, Report, describe};
+use crate::sched::{Sched, Trace};
 use crate::stack::{LoopBackend, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
 use crate::witness::Finding;
@@ -65,5 +67,33 @@ impl Setup {
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
         let stack = Stack::build(&parts, &self.stack, backend)?;
         Ok(World::new(parts, stack, self.tier, self.era))
+    }
+}
+
+impl Execution {
+    /// What the execution comes to, as a value.
+    ///
+    /// # Errors
+    /// The harness's own trouble; after a deadlock was broken, errors on the way down are to be
+    /// expected and become notes.
+    pub(super) fn into_report(self, builder: &Builder, schedules: u64, trace: Option<Trace>) -> Result<Report> {
+        let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        match self.trouble {
+            Some(trouble) if report.findings.is_empty() => return Err(trouble),
+            Some(trouble) => report.notes.push(format!("taking the stack down: {trouble}")),
+            None => {}
+        }
+        if let Some(message) = self.panic {
+            if report.findings.is_empty() {
+                report.outcome = Outcome::Panicked { message };
+            } else {
+                report.notes.push(format!("the code under test panicked after that: {message}"));
+            }
+        }
+        report.schedules = schedules;
+        report.latency_ns = self.latency.filter(|_| builder.tier != Tier::Model).map(|latency| latency.0);
+        report.trace = trace;
+        Ok(report)
     }
 }

@@ -156,3 +156,6 @@ impl World {
         self.0.tier
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub(super) fn run(builder: &Builder, setup: Setup) -> Result<Report> {
         None => explore(builder, &setup)?,
     };
     if let (Some(trace), false) = (&report.trace, report.is_quiet()) {
-        let again = replay(builder, &setup, trace)?.with_schedules(report.schedules);
+        let again = Report { schedules: report.schedules, ..replay(builder, &setup, trace)? };
         if again.to_json() != report.to_json() {
             return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
                 .advice("the code under test depends on something that the world does not control: time, addresses, a random hasher"));
