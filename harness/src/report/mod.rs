@@ -1,7 +1,7 @@
 //! Reports: what a run found, as a value, as text and as JSON.
 //!
 //! A [`Report`] owns its strings and knows nothing of the world that it came from, so it can cross a
-//! process boundary and be read years later. [`describe`] turns a judge's finding into words.
+//! process boundary and be read years later. [`describe()`] turns a judge's finding into words.
 //!
 //! | module | holds |
 //! |---|---|
