@@ -110,6 +110,14 @@ impl WaitQueue {
         }
     }
 
+    /// Wakes the waiter that has waited longest: it tests its condition again.
+    pub fn wake_one(&self) {
+        let waiter = self.waiters.lock().pop_front();
+        if let Some(task) = waiter {
+            self.sched.wake(task);
+        }
+    }
+
     /// Whether anybody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
