@@ -5,9 +5,7 @@ pub mod bufio;
 pub mod era;
 pub mod error;
 pub mod event;
-pub mod explore;
-pub mod fs;
-#[cfg(feature = "loop")]
+#[cfg(all(feature = "loop", target_os = "linux"))]
 pub mod host;
 pub mod inject;
 pub mod mm;

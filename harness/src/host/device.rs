@@ -9,7 +9,6 @@
 //!
 //! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a device
 //! thread. Locking: leaf locks alone.
-#![expect(clippy::disallowed_methods, reason = "device threads are OS threads that the world adopts")]
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -20,10 +19,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, fdatasync, openat};
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::fd_table::spawn_private;
-use super::loop_dev::{LoopHandle, LoopOptions, is_bound};
+use super::loop_dev::{LoopHandle, LoopOptions};
+use super::loop_ioctl::is_bound;
+use super::transfer::{Bounce, transfer};
 use crate::block::{Bio, BlockDevice, Queue};
 use crate::error::{Errno, Error, Result};
 use crate::event::{EventKind, Op, RequestId, Resource, TaskId};
@@ -34,10 +35,6 @@ use crate::units::Sectors;
 const SERVERS: usize = 3;
 /// How long opening the file and attaching may take before the caller gives up on it.
 const ATTACH: Duration = Duration::from_secs(10);
-/// Bytes that one system call moves at most.
-const BOUNCE: usize = 1 << 18;
-/// What `O_DIRECT` asks of a buffer's address, on any device.
-const ALIGN: usize = 4096;
 
 /// What lies under the device.
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +103,16 @@ impl HostLoop {
         sched.emit_for(foreign, EventKind::QueueServer { queue: queue.id });
         let (wake, done) = (WaitQueue::new(sched), WaitQueue::new(sched));
         let (fifo, trouble) = (SpinLock::default(), SpinLock::new(None));
-        let inner =
-            Arc::new(Inner { name: name.to_owned(), queue, sectors, foreign, fifo, wake, done, trouble });
+        let inner = Arc::new(Inner {
+            name: name.to_owned(),
+            queue,
+            sectors,
+            foreign,
+            fifo,
+            wake,
+            done,
+            trouble,
+        });
         let (keep, file) = match backing {
             Backing::On { mount, file } => (mount, Some(file.to_owned())),
             Backing::Open(open) => (open, None),
@@ -115,13 +120,14 @@ impl HostLoop {
         let (report, attached) = channel();
         let theirs = Arc::clone(&inner);
         let body = move |table: std::io::Result<Vec<OwnedFd>>| {
-            let opened =
-                table.map_err(|error| Error::os("cannot leave the process's file table").because(error));
+            let opened = table
+                .map_err(|error| Error::os("cannot leave the process's file table").because(error));
             let handle = opened.and_then(|table| theirs.bind(table, file.as_deref(), options));
             theirs.lead(handle, &report);
         };
-        let lead = spawn_private(name, &[keep], body)
-            .map_err(|error| Error::os(format!("cannot start a thread for `{name}`")).because(error))?;
+        let lead = spawn_private(name, &[keep], body).map_err(|error| {
+            Error::os(format!("cannot start a thread for `{name}`")).because(error)
+        })?;
         let number = match attached.recv_timeout(ATTACH) {
             Ok(number) => number?,
             Err(error) => {
@@ -130,7 +136,11 @@ impl HostLoop {
                     .advice("the filesystem under it does not answer"));
             }
         };
-        Ok(Self { inner, number, lead: SpinLock::new(Some(lead)) })
+        Ok(Self {
+            inner,
+            number,
+            lead: SpinLock::new(Some(lead)),
+        })
     }
 
     /// N of `/dev/loopN`.
@@ -149,10 +159,13 @@ impl HostLoop {
     /// file's as well as the device's. The range says nothing for a flush.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
-        let overlaps = |flight: &Flight| flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
+        let overlaps =
+            |flight: &Flight| flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
         let fifo = self.inner.fifo.lock();
-        let found =
-            fifo.flights.iter().find(|flight| flight.op == op && (op == Op::Flush || overlaps(flight)));
+        let found = fifo
+            .flights
+            .iter()
+            .find(|flight| flight.op == op && (op == Op::Flush || overlaps(flight)));
         found.map(|flight| flight.request)
     }
 
@@ -167,14 +180,22 @@ impl HostLoop {
         self.inner.wake.wake_all();
         let lead = self.lead.lock().take();
         if lead.is_some_and(|lead| lead.join().is_err()) {
-            self.inner.note(Error::os(format!("a thread of `{}` panicked", self.inner.name)));
+            self.inner.note(Error::os(format!(
+                "a thread of `{}` panicked",
+                self.inner.name
+            )));
         }
     }
 }
 
 impl Inner {
     /// Opens the file and attaches. On the lead thread, before its helpers.
-    fn bind(&self, table: Vec<OwnedFd>, file: Option<&str>, options: LoopOptions) -> Result<LoopHandle> {
+    fn bind(
+        &self,
+        table: Vec<OwnedFd>,
+        file: Option<&str>,
+        options: LoopOptions,
+    ) -> Result<LoopHandle> {
         let mut backing = table.into_iter().next().expect("one descriptor was kept");
         if let Some(file) = file {
             let flags = OFlags::RDWR | OFlags::CLOEXEC;
@@ -232,7 +253,10 @@ impl Inner {
         // The world's own unwinding ends here too: the thread still has a device to close.
         if catch_unwind(AssertUnwindSafe(serve)).is_err() {
             if !sched.is_aborted() {
-                self.note(Error::os(format!("a completion of `{}` panicked", self.name)));
+                self.note(Error::os(format!(
+                    "a completion of `{}` panicked",
+                    self.name
+                )));
                 sched.abort();
             }
             let left = {
@@ -266,7 +290,11 @@ impl Inner {
             }
             let start = bio.sector().bytes();
             let request = bio.id().expect("a queued request has a number");
-            fifo.flights.push(Flight { request, op: bio.op(), bytes: start..start + bio.sectors().bytes() });
+            fifo.flights.push(Flight {
+                request,
+                op: bio.op(),
+                bytes: start..start + bio.sectors().bytes(),
+            });
             return Some(bio);
         }
     }
@@ -275,12 +303,18 @@ impl Inner {
         let outcome = transfer(device, &mut bio, bounce);
         if outcome.is_err() && !is_bound(device) {
             self.note(
-                Error::os(format!("the loop device of `{}` was detached under it", self.name))
-                    .advice("something else on this machine runs losetup -d"),
+                Error::os(format!(
+                    "the loop device of `{}` was detached under it",
+                    self.name
+                ))
+                .advice("something else on this machine runs losetup -d"),
             );
         }
         let request = bio.id();
-        self.fifo.lock().flights.retain(|flight| Some(flight.request) != request);
+        self.fifo
+            .lock()
+            .flights
+            .retain(|flight| Some(flight.request) != request);
         bio.complete(outcome);
         self.done.wake_all();
     }
@@ -295,54 +329,6 @@ impl Inner {
         let fifo = self.fifo.lock();
         let flying = fifo.flights.first().map(|flight| flight.request);
         flying.or_else(|| fifo.waiting.front().and_then(Bio::id))
-    }
-}
-
-/// Carries the request out, through a buffer that is aligned as `O_DIRECT` wants it.
-fn transfer(device: BorrowedFd<'_>, bio: &mut Bio, bounce: &mut [u8]) -> Result<(), Errno> {
-    let mut offset = bio.sector().bytes();
-    match bio.op() {
-        Op::Flush => fdatasync(device).map_err(errno)?,
-        Op::Read => {
-            for chunk in bio.data_mut().chunks_mut(BOUNCE) {
-                let bounce = &mut bounce[..chunk.len()];
-                whole(rustix::io::pread(device, &mut *bounce, offset), chunk.len())?;
-                chunk.copy_from_slice(bounce);
-                offset += chunk.len() as u64;
-            }
-        }
-        Op::Write => {
-            for chunk in bio.data().chunks(BOUNCE) {
-                let bounce = &mut bounce[..chunk.len()];
-                bounce.copy_from_slice(chunk);
-                whole(rustix::io::pwrite(device, bounce, offset), chunk.len())?;
-                offset += chunk.len() as u64;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A block device moves all or fails; one that moves less has become shorter.
-fn whole(moved: rustix::io::Result<usize>, wanted: usize) -> Result<(), Errno> {
-    if moved.map_err(errno)? == wanted { Ok(()) } else { Err(Errno::EIO) }
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
-}
-
-/// Memory with an aligned part of [`BOUNCE`] bytes.
-struct Bounce(Vec<u8>);
-
-impl Bounce {
-    fn new() -> Self {
-        Self(vec![0; BOUNCE + ALIGN])
-    }
-
-    fn buffer(&mut self) -> &mut [u8] {
-        let start = self.0.as_ptr().align_offset(ALIGN);
-        &mut self.0[start..start + BOUNCE]
     }
 }
 
@@ -383,7 +369,10 @@ impl BlockDevice for HostLoop {
         if Sched::of_current().is_some() {
             while let Some(request) = self.inner.oldest() {
                 let waiting = Waiting::on(Resource::Request(request), "drain");
-                let waited = self.inner.done.wait_until(waiting, || self.inner.oldest() != Some(request));
+                let waited = self
+                    .inner
+                    .done
+                    .wait_until(waiting, || self.inner.oldest() != Some(request));
                 debug_assert!(waited.is_ok(), "a drain is never broken");
             }
         }

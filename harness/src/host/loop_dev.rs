@@ -6,30 +6,28 @@
 //! which a kill would leave the device bound. Every call here can wait for the filesystem under the
 //! backing file, so where that is ours, the thread is one of [`super::fd_table`].
 //! Written from the project's description of the loop driver, section 2.4.
-#![expect(unsafe_code, reason = "loop ioctls have no safe wrapper")]
-#![expect(clippy::disallowed_methods, reason = "detaching is polled for; the kernel offers no event")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "detaching is polled for; the kernel offers no event"
+)]
 
-use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use linux_raw_sys::loop_device as raw;
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, Updater, ioctl};
+use linux_raw_sys::loop_device::loop_info64;
 
+use super::loop_ioctl::{AUTOCLEAR, DIRECT_IO, configure, free_number, status};
 use crate::error::{Error, Result};
 
 /// How often a lost race for a free device is run again.
 const MAX_ATTEMPTS: u32 = 256;
 /// How long a closed device may take to be unbound: somebody may have it open for a moment.
 const UNBIND: (u32, Duration) = (2000, Duration::from_millis(1));
-
-const AUTOCLEAR: u32 = raw::LO_FLAGS_AUTOCLEAR as u32;
-const DIRECT_IO: u32 = raw::LO_FLAGS_DIRECT_IO as u32;
 
 /// How a device is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +41,10 @@ pub struct LoopOptions {
 
 impl Default for LoopOptions {
     fn default() -> Self {
-        Self { direct_io: true, block_size: 512 }
+        Self {
+            direct_io: true,
+            block_size: 512,
+        }
     }
 }
 
@@ -80,40 +81,48 @@ impl LoopHandle {
                     .because(error)
                     .advice("detach some: losetup -l lists them")
             })?;
-            match Self::configure(number, backing, options) {
+            match Self::bind(number, backing, options) {
                 Ok(file) => return Self::verify(number, file, options),
                 Err(Refused::Lost) => std::thread::yield_now(),
                 Err(Refused::For(error)) => return Err(error),
             }
         }
-        Err(Error::environment(format!("lost the race for a loop device {MAX_ATTEMPTS} times"))
-            .advice("something on this machine attaches loop devices without pause"))
+        Err(Error::environment(format!(
+            "lost the race for a loop device {MAX_ATTEMPTS} times"
+        ))
+        .advice("something on this machine attaches loop devices without pause"))
     }
 
-    fn configure(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
+    fn bind(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
         let path = node(number);
-        let open = OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(&path);
         let file = match open {
             Ok(file) => file,
             Err(error) if lost(&error) => return Err(Refused::Lost),
             Err(error) => return Err(Refused::For(no_node(number, error))),
         };
-        let config = config(backing, options);
-        // SAFETY: LOOP_CONFIGURE takes a pointer to a `loop_config`, which it only reads.
-        let configured = unsafe { ioctl(&file, Setter::<{ raw::LOOP_CONFIGURE as Opcode }, _>::new(config)) };
-        match configured.map_err(io::Error::from) {
+        let flags = AUTOCLEAR | if options.direct_io { DIRECT_IO } else { 0 };
+        match configure(file.as_fd(), backing, flags, options.block_size) {
             Ok(()) => Ok(file),
             Err(error) if lost(&error) => Err(Refused::Lost),
-            Err(error) => {
-                Err(Refused::For(Error::os(format!("cannot configure {}", path.display())).because(error)))
-            }
+            Err(error) => Err(Refused::For(
+                Error::os(format!("cannot configure {}", path.display())).because(error),
+            )),
         }
     }
 
     fn verify(number: u32, file: File, options: LoopOptions) -> Result<Self> {
         let path = node(number);
         let status = status(file.as_fd()).map_err(|error| {
-            Error::os(format!("{} has no status after it was configured", path.display())).because(error)
+            Error::os(format!(
+                "{} has no status after it was configured",
+                path.display()
+            ))
+            .because(error)
         })?;
         if status.lo_flags & AUTOCLEAR == 0 {
             return Err(Error::os(format!(
@@ -125,7 +134,12 @@ impl LoopHandle {
             return Err(Error::os(format!("{} is bound without direct I/O", path.display()))
                 .advice("the backing file's filesystem must support O_DIRECT at the device's block size"));
         }
-        Ok(Self { number, file, identity: identity(&status), _table: PhantomData })
+        Ok(Self {
+            number,
+            file,
+            identity: identity(&status),
+            _table: PhantomData,
+        })
     }
 
     /// N of `/dev/loopN`.
@@ -153,7 +167,12 @@ impl LoopHandle {
     /// # Errors
     /// `Os` if something else holds the device open for longer than 2 s.
     pub fn detach(self) -> Result<()> {
-        let Self { number, file, identity: ours, .. } = self;
+        let Self {
+            number,
+            file,
+            identity: ours,
+            ..
+        } = self;
         drop(file);
         for _ in 0..UNBIND.0 {
             if !still_bound(number, ours) {
@@ -161,8 +180,10 @@ impl LoopHandle {
             }
             std::thread::sleep(UNBIND.1);
         }
-        Err(Error::os(format!("/dev/loop{number} is still bound after its last close here"))
-            .advice(format!("something holds it open: fuser /dev/loop{number}")))
+        Err(Error::os(format!(
+            "/dev/loop{number} is still bound after its last close here"
+        ))
+        .advice(format!("something holds it open: fuser /dev/loop{number}")))
     }
 }
 
@@ -188,14 +209,18 @@ fn node(number: u32) -> PathBuf {
 }
 
 fn no_node(number: u32, error: io::Error) -> Error {
-    let environment = Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
+    let environment = Error::environment(format!(
+        "cannot open /dev/loop{number}, which the kernel offers"
+    ));
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
             format!(
                 "a container has only the nodes it was given: mknod /dev/loop{number} b 7 {number}, or pass --device"
             )
         }
-        _ => "run as root, and allow block device major 7 in the container's device list".to_owned(),
+        _ => {
+            "run as root, and allow block device major 7 in the container's device list".to_owned()
+        }
     };
     environment.because(error).advice(advice)
 }
@@ -209,71 +234,11 @@ pub(super) fn open_control() -> Result<File> {
     })
 }
 
-/// A device that is free now, and perhaps no more when the call returns.
-pub(super) fn free_number(control: BorrowedFd<'_>) -> io::Result<u32> {
-    struct GetFree;
-    // SAFETY: LOOP_CTL_GET_FREE takes no argument and returns a number; no memory is touched.
-    unsafe impl Ioctl for GetFree {
-        type Output = u32;
-        const IS_MUTATING: bool = false;
-
-        fn opcode(&self) -> Opcode {
-            raw::LOOP_CTL_GET_FREE as Opcode
-        }
-
-        fn as_ptr(&mut self) -> *mut c_void {
-            core::ptr::null_mut()
-        }
-
-        unsafe fn output_from_ptr(out: IoctlOutput, _: *mut c_void) -> rustix::io::Result<u32> {
-            u32::try_from(out).map_err(|_| rustix::io::Errno::NODEV)
-        }
+fn identity(status: &loop_info64) -> Identity {
+    Identity {
+        device: status.lo_device,
+        inode: status.lo_inode,
     }
-    // SAFETY: as above.
-    Ok(unsafe { ioctl(control, GetFree) }?)
-}
-
-fn empty_info() -> raw::loop_info64 {
-    raw::loop_info64 {
-        lo_device: 0,
-        lo_inode: 0,
-        lo_rdevice: 0,
-        lo_offset: 0,
-        lo_sizelimit: 0,
-        lo_number: 0,
-        lo_encrypt_type: 0,
-        lo_encrypt_key_size: 0,
-        lo_flags: 0,
-        lo_file_name: [0; 64],
-        lo_crypt_name: [0; 64],
-        lo_encrypt_key: [0; 32],
-        lo_init: [0; 2],
-    }
-}
-
-fn config(backing: BorrowedFd<'_>, options: LoopOptions) -> raw::loop_config {
-    let mut info = empty_info();
-    info.lo_flags = AUTOCLEAR | if options.direct_io { DIRECT_IO } else { 0 };
-    let fd = u32::try_from(backing.as_raw_fd()).expect("an open descriptor is not negative");
-    raw::loop_config { fd, block_size: options.block_size, info, __reserved: [0; 8] }
-}
-
-fn status(device: BorrowedFd<'_>) -> io::Result<raw::loop_info64> {
-    let mut info = empty_info();
-    // SAFETY: LOOP_GET_STATUS64 takes a pointer to a `loop_info64`, which it fills.
-    let update = unsafe { Updater::<{ raw::LOOP_GET_STATUS64 as Opcode }, _>::new(&mut info) };
-    // SAFETY: as above.
-    unsafe { ioctl(device, update) }?;
-    Ok(info)
-}
-
-/// Whether the device behind `device` is bound at all.
-pub(super) fn is_bound(device: BorrowedFd<'_>) -> bool {
-    !status(device).is_err_and(|error| error.raw_os_error() == Some(libc::ENXIO))
-}
-
-fn identity(status: &raw::loop_info64) -> Identity {
-    Identity { device: status.lo_device, inode: status.lo_inode }
 }
 
 /// Whether device `number` is bound to what we bound it to; by now it may be somebody else's.

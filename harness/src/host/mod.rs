@@ -8,26 +8,31 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`probe`] | what this machine can do, found out by trying; the rows of `doctor` |
+//! | [`probe`], `attempt` | what this machine can do, found out by trying; the rows of `doctor` |
 //! | [`fd_table`] | threads with a private file table |
-//! | [`loop_dev`] | [`LoopHandle`]: one real loop device |
+//! | [`loop_dev`], `loop_ioctl` | [`LoopHandle`]: one real loop device |
 //! | [`fuse_mount`] | [`FuseMount`]: our filesystem in the kernel's eyes, without a mount point |
-//! | [`device`] | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
+//! | [`device`], `transfer` | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
 //! | [`supervise`], [`child`] | a world in a process of its own, with a deadline |
+//! | [`stacks`] | where the threads of a stuck process are |
 //! | [`leaks`] | [`Snapshot`]: what is there before and after |
 //!
 //! Real time and OS threads are allowed here. Locking: leaf locks alone, none held over a system call.
 
+mod attempt;
 pub mod child;
 pub mod device;
 pub mod fd_table;
 pub mod fuse_mount;
 pub mod leaks;
 pub mod loop_dev;
+mod loop_ioctl;
 pub mod probe;
+pub mod stacks;
 pub mod supervise;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use child::Child;
 pub use device::{Backing, HostLoop};
@@ -35,4 +40,5 @@ pub use fuse_mount::{ConnectionId, FuseMount};
 pub use leaks::Snapshot;
 pub use loop_dev::{LoopHandle, LoopOptions};
 pub use probe::{Capability, Missing, loop_tier};
+pub use stacks::ThreadStack;
 pub use supervise::{Job, Outcome, Running};

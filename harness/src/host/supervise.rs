@@ -19,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::child::{CHILD_ENV, Message, env_value};
 use super::fuse_mount::ConnectionId;
+use super::stacks::{ThreadStack, stacks};
 use crate::error::{Error, Result};
 
 /// How long a world may take where the job does not say.
@@ -44,7 +45,11 @@ pub struct Job {
 impl Job {
     /// A job with these arguments and [`DEADLINE`].
     pub fn new(args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { args: args.into_iter().map(Into::into).collect(), env: Vec::new(), deadline: DEADLINE }
+        Self {
+            args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            deadline: DEADLINE,
+        }
     }
 
     /// Runs it to its end, or to the deadline.
@@ -84,19 +89,6 @@ pub enum Outcome {
     },
 }
 
-/// Where a thread of a stuck process was.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ThreadStack {
-    /// The thread's name.
-    pub comm: String,
-    /// Its state: `S`, `D`, `R`.
-    pub state: char,
-    /// The kernel function it waits in.
-    pub wchan: String,
-    /// Its kernel stack, innermost first.
-    pub stack: Vec<String>,
-}
-
 /// A supervised process. Dropping it kills it.
 #[derive(Debug)]
 #[must_use = "the process is killed when this drops"]
@@ -117,14 +109,18 @@ impl Running {
     /// # Errors
     /// `Os` if the system cannot.
     pub fn start(job: &Job) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
+        let failed =
+            |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
         let (channel, theirs) = std::io::pipe().map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command
             .args(&job.args)
             .envs(job.env.iter().map(|(key, value)| (key, value)))
             .env(CHILD_ENV, env_value());
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut process = command.spawn().map_err(failed)?;
         let pidfd = match pidfd_open(Pid::from_child(&process), PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -202,7 +198,11 @@ impl Running {
         }
         self.kill();
         let gone = self.wait_until(Instant::now() + REAP)?;
-        Ok(Outcome::Stuck { stacks, gone, bytes: self.result.take() })
+        Ok(Outcome::Stuck {
+            stacks,
+            gone,
+            bytes: self.result.take(),
+        })
     }
 
     fn ended(&mut self) -> Result<Outcome> {
@@ -217,7 +217,11 @@ impl Running {
                     (None, true) if status.success() => "exit without a result".to_owned(),
                     _ => status.to_string(),
                 };
-                Outcome::Died { how, stderr: String::from_utf8_lossy(&self.last_words).into_owned(), bytes }
+                Outcome::Died {
+                    how,
+                    stderr: String::from_utf8_lossy(&self.last_words).into_owned(),
+                    bytes,
+                }
             }
         })
     }
@@ -225,8 +229,16 @@ impl Running {
     /// Waits for anything, and takes it; says whether the process has ended.
     fn step(&mut self, deadline: Instant) -> Result<bool> {
         let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
-        fds.extend(self.channel.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
-        fds.extend(self.stderr.iter().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
+        fds.extend(
+            self.channel
+                .iter()
+                .map(|channel| PollFd::new(channel, PollFlags::IN)),
+        );
+        fds.extend(
+            self.stderr
+                .iter()
+                .map(|stderr| PollFd::new(stderr, PollFlags::IN)),
+        );
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -282,7 +294,16 @@ fn take<R: Read + AsFd>(pipe: &mut Option<R>, to: &mut Vec<u8>) -> bool {
         return false;
     };
     let mut fds = [PollFd::new(open, PollFlags::IN)];
-    if !matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1)) {
+    if !matches!(
+        poll(
+            &mut fds,
+            Some(&Timespec {
+                tv_sec: 0,
+                tv_nsec: 0
+            })
+        ),
+        Ok(1)
+    ) {
         return false;
     }
     let mut chunk = [0; CHUNK];
@@ -296,28 +317,4 @@ fn take<R: Read + AsFd>(pipe: &mut Option<R>, to: &mut Vec<u8>) -> bool {
             true
         }
     }
-}
-
-/// Where every thread of a process is, as far as the kernel says.
-#[must_use]
-pub fn stacks(pid: u32) -> Vec<ThreadStack> {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
-    let read =
-        |dir: &std::path::Path, file: &str| std::fs::read_to_string(dir.join(file)).unwrap_or_default();
-    let mut threads: Vec<_> = threads.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    threads.sort();
-    let describe = |dir: std::path::PathBuf| ThreadStack {
-        comm: read(&dir, "comm").trim_end().to_owned(),
-        state: state(&read(&dir, "stat")),
-        wchan: read(&dir, "wchan"),
-        stack: read(&dir, "stack").lines().map(|line| line.trim_start_matches("[<0>] ").to_owned()).collect(),
-    };
-    threads.into_iter().map(describe).collect()
-}
-
-/// The state in a `stat` line: it follows the name, which may hold anything.
-fn state(stat: &str) -> char {
-    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
 }

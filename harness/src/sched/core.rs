@@ -285,10 +285,12 @@ impl Sched {
         let task = {
             let mut table = self.0.table.lock();
             table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
-            TaskId(u32::try_from(table.tasks.len() - 1).expect("fewer than 2^32 tasks"))
+            let task = TaskId(u32::try_from(table.tasks.len() - 1).expect("fewer than 2^32 tasks"));
+            // Still under the table's lock: OS threads are adopted at any moment.
+            let named = self.names(|names| names.add_task(name));
+            assert_eq!(named, task, "tasks are named in the order they are made");
+            task
         };
-        let named = self.names(|names| names.add_task(name));
-        assert_eq!(named, task, "tasks are named in the order they are made");
         self.emit_for(task, EventKind::TaskSpawn { parent: parent.unwrap_or(task), kind });
         task
     }
