@@ -5,6 +5,8 @@ pub mod bufio;
 pub mod era;
 pub mod error;
 pub mod event;
+pub mod explore;
+pub mod fs;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 pub mod host;
 pub mod inject;
@@ -19,6 +21,6 @@ pub mod witness;
 pub mod world;
 
 pub use error::{Error, Result};
-//MACRO pub use reclaimdep_macros::test;
+// pub use reclaimdep_macros::test;
 pub use reclaimdep_scope as scope;
 pub use world::{Tier, World};

@@ -37,7 +37,7 @@ pub(super) struct Installed {
 impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
-        let before = CURRENT.with(|cell| cell.replace(current));
+        let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
         Self { before, context: context::replace(context) }
     }
 }
@@ -45,8 +45,9 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         context::replace(self.context);
-        let after = CURRENT.with(|cell| cell.replace(self.before.take()));
-        drop(after);
+        // A thread that ends may drop its guard after its slot: then there is nothing to put back.
+        let before = self.before.take();
+        drop(CURRENT.try_with(|cell| cell.replace(before)));
     }
 }
 

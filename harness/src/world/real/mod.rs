@@ -23,7 +23,8 @@ use super::builder::Builder;
 use super::execution::Setup;
 use super::hub::Hub;
 use crate::error::{Error, Result};
-use crate::host::{Child, Job, Outcome, probe, supervise::ThreadStack};
+use crate::host::stacks::ThreadStack;
+use crate::host::{Child, Job, Outcome, probe};
 use crate::report::Report;
 use crate::sched::Sched;
 
