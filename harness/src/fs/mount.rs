@@ -113,6 +113,12 @@ impl Fs {
         Ok(Self(Arc::new(volume)))
     }
 
+    /// What reports call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle
     /// is committed or dropped.
     ///

@@ -4,13 +4,14 @@
 //! device is attached.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use super::rejoin::Rejoin;
 use crate::block::{BackingFile as _, BlockDevice};
 use crate::error::{Error, Result};
 use crate::fs::Fs;
-use crate::fs::fuse::FuseFs;
+use crate::fs::fuse::{FuseFs, ServeHook};
 use crate::host::{Backing, Child, FuseMount, HostLoop, LoopOptions};
 use crate::sched::SpinLock;
 use crate::stack::{LoopBackend, LoopSpec, Parts};
@@ -36,7 +37,8 @@ impl Real {
 
     fn serve(&self, parts: &Parts, fs: &Fs) -> Result<Served> {
         let rejoin = Arc::new(Rejoin::new(&parts.sched, fs.name()));
-        let filesystem = FuseFs::new(fs.clone(), Arc::clone(&rejoin));
+        let hook: Arc<dyn ServeHook> = Arc::<Rejoin>::clone(&rejoin);
+        let filesystem = FuseFs::new(fs.clone(), hook);
         let mount = FuseMount::serve(fs.name(), filesystem)?;
         if let Some(child) = &self.child {
             child.report_connection(mount.connection())?;
@@ -55,7 +57,7 @@ impl LoopBackend for Real {
             served.insert(fs.name().to_owned(), self.serve(parts, fs)?);
         }
         let Served { mount, rejoin } = &served[fs.name()];
-        let backing = Backing::On { mount: mount.root(), file: &spec.file };
+        let backing = Backing::On { mount: mount.as_fd(), file: &spec.file };
         let sectors = Sectors(bytes / SECTOR_SIZE);
         let device = HostLoop::attach(&parts.sched, &spec.name, backing, sectors, LoopOptions::default())?;
         let device = Arc::new(device);
