@@ -21,14 +21,14 @@ pub mod world {
         pub fn builder() -> Builder { Builder { tier: Tier::Model } }
         pub fn current() -> Self { Self }
         pub fn spawn<T: Send + 'static>(&self, _: &str, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> { unreachable!() }
-        pub fn fs(&self, _: &str) -> crate::fs::Fs { unreachable!() } pub fn bufio(&self, _: &str) -> crate::bufio::Client { unreachable!() } pub fn mm(&self) -> &Mm { unreachable!() }
+        pub fn fs(&self, _: &str) -> crate::fs::Fs { unreachable!() } pub fn bufio(&self, _: &str) -> crate::bufio::Client { unreachable!() } pub fn tier(&self) -> Tier { Tier::Model } pub fn era(&self) -> Era { Era::V3_10 } pub fn mm(&self) -> &Mm { unreachable!() }
     }
 }
 pub mod witness {
     use crate::error::*;
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)] pub enum Code { RD01, RD02, RD03, RD04, RD05, RD06, RD07, RD08, RD09, RD10, RD11, RD12, RD13 }
     impl Code { pub const ALL: &[Self] = &[Self::RD01, Self::RD02, Self::RD03, Self::RD04, Self::RD05, Self::RD06, Self::RD07, Self::RD08, Self::RD09, Self::RD10, Self::RD11, Self::RD12, Self::RD13];
-        pub fn name(self) -> &'static str { "stub" } pub fn meaning(self) -> &'static str { "stub" } }
+        pub fn title(self) -> &'static str { "stub" } pub fn meaning(self) -> &'static str { "stub" } }
     impl std::fmt::Display for Code { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(&format!("{self:?}")) } }
     impl std::str::FromStr for Code { type Err = Error; fn from_str(t: &str) -> Result<Self> { Self::ALL.iter().copied().find(|c| format!("{c:?}") == t).ok_or_else(|| Error::input(format!("unknown finding code `{t}`")).advice("use one of RD01 to RD13")) } }
 }
@@ -39,15 +39,15 @@ pub mod report {
 }
 pub mod fs {
     use crate::error::Errno;
-    #[derive(Clone)] pub struct Fs; #[derive(Clone, Copy)] pub struct Ino(pub u64); pub struct Tx;
-    impl Fs { pub fn create(&self, _: &str) -> Result<Ino, Errno> { Ok(Ino(0)) } pub fn lookup(&self, _: &str) -> Result<Ino, Errno> { Ok(Ino(0)) } pub fn write(&self, _: Ino, _: u64, _: &[u8]) -> Result<(), Errno> { Ok(()) } pub fn fsync(&self, _: Ino) -> Result<(), Errno> { Ok(()) } pub fn begin(&self, _: u32) -> Result<Tx, Errno> { Ok(Tx) } }
-    impl Tx { pub fn commit(self) -> Result<(), Errno> { Ok(()) } }
+    #[derive(Clone)] pub struct Fs; #[derive(Clone, Copy)] pub struct Ino(pub u64); pub struct Tx<'a>(&'a Fs);
+    impl Fs { pub fn create(&self, _: &str) -> Result<Ino, Errno> { Ok(Ino(0)) } pub fn lookup(&self, _: &str) -> Result<Ino, Errno> { Ok(Ino(0)) } pub fn write(&self, _: Ino, _: u64, _: &[u8]) -> Result<(), Errno> { Ok(()) } pub fn fsync(&self, _: Ino) -> Result<(), Errno> { Ok(()) } pub fn begin(&self, _: u32) -> Result<Tx<'_>, Errno> { Ok(Tx(self)) } }
+    impl Tx<'_> { pub fn commit(self) {} }
 }
 pub mod bufio {
-    use crate::error::Errno; use crate::units::Blocks;
+    use crate::error::Errno;
     #[derive(Clone)] pub struct Client; pub struct Buffer;
-    impl Client { pub fn new_block(&self, _: Blocks) -> Result<Buffer, Errno> { Ok(Buffer) } pub fn write_dirty_buffers(&self) -> Result<(), Errno> { Ok(()) } }
-    impl Buffer { pub fn data_mut(&mut self) -> &mut [u8] { &mut [] } pub fn mark_dirty(&mut self) {} }
+    impl Client { pub fn read(&self, _: u64) -> Result<Buffer, Errno> { Ok(Buffer) } pub fn new_block(&self, _: u64) -> Result<Buffer, Errno> { Ok(Buffer) } pub fn write_dirty_buffers(&self) -> Result<(), Errno> { Ok(()) } }
+    impl Buffer { pub fn with_data_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R { f(&mut []) } pub fn mark_dirty(&self) {} }
 }
 pub mod rt {
     use crate::{Tier, World, witness::Code};
