@@ -1,10 +1,10 @@
 //! The attribute runs its function in a world, on each tier, and composes with `rstest`.
 
+use reclaimdep::Tier;
 use reclaimdep::World;
 use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
 use reclaimdep::witness::Code;
-use reclaimdep::Tier;
 use rstest::rstest;
 
 #[path = "../../harness/macros/src/known.rs"]

@@ -19,11 +19,17 @@ pub(crate) fn doctor() -> String {
 fn missing(tier: Tier) -> Vec<String> {
     match tier {
         Tier::Model | Tier::Native => Vec::new(),
-        Tier::Loop => ["/dev/loop-control", "/dev/fuse"].iter().filter_map(|node| unusable(node)).collect(),
+        Tier::Loop => ["/dev/loop-control", "/dev/fuse"]
+            .iter()
+            .filter_map(|node| unusable(node))
+            .collect(),
     }
 }
 
 fn unusable(node: &str) -> Option<String> {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open(node);
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(node);
     opened.err().map(|error| format!("{node}: {error}"))
 }

@@ -11,7 +11,10 @@ use crate::validate::Spec;
 pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
     let (to_test, to_body): (Vec<_>, Vec<_>) = item.attrs.drain(..).partition(belongs_to_the_test);
     // A condition holds for both: the body may name what exists only under it.
-    let conditions = to_test.iter().filter(|attr| attr.path().is_ident("cfg")).cloned();
+    let conditions = to_test
+        .iter()
+        .filter(|attr| attr.path().is_ident("cfg"))
+        .cloned();
     item.attrs = to_body.into_iter().chain(conditions).collect();
     let visibility = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
     let name = item.sig.ident.clone();
@@ -35,7 +38,13 @@ pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
     }
 }
 
-fn one(spec: &Spec, variant: &str, attrs: &[Attribute], visibility: &syn::Visibility, item: &ItemFn) -> TokenStream {
+fn one(
+    spec: &Spec,
+    variant: &str,
+    attrs: &[Attribute],
+    visibility: &syn::Visibility,
+    item: &ItemFn,
+) -> TokenStream {
     let name = &item.sig.ident;
     let call = call(spec, variant, name, &body(spec, &quote!(#name)));
     quote! {
@@ -50,22 +59,34 @@ fn one(spec: &Spec, variant: &str, attrs: &[Attribute], visibility: &syn::Visibi
 
 /// What decides whether and how the test runs goes on the test; everything else on the body.
 fn belongs_to_the_test(attr: &Attribute) -> bool {
-    ["ignore", "should_panic", "cfg", "doc"].iter().any(|name| attr.path().is_ident(name))
+    ["ignore", "should_panic", "cfg", "doc"]
+        .iter()
+        .any(|name| attr.path().is_ident(name))
 }
 
 /// `loop` cannot name a function.
 fn test_name(tier: &str) -> Ident {
-    if tier == "loop" { format_ident!("loop_") } else { format_ident!("{tier}") }
+    if tier == "loop" {
+        format_ident!("loop_")
+    } else {
+        format_ident!("{tier}")
+    }
 }
 
 fn body(spec: &Spec, path: &TokenStream) -> TokenStream {
-    if spec.takes_world { path.clone() } else { quote!(|_: &::reclaimdep::World| #path()) }
+    if spec.takes_world {
+        path.clone()
+    } else {
+        quote!(|_: &::reclaimdep::World| #path())
+    }
 }
 
 fn call(spec: &Spec, variant: &str, name: &Ident, body: &TokenStream) -> TokenStream {
     let variant = format_ident!("{variant}");
     let name = name.to_string();
-    let Spec { expect, pressure, .. } = spec;
+    let Spec {
+        expect, pressure, ..
+    } = spec;
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());
@@ -95,7 +116,8 @@ fn option(value: Option<&impl quote::ToTokens>) -> TokenStream {
 }
 
 /// The errors, and the function as it was, so that the mistakes are all that the compiler reports.
-pub(crate) fn failed(errors: &syn::Error, item: &ItemFn) -> TokenStream {
+pub(crate) fn failed(errors: &syn::Error, mut item: ItemFn) -> TokenStream {
+    item.attrs.retain(|attr| !attr.path().is_ident("test"));
     let errors = errors.to_compile_error();
     quote! {
         #errors

@@ -35,10 +35,9 @@ use proc_macro::TokenStream;
 /// (`loop_` for the tier `loop`).
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = syn::parse_macro_input!(args as parse::Args);
     let item = syn::parse_macro_input!(item as syn::ItemFn);
-    match validate::validate(args, &item) {
+    match syn::parse(args).and_then(|args| validate::validate(args, &item)) {
         Ok(spec) => expand::expand(&spec, item).into(),
-        Err(errors) => expand::failed(&errors, &item).into(),
+        Err(errors) => expand::failed(&errors, item).into(),
     }
 }
