@@ -49,9 +49,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
         }
     }
     if args.json {
-        eprint!("{table}")
+        eprint!("{table}");
     } else {
-        print!("{table}")
+        print!("{table}");
     }
     trouble.map_or(Ok(right), Err)
 }

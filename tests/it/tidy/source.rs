@@ -201,7 +201,7 @@ fn comments_and_literals_are_not_code() {
 }
 
 #[test]
-fn test_items_are_not_code() {
+fn items_under_cfg_test_are_not_code() {
     check(
         "a\n#[cfg(test)]\nmod t { fn f() {} }\nb",
         "a\n            \n                   \nb",
