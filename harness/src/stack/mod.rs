@@ -1,15 +1,9 @@
-//! Stacks: what to build, as data, and building it.
+//! The stack: what to build, as data.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`spec`] | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
-//! | [`builder`] | [`Stack`]: the built thing, and taking it down in the right order |
-//!
-//! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real one
-//! through `host`; both are a [`LoopBackend`].
+//! | [`spec`] | [`StackSpec`]: devices, filesystems, files, loop devices and bufio clients, by name |
 
-pub mod builder;
 pub mod spec;
 
-pub use builder::{InProcess, LoopBackend, Parts, Stack};
 pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
