@@ -17,8 +17,10 @@ pub mod rt;
 pub mod sched;
 pub mod stack;
 pub mod units;
-pub mod world_stub;
-pub use world_stub::*;
-pub mod stack;
+pub mod witness;
+pub mod world;
 
+pub use error::{Error, Result};
 pub use reclaimdep_macros::test;
+pub use reclaimdep_scope as scope;
+pub use world::{Tier, World};

@@ -14,16 +14,10 @@ fn check(tier: Tier) {
         for row in case.expect.iter().filter(|row| row.tiers.contains(&tier)) {
             rows += 1;
             let outcome = case.run(tier, row.era, &Options::default());
-            let shown = outcome
-                .as_ref()
-                .map(|report| report.to_text())
-                .unwrap_or_default();
+            let shown = outcome.as_ref().map(|report| report.to_text()).unwrap_or_default();
             let verdict = Verdict::of(outcome, row, tier, &required).unwrap();
             if verdict.is_wrong() {
-                wrong.push(format!(
-                    "{} {} {tier}: {verdict}\n{shown}",
-                    case.id, row.era
-                ));
+                wrong.push(format!("{} {} {tier}: {verdict}\n{shown}", case.id, row.era));
             }
         }
     }

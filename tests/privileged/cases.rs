@@ -8,27 +8,16 @@ use reclaimdep_fixtures::{Options, Required, Verdict, cases};
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for case in cases().expect("the embedded cases are sound") {
-        for row in case
-            .expect
-            .iter()
-            .filter(|row| row.tiers.contains(&Tier::Loop))
-            .cloned()
-        {
+        for row in case.expect.iter().filter(|row| row.tiers.contains(&Tier::Loop)).cloned() {
             let case = case.clone();
-            trials.push(crate::trial(
-                format!("cases::{}::{}", case.id, row.era),
-                move || {
-                    let outcome = case.run(Tier::Loop, row.era, &Options::default());
-                    let shown = outcome
-                        .as_ref()
-                        .map(|report| report.to_text())
-                        .unwrap_or_default();
-                    match Verdict::of(outcome, &row, Tier::Loop, &Required::from_env()?)? {
-                        Verdict::Found | Verdict::Quiet => Ok(()),
-                        other => Err(format!("{other}\n{shown}").into()),
-                    }
-                },
-            ));
+            trials.push(crate::trial(format!("cases::{}::{}", case.id, row.era), move || {
+                let outcome = case.run(Tier::Loop, row.era, &Options::default());
+                let shown = outcome.as_ref().map(|report| report.to_text()).unwrap_or_default();
+                match Verdict::of(outcome, &row, Tier::Loop, &Required::from_env()?)? {
+                    Verdict::Found | Verdict::Quiet => Ok(()),
+                    other => Err(format!("{other}\n{shown}").into()),
+                }
+            }));
         }
     }
     trials

@@ -18,17 +18,9 @@ use reclaimdep_fixtures::Required;
 
 /// What the loop tier needs and this machine cannot open; none where it can run.
 fn missing() -> Option<String> {
-    let unusable = |node: &&str| {
-        std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(node)
-            .err()
-    };
+    let unusable = |node: &&str| std::fs::OpenOptions::new().read(true).write(true).open(node).err();
     let nodes = ["/dev/loop-control", "/dev/fuse"];
-    nodes
-        .iter()
-        .find_map(|node| unusable(node).map(|error| format!("{node}: {error}")))
+    nodes.iter().find_map(|node| unusable(node).map(|error| format!("{node}: {error}")))
 }
 
 /// A test that is listed as ignored, with the reason, where it cannot run.
@@ -39,9 +31,9 @@ fn trial(
     let required = Required::from_env().expect("RECLAIMDEP_REQUIRE names tiers");
     let trial = Trial::test(name, body);
     match missing() {
-        Some(reason) if !required.contains(Tier::Loop) => trial
-            .with_ignored_flag(true)
-            .with_kind(format!("skipped: {reason}")),
+        Some(reason) if !required.contains(Tier::Loop) => {
+            trial.with_ignored_flag(true).with_kind(format!("skipped: {reason}"))
+        }
         _ => trial,
     }
 }

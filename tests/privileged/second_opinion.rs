@@ -13,10 +13,7 @@ const BYTES: u64 = 1 << 20;
 
 /// Every test of this module.
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![crate::trial(
-        "second_opinion::attaches_and_detaches_beside_us",
-        attaches_and_detaches,
-    )]
+    vec![crate::trial("second_opinion::attaches_and_detaches_beside_us", attaches_and_detaches)]
 }
 
 /// The kernel names the file that the library attached, and forgets it when the library detaches.
@@ -36,9 +33,7 @@ fn attaches_and_detaches() -> Result<(), Failed> {
     };
     let path = device.path().ok_or("an attached device has a path")?;
     let name = path.file_name().ok_or("the path of a device has a name")?;
-    let sysfs = PathBuf::from("/sys/block")
-        .join(name)
-        .join("loop/backing_file");
+    let sysfs = PathBuf::from("/sys/block").join(name).join("loop/backing_file");
     let backing = std::fs::read_to_string(&sysfs)?;
     device.detach()?;
     if backing.trim_end() != file.path().to_string_lossy() {

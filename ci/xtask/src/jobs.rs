@@ -15,36 +15,11 @@ pub(crate) struct Job {
 
 /// Every job, in the order of a full run.
 pub(crate) const JOBS: &[Job] = &[
-    Job {
-        name: "fmt",
-        what: "the sources are formatted",
-        in_full_run: true,
-        run: fmt,
-    },
-    Job {
-        name: "clippy",
-        what: "no lint complains",
-        in_full_run: true,
-        run: clippy,
-    },
-    Job {
-        name: "test",
-        what: "unit and integration tests",
-        in_full_run: true,
-        run: test,
-    },
-    Job {
-        name: "doc",
-        what: "examples in the documentation",
-        in_full_run: true,
-        run: doc,
-    },
-    Job {
-        name: "privileged",
-        what: "real loop devices, as root",
-        in_full_run: true,
-        run: privileged,
-    },
+    Job { name: "fmt", what: "the sources are formatted", in_full_run: true, run: fmt },
+    Job { name: "clippy", what: "no lint complains", in_full_run: true, run: clippy },
+    Job { name: "test", what: "unit and integration tests", in_full_run: true, run: test },
+    Job { name: "doc", what: "examples in the documentation", in_full_run: true, run: doc },
+    Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
     Job {
         name: "demo",
         what: "every reported deadlock, on every tier that runs here",
@@ -84,10 +59,7 @@ impl fmt::Display for Outcome {
 
 fn skipped_without(component: &str) -> Outcome {
     let text = format!("cargo {component} is not installed; `rustup component add` brings it");
-    Outcome::Skipped(Reason {
-        text,
-        for_loop_tier: false,
-    })
+    Outcome::Skipped(Reason { text, for_loop_tier: false })
 }
 
 fn fmt() -> Outcome {
@@ -101,29 +73,14 @@ fn clippy() -> Outcome {
     if !succeeds(cargo(&["clippy", "--version"])) {
         return skipped_without("clippy");
     }
-    run(cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
-    .into()
+    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])).into()
 }
 
 fn test() -> Outcome {
     let command = if succeeds(cargo(&["nextest", "--version"])) {
         cargo(&["nextest", "run", "--workspace", "--profile", "ci"])
     } else {
-        cargo(&[
-            "test",
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--no-fail-fast",
-        ])
+        cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
     };
     run(command).into()
 }
@@ -134,18 +91,9 @@ fn doc() -> Outcome {
 
 fn privileged() -> Outcome {
     if let Some(text) = machine::loop_tier_lacks() {
-        return Outcome::Skipped(Reason {
-            text,
-            for_loop_tier: true,
-        });
+        return Outcome::Skipped(Reason { text, for_loop_tier: true });
     }
-    let mut args = vec![
-        "test",
-        "--package",
-        "reclaimdep-tests",
-        "--test",
-        "privileged",
-    ];
+    let mut args = vec!["test", "--package", "reclaimdep-tests", "--test", "privileged"];
     if machine::has_libclang() {
         args.extend(["--features", "second-opinion"]);
     }
@@ -153,14 +101,5 @@ fn privileged() -> Outcome {
 }
 
 fn demo() -> Outcome {
-    run(cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "cargo-reclaimdep",
-        "--",
-        "reclaimdep",
-        "run",
-    ]))
-    .into()
+    run(cargo(&["run", "--quiet", "--package", "cargo-reclaimdep", "--", "reclaimdep", "run"])).into()
 }

@@ -24,11 +24,8 @@ pub(crate) fn has_program(program: &str) -> bool {
 /// Whether bindgen would find libclang: where it is told to look, then where Debian and others put it.
 pub(crate) fn has_libclang() -> bool {
     let told = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from);
-    let versions = fs::read_dir("/usr/lib")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path().join("lib"));
+    let versions =
+        fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path().join("lib"));
     let usual = [
         "/usr/lib",
         "/usr/lib64",
@@ -36,18 +33,13 @@ pub(crate) fn has_libclang() -> bool {
         "/usr/lib/x86_64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",
     ];
-    let folders = told
-        .into_iter()
-        .chain(versions)
-        .chain(usual.iter().map(PathBuf::from));
+    let folders = told.into_iter().chain(versions).chain(usual.iter().map(PathBuf::from));
     folders.into_iter().any(|folder| holds_libclang(&folder))
 }
 
 fn holds_libclang(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .any(|name| is_libclang(&name))
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| is_libclang(&name))
 }
 
 fn is_libclang(name: &str) -> bool {
@@ -63,15 +55,12 @@ pub(crate) fn loop_tier_lacks() -> Option<String> {
     }
     let open = |node: &&str| OpenOptions::new().read(true).write(true).open(node).err();
     let nodes = ["/dev/loop-control", "/dev/fuse"];
-    nodes
-        .iter()
-        .find_map(|node| open(node).map(|error| format!("{node}: {error}")))
+    nodes.iter().find_map(|node| open(node).map(|error| format!("{node}: {error}")))
 }
 
 /// Whether `RECLAIMDEP_REQUIRE` names the loop tier.
 pub(crate) fn requires_loop() -> bool {
-    std::env::var("RECLAIMDEP_REQUIRE")
-        .is_ok_and(|list| list.split(',').any(|tier| tier.trim() == "loop"))
+    std::env::var("RECLAIMDEP_REQUIRE").is_ok_and(|list| list.split(',').any(|tier| tier.trim() == "loop"))
 }
 
 #[cfg(test)]
@@ -86,12 +75,7 @@ mod tests {
 
     #[test]
     fn libclang_has_many_names() {
-        for name in [
-            "libclang.so",
-            "libclang.so.16",
-            "libclang-14.so.1",
-            "libclang-16.so.16.0.6",
-        ] {
+        for name in ["libclang.so", "libclang.so.16", "libclang-14.so.1", "libclang-16.so.16.0.6"] {
             assert!(is_libclang(name), "{name}");
         }
         for name in ["libclang-cpp.so.14", "libclangBasic.a", "libclang_rt.so"] {

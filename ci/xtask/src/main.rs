@@ -10,11 +10,7 @@
 //! A machine that lacks a privilege, a device or a package skips what needs it and says so; where
 //! `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "automation prints"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "automation prints")]
 
 mod command;
 mod jobs;
@@ -49,14 +45,8 @@ fn main() -> ExitCode {
     for (name, outcome) in &outcomes {
         println!("{name:<10} {outcome}");
     }
-    let failed = outcomes
-        .iter()
-        .any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
-    if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    let failed = outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// The jobs of these names; those of a full run where none is named.
@@ -64,19 +54,12 @@ fn select(names: &[String]) -> Result<Vec<&'static Job>, String> {
     if names.is_empty() {
         return Ok(JOBS.iter().filter(|job| job.in_full_run).collect());
     }
-    let find = |name: &String| {
-        JOBS.iter()
-            .find(|job| job.name == name)
-            .ok_or_else(|| usage(name))
-    };
+    let find = |name: &String| JOBS.iter().find(|job| job.name == name).ok_or_else(|| usage(name));
     names.iter().map(find).collect()
 }
 
 fn usage(name: &str) -> String {
-    let rows: Vec<_> = JOBS
-        .iter()
-        .map(|job| format!("  {:<10} {}", job.name, job.what))
-        .collect();
+    let rows: Vec<_> = JOBS.iter().map(|job| format!("  {:<10} {}", job.name, job.what)).collect();
     format!("unknown job `{name}`; the jobs are\n{}", rows.join("\n"))
 }
 
@@ -84,10 +67,7 @@ fn usage(name: &str) -> String {
 fn required(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Skipped(reason) if machine::requires_loop() && reason.for_loop_tier => {
-            Outcome::Failed(format!(
-                "RECLAIMDEP_REQUIRE names the loop tier: {}",
-                reason.text
-            ))
+            Outcome::Failed(format!("RECLAIMDEP_REQUIRE names the loop tier: {}", reason.text))
         }
         other => other,
     }
@@ -103,22 +83,13 @@ mod tests {
 
     #[test]
     fn a_full_run_is_every_check_and_not_the_demonstration() {
-        assert_eq!(
-            names(&select(&[]).unwrap()),
-            ["fmt", "clippy", "test", "doc", "privileged"]
-        );
+        assert_eq!(names(&select(&[]).unwrap()), ["fmt", "clippy", "test", "doc", "privileged"]);
     }
 
     #[test]
     fn jobs_are_called_by_name() {
-        assert_eq!(
-            names(&select(&["demo".to_owned(), "fmt".to_owned()]).unwrap()),
-            ["demo", "fmt"]
-        );
+        assert_eq!(names(&select(&["demo".to_owned(), "fmt".to_owned()]).unwrap()), ["demo", "fmt"]);
         let message = select(&["moon".to_owned()]).err().unwrap();
-        assert!(
-            message.contains("`moon`") && message.contains("clippy"),
-            "{message}"
-        );
+        assert!(message.contains("`moon`") && message.contains("clippy"), "{message}");
     }
 }

@@ -25,35 +25,19 @@ const PACKAGES: &[Package] = &[Package {
 
 /// Installs what `job` wants and does not have; returns what to tell.
 pub(crate) fn install_for(job: &str) -> Vec<String> {
-    let missing: Vec<_> = PACKAGES
-        .iter()
-        .filter(|package| package.job == job && !(package.present)())
-        .collect();
+    let missing: Vec<_> =
+        PACKAGES.iter().filter(|package| package.job == job && !(package.present)()).collect();
     if missing.is_empty() {
         return Vec::new();
     }
     let outcome = can_install().and_then(|()| command::run(apt(&["update"])));
-    missing
-        .iter()
-        .filter_map(|package| install(package, outcome.clone()).err())
-        .collect()
+    missing.iter().filter_map(|package| install(package, outcome.clone()).err()).collect()
 }
 
 fn install(package: &Package, ready: Result<(), String>) -> Result<(), String> {
-    let installed = ready.and_then(|()| {
-        command::run(apt(&[
-            "install",
-            "-y",
-            "--no-install-recommends",
-            package.name,
-        ]))
-    });
-    installed.map_err(|why| {
-        format!(
-            "{} cannot be had ({why}); skipped: {}",
-            package.name, package.without
-        )
-    })
+    let installed =
+        ready.and_then(|()| command::run(apt(&["install", "-y", "--no-install-recommends", package.name])));
+    installed.map_err(|why| format!("{} cannot be had ({why}); skipped: {}", package.name, package.without))
 }
 
 fn can_install() -> Result<(), String> {
@@ -68,9 +52,6 @@ fn can_install() -> Result<(), String> {
 
 fn apt(args: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .arg("-q")
-        .args(args);
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q").args(args);
     command
 }

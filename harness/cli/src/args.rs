@@ -83,10 +83,7 @@ mod tests {
     #[test]
     fn cargo_and_a_person_may_call_it() {
         for line in ["cargo-reclaimdep reclaimdep list", "cargo-reclaimdep list"] {
-            assert!(
-                matches!(parse(line).unwrap().command, Command::List),
-                "{line}"
-            );
+            assert!(matches!(parse(line).unwrap().command, Command::List), "{line}");
         }
     }
 

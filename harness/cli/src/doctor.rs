@@ -1,35 +1,32 @@
-//! `doctor`: which tiers this machine can run, and what the others lack.
+//! `doctor`: what this machine can do, what is missing, and how to get it.
 
-use reclaimdep::Tier;
+use reclaimdep::{Tier, rt};
 
 use crate::table::Table;
 
-/// One line for each tier.
+/// The tiers, then everything that was tried.
 pub(crate) fn doctor() -> String {
-    let mut table = Table::new(["tier", "runs here", "what is missing"]);
+    let mut tiers = Table::new(["tier", "runs here", "why not"]);
     for tier in Tier::ALL {
-        let missing = missing(*tier);
-        let runs = if missing.is_empty() { "yes" } else { "no" };
-        table.row([tier.to_string(), runs.to_owned(), missing.join("; ")]);
+        let available = rt::available(*tier);
+        let runs = if available.is_ok() { "yes" } else { "no" };
+        tiers.row([tier.to_string(), runs.to_owned(), available.err().unwrap_or_default()]);
+    }
+    format!("{tiers}\n{}", capabilities())
+}
+
+#[cfg(target_os = "linux")]
+fn capabilities() -> String {
+    let mut table = Table::new(["capability", "for the loop tier", "here"]);
+    for row in reclaimdep::host::probe::doctor() {
+        let need = if row.required { "needed" } else { "optional" };
+        let here = row.missing.map_or_else(|| "ok".to_owned(), |missing| missing.to_string());
+        table.row([row.name.to_owned(), need.to_owned(), here]);
     }
     table.to_string()
 }
 
-/// What `tier` needs and this machine does not have.
-fn missing(tier: Tier) -> Vec<String> {
-    match tier {
-        Tier::Model | Tier::Native => Vec::new(),
-        Tier::Loop => ["/dev/loop-control", "/dev/fuse"]
-            .iter()
-            .filter_map(|node| unusable(node))
-            .collect(),
-    }
-}
-
-fn unusable(node: &str) -> Option<String> {
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(node);
-    opened.err().map(|error| format!("{node}: {error}"))
+#[cfg(not(target_os = "linux"))]
+fn capabilities() -> String {
+    "the loop tier needs Linux".to_owned()
 }

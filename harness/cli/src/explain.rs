@@ -6,17 +6,10 @@ use reclaimdep_fixtures::{Case, cases};
 /// The page of `code`: its title, its meaning, and a case that shows it.
 pub(crate) fn explain(code: Code) -> String {
     let shown = |case: &Case| case.expect.iter().any(|row| row.findings.contains(&code));
-    let examples: Vec<_> = cases()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(shown)
-        .collect();
+    let examples: Vec<_> = cases().unwrap_or_default().into_iter().filter(shown).collect();
     let mut page = format!("{code} {}\n\n{}\n", code.title(), code.meaning());
     for case in examples {
-        page += &format!(
-            "\nSee it: cargo reclaimdep run {}    # {}\n",
-            case.id, case.title
-        );
+        page += &format!("\nSee it: cargo reclaimdep run {}    # {}\n", case.id, case.title);
     }
     page
 }

@@ -9,12 +9,7 @@ use crate::table::Table;
 pub(crate) fn list() -> Result<String> {
     let mut table = Table::new(["case", "shape", "eras", "title"]);
     for case in cases()? {
-        let eras = case
-            .expect
-            .iter()
-            .map(|row| row.era.name())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let eras = case.expect.iter().map(|row| row.era.name()).collect::<Vec<_>>().join(" ");
         table.row([case.id, case.shape, eras, case.title]);
     }
     Ok(table.to_string())

@@ -12,11 +12,7 @@
 //! Exit status: 0 where everything is as expected, 1 where something is wrong, 2 where the harness
 //! itself failed.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool prints"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod args;
 mod doctor;

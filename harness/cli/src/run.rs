@@ -24,25 +24,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     let cases = cases()?;
     let planned = select(&cases, args)?;
     let required = Required::from_env()?;
-    let options = Options {
-        schedules: args.schedules,
-        seed: args.seed,
-        replay: args.replay.clone(),
-    };
     let mut table = Table::new(["case", "era", "tier", "verdict"]);
     let (mut right, mut trouble) = (true, None);
     for Planned { case, row, tier } in planned {
-        let verdict = one(case, row, tier, &options, args, &required);
+        let verdict = one(case, row, tier, args, &required);
         let shown = match &verdict {
             Ok(verdict) => verdict.to_string(),
             Err(error) => format!("ERROR: {error}"),
         };
-        table.row([
-            case.id.clone(),
-            row.era.to_string(),
-            tier.to_string(),
-            shown,
-        ]);
+        table.row([case.id.clone(), row.era.to_string(), tier.to_string(), shown]);
         match verdict {
             Ok(verdict) => right &= !verdict.is_wrong(),
             Err(error) => trouble = trouble.or(Some(error)),
@@ -56,15 +46,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     trouble.map_or(Ok(right), Err)
 }
 
-fn one(
-    case: &Case,
-    row: &Row,
-    tier: Tier,
-    options: &Options,
-    args: &RunArgs,
-    required: &Required,
-) -> Result<Verdict> {
-    let outcome = case.run(tier, row.era, options);
+fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) -> Result<Verdict> {
+    let again = ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()];
+    let options = Options {
+        schedules: args.schedules,
+        seed: args.seed,
+        replay: args.replay.clone(),
+        rerun: Some(again.map(str::to_owned).to_vec()),
+    };
+    let outcome = case.run(tier, row.era, &options);
     if let Ok(report) = &outcome {
         if args.json {
             println!("{}", report.to_json());
@@ -80,37 +70,22 @@ fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
     if let Some(id) = &args.case
         && !cases.iter().any(|case| case.id == *id)
     {
-        let known = cases
-            .iter()
-            .map(|case| case.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Err(
-            Error::input(format!("unknown case `{id}`")).advice(format!("use one of {known}"))
-        );
+        let known = cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Error::input(format!("unknown case `{id}`")).advice(format!("use one of {known}")));
     }
     let wanted = |era: Era, tier: Tier| {
         args.era.is_none_or(|only| only == era) && args.tier.is_none_or(|only| only == tier)
     };
     let mut planned = Vec::new();
-    for case in cases
-        .iter()
-        .filter(|case| args.case.as_ref().is_none_or(|id| case.id == *id))
-    {
+    for case in cases.iter().filter(|case| args.case.as_ref().is_none_or(|id| case.id == *id)) {
         for row in &case.expect {
-            let tiers = row
-                .tiers
-                .iter()
-                .copied()
-                .filter(|tier| wanted(row.era, *tier));
+            let tiers = row.tiers.iter().copied().filter(|tier| wanted(row.era, *tier));
             planned.extend(tiers.map(|tier| Planned { case, row, tier }));
         }
     }
     if planned.is_empty() {
-        return Err(
-            Error::input("no case expects anything of this era and tier")
-                .advice("see `cargo reclaimdep list` for the eras of each case"),
-        );
+        return Err(Error::input("no case expects anything of this era and tier")
+            .advice("see `cargo reclaimdep list` for the eras of each case"));
     }
     Ok(planned)
 }
@@ -123,19 +98,14 @@ mod tests {
     fn check(args: &RunArgs, expected: &[&str]) {
         let cases = cases().unwrap();
         let planned = select(&cases, args).unwrap();
-        let shown: Vec<_> = planned
-            .iter()
-            .map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier))
-            .collect();
+        let shown: Vec<_> =
+            planned.iter().map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier)).collect();
         assert_eq!(shown, expected);
     }
 
     #[test]
     fn one_case_runs_in_every_era_and_tier_that_it_expects() {
-        let args = RunArgs {
-            case: Some("c01".into()),
-            ..RunArgs::default()
-        };
+        let args = RunArgs { case: Some("c01".into()), ..RunArgs::default() };
         check(
             &args,
             &[
@@ -163,27 +133,14 @@ mod tests {
     #[track_caller]
     fn check_refused(args: &RunArgs, says: &str) {
         let cases = cases().unwrap();
-        let message = select(&cases, args)
-            .err()
-            .expect("nothing to run")
-            .to_string();
+        let message = select(&cases, args).err().expect("nothing to run").to_string();
         assert!(message.contains(says), "{message}");
     }
 
     #[test]
     fn a_selection_of_nothing_is_an_error_and_not_a_success() {
-        check_refused(
-            &RunArgs {
-                case: Some("c99".into()),
-                ..RunArgs::default()
-            },
-            "use one of c01",
-        );
-        let native = RunArgs {
-            case: Some("c01".into()),
-            tier: Some(Tier::Native),
-            ..RunArgs::default()
-        };
+        check_refused(&RunArgs { case: Some("c99".into()), ..RunArgs::default() }, "use one of c01");
+        let native = RunArgs { case: Some("c01".into()), tier: Some(Tier::Native), ..RunArgs::default() };
         check_refused(&native, "no case expects");
     }
 }

@@ -11,10 +11,7 @@ use crate::validate::Spec;
 pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
     let (to_test, to_body): (Vec<_>, Vec<_>) = item.attrs.drain(..).partition(belongs_to_the_test);
     // A condition holds for both: the body may name what exists only under it.
-    let conditions = to_test
-        .iter()
-        .filter(|attr| attr.path().is_ident("cfg"))
-        .cloned();
+    let conditions = to_test.iter().filter(|attr| attr.path().is_ident("cfg")).cloned();
     item.attrs = to_body.into_iter().chain(conditions).collect();
     let visibility = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
     let name = item.sig.ident.clone();
@@ -59,34 +56,22 @@ fn one(
 
 /// What decides whether and how the test runs goes on the test; everything else on the body.
 fn belongs_to_the_test(attr: &Attribute) -> bool {
-    ["ignore", "should_panic", "cfg", "doc"]
-        .iter()
-        .any(|name| attr.path().is_ident(name))
+    ["ignore", "should_panic", "cfg", "doc"].iter().any(|name| attr.path().is_ident(name))
 }
 
 /// `loop` cannot name a function.
 fn test_name(tier: &str) -> Ident {
-    if tier == "loop" {
-        format_ident!("loop_")
-    } else {
-        format_ident!("{tier}")
-    }
+    if tier == "loop" { format_ident!("loop_") } else { format_ident!("{tier}") }
 }
 
 fn body(spec: &Spec, path: &TokenStream) -> TokenStream {
-    if spec.takes_world {
-        path.clone()
-    } else {
-        quote!(|_: &::reclaimdep::World| #path())
-    }
+    if spec.takes_world { path.clone() } else { quote!(|_: &::reclaimdep::World| #path()) }
 }
 
 fn call(spec: &Spec, variant: &str, name: &Ident, body: &TokenStream) -> TokenStream {
     let variant = format_ident!("{variant}");
     let name = name.to_string();
-    let Spec {
-        expect, pressure, ..
-    } = spec;
+    let Spec { expect, pressure, .. } = spec;
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());

@@ -25,11 +25,7 @@ pub(crate) enum Value {
 
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Ok(Self(
-            Punctuated::<Arg, Token![,]>::parse_terminated(input)?
-                .into_iter()
-                .collect(),
-        ))
+        Ok(Self(Punctuated::<Arg, Token![,]>::parse_terminated(input)?.into_iter().collect()))
     }
 }
 
@@ -39,28 +35,18 @@ impl Parse for Arg {
         if input.peek(syn::token::Paren) {
             let list;
             let parens = parenthesized!(list in input);
-            let values: Vec<_> = Punctuated::<Value, Token![,]>::parse_terminated(&list)?
-                .into_iter()
-                .collect();
+            let values: Vec<_> =
+                Punctuated::<Value, Token![,]>::parse_terminated(&list)?.into_iter().collect();
             if values.is_empty() {
-                return Err(syn::Error::new(
-                    parens.span.join(),
-                    format!("`{key}` needs a value"),
-                ));
+                return Err(syn::Error::new(parens.span.join(), format!("`{key}` needs a value")));
             }
             return Ok(Self { key, values });
         }
         if !input.peek(Token![=]) {
-            return Err(syn::Error::new(
-                key.span(),
-                format!("write `{key} = value` or `{key}(value, ..)`"),
-            ));
+            return Err(syn::Error::new(key.span(), format!("write `{key} = value` or `{key}(value, ..)`")));
         }
         input.parse::<Token![=]>()?;
-        Ok(Self {
-            key,
-            values: vec![input.parse()?],
-        })
+        Ok(Self { key, values: vec![input.parse()?] })
     }
 }
 

@@ -72,10 +72,7 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
                 let text = value.text();
                 match TIERS.iter().find(|(tier, _)| *tier == text) {
                     Some(tier) => spec.tiers.push(*tier),
-                    None => errors.add(
-                        &value,
-                        unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier)),
-                    ),
+                    None => errors.add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
                 }
             }
         }
@@ -85,10 +82,7 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
                     Value::Word(code) if CODES.contains(&code.to_string().as_str()) => {
                         spec.expect.push(code.clone());
                     }
-                    _ => errors.add(
-                        &value,
-                        unknown("finding code", &value.text(), CODES.iter().copied()),
-                    ),
+                    _ => errors.add(&value, unknown("finding code", &value.text(), CODES.iter().copied())),
                 }
             }
         }
@@ -98,16 +92,12 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
             };
             match value.text() {
                 text if PRESSURES.contains(&text.as_str()) => spec.pressure = true,
-                text => errors.add(
-                    &value,
-                    unknown("pressure", &text, PRESSURES.iter().copied()),
-                ),
+                text => errors.add(&value, unknown("pressure", &text, PRESSURES.iter().copied())),
             }
         }
         "era" => spec.era = single(&key, values, errors).and_then(|value| era(&value, errors)),
         "schedules" => {
-            spec.schedules =
-                single(&key, values, errors).and_then(|value| number(&value, 1, errors));
+            spec.schedules = single(&key, values, errors).and_then(|value| number(&value, 1, errors));
         }
         "seed" => {
             spec.seed = single(&key, values, errors).and_then(|value| number(&value, 0, errors));
@@ -117,10 +107,7 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
 }
 
 fn unknown<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str>) -> String {
-    format!(
-        "unknown {what} `{text}`; use one of {}",
-        known.collect::<Vec<_>>().join(", ")
-    )
+    format!("unknown {what} `{text}`; use one of {}", known.collect::<Vec<_>>().join(", "))
 }
 
 /// A word that stands twice in a list is a mistake of its own.
@@ -159,18 +146,11 @@ fn era(value: &Value, errors: &mut Errors) -> Option<LitStr> {
 
 fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
     match value {
-        Value::Literal(Lit::Int(int))
-            if int
-                .base10_parse::<u64>()
-                .is_ok_and(|number| number >= at_least) =>
-        {
+        Value::Literal(Lit::Int(int)) if int.base10_parse::<u64>().is_ok_and(|number| number >= at_least) => {
             Some(int.clone())
         }
         _ => {
-            errors.add(
-                value,
-                format!("this must be a number from {at_least} to 2^64 - 1"),
-            );
+            errors.add(value, format!("this must be a number from {at_least} to 2^64 - 1"));
             None
         }
     }
@@ -180,31 +160,19 @@ fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
 fn function(item: &ItemFn, errors: &mut Errors) -> bool {
     let signature = &item.sig;
     if let Some(token) = &signature.asyncness {
-        errors.add(
-            token,
-            "a test in a world is not async: its tasks are spawned with `World::spawn`",
-        );
+        errors.add(token, "a test in a world is not async: its tasks are spawned with `World::spawn`");
     }
     if let Some(token) = &signature.unsafety {
         errors.add(token, "a test function is not unsafe");
     }
     if !signature.generics.params.is_empty() {
-        errors.add(
-            &signature.generics,
-            "a test function has no generic parameters",
-        );
+        errors.add(&signature.generics, "a test function has no generic parameters");
     }
     if let ReturnType::Type(_, ty) = &signature.output {
-        errors.add(
-            ty,
-            "a test in a world returns nothing: panic, or let the report speak",
-        );
+        errors.add(ty, "a test in a world returns nothing: panic, or let the report speak");
     }
     if let Some(test) = item.attrs.iter().find(|attr| attr.path().is_ident("test")) {
-        errors.add_at(
-            test.span(),
-            "`#[reclaimdep::test]` already makes this a test; remove `#[test]`",
-        );
+        errors.add_at(test.span(), "`#[reclaimdep::test]` already makes this a test; remove `#[test]`");
     }
     match signature.inputs.first() {
         None => false,
@@ -223,10 +191,5 @@ fn is_world(ty: &Type) -> bool {
     let Type::Path(path) = &*reference.elem else {
         return false;
     };
-    reference.mutability.is_none()
-        && path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "World")
+    reference.mutability.is_none() && path.path.segments.last().is_some_and(|last| last.ident == "World")
 }

@@ -14,14 +14,7 @@ use crate::error::{Error, Result};
 
 pub(super) fn root() -> Result<()> {
     let user = rustix::process::geteuid();
-    if user.is_root() {
-        Ok(())
-    } else {
-        Err(Error::environment(format!(
-            "runs as user {}",
-            user.as_raw()
-        )))
-    }
+    if user.is_root() { Ok(()) } else { Err(Error::environment(format!("runs as user {}", user.as_raw()))) }
 }
 
 pub(super) fn loop_control() -> Result<()> {
@@ -37,16 +30,9 @@ pub(super) fn loop_configure() -> Result<()> {
         rustix::fs::ftruncate(&file, 1 << 16)?;
         Ok(file)
     };
-    let file = memory()
-        .map_err(|error| Error::environment("no file in memory can be made").because(error))?;
-    LoopHandle::attach(
-        file.as_fd(),
-        LoopOptions {
-            direct_io: false,
-            block_size: 0,
-        },
-    )?
-    .detach()
+    let file =
+        memory().map_err(|error| Error::environment("no file in memory can be made").because(error))?;
+    LoopHandle::attach(file.as_fd(), LoopOptions { direct_io: false, block_size: 0 })?.detach()
 }
 
 pub(super) fn fuse() -> Result<()> {
@@ -65,29 +51,20 @@ pub(super) fn mount_api() -> Result<()> {
 pub(super) fn e2fsprogs() -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/sbin", "/usr/sbin"].map(Into::into);
-    let found = std::env::split_paths(&path)
-        .chain(system)
-        .any(|dir| dir.join("mkfs.ext4").is_file());
-    if found {
-        Ok(())
-    } else {
-        Err(Error::environment("mkfs.ext4 is not in PATH"))
-    }
+    let found = std::env::split_paths(&path).chain(system).any(|dir| dir.join("mkfs.ext4").is_file());
+    if found { Ok(()) } else { Err(Error::environment("mkfs.ext4 is not in PATH")) }
 }
 
 fn cgroup_at(kind: &str, controls: impl Fn(&Path) -> bool) -> Result<()> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let of_kind = mounts.lines().filter_map(|line| {
         let (place, what) = line.split_once(" - ")?;
-        what.starts_with(&format!("{kind} "))
-            .then(|| place.split(' ').nth(4))?
+        what.starts_with(&format!("{kind} ")).then(|| place.split(' ').nth(4))?
     });
     if of_kind.map(Path::new).any(controls) {
         return Ok(());
     }
-    Err(Error::environment(format!(
-        "no mounted {kind} hierarchy controls memory"
-    )))
+    Err(Error::environment(format!("no mounted {kind} hierarchy controls memory")))
 }
 
 pub(super) fn memcg_v1() -> Result<()> {
@@ -102,17 +79,8 @@ pub(super) fn tracefs() -> Result<()> {
     let mount = || -> rustix::io::Result<()> {
         let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&context)?;
-        let root = fsmount(
-            &context,
-            FsMountFlags::FSMOUNT_CLOEXEC,
-            MountAttrFlags::empty(),
-        )?;
-        rustix::fs::accessat(
-            &root,
-            "events/vmscan",
-            rustix::fs::Access::EXISTS,
-            rustix::fs::AtFlags::empty(),
-        )
+        let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        rustix::fs::accessat(&root, "events/vmscan", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
     };
     mount().map_err(|error| {
         Error::environment("tracefs cannot be mounted, or has no vmscan events").because(error)

@@ -103,16 +103,8 @@ impl HostLoop {
         sched.emit_for(foreign, EventKind::QueueServer { queue: queue.id });
         let (wake, done) = (WaitQueue::new(sched), WaitQueue::new(sched));
         let (fifo, trouble) = (SpinLock::default(), SpinLock::new(None));
-        let inner = Arc::new(Inner {
-            name: name.to_owned(),
-            queue,
-            sectors,
-            foreign,
-            fifo,
-            wake,
-            done,
-            trouble,
-        });
+        let inner =
+            Arc::new(Inner { name: name.to_owned(), queue, sectors, foreign, fifo, wake, done, trouble });
         let (keep, file) = match backing {
             Backing::On { mount, file } => (mount, Some(file.to_owned())),
             Backing::Open(open) => (open, None),
@@ -120,14 +112,13 @@ impl HostLoop {
         let (report, attached) = channel();
         let theirs = Arc::clone(&inner);
         let body = move |table: std::io::Result<Vec<OwnedFd>>| {
-            let opened = table
-                .map_err(|error| Error::os("cannot leave the process's file table").because(error));
+            let opened =
+                table.map_err(|error| Error::os("cannot leave the process's file table").because(error));
             let handle = opened.and_then(|table| theirs.bind(table, file.as_deref(), options));
             theirs.lead(handle, &report);
         };
-        let lead = spawn_private(name, &[keep], body).map_err(|error| {
-            Error::os(format!("cannot start a thread for `{name}`")).because(error)
-        })?;
+        let lead = spawn_private(name, &[keep], body)
+            .map_err(|error| Error::os(format!("cannot start a thread for `{name}`")).because(error))?;
         let number = match attached.recv_timeout(ATTACH) {
             Ok(number) => number?,
             Err(error) => {
@@ -136,11 +127,7 @@ impl HostLoop {
                     .advice("the filesystem under it does not answer"));
             }
         };
-        Ok(Self {
-            inner,
-            number,
-            lead: SpinLock::new(Some(lead)),
-        })
+        Ok(Self { inner, number, lead: SpinLock::new(Some(lead)) })
     }
 
     /// N of `/dev/loopN`.
@@ -159,13 +146,10 @@ impl HostLoop {
     /// file's as well as the device's. The range says nothing for a flush.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
-        let overlaps =
-            |flight: &Flight| flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
+        let overlaps = |flight: &Flight| flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
         let fifo = self.inner.fifo.lock();
-        let found = fifo
-            .flights
-            .iter()
-            .find(|flight| flight.op == op && (op == Op::Flush || overlaps(flight)));
+        let found =
+            fifo.flights.iter().find(|flight| flight.op == op && (op == Op::Flush || overlaps(flight)));
         found.map(|flight| flight.request)
     }
 
@@ -180,22 +164,14 @@ impl HostLoop {
         self.inner.wake.wake_all();
         let lead = self.lead.lock().take();
         if lead.is_some_and(|lead| lead.join().is_err()) {
-            self.inner.note(Error::os(format!(
-                "a thread of `{}` panicked",
-                self.inner.name
-            )));
+            self.inner.note(Error::os(format!("a thread of `{}` panicked", self.inner.name)));
         }
     }
 }
 
 impl Inner {
     /// Opens the file and attaches. On the lead thread, before its helpers.
-    fn bind(
-        &self,
-        table: Vec<OwnedFd>,
-        file: Option<&str>,
-        options: LoopOptions,
-    ) -> Result<LoopHandle> {
+    fn bind(&self, table: Vec<OwnedFd>, file: Option<&str>, options: LoopOptions) -> Result<LoopHandle> {
         let mut backing = table.into_iter().next().expect("one descriptor was kept");
         if let Some(file) = file {
             let flags = OFlags::RDWR | OFlags::CLOEXEC;
@@ -253,10 +229,7 @@ impl Inner {
         // The world's own unwinding ends here too: the thread still has a device to close.
         if catch_unwind(AssertUnwindSafe(serve)).is_err() {
             if !sched.is_aborted() {
-                self.note(Error::os(format!(
-                    "a completion of `{}` panicked",
-                    self.name
-                )));
+                self.note(Error::os(format!("a completion of `{}` panicked", self.name)));
                 sched.abort();
             }
             let left = {
@@ -290,11 +263,7 @@ impl Inner {
             }
             let start = bio.sector().bytes();
             let request = bio.id().expect("a queued request has a number");
-            fifo.flights.push(Flight {
-                request,
-                op: bio.op(),
-                bytes: start..start + bio.sectors().bytes(),
-            });
+            fifo.flights.push(Flight { request, op: bio.op(), bytes: start..start + bio.sectors().bytes() });
             return Some(bio);
         }
     }
@@ -303,18 +272,12 @@ impl Inner {
         let outcome = transfer(device, &mut bio, bounce);
         if outcome.is_err() && !is_bound(device) {
             self.note(
-                Error::os(format!(
-                    "the loop device of `{}` was detached under it",
-                    self.name
-                ))
-                .advice("something else on this machine runs losetup -d"),
+                Error::os(format!("the loop device of `{}` was detached under it", self.name))
+                    .advice("something else on this machine runs losetup -d"),
             );
         }
         let request = bio.id();
-        self.fifo
-            .lock()
-            .flights
-            .retain(|flight| Some(flight.request) != request);
+        self.fifo.lock().flights.retain(|flight| Some(flight.request) != request);
         bio.complete(outcome);
         self.done.wake_all();
     }
@@ -369,10 +332,7 @@ impl BlockDevice for HostLoop {
         if Sched::of_current().is_some() {
             while let Some(request) = self.inner.oldest() {
                 let waiting = Waiting::on(Resource::Request(request), "drain");
-                let waited = self
-                    .inner
-                    .done
-                    .wait_until(waiting, || self.inner.oldest() != Some(request));
+                let waited = self.inner.done.wait_until(waiting, || self.inner.oldest() != Some(request));
                 debug_assert!(waited.is_ok(), "a drain is never broken");
             }
         }

@@ -38,23 +38,16 @@ pub fn spawn_private<T: Send + 'static>(
         let table = leave_table(&keep).map(|()| {
             // SAFETY: in the table that is this thread's since the line above, the numbers in `keep`
             // are open and nobody else owns them.
-            keep.iter()
-                .map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) })
-                .collect()
+            keep.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }).collect()
         });
         body(table)
     };
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(entry)
+    std::thread::Builder::new().name(name.to_owned()).spawn(entry)
 }
 
 /// Gives this thread a table of its own with nothing from [`FIRST`] up but `keep`.
 fn leave_table(keep: &[RawFd]) -> io::Result<()> {
-    let mut keep: Vec<u32> = keep
-        .iter()
-        .filter_map(|fd| u32::try_from(*fd).ok())
-        .collect();
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
     keep.sort_unstable();
     // The range above the last one comes first: it is the call that copies the table, and it copies
     // no more than it must.
@@ -75,9 +68,5 @@ fn close_range(first: u32, last: u32, flags: libc::c_uint) -> io::Result<()> {
     // CLOSE_RANGE_UNSHARE made private to this thread, which has just begun and owns none of them;
     // in the process's table they stay open for their owners.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

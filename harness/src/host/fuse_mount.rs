@@ -19,8 +19,7 @@ use std::time::Duration;
 use fuser::{Config, Filesystem, Session, SessionACL};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
-    fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
 
 use crate::error::{Error, Result};
@@ -48,29 +47,18 @@ impl ConnectionId {
     pub fn abort(self) -> Result<()> {
         let abort = || -> io::Result<()> {
             let control = fusectl()?;
-            let file = openat(
-                &control,
-                format!("{self}/abort"),
-                OFlags::WRONLY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?;
+            let file =
+                openat(&control, format!("{self}/abort"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
             File::from(file).write_all(b"1")
         };
-        abort().map_err(|error| {
-            Error::os(format!("cannot abort FUSE connection {self}")).because(error)
-        })
+        abort().map_err(|error| Error::os(format!("cannot abort FUSE connection {self}")).because(error))
     }
 
     /// Whether the connection exists.
     #[must_use]
     pub fn exists(self) -> bool {
         let found = fusectl().and_then(|control| {
-            Ok(openat(
-                &control,
-                self.to_string(),
-                OFlags::PATH | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?)
+            Ok(openat(&control, self.to_string(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
         });
         found.is_ok()
     }
@@ -80,11 +68,7 @@ impl ConnectionId {
 fn fusectl() -> io::Result<OwnedFd> {
     let context = fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
-    Ok(fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::empty(),
-    )?)
+    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
 /// A served mount. Stop every device on it first, then [`FuseMount::shutdown`].
@@ -106,10 +90,9 @@ impl FuseMount {
     pub fn serve<F: Filesystem>(name: &str, filesystem: F) -> Result<Self> {
         let device = open_device()?;
         let mount = mount_detached(device.as_fd(), name)?;
-        let failed =
-            |what: &str, error: io::Error| Error::os(format!("{what} `{name}`")).because(error);
-        let connection = connection_of(mount.as_fd())
-            .map_err(|error| failed("cannot identify FUSE mount", error))?;
+        let failed = |what: &str, error: io::Error| Error::os(format!("{what} `{name}`")).because(error);
+        let connection =
+            connection_of(mount.as_fd()).map_err(|error| failed("cannot identify FUSE mount", error))?;
         let mut config = Config::default();
         config.n_threads = Some(SERVERS);
         let session = Session::from_fd(filesystem, device, SessionACL::Owner, config)
@@ -119,12 +102,7 @@ impl FuseMount {
             .name(format!("fuse:{name}"))
             .spawn(move || drop(report.send(session.run())))
             .map_err(|error| failed("cannot start the server of", error))?;
-        Ok(Self {
-            mount: Some(mount),
-            connection,
-            server: Some(server),
-            ended,
-        })
+        Ok(Self { mount: Some(mount), connection, server: Some(server), ended })
     }
 
     /// The connection's number.
@@ -175,11 +153,7 @@ impl FuseMount {
         // The thread has nothing left to do; a panic of it is in `outcome`.
         drop(server.join());
         outcome.map_err(|error| {
-            Error::os(format!(
-                "the server of FUSE connection {} failed",
-                self.connection
-            ))
-            .because(error)
+            Error::os(format!("the server of FUSE connection {} failed", self.connection)).because(error)
         })?;
         if aborted {
             return Err(Error::misuse(format!(
@@ -195,10 +169,7 @@ impl FuseMount {
 impl AsFd for FuseMount {
     /// The mount's root, for `openat` on a thread of [`super::fd_table`].
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.mount
-            .as_ref()
-            .expect("a mount that was not shut down")
-            .as_fd()
+        self.mount.as_ref().expect("a mount that was not shut down").as_fd()
     }
 }
 
@@ -211,15 +182,11 @@ impl Drop for FuseMount {
 
 /// Opens `/dev/fuse`.
 pub(super) fn open_device() -> Result<OwnedFd> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/fuse")
-        .map_err(|error| {
-            Error::environment("cannot open /dev/fuse")
-                .because(error)
-                .advice("load the fuse module; in a container pass --device /dev/fuse")
-        })?;
+    let file = OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(|error| {
+        Error::environment("cannot open /dev/fuse")
+            .because(error)
+            .advice("load the fuse module; in a container pass --device /dev/fuse")
+    })?;
     Ok(file.into())
 }
 
@@ -241,16 +208,12 @@ pub(super) fn mount_detached(device: BorrowedFd<'_>, source: &str) -> Result<Own
             fsconfig_set_string(&context, key, value)?;
         }
         fsconfig_create(&context)?;
-        Ok(fsmount(
-            &context,
-            FsMountFlags::FSMOUNT_CLOEXEC,
-            MountAttrFlags::empty(),
-        )?)
+        Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
     };
     mount().map_err(|error| {
-        Error::environment("cannot make a detached FUSE mount")
-            .because(error)
-            .advice("needs CAP_SYS_ADMIN and Linux 5.2 or later; a container's seccomp filter must allow fsopen")
+        Error::environment("cannot make a detached FUSE mount").because(error).advice(
+            "needs CAP_SYS_ADMIN and Linux 5.2 or later; a container's seccomp filter must allow fsopen",
+        )
     })
 }
 

@@ -75,20 +75,14 @@ impl Snapshot {
 }
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
+    fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 fn loops() -> impl Iterator<Item = Leftover> {
     entries(Path::new("/sys/block")).filter_map(|block| {
         let backing = fs::read_to_string(block.join("loop/backing_file")).ok()?;
         let device = block.file_name()?.to_string_lossy().into_owned();
-        Some(Leftover::Loop {
-            device,
-            backing: backing.trim_end().to_owned(),
-        })
+        Some(Leftover::Loop { device, backing: backing.trim_end().to_owned() })
     })
 }
 
@@ -97,10 +91,7 @@ fn mount(line: &str) -> Option<Leftover> {
     let (place, what) = line.split_once(" - ")?;
     let mut what = what.split(' ');
     let (kind, source) = (what.next()?, what.next()?);
-    Some(Leftover::Mount {
-        at: place.split(' ').nth(4)?.to_owned(),
-        what: format!("{kind} from {source}"),
-    })
+    Some(Leftover::Mount { at: place.split(' ').nth(4)?.to_owned(), what: format!("{kind} from {source}") })
 }
 
 /// The groups of every hierarchy that controls memory, version 1 or 2.
@@ -133,27 +124,18 @@ fn memory_cgroups(mounts: &str) -> Vec<Leftover> {
 /// Whether the cgroup-2 hierarchy at this mount has the memory controller.
 pub(super) fn controls_memory(at: &Path) -> bool {
     let controllers = fs::read_to_string(at.join("cgroup.controllers")).unwrap_or_default();
-    controllers
-        .split_whitespace()
-        .any(|controller| controller == "memory")
+    controllers.split_whitespace().any(|controller| controller == "memory")
 }
 
 fn children() -> impl Iterator<Item = Leftover> {
     let lists = entries(Path::new("/proc/self/task"))
         .map(|task| fs::read_to_string(task.join("children")).unwrap_or_default());
     let pids: Vec<u32> = lists
-        .flat_map(|list| {
-            list.split_whitespace()
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect();
     pids.into_iter().map(|pid| {
         let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        Leftover::Process {
-            pid,
-            comm: comm.trim_end().to_owned(),
-        }
+        Leftover::Process { pid, comm: comm.trim_end().to_owned() }
     })
 }
 
@@ -164,23 +146,15 @@ mod tests {
     #[test]
     fn a_mountinfo_line_gives_place_type_and_source() {
         let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
-        let expect = Leftover::Mount {
-            at: "/mnt2".into(),
-            what: "ext3 from /dev/root".into(),
-        };
+        let expect = Leftover::Mount { at: "/mnt2".into(), what: "ext3 from /dev/root".into() };
         assert_eq!(mount(line), Some(expect));
     }
 
     #[test]
     fn only_what_is_new_is_left_over() {
-        let process = |pid| Leftover::Process {
-            pid,
-            comm: "x".into(),
-        };
-        let (before, after) = (
-            Snapshot([process(1), process(2)].into()),
-            Snapshot([process(2), process(3)].into()),
-        );
+        let process = |pid| Leftover::Process { pid, comm: "x".into() };
+        let (before, after) =
+            (Snapshot([process(1), process(2)].into()), Snapshot([process(2), process(3)].into()));
         assert_eq!(before.diff(&after), [process(3)]);
     }
 }

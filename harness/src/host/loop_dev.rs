@@ -6,10 +6,7 @@
 //! which a kill would leave the device bound. Every call here can wait for the filesystem under the
 //! backing file, so where that is ours, the thread is one of [`super::fd_table`].
 //! Written from the project's description of the loop driver, section 2.4.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "detaching is polled for; the kernel offers no event"
-)]
+#![expect(clippy::disallowed_methods, reason = "detaching is polled for; the kernel offers no event")]
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -41,10 +38,7 @@ pub struct LoopOptions {
 
 impl Default for LoopOptions {
     fn default() -> Self {
-        Self {
-            direct_io: true,
-            block_size: 512,
-        }
+        Self { direct_io: true, block_size: 512 }
     }
 }
 
@@ -87,19 +81,13 @@ impl LoopHandle {
                 Err(Refused::For(error)) => return Err(error),
             }
         }
-        Err(Error::environment(format!(
-            "lost the race for a loop device {MAX_ATTEMPTS} times"
-        ))
-        .advice("something on this machine attaches loop devices without pause"))
+        Err(Error::environment(format!("lost the race for a loop device {MAX_ATTEMPTS} times"))
+            .advice("something on this machine attaches loop devices without pause"))
     }
 
     fn bind(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
         let path = node(number);
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_DIRECT)
-            .open(&path);
+        let open = OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
         let file = match open {
             Ok(file) => file,
             Err(error) if lost(&error) => return Err(Refused::Lost),
@@ -109,20 +97,16 @@ impl LoopHandle {
         match configure(file.as_fd(), backing, flags, options.block_size) {
             Ok(()) => Ok(file),
             Err(error) if lost(&error) => Err(Refused::Lost),
-            Err(error) => Err(Refused::For(
-                Error::os(format!("cannot configure {}", path.display())).because(error),
-            )),
+            Err(error) => {
+                Err(Refused::For(Error::os(format!("cannot configure {}", path.display())).because(error)))
+            }
         }
     }
 
     fn verify(number: u32, file: File, options: LoopOptions) -> Result<Self> {
         let path = node(number);
         let status = status(file.as_fd()).map_err(|error| {
-            Error::os(format!(
-                "{} has no status after it was configured",
-                path.display()
-            ))
-            .because(error)
+            Error::os(format!("{} has no status after it was configured", path.display())).because(error)
         })?;
         if status.lo_flags & AUTOCLEAR == 0 {
             return Err(Error::os(format!(
@@ -134,12 +118,7 @@ impl LoopHandle {
             return Err(Error::os(format!("{} is bound without direct I/O", path.display()))
                 .advice("the backing file's filesystem must support O_DIRECT at the device's block size"));
         }
-        Ok(Self {
-            number,
-            file,
-            identity: identity(&status),
-            _table: PhantomData,
-        })
+        Ok(Self { number, file, identity: identity(&status), _table: PhantomData })
     }
 
     /// N of `/dev/loopN`.
@@ -167,12 +146,7 @@ impl LoopHandle {
     /// # Errors
     /// `Os` if something else holds the device open for longer than 2 s.
     pub fn detach(self) -> Result<()> {
-        let Self {
-            number,
-            file,
-            identity: ours,
-            ..
-        } = self;
+        let Self { number, file, identity: ours, .. } = self;
         drop(file);
         for _ in 0..UNBIND.0 {
             if !still_bound(number, ours) {
@@ -180,10 +154,8 @@ impl LoopHandle {
             }
             std::thread::sleep(UNBIND.1);
         }
-        Err(Error::os(format!(
-            "/dev/loop{number} is still bound after its last close here"
-        ))
-        .advice(format!("something holds it open: fuser /dev/loop{number}")))
+        Err(Error::os(format!("/dev/loop{number} is still bound after its last close here"))
+            .advice(format!("something holds it open: fuser /dev/loop{number}")))
     }
 }
 
@@ -209,18 +181,14 @@ fn node(number: u32) -> PathBuf {
 }
 
 fn no_node(number: u32, error: io::Error) -> Error {
-    let environment = Error::environment(format!(
-        "cannot open /dev/loop{number}, which the kernel offers"
-    ));
+    let environment = Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
             format!(
                 "a container has only the nodes it was given: mknod /dev/loop{number} b 7 {number}, or pass --device"
             )
         }
-        _ => {
-            "run as root, and allow block device major 7 in the container's device list".to_owned()
-        }
+        _ => "run as root, and allow block device major 7 in the container's device list".to_owned(),
     };
     environment.because(error).advice(advice)
 }
@@ -235,10 +203,7 @@ pub(super) fn open_control() -> Result<File> {
 }
 
 fn identity(status: &loop_info64) -> Identity {
-    Identity {
-        device: status.lo_device,
-        inode: status.lo_inode,
-    }
+    Identity { device: status.lo_device, inode: status.lo_inode }
 }
 
 /// Whether device `number` is bound to what we bound it to; by now it may be somebody else's.

@@ -68,19 +68,9 @@ pub(super) fn configure(
     let mut info = empty_info();
     info.lo_flags = flags;
     let fd = u32::try_from(backing.as_raw_fd()).expect("an open descriptor is not negative");
-    let config = raw::loop_config {
-        fd,
-        block_size,
-        info,
-        __reserved: [0; 8],
-    };
+    let config = raw::loop_config { fd, block_size, info, __reserved: [0; 8] };
     // SAFETY: LOOP_CONFIGURE takes a pointer to a `loop_config`, which it only reads.
-    Ok(unsafe {
-        ioctl(
-            device,
-            Setter::<{ raw::LOOP_CONFIGURE as Opcode }, _>::new(config),
-        )
-    }?)
+    Ok(unsafe { ioctl(device, Setter::<{ raw::LOOP_CONFIGURE as Opcode }, _>::new(config)) }?)
 }
 
 /// What the device is bound to, and how.

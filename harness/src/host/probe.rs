@@ -123,13 +123,7 @@ pub struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} ({})",
-            self.capability.name(),
-            self.reason,
-            self.remedy
-        )
+        write!(f, "{}: {} ({})", self.capability.name(), self.reason, self.remedy)
     }
 }
 
@@ -142,10 +136,7 @@ impl Capability {
     }
 
     fn entry(self) -> &'static Entry {
-        TABLE
-            .iter()
-            .find(|entry| entry.capability == self)
-            .expect("every capability is in the table")
+        TABLE.iter().find(|entry| entry.capability == self).expect("every capability is in the table")
     }
 
     /// Its name in `doctor` and in skip messages.
@@ -161,11 +152,7 @@ impl Capability {
 /// What it ran into, and what to do.
 pub fn probe(capability: Capability) -> Result<(), Missing> {
     let entry = capability.entry();
-    (entry.attempt)().map_err(|error| Missing {
-        capability,
-        reason: error.to_string(),
-        remedy: entry.remedy,
-    })
+    (entry.attempt)().map_err(|error| Missing { capability, reason: error.to_string(), remedy: entry.remedy })
 }
 
 /// Tries everything that the loop tier needs.
@@ -174,14 +161,8 @@ pub fn probe(capability: Capability) -> Result<(), Missing> {
 /// All that is missing.
 pub fn loop_tier() -> Result<(), Vec<Missing>> {
     let required = TABLE.iter().filter(|entry| entry.required);
-    let missing: Vec<Missing> = required
-        .filter_map(|entry| probe(entry.capability).err())
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(missing)
-    }
+    let missing: Vec<Missing> = required.filter_map(|entry| probe(entry.capability).err()).collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
 /// A line of `doctor`.

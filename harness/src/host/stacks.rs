@@ -26,25 +26,18 @@ pub fn stacks(pid: u32) -> Vec<ThreadStack> {
         return Vec::new();
     };
     let read = |dir: &Path, file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
-    let mut threads: Vec<_> = threads
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut threads: Vec<_> = threads.filter_map(|entry| Some(entry.ok()?.path())).collect();
     threads.sort();
     let describe = |dir: PathBuf| ThreadStack {
         comm: read(&dir, "comm").trim_end().to_owned(),
         state: state(&read(&dir, "stat")),
         wchan: read(&dir, "wchan"),
-        stack: read(&dir, "stack")
-            .lines()
-            .map(|line| line.trim_start_matches("[<0>] ").to_owned())
-            .collect(),
+        stack: read(&dir, "stack").lines().map(|line| line.trim_start_matches("[<0>] ").to_owned()).collect(),
     };
     threads.into_iter().map(describe).collect()
 }
 
 /// The state in a `stat` line: it follows the name, which may hold anything.
 fn state(stat: &str) -> char {
-    stat.rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next())
-        .unwrap_or('?')
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
 }

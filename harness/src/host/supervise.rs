@@ -45,11 +45,7 @@ pub struct Job {
 impl Job {
     /// A job with these arguments and [`DEADLINE`].
     pub fn new(args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self {
-            args: args.into_iter().map(Into::into).collect(),
-            env: Vec::new(),
-            deadline: DEADLINE,
-        }
+        Self { args: args.into_iter().map(Into::into).collect(), env: Vec::new(), deadline: DEADLINE }
     }
 
     /// Runs it to its end, or to the deadline.
@@ -109,18 +105,14 @@ impl Running {
     /// # Errors
     /// `Os` if the system cannot.
     pub fn start(job: &Job) -> Result<Self> {
-        let failed =
-            |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
+        let failed = |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
         let (channel, theirs) = std::io::pipe().map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command
             .args(&job.args)
             .envs(job.env.iter().map(|(key, value)| (key, value)))
             .env(CHILD_ENV, env_value());
-        command
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(failed)?;
         let pidfd = match pidfd_open(Pid::from_child(&process), PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -198,11 +190,7 @@ impl Running {
         }
         self.kill();
         let gone = self.wait_until(Instant::now() + REAP)?;
-        Ok(Outcome::Stuck {
-            stacks,
-            gone,
-            bytes: self.result.take(),
-        })
+        Ok(Outcome::Stuck { stacks, gone, bytes: self.result.take() })
     }
 
     fn ended(&mut self) -> Result<Outcome> {
@@ -217,11 +205,7 @@ impl Running {
                     (None, true) if status.success() => "exit without a result".to_owned(),
                     _ => status.to_string(),
                 };
-                Outcome::Died {
-                    how,
-                    stderr: String::from_utf8_lossy(&self.last_words).into_owned(),
-                    bytes,
-                }
+                Outcome::Died { how, stderr: String::from_utf8_lossy(&self.last_words).into_owned(), bytes }
             }
         })
     }
@@ -229,16 +213,8 @@ impl Running {
     /// Waits for anything, and takes it; says whether the process has ended.
     fn step(&mut self, deadline: Instant) -> Result<bool> {
         let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
-        fds.extend(
-            self.channel
-                .iter()
-                .map(|channel| PollFd::new(channel, PollFlags::IN)),
-        );
-        fds.extend(
-            self.stderr
-                .iter()
-                .map(|stderr| PollFd::new(stderr, PollFlags::IN)),
-        );
+        fds.extend(self.channel.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
+        fds.extend(self.stderr.iter().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -294,16 +270,7 @@ fn take<R: Read + AsFd>(pipe: &mut Option<R>, to: &mut Vec<u8>) -> bool {
         return false;
     };
     let mut fds = [PollFd::new(open, PollFlags::IN)];
-    if !matches!(
-        poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0
-            })
-        ),
-        Ok(1)
-    ) {
+    if !matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1)) {
         return false;
     }
     let mut chunk = [0; CHUNK];

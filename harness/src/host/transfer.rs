@@ -17,11 +17,7 @@ const BOUNCE: usize = 1 << 18;
 const ALIGN: usize = 4096;
 
 /// Carries the request out, through a buffer that is aligned as `O_DIRECT` wants it.
-pub(super) fn transfer(
-    device: BorrowedFd<'_>,
-    bio: &mut Bio,
-    bounce: &mut [u8],
-) -> Result<(), Errno> {
+pub(super) fn transfer(device: BorrowedFd<'_>, bio: &mut Bio, bounce: &mut [u8]) -> Result<(), Errno> {
     let mut offset = bio.sector().bytes();
     match bio.op() {
         Op::Flush => fdatasync(device).map_err(errno)?,
@@ -47,11 +43,7 @@ pub(super) fn transfer(
 
 /// A block device moves all or fails; one that moves less has become shorter.
 fn whole(moved: rustix::io::Result<usize>, wanted: usize) -> Result<(), Errno> {
-    if moved.map_err(errno)? == wanted {
-        Ok(())
-    } else {
-        Err(Errno::EIO)
-    }
+    if moved.map_err(errno)? == wanted { Ok(()) } else { Err(Errno::EIO) }
 }
 
 fn errno(error: rustix::io::Errno) -> Errno {

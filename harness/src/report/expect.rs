@@ -23,7 +23,8 @@ impl Report {
             let schedules = self.schedules;
             return Err(format!("expected {} was not found in {schedules} schedules", missing.join(", ")));
         }
-        let belongs = |index: usize| self.covered_by(index).is_some_and(|by| expect.contains(&self.findings[by].code));
+        let belongs =
+            |index: usize| self.covered_by(index).is_some_and(|by| expect.contains(&self.findings[by].code));
         let surplus = self.findings.iter().enumerate();
         let surplus = surplus.filter(|(index, finding)| !expect.contains(&finding.code) && !belongs(*index));
         let surplus: Vec<_> = surplus.map(|(_, finding)| finding.code.to_string()).collect();

@@ -56,7 +56,8 @@ pub struct InProcess;
 
 impl LoopBackend for InProcess {
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
-        let trouble = |errno| Error::os(format!("loop device `{}`: opening its file failed", spec.name)).because(errno);
+        let trouble =
+            |errno| Error::os(format!("loop device `{}`: opening its file failed", spec.name)).because(errno);
         let file = fs.open(&spec.file).map_err(trouble)?;
         let noio = parts.knobs.loop_worker_noio;
         let device = LoopDevice::attach(&parts.sched, &spec.name, Arc::new(file), noio).map_err(trouble)?;
@@ -96,7 +97,8 @@ impl Stack {
             define(&mut stack.devices, "loop device", &device.name, made)?;
         }
         let queued = parts.knobs.bufio_shrinker == ShrinkerForm::S5;
-        stack.cleaner = (queued && !spec.bufio.is_empty()).then(|| WorkQueue::new(&parts.sched, "dm_bufio_cache"));
+        stack.cleaner =
+            (queued && !spec.bufio.is_empty()).then(|| WorkQueue::new(&parts.sched, "dm_bufio_cache"));
         for client in &spec.bufio {
             let made = stack.make_client(parts, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;
@@ -112,8 +114,11 @@ impl Stack {
             fs.fsync(ino)
         };
         make().map_err(|errno| {
-            Error::input(format!("loop device `{}`: making `{}` of {} MiB on fs `{}`", spec.name, spec.file, spec.mib, spec.fs))
-                .because(errno)
+            Error::input(format!(
+                "loop device `{}`: making `{}` of {} MiB on fs `{}`",
+                spec.name, spec.file, spec.mib, spec.fs
+            ))
+            .because(errno)
         })?;
         self.backend.attach(parts, fs, spec)
     }
@@ -203,7 +208,8 @@ fn make_fs(parts: &Parts, spec: &FsSpec) -> Result<Fs> {
 fn find<'a, T>(map: &'a BTreeMap<String, T>, what: &str, name: &str) -> Result<&'a T> {
     map.get(name).ok_or_else(|| {
         let known = map.keys().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
-        let advice = if known.is_empty() { format!("the stack has no {what}") } else { format!("use one of {known}") };
+        let advice =
+            if known.is_empty() { format!("the stack has no {what}") } else { format!("use one of {known}") };
         Error::input(format!("no {what} is called `{name}`")).advice(advice)
     })
 }

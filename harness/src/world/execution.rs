@@ -76,7 +76,12 @@ impl Execution {
     /// # Errors
     /// The harness's own trouble; after a deadlock was broken, errors on the way down are to be
     /// expected and become notes.
-    pub(super) fn into_report(self, builder: &Builder, schedules: u64, trace: Option<Trace>) -> Result<Report> {
+    pub(super) fn into_report(
+        self,
+        builder: &Builder,
+        schedules: u64,
+        trace: Option<Trace>,
+    ) -> Result<Report> {
         let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
         match self.trouble {

@@ -31,11 +31,6 @@ impl Hub {
         self.0.lock().witness.findings().to_vec()
     }
 
-    /// Whether anything was found so far.
-    pub(super) fn found(&self) -> bool {
-        !self.0.lock().witness.findings().is_empty()
-    }
-
     /// How long it took from closing the cycle to breaking it.
     pub(super) fn latency(&self) -> Option<Nanos> {
         self.0.lock().latency
@@ -75,4 +70,3 @@ impl Heard {
         }
     }
 }
-

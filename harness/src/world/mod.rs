@@ -77,12 +77,17 @@ impl World {
     #[must_use]
     pub fn current() -> Self {
         let sched = Sched::of_current();
-        let inner = sched.as_ref().and_then(|sched| sched.extension::<Kept>()).and_then(|kept| kept.0.upgrade());
+        let inner =
+            sched.as_ref().and_then(|sched| sched.extension::<Kept>()).and_then(|kept| kept.0.upgrade());
         Self(inner.expect("World::current() is called from a task of a world"))
     }
 
     /// Starts a task. One that is not joined by the test is joined when the test's closure returns.
-    pub fn spawn<T: Send + 'static>(&self, name: &str, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
         let handle = self.0.parts.sched.spawn(name, TaskKind::Task, body);
         self.0.tasks.lock().push(handle.done());
         handle

@@ -45,7 +45,11 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
     let expect = builder.expect.clone();
     let enough = move |execution: &Execution| {
         let found = |code| execution.findings.iter().any(|finding| finding.code == code);
-        let shown = if expect.is_empty() { !execution.findings.is_empty() } else { expect.iter().all(|code| found(*code)) };
+        let shown = if expect.is_empty() {
+            !execution.findings.is_empty()
+        } else {
+            expect.iter().all(|code| found(*code))
+        };
         if shown || execution.panic.is_some() || execution.trouble.is_some() {
             stop.stop();
         }
@@ -62,8 +66,11 @@ fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     let mismatch = strategy.mismatch();
     let kept = execute(builder, setup, strategy, |_| {});
     if let Some(position) = mismatch.position() {
-        return Err(Error::input(format!("the trace does not fit `{}`: choice {position} cannot be taken", builder.name))
-            .advice("replay it with the same code, stack, plan and era that printed it"));
+        return Err(Error::input(format!(
+            "the trace does not fit `{}`: choice {position} cannot be taken",
+            builder.name
+        ))
+        .advice("replay it with the same code, stack, plan and era that printed it"));
     }
     let (execution, _) = kept.last.expect("a replay runs once");
     execution.into_report(builder, 1, Some(trace.clone()))
@@ -77,7 +84,8 @@ fn execute(
 ) -> Kept {
     let driver = Driver::new(Box::new(strategy));
     let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None }));
-    let (theirs, choices, setup, steps) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
+    let (theirs, choices, setup, steps) =
+        (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
     controlled::run(&driver, move || {
         let hub = Hub::default();
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));

@@ -27,10 +27,7 @@ impl NoteCache {
     /// A cache for filesystem number `id`.
     #[must_use]
     pub fn new(id: u32) -> Self {
-        Self {
-            id,
-            ..Self::default()
-        }
+        Self { id, ..Self::default() }
     }
 
     /// Changes a note. The change needs a page, and must not be written back to get it.

@@ -37,26 +37,18 @@ impl Shrinker for Shrink {
         if self.ignores_mask {
             return Ok(self.cache.write_back(control.nr_to_scan));
         }
-        self.cache
-            .shrink(control.mask, control.nr_to_scan)
-            .ok_or(Stop)
+        self.cache.shrink(control.mask, control.nr_to_scan).ok_or(Stop)
     }
 }
 
 /// Edits a few notes with memory short, so that each edit asks the cache to shrink.
 fn edit_a_few(world: &World, mask: Gfp, ignores_mask: bool) {
     let cache = Arc::new(NoteCache::new(0));
-    let shrink = Shrink {
-        cache: Arc::clone(&cache),
-        ignores_mask,
-    };
+    let shrink = Shrink { cache: Arc::clone(&cache), ignores_mask };
     let _registered = world.mm().register_shrinker(Arc::new(shrink));
     let memory = Pages(world.mm().clone());
     for _ in 0..3 {
-        assert!(
-            cache.edit(&memory, mask),
-            "there is memory; it only looks short"
-        );
+        assert!(cache.edit(&memory, mask), "there is memory; it only looks short");
     }
 }
 

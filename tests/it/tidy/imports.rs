@@ -40,15 +40,8 @@ fn module(path: &str) -> Option<&str> {
 
 /// How deep the file's own module is below the crate's root.
 fn depth(path: &str) -> usize {
-    let inside = path
-        .strip_prefix("harness/src/")
-        .unwrap_or(path)
-        .trim_end_matches(".rs");
-    inside
-        .trim_end_matches("/mod")
-        .split('/')
-        .filter(|part| *part != "lib")
-        .count()
+    let inside = path.strip_prefix("harness/src/").unwrap_or(path).trim_end_matches(".rs");
+    inside.trim_end_matches("/mod").split('/').filter(|part| *part != "lib").count()
 }
 
 /// Every import of a root module: the offset and the name.
@@ -56,9 +49,8 @@ fn imports<'a>(path: &str, code: &'a str) -> Vec<(usize, &'a str)> {
     let to_root = "super::".repeat(depth(path));
     let mut found = Vec::new();
     for prefix in ["crate::", to_root.as_str()] {
-        for (at, _) in code
-            .match_indices(prefix)
-            .filter(|(at, _)| !prefix.is_empty() && !within_word(code, *at))
+        for (at, _) in
+            code.match_indices(prefix).filter(|(at, _)| !prefix.is_empty() && !within_word(code, *at))
         {
             let rest = &code[at + prefix.len()..];
             found.extend(first_names(rest).into_iter().map(|name| (at, name)));
@@ -73,10 +65,7 @@ fn within_word(code: &str, at: usize) -> bool {
 
 /// The name that `rest` begins with, or the first name of each part of the group that it begins with.
 fn first_names(rest: &str) -> Vec<&str> {
-    let name = |text: &str| {
-        text.find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(text.len())
-    };
+    let name = |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let Some(group) = rest.strip_prefix('{') else {
         return vec![&rest[..name(rest)]];
     };
@@ -109,19 +98,11 @@ fn check(file: &File) -> Vec<String> {
         return vec![format!("{path}: `{module}` is not in the table of rooms")];
     };
     let code = code(text);
-    let rooms =
-        |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name) || EVERYTHING.contains(&name);
+    let rooms = |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name) || EVERYTHING.contains(&name);
     let wrong = imports(path, &code).into_iter().filter(|(_, name)| {
         rooms(name) && *name != module && !VOCABULARY.contains(name) && !allowed.contains(name)
     });
-    wrong
-        .map(|(at, name)| {
-            format!(
-                "{path}:{}: {module} must not know {name}",
-                line_of(&code, at)
-            )
-        })
-        .collect()
+    wrong.map(|(at, name)| format!("{path}:{}: {module} must not know {name}", line_of(&code, at))).collect()
 }
 
 /// The scope crate is what production links: it must not know the harness.
@@ -132,32 +113,19 @@ fn check_scope(file: &File) -> Vec<String> {
     }
     let code = code(text);
     words(&code, "reclaimdep")
-        .map(|at| {
-            format!(
-                "{path}:{}: scope must not know reclaimdep",
-                line_of(&code, at)
-            )
-        })
+        .map(|at| format!("{path}:{}: scope must not know reclaimdep", line_of(&code, at)))
         .collect()
 }
 
 #[test]
 fn every_module_imports_only_what_the_table_allows() {
     let files = rust_files();
-    assert_tidy(
-        files
-            .iter()
-            .flat_map(|file| [check(file), check_scope(file)].concat())
-            .collect(),
-    );
+    assert_tidy(files.iter().flat_map(|file| [check(file), check_scope(file)].concat()).collect());
 }
 
 #[track_caller]
 fn planted(path: &str, text: &str, expected: &[&str]) {
-    let complaints = check(&File {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    });
+    let complaints = check(&File { path: path.to_owned(), text: text.to_owned() });
     assert_complaints(&complaints, expected);
 }
 
@@ -168,31 +136,15 @@ fn an_import_against_the_table_is_found() {
         "//! x\nuse crate::block::Bio;",
         &["alloc.rs:2: mm must not know block"],
     );
-    planted(
-        "harness/src/witness/code.rs",
-        "fn f(_: &crate::mm::Mm) {}",
-        &["witness must not know mm"],
-    );
+    planted("harness/src/witness/code.rs", "fn f(_: &crate::mm::Mm) {}", &["witness must not know mm"]);
     planted(
         "harness/src/fs/tx.rs",
         "use crate::{\n error::Errno,\n stack::{spec::X, Y},\n};",
         &["fs must not know stack"],
     );
-    planted(
-        "harness/src/sched/core.rs",
-        "use super::super::world::World;",
-        &["sched must not know world"],
-    );
-    planted(
-        "harness/src/sched/mod.rs",
-        "use super::mm::Mm;",
-        &["sched must not know mm"],
-    );
-    planted(
-        "harness/src/new_room/mod.rs",
-        "",
-        &["`new_room` is not in the table"],
-    );
+    planted("harness/src/sched/core.rs", "use super::super::world::World;", &["sched must not know world"]);
+    planted("harness/src/sched/mod.rs", "use super::mm::Mm;", &["sched must not know mm"]);
+    planted("harness/src/new_room/mod.rs", "", &["`new_room` is not in the table"]);
 }
 
 #[test]
@@ -202,11 +154,7 @@ fn imports_that_the_table_allows_are_quiet() {
         "use crate::sched::Sched;\nuse crate::units::Pages;\nuse super::mm;",
         &[],
     );
-    planted(
-        "harness/src/world/mod.rs",
-        "use crate::witness::Code;\nuse crate::mm::Mm;",
-        &[],
-    );
+    planted("harness/src/world/mod.rs", "use crate::witness::Code;\nuse crate::mm::Mm;", &[]);
     planted(
         "harness/src/mm/alloc.rs",
         "// crate::fs is above\n#[cfg(test)]\nmod tests { use crate::fs::Fs; }",

@@ -13,10 +13,7 @@ pub(super) struct File {
 
 /// The workspace's folder.
 pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests' package is in the workspace")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' package is in the workspace").to_owned()
 }
 
 /// Every Rust file of the workspace, in path order.
@@ -26,11 +23,7 @@ pub(super) fn rust_files() -> Vec<File> {
         collect(&root().join(member), &mut files);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(
-        files.len() > 40,
-        "the walk lost its way: {} files",
-        files.len()
-    );
+    assert!(files.len() > 40, "the walk lost its way: {} files", files.len());
     files
 }
 
@@ -42,10 +35,7 @@ fn collect(folder: &Path, files: &mut Vec<File>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("a source file is text");
             let path = path.strip_prefix(root()).expect("it is below the root");
-            files.push(File {
-                path: path.to_str().expect("paths are text").to_owned(),
-                text,
-            });
+            files.push(File { path: path.to_str().expect("paths are text").to_owned(), text });
         }
     }
 }
@@ -58,16 +48,11 @@ pub(super) fn line_of(text: &str, offset: usize) -> usize {
 /// Where `word` stands in `text` as a word of its own.
 pub(super) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(move |at| {
-            let before = text[..*at].chars().next_back().is_some_and(part_of_word);
-            let after = text[at + word.len()..]
-                .chars()
-                .next()
-                .is_some_and(part_of_word);
-            !before && !after
-        })
+    text.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        let before = text[..*at].chars().next_back().is_some_and(part_of_word);
+        let after = text[at + word.len()..].chars().next().is_some_and(part_of_word);
+        !before && !after
+    })
 }
 
 /// The file without comments, literals and test items.
@@ -90,14 +75,8 @@ fn without_comments(text: &str) -> String {
             rest = after;
         } else {
             // A word is copied whole, so that the `r` of a name does not open a raw string.
-            let word = rest
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(rest.len());
-            let len = if word > 0 {
-                word
-            } else {
-                rest.chars().next().map_or(1, char::len_utf8)
-            };
+            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let len = if word > 0 { word } else { rest.chars().next().map_or(1, char::len_utf8) };
             let (kept, after) = rest.split_at(len);
             out.push_str(kept);
             rest = after;
@@ -121,21 +100,15 @@ fn opaque_len(rest: &str) -> usize {
         if raw[hashes..].starts_with('"') {
             let open = rest.len() - raw.len() + hashes + 1;
             let close = format!("\"{}", "#".repeat(hashes));
-            return to(rest[open..]
-                .find(&close)
-                .map(|end| open + end + close.len()));
+            return to(rest[open..].find(&close).map(|end| open + end + close.len()));
         }
     }
     if rest.starts_with('"') {
         return quoted_len(rest, b'"');
     }
-    let character = rest.starts_with('\'')
-        && (rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\''));
-    if character {
-        quoted_len(rest, b'\'')
-    } else {
-        0
-    }
+    let character =
+        rest.starts_with('\'') && (rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\''));
+    if character { quoted_len(rest, b'\'') } else { 0 }
 }
 
 fn quoted_len(rest: &str, quote: u8) -> usize {
@@ -190,21 +163,12 @@ fn check(text: &str, left: &str) {
 #[test]
 fn comments_and_literals_are_not_code() {
     check("a /* b */ c // d\ne", "a         c     \ne");
-    check(
-        "f(\"x\\\"y\", r#\"z\"w\"#, 'q', '\\'')",
-        "f(      ,         ,    ,     )",
-    );
-    check(
-        "fn for_ever<'a>(number: &'a str)",
-        "fn for_ever<'a>(number: &'a str)",
-    );
+    check("f(\"x\\\"y\", r#\"z\"w\"#, 'q', '\\'')", "f(      ,         ,    ,     )");
+    check("fn for_ever<'a>(number: &'a str)", "fn for_ever<'a>(number: &'a str)");
 }
 
 #[test]
 fn items_under_cfg_test_are_not_code() {
-    check(
-        "a\n#[cfg(test)]\nmod t { fn f() {} }\nb",
-        "a\n            \n                   \nb",
-    );
+    check("a\n#[cfg(test)]\nmod t { fn f() {} }\nb", "a\n            \n                   \nb");
     check("#[cfg(test)] use x; b", "                    b");
 }

@@ -18,18 +18,10 @@ fn check(file: &File) -> Vec<String> {
     if !text.starts_with("//!") {
         complaints.push(format!("{path}:1: a file begins with `//!`: what it is"));
     }
-    let (lines, limit) = (
-        text.lines().count(),
-        if is_test(path) {
-            MAX_TEST_LINES
-        } else {
-            MAX_LINES
-        },
-    );
+    let (lines, limit) = (text.lines().count(), if is_test(path) { MAX_TEST_LINES } else { MAX_LINES });
     if lines > limit {
-        complaints.push(format!(
-            "{path}: {lines} lines, and {limit} are the limit: which module is missing?"
-        ));
+        complaints
+            .push(format!("{path}: {lines} lines, and {limit} are the limit: which module is missing?"));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", index + 1);
@@ -47,15 +39,11 @@ fn check(file: &File) -> Vec<String> {
 /// does not contain them.
 fn machine_path(line: &str) -> Option<String> {
     let folders = ["home", "root", "Users", "work", "tmp/wt", "tmp/target"];
-    folders
-        .iter()
-        .map(|folder| format!("/{folder}/"))
-        .find(|needle| {
-            line.match_indices(needle.as_str()).any(|(at, _)| {
-                at == 0
-                    || !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
-            })
+    folders.iter().map(|folder| format!("/{folder}/")).find(|needle| {
+        line.match_indices(needle.as_str()).any(|(at, _)| {
+            at == 0 || !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
         })
+    })
 }
 
 #[test]
@@ -65,59 +53,29 @@ fn every_file_has_a_header_and_is_short_ascii_without_machine_paths() {
 
 #[track_caller]
 fn planted(path: &str, text: &str, expected: &[&str]) {
-    assert_complaints(
-        &check(&File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }),
-        expected,
-    );
+    assert_complaints(&check(&File { path: path.to_owned(), text: text.to_owned() }), expected);
 }
 
 #[test]
 fn a_file_without_a_header_is_found() {
-    planted(
-        "harness/src/x.rs",
-        "use a;\n",
-        &["x.rs:1: a file begins with"],
-    );
+    planted("harness/src/x.rs", "use a;\n", &["x.rs:1: a file begins with"]);
 }
 
 #[test]
 fn a_file_that_is_too_long_is_found() {
-    planted(
-        "harness/src/x.rs",
-        &format!("//! x\n{}", "\n".repeat(MAX_LINES)),
-        &["401 lines"],
-    );
-    planted(
-        "tests/it/x.rs",
-        &format!("//! x\n{}", "\n".repeat(MAX_LINES)),
-        &[],
-    );
-    planted(
-        "tests/it/x.rs",
-        &format!("//! x\n{}", "\n".repeat(MAX_TEST_LINES)),
-        &["601 lines"],
-    );
+    planted("harness/src/x.rs", &format!("//! x\n{}", "\n".repeat(MAX_LINES)), &["401 lines"]);
+    planted("tests/it/x.rs", &format!("//! x\n{}", "\n".repeat(MAX_LINES)), &[]);
+    planted("tests/it/x.rs", &format!("//! x\n{}", "\n".repeat(MAX_TEST_LINES)), &["601 lines"]);
 }
 
 #[test]
 fn text_that_is_not_ascii_is_found() {
-    planted(
-        "harness/src/x.rs",
-        "//! x\n// na\u{ef}ve\n",
-        &["x.rs:2: not ASCII"],
-    );
+    planted("harness/src/x.rs", "//! x\n// na\u{ef}ve\n", &["x.rs:2: not ASCII"]);
 }
 
 #[test]
 fn a_path_of_one_machine_is_found() {
     let line = format!("//! x\n//! see /{}/me/notes\n", "home");
     planted("harness/src/x.rs", &line, &["x.rs:2"]);
-    planted(
-        "harness/src/x.rs",
-        "//! x\n//! src/work/mod.rs and /sys/block\n",
-        &[],
-    );
+    planted("harness/src/x.rs", "//! x\n//! src/work/mod.rs and /sys/block\n", &[]);
 }

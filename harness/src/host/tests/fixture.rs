@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
-    OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request,
-    WriteFlags,
+    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
+    ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, WriteFlags,
 };
 
 use crate::event::{Event, Names, Observer, Reaction};
@@ -35,21 +34,13 @@ pub(super) struct OneFile {
 impl OneFile {
     pub(super) fn new(name: &str, on_write: OnWrite) -> Self {
         let bytes = usize::try_from(BYTES).expect("a small file");
-        Self {
-            name: name.to_owned(),
-            data: Arc::new(SpinLock::new(vec![0; bytes])),
-            on_write,
-        }
+        Self { name: name.to_owned(), data: Arc::new(SpinLock::new(vec![0; bytes])), on_write }
     }
 }
 
 fn attr(ino: INodeNo) -> FileAttr {
     let time = SystemTime::UNIX_EPOCH;
-    let (kind, size) = if ino == FILE {
-        (FileType::RegularFile, BYTES)
-    } else {
-        (FileType::Directory, 0)
-    };
+    let (kind, size) = if ino == FILE { (FileType::RegularFile, BYTES) } else { (FileType::Directory, 0) };
     FileAttr {
         ino,
         size,
@@ -71,8 +62,7 @@ fn attr(ino: INodeNo) -> FileAttr {
 
 fn extent(offset: u64, length: u64) -> std::ops::Range<usize> {
     let end = (offset + length).min(BYTES);
-    usize::try_from(offset.min(end)).expect("a small file")
-        ..usize::try_from(end).expect("a small file")
+    usize::try_from(offset.min(end)).expect("a small file")..usize::try_from(end).expect("a small file")
 }
 
 impl Filesystem for OneFile {
@@ -154,16 +144,10 @@ pub(super) fn ready() -> bool {
     };
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let missing = missing.join("; ");
-    let required = std::env::var("RECLAIMDEP_REQUIRE")
-        .is_ok_and(|tiers| tiers.split(',').any(|tier| tier == "loop"));
-    assert!(
-        !required,
-        "the loop tier is required and this machine lacks {missing}"
-    );
-    drop(writeln!(
-        std::io::stderr(),
-        "SKIPPED: the loop tier lacks {missing}"
-    ));
+    let required =
+        std::env::var("RECLAIMDEP_REQUIRE").is_ok_and(|tiers| tiers.split(',').any(|tier| tier == "loop"));
+    assert!(!required, "the loop tier is required and this machine lacks {missing}");
+    drop(writeln!(std::io::stderr(), "SKIPPED: the loop tier lacks {missing}"));
     false
 }
 
@@ -174,18 +158,9 @@ pub(super) fn unique(what: &str) -> String {
 
 /// A loop device on `file` of the mount, whole.
 pub(super) fn attach(sched: &Sched, mount: &FuseMount, file: &str) -> HostLoop {
-    let backing = Backing::On {
-        mount: mount.as_fd(),
-        file,
-    };
-    HostLoop::attach(
-        sched,
-        "loop0",
-        backing,
-        Sectors::from_bytes(BYTES),
-        LoopOptions::default(),
-    )
-    .expect("the device attaches")
+    let backing = Backing::On { mount: mount.as_fd(), file };
+    HostLoop::attach(sched, "loop0", backing, Sectors::from_bytes(BYTES), LoopOptions::default())
+        .expect("the device attaches")
 }
 
 /// Runs `body` as the main task of a native world.

@@ -1,8 +1,5 @@
 //! The kill-proof rule: whatever a process does with a real stack, SIGKILL leaves nothing of it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a kill and its consequences happen in real time"
-)]
+#![expect(clippy::disallowed_methods, reason = "a kill and its consequences happen in real time")]
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -22,20 +19,13 @@ const READY: Duration = Duration::from_secs(10);
 const KILLS: u32 = 25;
 
 fn job(role: &str) -> Job {
-    Job::new([
-        "--exact",
-        &format!("host::tests::kill::{role}"),
-        "--nocapture",
-        "--test-threads=1",
-    ])
+    Job::new(["--exact", &format!("host::tests::kill::{role}"), "--nocapture", "--test-threads=1"])
 }
 
 fn loop_of(pid: u32) -> Option<Leftover> {
     let mine = format!("reclaimdep-{pid}-");
     let found = Snapshot::default().diff(&Snapshot::take());
-    found
-        .into_iter()
-        .find(|left| left.to_string().contains(&mine))
+    found.into_iter().find(|left| left.to_string().contains(&mine))
 }
 
 /// Kills `child` and checks that in time nothing of it is left: process, loop device, connection.
@@ -44,23 +34,14 @@ fn kill_and_check(mut child: Running) {
     let (pid, connections) = (child.pid(), child.connections().to_vec());
     let deadline = Instant::now() + GONE;
     child.kill();
-    let ended = child
-        .wait_until(deadline)
-        .expect("the child speaks the protocol");
-    assert!(
-        ended,
-        "process {pid} survives SIGKILL: {:#?}",
-        crate::host::stacks::stacks(pid)
-    );
+    let ended = child.wait_until(deadline).expect("the child speaks the protocol");
+    assert!(ended, "process {pid} survives SIGKILL: {:#?}", crate::host::stacks::stacks(pid));
     while let Some(left) = loop_of(pid) {
         assert!(Instant::now() < deadline, "{left} is left of process {pid}");
         std::thread::yield_now();
     }
     while let Some(connection) = connections.iter().find(|connection| connection.exists()) {
-        assert!(
-            Instant::now() < deadline,
-            "FUSE connection {connection} is left of process {pid}"
-        );
+        assert!(Instant::now() < deadline, "FUSE connection {connection} is left of process {pid}");
         std::thread::yield_now();
     }
 }
@@ -75,30 +56,18 @@ fn role_blocked_in_a_write() {
     let (entered, entering) = channel();
     let entered = Mutex::new(entered);
     let never: OnWrite = Box::new(move |_, _| {
-        entered
-            .lock()
-            .expect("no handler panics")
-            .send(())
-            .expect("the test listens");
+        entered.lock().expect("no handler panics").send(()).expect("the test listens");
         loop {
             std::thread::park();
         }
     });
-    let mount =
-        FuseMount::serve("blocked", OneFile::new(&file, never)).expect("the mount is served");
-    child
-        .report_connection(mount.connection())
-        .expect("reported");
+    let mount = FuseMount::serve("blocked", OneFile::new(&file, never)).expect("the mount is served");
+    child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         for number in 0..4 {
             let sector = Sectors(number * 8);
-            device.submit(Bio::new(
-                Op::Write,
-                sector,
-                vec![1; 4096],
-                Box::new(|_, _| {}),
-            ));
+            device.submit(Bio::new(Op::Write, sector, vec![1; 4096], Box::new(|_, _| {})));
         }
         entering.recv().expect("the handler runs");
         child.send(b"blocked").expect("sent");
@@ -118,29 +87,20 @@ fn role_waits_in_the_wrong_table() {
     let (entered, entering) = channel();
     let entered = Mutex::new(entered);
     let never: OnWrite = Box::new(move |_, _| {
-        entered
-            .lock()
-            .expect("no handler panics")
-            .send(())
-            .expect("the test listens");
+        entered.lock().expect("no handler panics").send(()).expect("the test listens");
         loop {
             std::thread::park();
         }
     });
     let mount = FuseMount::serve("wrong", OneFile::new(&file, never)).expect("the mount is served");
-    child
-        .report_connection(mount.connection())
-        .expect("reported");
+    child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         let path = format!("/dev/loop{}", device.number());
-        let node = std::fs::OpenOptions::new()
-            .write(true)
-            .open(path)
-            .expect("the node opens");
+        let node = std::fs::OpenOptions::new().write(true).open(path).expect("the node opens");
         std::thread::spawn(move || {
-            let _ = std::os::unix::fs::FileExt::write_all_at(&node, &[1; 4096], 0)
-                .and_then(|()| node.sync_all());
+            let _ =
+                std::os::unix::fs::FileExt::write_all_at(&node, &[1; 4096], 0).and_then(|()| node.sync_all());
         });
         entering.recv().expect("the handler runs");
         child.send(b"blocked").expect("sent");
@@ -180,14 +140,9 @@ fn a_process_killed_in_a_blocked_write_leaves_nothing() {
     }
     for _ in 0..KILLS {
         let mut child = Running::start(&job("role_blocked_in_a_write")).expect("started");
-        let blocked = child
-            .wait_for_result(Instant::now() + READY)
-            .expect("the child speaks the protocol");
+        let blocked = child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
         assert_eq!(blocked, Some(&b"blocked"[..]));
-        assert!(
-            loop_of(child.pid()).is_some(),
-            "the blocked child has a loop device"
-        );
+        assert!(loop_of(child.pid()).is_some(), "the blocked child has a loop device");
         kill_and_check(child);
     }
 }
@@ -205,9 +160,7 @@ fn a_process_killed_at_any_moment_leaves_nothing() {
             .expect("the child speaks the protocol")
             .expect("it starts");
         let moment = Duration::from_micros(random.below(20_000).into());
-        let ended = child
-            .wait_until(Instant::now() + moment)
-            .expect("the child speaks the protocol");
+        let ended = child.wait_until(Instant::now() + moment).expect("the child speaks the protocol");
         assert!(!ended, "the child runs until it is killed");
         kill_and_check(child);
     }
@@ -220,14 +173,11 @@ fn a_process_that_breaks_the_rule_is_stuck_until_its_connection_is_aborted() {
         return;
     }
     let mut child = Running::start(&job("role_waits_in_the_wrong_table")).expect("started");
-    let blocked = child
-        .wait_for_result(Instant::now() + READY)
-        .expect("the child speaks the protocol");
+    let blocked = child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
     assert_eq!(blocked, Some(&b"blocked"[..]));
     child.kill();
-    let ended = child
-        .wait_until(Instant::now() + Duration::from_millis(200))
-        .expect("the child speaks the protocol");
+    let ended =
+        child.wait_until(Instant::now() + Duration::from_millis(200)).expect("the child speaks the protocol");
     let connections = child.connections().to_vec();
     for connection in connections {
         connection.abort().expect("aborted");

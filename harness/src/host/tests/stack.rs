@@ -44,10 +44,7 @@ fn what_is_written_to_the_device_reaches_the_file_and_comes_back() {
         let mut back = vec![0; written.len()];
         read_at(&device, 4096, &mut back).expect("read");
         assert!(back == written, "what is read is what was written");
-        assert!(
-            data.lock()[4096..4096 + written.len()] == written,
-            "the file has it"
-        );
+        assert!(data.lock()[4096..4096 + written.len()] == written, "the file has it");
         assert_eq!(loops_on(&file).len(), 1);
         device.stop();
         assert_eq!(loops_on(&file), []);
@@ -62,8 +59,7 @@ fn a_sector_can_be_written_alone_and_beyond_the_end_nothing_can() {
         return;
     }
     let file = unique("sector");
-    let mount =
-        FuseMount::serve("sector", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("sector", OneFile::new(&file, quiet())).expect("the mount is served");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         assert_eq!(write_at(&device, 512, &[1; 512]), Ok(()));
@@ -80,15 +76,11 @@ fn what_the_filesystem_refuses_the_device_fails_with_eio() {
     }
     let file = unique("refuse");
     let refuse: OnWrite = Box::new(|_, _| Err(fuser::Errno::ENOSPC));
-    let mount =
-        FuseMount::serve("refuse", OneFile::new(&file, refuse)).expect("the mount is served");
+    let mount = FuseMount::serve("refuse", OneFile::new(&file, refuse)).expect("the mount is served");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         let outcome = write_at(&device, 0, &[1; 4096]);
-        assert!(
-            matches!(outcome, Err(Errno::EIO | Errno::ENOSPC)),
-            "{outcome:?}"
-        );
+        assert!(matches!(outcome, Err(Errno::EIO | Errno::ENOSPC)), "{outcome:?}");
         device.stop();
         assert!(device.take_trouble().is_none(), "the device itself is well");
     });
@@ -104,16 +96,9 @@ fn a_fuse_write_finds_the_loop_request_above_it() {
     let (found, finding) = channel::<Option<RequestId>>();
     let (theirs, found) = (Arc::clone(&device), Mutex::new(found));
     let look: OnWrite = Box::new(move |offset, length| {
-        let device = theirs
-            .get()
-            .and_then(Weak::upgrade)
-            .expect("the device is there");
+        let device = theirs.get().and_then(Weak::upgrade).expect("the device is there");
         let request = device.in_flight(Op::Write, offset..offset + length);
-        found
-            .lock()
-            .expect("no handler panics")
-            .send(request)
-            .expect("the test listens");
+        found.lock().expect("no handler panics").send(request).expect("the test listens");
         Ok(())
     });
     let mount = FuseMount::serve("rejoin", OneFile::new(&file, look)).expect("the mount is served");
@@ -128,19 +113,9 @@ fn a_fuse_write_finds_the_loop_request_above_it() {
             _ => None,
         });
         assert_eq!(finding.recv().expect("the handler ran"), submitted);
-        assert_eq!(
-            loop0.in_flight(Op::Write, 8192..12288),
-            None,
-            "the request is done"
-        );
-        let server = EventKind::QueueServer {
-            queue: loop0.queue().id,
-        };
-        assert!(
-            events
-                .iter()
-                .any(|event| event.task == loop0.foreign_task() && event.kind == server)
-        );
+        assert_eq!(loop0.in_flight(Op::Write, 8192..12288), None, "the request is done");
+        let server = EventKind::QueueServer { queue: loop0.queue().id };
+        assert!(events.iter().any(|event| event.task == loop0.foreign_task() && event.kind == server));
         loop0.stop();
     });
 }
@@ -155,11 +130,7 @@ fn aborting_the_connection_frees_a_stuck_request() {
     let (entered, (release, released)) = (Mutex::new(entered), channel::<()>());
     let released = Mutex::new(released);
     let stick: OnWrite = Box::new(move |_, _| {
-        entered
-            .lock()
-            .expect("no handler panics")
-            .send(())
-            .expect("the test listens");
+        entered.lock().expect("no handler panics").send(()).expect("the test listens");
         // An error says that the test is over.
         let _ = released.lock().expect("no handler panics").recv();
         Ok(())
@@ -185,8 +156,7 @@ fn a_world_that_is_unwound_loses_its_device_and_no_request() {
         return;
     }
     let file = unique("unwound");
-    let mount =
-        FuseMount::serve("unwound", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("unwound", OneFile::new(&file, quiet())).expect("the mount is served");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         let (done, outcomes) = channel();
@@ -211,8 +181,7 @@ fn a_file_that_is_missing_or_too_short_is_refused_by_name() {
         return;
     }
     let file = unique("short");
-    let mount =
-        FuseMount::serve("short", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("short", OneFile::new(&file, quiet())).expect("the mount is served");
     world(Recorder::default(), |sched| {
         #[track_caller]
         fn refused(
@@ -222,37 +191,20 @@ fn a_file_that_is_missing_or_too_short_is_refused_by_name() {
             bytes: u64,
             expect: (ErrorKind, &str),
         ) {
-            let backing = Backing::On {
-                mount: mount.as_fd(),
-                file,
-            };
-            let attached = HostLoop::attach(
-                sched,
-                "loop0",
-                backing,
-                Sectors::from_bytes(bytes),
-                LoopOptions::default(),
-            );
+            let backing = Backing::On { mount: mount.as_fd(), file };
+            let attached =
+                HostLoop::attach(sched, "loop0", backing, Sectors::from_bytes(bytes), LoopOptions::default());
             let error = attached.err().expect("refused");
             assert_eq!(error.kind(), expect.0, "{error}");
             assert!(error.to_string().contains(expect.1), "{error}");
         }
-        refused(
-            sched,
-            &mount,
-            "no-such-file",
-            BYTES,
-            (ErrorKind::Os, "`no-such-file`"),
-        );
+        refused(sched, &mount, "no-such-file", BYTES, (ErrorKind::Os, "`no-such-file`"));
         refused(
             sched,
             &mount,
             &file,
             BYTES + 512,
-            (
-                ErrorKind::Input,
-                "should have 1049088 bytes and has 1048576",
-            ),
+            (ErrorKind::Input, "should have 1049088 bytes and has 1048576"),
         );
     });
     assert_eq!(loops_on(&file), []);
@@ -264,15 +216,11 @@ fn a_served_mount_has_a_connection_and_aborting_none_says_so() {
     if !ready() {
         return;
     }
-    let mount =
-        FuseMount::serve("life", OneFile::new("file", quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("life", OneFile::new("file", quiet())).expect("the mount is served");
     assert!(mount.connection().exists());
     let none = ConnectionId(u32::MAX);
     assert!(!none.exists());
-    assert_eq!(
-        none.abort().expect_err("there is none").kind(),
-        ErrorKind::Os
-    );
+    assert_eq!(none.abort().expect_err("there is none").kind(), ErrorKind::Os);
     mount.shutdown().expect("nothing is open on the mount");
 }
 
@@ -282,13 +230,9 @@ fn attachers_that_race_all_get_a_device_of_their_own() {
         return;
     }
     let attach = || -> Result<u32, crate::error::Error> {
-        let file: OwnedFd =
-            memfd_create("reclaimdep-race", MemfdFlags::CLOEXEC).expect("a file in memory");
+        let file: OwnedFd = memfd_create("reclaimdep-race", MemfdFlags::CLOEXEC).expect("a file in memory");
         rustix::fs::ftruncate(&file, 1 << 16).expect("sized");
-        let options = LoopOptions {
-            direct_io: false,
-            block_size: 0,
-        };
+        let options = LoopOptions { direct_io: false, block_size: 0 };
         for _ in 0..50 {
             LoopHandle::attach(file.as_fd(), options)?.detach()?;
         }
@@ -296,10 +240,7 @@ fn attachers_that_race_all_get_a_device_of_their_own() {
     };
     let attached = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(attach)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("no panic").expect("attached"))
-            .sum::<u32>()
+        threads.into_iter().map(|thread| thread.join().expect("no panic").expect("attached")).sum::<u32>()
     });
     assert_eq!(attached, 100);
 }

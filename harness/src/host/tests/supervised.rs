@@ -53,9 +53,7 @@ fn role_hang() {
         Ok(())
     });
     let mount = FuseMount::serve("hang", OneFile::new(&file, never)).expect("the mount is served");
-    child
-        .report_connection(mount.connection())
-        .expect("reported");
+    child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
         let _ = write_at(&device, 0, &[1; 4096]);
@@ -65,12 +63,7 @@ fn role_hang() {
 
 #[test]
 fn a_result_that_fills_the_pipe_many_times_arrives_whole() {
-    assert_eq!(
-        run("role_finish", AMPLE),
-        Outcome::Finished {
-            bytes: vec![7; 300_000]
-        }
-    );
+    assert_eq!(run("role_finish", AMPLE), Outcome::Finished { bytes: vec![7; 300_000] });
 }
 
 #[test]
@@ -86,10 +79,7 @@ fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
 #[test]
 fn an_end_without_a_result_is_a_death() {
     let outcome = run("role_say_nothing", AMPLE);
-    assert!(
-        matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"), "{outcome:?}");
 }
 
 #[test]
@@ -101,7 +91,6 @@ fn a_hang_is_described_and_ended() {
         panic!("it should hang");
     };
     assert!(gone, "SIGKILL ends it");
-    let waits_for_loop =
-        |stack: &crate::host::ThreadStack| stack.state == 'D' && stack.comm == "loop0";
+    let waits_for_loop = |stack: &crate::host::ThreadStack| stack.state == 'D' && stack.comm == "loop0";
     assert!(stacks.iter().any(waits_for_loop), "{stacks:#?}");
 }

@@ -39,7 +39,8 @@ enum Sent {
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
     probe::loop_tier().map_err(|missing| {
         let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Error::environment(format!("the loop tier cannot run here: {list}")).advice("`cargo reclaimdep doctor` says how to get it")
+        Error::environment(format!("the loop tier cannot run here: {list}"))
+            .advice("`cargo reclaimdep doctor` says how to get it")
     })?;
     match rerun::role(builder)? {
         rerun::Role::Parent(job) => supervise(builder, &job),
@@ -54,7 +55,8 @@ fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report>
         Ok(report) => Sent::Report(Box::new(report)),
         Err(error) => Sent::Trouble(error.to_string()),
     };
-    let bytes = serde_json::to_vec(&sent).map_err(|error| Error::os("the report cannot be sent").because(error))?;
+    let bytes =
+        serde_json::to_vec(&sent).map_err(|error| Error::os("the report cannot be sent").because(error))?;
     child.send(&bytes)?;
     std::process::exit(0)
 }
@@ -73,7 +75,9 @@ fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
         Outcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
             Ok(Sent::Report(report)) => Ok(*report),
             Ok(Sent::Trouble(trouble)) => Err(Error::os(trouble)),
-            Err(error) => Err(Error::os(format!("`{name}`: the supervised process sent no report")).because(error)),
+            Err(error) => {
+                Err(Error::os(format!("`{name}`: the supervised process sent no report")).because(error))
+            }
         },
         Outcome::Died { how, stderr, .. } => {
             let last = stderr.trim_end();
@@ -92,6 +96,10 @@ fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
             text += &format!("\n      {frame}");
         }
     }
-    let left = if gone { "nothing of it is left" } else { "it is still there: see `losetup -a` and /proc/self/mountinfo" };
+    let left = if gone {
+        "nothing of it is left"
+    } else {
+        "it is still there: see `losetup -a` and /proc/self/mountinfo"
+    };
     Error::os(text).advice(left)
 }

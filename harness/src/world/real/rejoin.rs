@@ -31,7 +31,11 @@ pub(super) struct Rejoin {
 impl Rejoin {
     /// No device yet on the mount of filesystem `name`.
     pub(super) fn new(sched: &Sched, name: &str) -> Self {
-        Self { sched: sched.clone(), queue: sched.add_queue(&format!("fuse:{name}")), backed: SpinLock::default() }
+        Self {
+            sched: sched.clone(),
+            queue: sched.add_queue(&format!("fuse:{name}")),
+            backed: SpinLock::default(),
+        }
     }
 
     /// `device` sits on file `ino`.
@@ -54,7 +58,9 @@ impl Rejoin {
 impl ServeHook for Rejoin {
     fn serve(&self, op: Op, ino: Ino, offset: u64, len: u64) -> Box<dyn Send> {
         match self.above(op, ino, offset, len) {
-            Some((worker, layer, request)) => Box::new(Hop::begin(self, worker, layer, request, (op, offset, len))),
+            Some((worker, layer, request)) => {
+                Box::new(Hop::begin(self, worker, layer, request, (op, offset, len)))
+            }
             None => Box::new(()),
         }
     }
@@ -70,13 +76,20 @@ struct Hop {
 }
 
 impl Hop {
-    fn begin(rejoin: &Rejoin, worker: TaskId, layer: LayerRef, above: RequestId, what: (Op, u64, u64)) -> Self {
+    fn begin(
+        rejoin: &Rejoin,
+        worker: TaskId,
+        layer: LayerRef,
+        above: RequestId,
+        what: (Op, u64, u64),
+    ) -> Self {
         let sched = rejoin.sched.clone();
         let below = sched.next_request();
         let (op, offset, len) = what;
         let (sector, sectors) = (Sectors(offset / SECTOR_SIZE), Sectors(len / SECTOR_SIZE));
         let (queue, site) = (rejoin.queue, Site::here());
-        let submit = EventKind::RequestSubmit { request: below, queue, op, sector, sectors, origin: None, site };
+        let submit =
+            EventKind::RequestSubmit { request: below, queue, op, sector, sectors, origin: None, site };
         let resource = Resource::Request(below);
         sched.emit_for(worker, EventKind::RequestServe { request: above });
         sched.emit_for(worker, EventKind::LayerEnter { layer, site });

@@ -52,7 +52,9 @@ pub(super) fn role(builder: &Builder) -> Result<Role> {
         return Ok(Role::OnTheWay);
     }
     let child = Child::from_env()?;
-    child.map(Role::Child).ok_or_else(|| Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process")))
+    child
+        .map(Role::Child)
+        .ok_or_else(|| Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process")))
 }
 
 fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
