@@ -120,10 +120,10 @@ impl Bio {
         let Some(end_io) = self.end_io.take() else {
             return;
         };
-        if let Some((sched, request)) = &self.id {
-            if Sched::of_current().is_some() {
-                sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
-            }
+        if let Some((sched, request)) = &self.id
+            && Sched::of_current().is_some()
+        {
+            sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
         }
         end_io(std::mem::take(&mut self.data), outcome);
     }

@@ -81,9 +81,12 @@ pub(crate) fn in_range(device: &dyn BlockDevice, bio: &Bio) -> bool {
     end.is_some_and(|end| end <= device.sectors().0)
 }
 
+/// The data and the outcome of a request.
+type Ended = (Vec<u8>, Result<(), Errno>);
+
 /// What a waiting submitter shares with the completion.
 struct Pending {
-    done: SpinLock<Option<(Vec<u8>, Result<(), Errno>)>>,
+    done: SpinLock<Option<Ended>>,
     wake: WaitQueue,
 }
 

@@ -74,8 +74,7 @@ impl Client {
         cache.unlist(&buf);
         cache.index.remove(&buf.block);
         self.0.total.fetch_sub(1, Ordering::AcqRel);
-        let pages = buf.pages.lock().take();
-        pages
+        buf.pages.lock().take()
     }
 
     fn wait_for_free_buffer<'a>(&'a self, cache: MutexGuard<'a, Cache>, site: Site) -> MutexGuard<'a, Cache> {

@@ -220,10 +220,9 @@ impl Client {
         cache.unlist(buf);
         cache.index.remove(&buf.block);
         self.0.total.fetch_sub(1, Ordering::AcqRel);
-        if let Some(pages) = buf.pages.lock().take() {
-            if cache.reserved.len() < self.0.options.reserved_buffers {
-                cache.reserved.push(pages);
-            }
+        let pages = buf.pages.lock().take();
+        if cache.reserved.len() < self.0.options.reserved_buffers {
+            cache.reserved.extend(pages);
         }
         self.buffer_freed();
     }

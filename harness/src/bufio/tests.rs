@@ -64,8 +64,7 @@ fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)
         body(&Rig { sched: sched.clone(), mm, device, client, cleaner });
     });
     ended.expect("the body does not panic");
-    let events = std::mem::take(&mut *log.0.lock());
-    events
+    std::mem::take(&mut *log.0.lock())
 }
 
 fn small() -> ClientOptions {

@@ -13,6 +13,7 @@ use crate::units::Ticks;
 
 const SLOT_SIZE: usize = 120;
 /// Inodes in a block of the table.
+#[expect(clippy::cast_possible_truncation, reason = "a block holds fewer than 2^32 of anything")]
 pub(super) const INODES_PER_BLOCK: u32 = (PAYLOAD / SLOT_SIZE) as u32;
 
 /// The most bytes that a file can have.

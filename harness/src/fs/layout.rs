@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 const MAGIC: u64 = u64::from_le_bytes(*b"RDEPjfs\0");
 const VERSION: u32 = 1;
 /// Blocks whose state one bitmap block holds.
+#[expect(clippy::cast_possible_truncation, reason = "a block holds fewer than 2^32 of anything")]
 pub(super) const BITS_PER_BLOCK: u32 = (PAYLOAD * 8) as u32;
 /// Blocks in one transaction: as many as one descriptor names.
 pub(super) const MAX_TX_BLOCKS: u32 = 1000;

@@ -30,8 +30,7 @@ fn run(pages: u64, pressure: Vec<Pressure>, body: impl FnOnce(&Sched, &Mm)) -> V
         body(&sched, &mm);
     });
     ended.expect("the body does not panic");
-    let events = std::mem::take(&mut *log.0.lock());
-    events
+    std::mem::take(&mut *log.0.lock())
 }
 
 /// A cache of pages that gives them back one by one, and that can be told to allocate in its scan.

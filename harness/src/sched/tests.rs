@@ -37,8 +37,7 @@ fn explore(
         runs.1 = std::mem::take(&mut *log.0.lock());
         runs.2 = inner.lock().take_trace();
     });
-    let result = std::mem::replace(&mut *runs.lock(), (0, Vec::new(), Trace::default()));
-    result
+    std::mem::take(&mut *runs.lock())
 }
 
 /// Every one of `runs` random executions comes to its end.
@@ -52,8 +51,7 @@ fn native(body: impl FnOnce(&Sched)) -> Vec<Event> {
     let log = Log::default();
     let sched = Sched::native(1, Box::new(log.clone()));
     sched.run_main(|| body(&sched)).expect("the body neither panics nor is aborted");
-    let events = std::mem::take(&mut *log.0.lock());
-    events
+    std::mem::take(&mut *log.0.lock())
 }
 
 /// Two tasks add one to a counter under a mutex, `rounds` times each.
@@ -70,8 +68,7 @@ fn counter(sched: &Sched, rounds: u32) -> u32 {
     let (a, b) = (add("a"), add("b"));
     a.join();
     b.join();
-    let total = *counter.lock();
-    total
+    *counter.lock()
 }
 
 #[test]

@@ -58,7 +58,6 @@ struct Kept(Weak<Inner>);
 
 impl World {
     /// A world to be described and run.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
     }

@@ -43,7 +43,8 @@ fn count(test: &str) -> u32 {
 /// Decides for this process and this run.
 pub(super) fn role(builder: &Builder) -> Result<Role> {
     let test = test_name(builder);
-    let run = count(test.as_deref().unwrap_or_default());
+    // Explicit arguments lead to this run and no other.
+    let run = if builder.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
     let Ok(wanted) = std::env::var(RUN_ENV) else {
         return Ok(Role::Parent(job(builder, test, run)));
     };
