@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use reclaimdep::Tier;
 use reclaimdep::era::Era;
-use reclaimdep::sched::Trace;
+use reclaimdep::event::Trace;
 use reclaimdep::witness::Code;
 
 /// lockdep for memory reclaim.

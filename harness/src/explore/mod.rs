@@ -7,7 +7,7 @@
 //! | [`random`] | uniform choice |
 //! | [`pct`] | probabilistic concurrency testing: random priorities with a few change points |
 //! | [`dfs`] | every schedule, once each |
-//! | [`replay`] | the choices of a [`crate::sched::Trace`] |
+//! | [`replay`] | the choices of a [`crate::event::Trace`] |
 //! | [`budget`] | how many executions, and when to stop |
 
 pub mod budget;

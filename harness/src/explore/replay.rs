@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::event::TaskId;
-use crate::sched::{Choice, Strategy, Trace};
+use crate::event::{Choice, Trace};
+use crate::sched::Strategy;
 
 /// No mismatch so far.
 const FITS: usize = usize::MAX;

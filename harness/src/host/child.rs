@@ -131,6 +131,12 @@ impl Child {
     }
 }
 
+/// What this thread is called: libtest names it after the test that it runs.
+#[must_use]
+pub fn thread_name() -> Option<String> {
+    std::thread::current().name().map(str::to_owned)
+}
+
 /// Takes the pipe from stdin, where every thread's file table would keep it, and leaves `/dev/null`.
 fn move_stdin() -> io::Result<OwnedFd> {
     let stdin = io::stdin();

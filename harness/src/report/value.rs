@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use crate::error::{Error, Result};
-use crate::sched::Trace;
+use crate::event::Trace;
 use crate::witness::Code;
 
 /// The version of the JSON form.

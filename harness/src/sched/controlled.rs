@@ -13,10 +13,11 @@ use std::task::{Poll, Waker};
 use shuttle::future::block_on;
 use shuttle::scheduler::{Schedule, Scheduler, Task};
 
+use super::SpinLock;
 use super::strategy::Strategy;
 use super::task::off_thread;
-use super::{Choice, SpinLock, Trace};
 use crate::event::TaskId;
+use crate::event::{Choice, Trace};
 
 /// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60 KiB.
 const STACK_SIZE: usize = 256 * 1024;

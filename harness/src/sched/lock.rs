@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::core::Wake;
+use super::park::Wake;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};

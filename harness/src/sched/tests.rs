@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::controlled::{self, Driver};
 use super::*;
-use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, TaskKind, WaitOutcome};
+use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, TaskKind, Trace, WaitOutcome};
 use crate::explore::{Budget, Dfs, Random, Replay};
 use crate::units::Ticks;
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::core::Wake;
+use super::park::Wake;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};

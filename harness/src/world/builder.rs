@@ -11,9 +11,9 @@ use super::tier::Tier;
 use super::{model, native};
 use crate::era::{Era, Knobs};
 use crate::error::Result;
+use crate::event::Trace;
 use crate::inject::{PlanSpec, Pressure};
 use crate::report::Report;
-use crate::sched::Trace;
 use crate::stack::StackSpec;
 use crate::witness::Code;
 

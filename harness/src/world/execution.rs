@@ -11,10 +11,11 @@ use super::tier::Tier;
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Names;
+use crate::event::Trace;
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::Mm;
 use crate::report::{Outcome, Report, describe};
-use crate::sched::{Sched, Trace};
+use crate::sched::Sched;
 use crate::stack::{LoopBackend, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
 use crate::witness::Finding;
@@ -62,6 +63,11 @@ impl Setup {
     }
 
     fn build(&self, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {
+        if self.stack.pages == 0 {
+            return Err(
+                Error::input("a world of 0 pages of memory").advice("give the stack's `pages` a number")
+            );
+        }
         let plan = Plan::arm(sched, self.plan.clone());
         let mm = Mm::new(sched, Pages(self.stack.pages), plan.clone());
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };

@@ -10,10 +10,11 @@ use super::builder::Builder;
 use super::execution::{Execution, Setup};
 use super::hub::Hub;
 use crate::error::{Error, Result};
+use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
 use crate::report::Report;
 use crate::sched::controlled::{self, Driver};
-use crate::sched::{Sched, SpinLock, Strategy, Trace};
+use crate::sched::{Sched, SpinLock, Strategy};
 use crate::stack::InProcess;
 
 /// What an exploration keeps.

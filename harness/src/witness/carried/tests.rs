@@ -1,3 +1,5 @@
+//! RD02 on scripted events: the planted bug, its healthy twin, and the paths that must stay legal.
+
 use crate::event::{Gfp, Layer, LockMode, Resource, ScopeKind, TaskKind};
 use crate::witness::script::Script;
 

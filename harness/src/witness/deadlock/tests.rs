@@ -1,3 +1,5 @@
+//! RD04 on scripted events: cycles of every kind, and near misses.
+
 use crate::error::Errno;
 use crate::event::{LockMode, Resource, TaskId, TaskKind, WaitOutcome};
 use crate::witness::script::Script;

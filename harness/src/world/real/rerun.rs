@@ -12,6 +12,7 @@ use std::ffi::OsString;
 
 use super::super::builder::Builder;
 use crate::error::{Error, Result};
+use crate::host::child::thread_name;
 use crate::host::{Child, Job};
 
 /// Which run of its test the child is for, from 0.
@@ -78,6 +79,5 @@ fn test_name(builder: &Builder) -> Option<String> {
     if builder.rerun.is_some() {
         return None;
     }
-    let thread = std::thread::current().name().map(str::to_owned);
-    builder.test.clone().or_else(|| thread.filter(|name| name != "main"))
+    builder.test.clone().or_else(|| thread_name().filter(|name| name != "main"))
 }
