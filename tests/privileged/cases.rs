@@ -10,8 +10,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     for case in cases().expect("the embedded cases are sound") {
         for row in case.expect.iter().filter(|row| row.tiers.contains(&Tier::Loop)).cloned() {
             let case = case.clone();
-            trials.push(crate::trial(format!("cases::{}::{}", case.id, row.era), move || {
-                let outcome = case.run(Tier::Loop, row.era, &Options::default());
+            let name = format!("cases::{}::{}", case.id, row.era);
+            let again = ["--exact", &name, "--include-ignored"].map(str::to_owned).to_vec();
+            trials.push(crate::trial(name, move || {
+                let options = Options { rerun: Some(again.clone()), ..Options::default() };
+                let outcome = case.run(Tier::Loop, row.era, &options);
                 let shown = outcome.as_ref().map(|report| report.to_text()).unwrap_or_default();
                 match Verdict::of(outcome, &row, Tier::Loop, &Required::from_env()?)? {
                     Verdict::Found | Verdict::Quiet => Ok(()),

@@ -6,9 +6,11 @@
 //! | module | asks |
 //! |---|---|
 //! | [`cases`] | is every reported deadlock found on a real loop device |
+//! | [`kill`] | is nothing left behind, whenever the process is killed |
 //! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
 
 mod cases;
+mod kill;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
 
@@ -16,11 +18,9 @@ use libtest_mimic::{Arguments, Trial};
 use reclaimdep::Tier;
 use reclaimdep_fixtures::Required;
 
-/// What the loop tier needs and this machine cannot open; none where it can run.
+/// What the loop tier lacks here; none where it can run.
 fn missing() -> Option<String> {
-    let unusable = |node: &&str| std::fs::OpenOptions::new().read(true).write(true).open(node).err();
-    let nodes = ["/dev/loop-control", "/dev/fuse"];
-    nodes.iter().find_map(|node| unusable(node).map(|error| format!("{node}: {error}")))
+    reclaimdep::rt::available(Tier::Loop).err()
 }
 
 /// A test that is listed as ignored, with the reason, where it cannot run.
@@ -39,7 +39,7 @@ fn trial(
 }
 
 fn main() {
-    let trials = cases::trials();
+    let trials: Vec<_> = cases::trials().into_iter().chain(kill::trials()).collect();
     #[cfg(feature = "second-opinion")]
     let trials = trials.into_iter().chain(second_opinion::trials()).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -80,6 +81,16 @@ impl FuseFs {
         });
     }
 
+    /// Does an operation as a task of the world. What unwinds (the world's end, or a panic in the
+    /// filesystem) ends here with EIO: a session that lost a thread would keep the kernel waiting.
+    fn serve<T>(&self, operation: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        self.task();
+        catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|_| {
+            self.sched().abort();
+            Err(Errno::EIO)
+        })
+    }
+
     fn sched(&self) -> &Sched {
         &self.fs.0.sched
     }
@@ -90,9 +101,8 @@ impl FuseFs {
         FileHandle(handle)
     }
 
-    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<(Ino, String), Errno> {
-        let name = in_root(parent, name)?;
-        Ok((self.fs.lookup(&name)?, name))
+    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Ino, Errno> {
+        self.fs.lookup(&in_root(parent, name)?)
     }
 
     fn attr(&self, ino: Ino) -> Result<FileAttr, Errno> {
@@ -152,14 +162,12 @@ macro_rules! reply {
 
 impl Filesystem for FuseFs {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.task();
-        let found = self.find(parent, name).and_then(|(ino, _)| self.attr(ino));
+        let found = self.serve(|| self.attr(self.find(parent, name)?));
         reply!(reply, found, |reply: ReplyEntry, attr| reply.entry(&TTL, &attr, Generation(0)));
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.task();
-        let attr = ino_of(ino).and_then(|ino| self.attr(ino));
+        let attr = self.serve(|| self.attr(ino_of(ino)?));
         reply!(reply, attr, |reply: ReplyAttr, attr| reply.attr(&TTL, &attr));
     }
 
@@ -181,18 +189,19 @@ impl Filesystem for FuseFs {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        self.task();
         let set = || {
             let ino = ino_of(ino)?;
             size.map_or(Ok(()), |size| self.fs.truncate(ino, size))?;
             self.attr(ino)
         };
-        reply!(reply, set(), |reply: ReplyAttr, attr| reply.attr(&TTL, &attr));
+        reply!(reply, self.serve(set), |reply: ReplyAttr, attr| reply.attr(&TTL, &attr));
     }
 
     fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.task();
-        let opened = ino_of(ino).and_then(|ino| self.fs.open_as(ino, &format!("inode {}", ino.0)));
+        let opened = self.serve(|| {
+            let ino = ino_of(ino)?;
+            self.fs.open_as(ino, &format!("inode {}", ino.0))
+        });
         // No page cache above: what the loop driver writes reaches the filesystem as it is.
         let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES;
         reply!(reply, opened, |reply: ReplyOpen, file| reply.opened(self.keep_open(file), flags));
@@ -209,7 +218,6 @@ impl Filesystem for FuseFs {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        self.task();
         let read = || {
             let ino = ino_of(ino)?;
             let _serving = self.hook.serve(Op::Read, ino, offset, u64::from(size));
@@ -218,7 +226,7 @@ impl Filesystem for FuseFs {
             data.truncate(count);
             Ok(data)
         };
-        reply!(reply, read(), |reply: ReplyData, data: Vec<u8>| reply.data(&data));
+        reply!(reply, self.serve(read), |reply: ReplyData, data: Vec<u8>| reply.data(&data));
     }
 
     fn write(
@@ -233,14 +241,13 @@ impl Filesystem for FuseFs {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        self.task();
         let write = || {
             let ino = ino_of(ino)?;
             let _serving = self.hook.serve(Op::Write, ino, offset, data.len() as u64);
             self.fs.write(ino, offset, data)?;
             u32::try_from(data.len()).map_err(|_| Errno::EFBIG)
         };
-        reply!(reply, write(), |reply: ReplyWrite, count| reply.written(count));
+        reply!(reply, self.serve(write), |reply: ReplyWrite, count| reply.written(count));
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
@@ -264,13 +271,12 @@ impl Filesystem for FuseFs {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.task();
         let sync = || {
             let ino = ino_of(ino)?;
             let _serving = self.hook.serve(Op::Flush, ino, 0, 0);
             self.fs.fsync(ino)
         };
-        reply!(reply, sync(), |reply: ReplyEmpty, ()| reply.ok());
+        reply!(reply, self.serve(sync), |reply: ReplyEmpty, ()| reply.ok());
     }
 
     fn create(
@@ -283,26 +289,24 @@ impl Filesystem for FuseFs {
         _flags: i32,
         reply: ReplyCreate,
     ) {
-        self.task();
         let create = || {
             let name = in_root(parent, name)?;
             let ino = self.fs.create(&name)?;
             Ok((self.attr(ino)?, self.fs.open_as(ino, &name)?))
         };
-        reply!(reply, create(), |reply: ReplyCreate, (attr, file)| {
+        reply!(reply, self.serve(create), |reply: ReplyCreate, (attr, file)| {
             reply.created(&TTL, &attr, Generation(0), self.keep_open(file), FopenFlags::FOPEN_DIRECT_IO);
         });
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        self.task();
-        let unlinked = in_root(parent, name).and_then(|name| self.fs.unlink(&name));
+        let unlinked = self.serve(|| self.fs.unlink(&in_root(parent, name)?));
         reply!(reply, unlinked, |reply: ReplyEmpty, ()| reply.ok());
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        self.task();
-        let entries = if ino == INodeNo::ROOT { self.fs.readdir() } else { Err(Errno::ENOTDIR) };
+        let root = ino == INodeNo::ROOT;
+        let entries = self.serve(|| if root { self.fs.readdir() } else { Err(Errno::ENOTDIR) });
         match entries {
             Ok(entries) => {
                 let dots = [".", ".."].map(|name| (Ino::ROOT, FileType::Directory, name.to_owned()));
@@ -320,8 +324,7 @@ impl Filesystem for FuseFs {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.task();
-        reply!(reply, self.fs.statfs(), |reply: ReplyStatfs, stat: super::Statfs| {
+        reply!(reply, self.serve(|| self.fs.statfs()), |reply: ReplyStatfs, stat: super::Statfs| {
             let free = u64::from(stat.free_blocks);
             let files = (u64::from(stat.inodes), u64::from(stat.free_inodes));
             let name_max = u32::try_from(super::MAX_NAME).unwrap_or(u32::MAX);
