@@ -9,6 +9,9 @@ use crate::witness::Code;
 use crate::world::builder::DEFAULT_SCHEDULES;
 use crate::{Tier, World};
 
+/// Runs a test of the model tier with exactly these choices, as its report printed them.
+const REPLAY: &str = "RECLAIMDEP_REPLAY";
+
 /// What one expansion of the attribute says.
 #[derive(Clone, Copy, Debug)]
 pub struct TestSpec {
@@ -42,7 +45,7 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     }
     let mut builder = World::builder()
         .name(spec.name)
-        .test(spec.name.split_once("::").map_or(spec.name, |(_, path)| path))
+        .test(libtest_path(spec.name))
         .tier(spec.tier)
         .expect(spec.expect)
         .schedules(spec.schedules.unwrap_or(DEFAULT_SCHEDULES))
@@ -54,10 +57,19 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     if spec.pressure {
         builder = builder.pressure(Pressure::every_allocation());
     }
+    if let Ok(trace) = std::env::var(REPLAY) {
+        let trace = trace.parse().unwrap_or_else(|error| panic!("{REPLAY}: {error}"));
+        builder = builder.replay(trace);
+    }
     match builder.run(body) {
-        Ok(report) => judge(&spec, &report),
+        Ok(report) => judge(&spec, report),
         Err(error) => panic!("{} ({}:{}): {error}", spec.name, spec.file, spec.line),
     }
+}
+
+/// The name that libtest knows a test by: its path without the crate.
+fn libtest_path(name: &str) -> &str {
+    name.split_once("::").map_or(name, |(_, path)| path)
 }
 
 /// Why `tier` cannot run on this machine.
@@ -90,7 +102,10 @@ fn skip(spec: &TestSpec, reason: &str) {
     drop(writeln!(std::io::stderr(), "{message}"));
 }
 
-fn judge(spec: &TestSpec, report: &Report) {
+fn judge(spec: &TestSpec, mut report: Report) {
+    let path = libtest_path(spec.name);
+    report.replay =
+        report.trace.as_ref().map(|trace| format!("{REPLAY}='{trace}' cargo test {path} -- --exact"));
     if let Err(wrong) = report.matches(spec.expect) {
         panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
     }

@@ -1,7 +1,9 @@
 //! Every reported deadlock is found in the eras that had it, and nothing is found in the others.
 
 use reclaimdep::Tier;
-use reclaimdep_fixtures::{Options, Required, Verdict, cases};
+use reclaimdep::era::Era;
+use reclaimdep::witness::Code;
+use reclaimdep_fixtures::{Case, Options, Required, Verdict, cases};
 
 /// Runs every row of every case on `tier`. A tier that cannot run here is no failure unless
 /// `RECLAIMDEP_REQUIRE` names it; `cargo reclaimdep run` says what was skipped.
@@ -28,4 +30,28 @@ fn check(tier: Tier) {
 #[test]
 fn every_case_on_the_model_tier() {
     check(Tier::Model);
+}
+
+/// The case of the README.
+fn c01() -> Case {
+    cases().unwrap().into_iter().find(|case| case.id == "c01").expect("it is the first case")
+}
+
+#[test]
+fn the_cures_stay_quiet_in_ten_thousand_schedules() {
+    for era in [Era::V3_18, Era::V5_9] {
+        let options = Options { schedules: Some(10_000), ..Options::default() };
+        let report = c01().run(Tier::Model, era, &options).unwrap();
+        assert!(report.is_quiet(), "{era}:\n{report}");
+        assert_eq!(report.schedules, 10_000);
+    }
+}
+
+#[test]
+fn the_deadlock_is_found_within_the_budget_from_every_seed() {
+    for seed in 1..=20 {
+        let options = Options { schedules: Some(200), seed: Some(seed), ..Options::default() };
+        let report = c01().run(Tier::Model, Era::V3_10, &options).unwrap();
+        assert_eq!(report.codes(), [Code::RD02, Code::RD04], "seed {seed}:\n{report}");
+    }
 }
