@@ -57,7 +57,7 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
     let outcome = case.run(tier, row.era, &options);
     if let Ok(report) = &outcome {
         if args.json {
-            println!("{}", report.to_json());
+            println!("{}", report.to_json_line());
         } else if !report.is_quiet() {
             println!("{}", report.to_text());
         }
