@@ -31,7 +31,7 @@ pub struct Knobs {
     pub bufio_shrinker: ShrinkerForm,
     /// dm-bufio allocates under the client lock with NOIO (2014) rather than NOWAIT.
     pub bufio_sleeps_under_lock: bool,
-    /// The loop worker runs with NOIO and LOCAL_THROTTLE (since August 2019).
+    /// The loop worker runs in a NOIO scope (since August 2019).
     pub loop_worker_noio: bool,
 }
 

@@ -56,9 +56,8 @@ impl fmt::Debug for TaskFlags {
             (Self::MEMALLOC_PIN, "PF_MEMALLOC_PIN"),
         ];
         let mut sep = "";
-        for (bit, name) in names.into_iter().filter(|(bit, _)| self.contains(*bit)) {
+        for (_, name) in names.into_iter().filter(|(bit, _)| self.contains(*bit)) {
             write!(f, "{sep}{name}")?;
-            debug_assert!(bit != Self::EMPTY, "a named bit is never empty");
             sep = "|";
         }
         if *self == Self::EMPTY { f.write_str("0") } else { Ok(()) }

@@ -53,6 +53,7 @@ pub struct ScopeGuard {
     newly_set: TaskFlags,
     seq: u32,
     site: Site,
+    told: bool,
     task_bound: PhantomData<*const ()>,
 }
 
@@ -62,8 +63,8 @@ impl ScopeGuard {
         let site = Site::from(Location::caller());
         let newly_set = context::set(kind.bit());
         let seq = context::next_scope();
-        listener::notify(|l| l.scope_enter(kind, seq, site));
-        Self { kind, newly_set, seq, site, task_bound: PhantomData }
+        let told = listener::notify(|l| l.scope_enter(kind, seq, site));
+        Self { kind, newly_set, seq, site, told, task_bound: PhantomData }
     }
 
     /// Where the scope was entered.
@@ -76,7 +77,9 @@ impl ScopeGuard {
 impl Drop for ScopeGuard {
     fn drop(&mut self) {
         context::clear(self.newly_set);
-        listener::notify(|l| l.scope_exit(self.kind, self.seq));
+        if self.told {
+            listener::notify(|l| l.scope_exit(self.kind, self.seq));
+        }
     }
 }
 

@@ -94,9 +94,6 @@ impl Bio {
     }
 
     /// Numbers the request and tells the world: a device's `submit` calls this first.
-    ///
-    /// `before` runs with the number before the event, so that whoever waits for the request can
-    /// know it first.
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;

@@ -14,10 +14,7 @@ use crate::event::{Gfp, Resource, Site};
 use crate::inject::Failpoint;
 use crate::mm::PageBlock;
 use crate::sched::{MutexGuard, Waiting};
-use crate::units::Ticks;
 
-/// Since 6.4 the wait for a free buffer ends after 5 s, as wake-ups can be missed.
-const FREE_WAIT: Ticks = Ticks(5000);
 /// Asynchronous write-out starts when more than 3/4 of the limit is dirty.
 const WRITEBACK_PERCENT: u64 = 75;
 
@@ -37,6 +34,8 @@ impl Client {
         let first = if sleeps_under_lock { Gfp::NOIO } else { Gfp::NOWAIT };
         let mut tried_noio = sleeps_under_lock;
         loop {
+            // Read before anything is tried: a buffer that comes free during the attempt ends the wait.
+            let seen = self.0.freed.load(Ordering::Acquire);
             if let Some(pages) = self.try_alloc(first, Failpoint::BufioAllocNowait) {
                 return (cache, pages);
             }
@@ -55,7 +54,7 @@ impl Client {
             if let Some(pages) = self.steal(&mut cache, site) {
                 return (cache, pages);
             }
-            cache = self.wait_for_free_buffer(cache, site);
+            cache = self.wait_for_free_buffer(cache, seen, site);
         }
     }
 
@@ -77,11 +76,17 @@ impl Client {
         buf.pages.lock().take()
     }
 
-    fn wait_for_free_buffer<'a>(&'a self, cache: MutexGuard<'a, Cache>, site: Site) -> MutexGuard<'a, Cache> {
-        let seen = self.0.freed.load(Ordering::Acquire);
+    fn wait_for_free_buffer<'a>(
+        &'a self,
+        cache: MutexGuard<'a, Cache>,
+        seen: u64,
+        site: Site,
+    ) -> MutexGuard<'a, Cache> {
         drop(cache);
-        let waiting = Waiting { resource: Resource::Timer, why: "free buffer", breakable: false, site };
-        self.0.free_wait.wait_timeout(waiting, FREE_WAIT, || self.0.freed.load(Ordering::Acquire) != seen);
+        let resource = Resource::Condition(self.0.free_buffer);
+        let waiting = Waiting { resource, why: "free buffer", breakable: false, site };
+        let freed = self.0.free_wait.wait_until(waiting, || self.0.freed.load(Ordering::Acquire) != seen);
+        debug_assert!(freed.is_ok(), "a wait for a buffer is never broken");
         self.0.cache.lock()
     }
 
@@ -89,7 +94,11 @@ impl Client {
     /// then starts writing if too many are dirty.
     pub(super) fn check_watermark(&self, cache: &mut Cache, site: Site) {
         let limit = self.limit();
-        while cache.total() > limit && self.steal(cache, site).is_some() {}
+        while cache.total() > limit
+            && let Some(pages) = self.steal(cache, site)
+        {
+            self.give_back(cache, Some(pages));
+        }
         if cache.dirty.len() as u64 * 100 <= limit * WRITEBACK_PERCENT {
             return;
         }

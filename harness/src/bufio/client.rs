@@ -11,7 +11,7 @@ use super::shrinker;
 use crate::block::BlockDevice;
 use crate::era::Knobs;
 use crate::error::{Errno, Error, Result};
-use crate::event::{Layer, LayerRef};
+use crate::event::{Layer, LayerRef, WaitId};
 use crate::inject::Plan;
 use crate::mm::{Mm, PageBlock, Registration};
 use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, WorkQueue};
@@ -101,6 +101,8 @@ pub(super) struct Inner {
     pub(super) layer: LayerRef,
     pub(super) cache: Mutex<Cache>,
     pub(super) free_wait: WaitQueue,
+    /// What a task that waits for a free buffer waits for.
+    pub(super) free_buffer: WaitId,
     /// How often a buffer became free, so that a waiter can tell a new one from none.
     pub(super) freed: AtomicU64,
     /// Buffers in the cache, for the forms that count without the lock.
@@ -141,12 +143,15 @@ impl Client {
         let layer = parts.sched.add_layer(Layer::BUFIO, &name);
         let cache = Mutex::new(&parts.sched, "dm_bufio_client", &format!("bufio:{name}"), Cache::default());
         let free_wait = WaitQueue::new(&parts.sched);
+        let free_buffer =
+            parts.sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
         let client = Self(Arc::new(Inner {
             parts,
             options,
             layer,
             cache,
             free_wait,
+            free_buffer,
             freed: AtomicU64::new(0),
             total: AtomicU64::new(0),
             async_write_error: SpinLock::new(None),
@@ -179,13 +184,13 @@ impl Client {
     /// # Errors
     /// If buffers are still held (a leak: each is named), or if a write failed.
     pub fn destroy(&self) -> Result<()> {
+        let written = self.write_dirty_buffers();
+        let leaked = self.drop_unheld();
         let shrinker = self.0.shrinker.lock().take();
         if let Some((registration, form)) = shrinker {
             drop(registration);
             form.flush();
         }
-        let written = self.write_dirty_buffers();
-        let leaked = self.drop_unheld();
         let name = self.device_name();
         if !leaked.is_empty() {
             let leaks = leaked.iter().map(|(block, hold)| format!("block {block} (hold count {hold})"));
@@ -221,6 +226,11 @@ impl Client {
         cache.index.remove(&buf.block);
         self.0.total.fetch_sub(1, Ordering::AcqRel);
         let pages = buf.pages.lock().take();
+        self.give_back(cache, pages);
+    }
+
+    /// Memory that is not needed after all refills the reserve first: it is what progress rests on.
+    pub(super) fn give_back(&self, cache: &mut Cache, pages: Option<PageBlock>) {
         if cache.reserved.len() < self.0.options.reserved_buffers {
             cache.reserved.extend(pages);
         }

@@ -89,6 +89,7 @@ impl Client {
         let (mut cache, pages) = self.alloc_buffer(cache, site);
         // The lock may have been dropped: another task may have made the buffer meanwhile.
         if let Some(buf) = self.find(&mut cache, block) {
+            self.give_back(&mut cache, Some(pages));
             cache.relist(&buf);
             return Ok((Buffer::hold(self, &buf), false));
         }

@@ -17,7 +17,7 @@
 //!
 //! # Locking
 //! client lock > state bits (waits), the device's queue. Waits with the client lock held: a bit, in
-//! steal, eviction and the tail of write_dirty_buffers. Waits without it: a reader's own READING, a
+//! steal, eviction, the start of a write on top of one in flight, the tail of write_dirty_buffers. Waits without it: a reader's own READING, a
 //! free buffer, the first pass of write_dirty_buffers.
 
 pub mod alloc;

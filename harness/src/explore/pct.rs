@@ -11,6 +11,10 @@ use crate::sched::native::SplitMix64;
 /// Steps that the first execution is assumed to have; later ones use the longest seen.
 const FIRST_LENGTH: u32 = 100;
 
+/// Choices in a row after which a task falls below the others: one that retries until another has
+/// done something would run alone for ever.
+const PATIENCE: u32 = 1000;
+
 /// Random priorities with change points.
 pub struct Pct {
     seed: u64,
@@ -20,6 +24,8 @@ pub struct Pct {
     change_at: Vec<u32>,
     steps: u32,
     longest: u32,
+    /// Who was chosen last, and how often in a row.
+    last: Option<(TaskId, u32)>,
 }
 
 impl Pct {
@@ -34,6 +40,7 @@ impl Pct {
             change_at: Vec::new(),
             steps: 0,
             longest: FIRST_LENGTH,
+            last: None,
         }
     }
 
@@ -48,6 +55,15 @@ impl Pct {
     }
 }
 
+impl Pct {
+    fn lower(&mut self, task: TaskId, priority: u64) {
+        self.priority(task);
+        let known = self.priorities.iter_mut().find(|(known, _)| *known == task);
+        known.expect("it was just looked up").1 = priority;
+        self.last = None;
+    }
+}
+
 impl Strategy for Pct {
     fn begin(&mut self) -> bool {
         self.longest = self.longest.max(self.steps);
@@ -55,6 +71,7 @@ impl Strategy for Pct {
         self.seed = self.seed.wrapping_add(1);
         self.priorities.clear();
         self.steps = 0;
+        self.last = None;
         let (depth, longest) = (self.depth, self.longest);
         self.change_at = (1..depth).map(|_| self.random.below(longest)).collect();
         true
@@ -64,13 +81,19 @@ impl Strategy for Pct {
         if let (Some(position), Some(current)) =
             (self.change_at.iter().position(|at| *at == self.steps), current)
         {
-            self.priority(current);
-            let lowered = self.priorities.iter_mut().find(|(known, _)| *known == current);
-            lowered.expect("it was just looked up").1 = position as u64;
+            self.lower(current, position as u64);
         }
         self.steps += 1;
+        if let Some((busy, times)) = self.last
+            && times >= PATIENCE
+        {
+            self.lower(busy, 0);
+        }
         let highest = runnable.iter().copied().max_by_key(|task| self.priority(*task));
-        highest.expect("the engine asks only when somebody can run")
+        let highest = highest.expect("the engine asks only when somebody can run");
+        let before = self.last.filter(|(task, _)| *task == highest).map_or(0, |(_, times)| times);
+        self.last = Some((highest, before + 1));
+        highest
     }
 
     fn number(&mut self, bound: u32) -> u32 {

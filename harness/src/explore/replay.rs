@@ -55,8 +55,17 @@ impl Replay {
 
     fn misfit(&self) {
         let position = self.next - 1;
-        let first = self.mismatch.compare_exchange(FITS, position, Ordering::Relaxed, Ordering::Relaxed);
-        debug_assert!(first.is_ok() || self.mismatch.load(Ordering::Relaxed) <= position, "the first stays");
+        self.mismatch.fetch_min(position, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Replay {
+    /// Choices that nobody asked for do not fit either.
+    fn drop(&mut self) {
+        if self.begun && self.next < self.trace.0.len() {
+            self.next += 1;
+            self.misfit();
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The page budget and the allocator's path through it.
 //!
 //! Key types: [`Mm`], [`PageBlock`], [`Marks`]. Steps and their order are those of the project's
-//! description, 3.1, 3.3 (S1-S10, without compaction, OOM and kswapd) and 3.4.
+//! description, 3.1, 3.3 (S1, S3-S6, S8 and the no-progress counter of S10; no compaction, OOM or
+//! kswapd) and 3.4.
 
 use std::sync::Arc;
 
@@ -99,7 +100,8 @@ impl Mm {
     /// Allocates `2^order` pages with `requested`, as the running task (`__alloc_pages`).
     ///
     /// `None` where the mask does not let the allocation wait for memory, or where reclaim made no
-    /// progress. A NOFAIL request that may reclaim never gets `None`.
+    /// progress. A NOFAIL request that may reclaim, of a task that is not a
+    /// reclaimer itself, never gets `None`.
     #[track_caller]
     pub fn alloc(&self, order: u32, requested: Gfp) -> Option<PageBlock> {
         let Inner { sched, plan, .. } = &*self.0;
@@ -109,7 +111,7 @@ impl Mm {
         sched.emit(EventKind::AllocBegin { order, requested, effective, site });
         let short = plan.memory_is_short(sched, effective);
         let fast = if short { None } else { self.take(order, self.0.marks.low) };
-        let block = fast.or_else(|| self.slow_path(order, effective));
+        let block = fast.or_else(|| self.slow_path(order, effective, short));
         let outcome = if block.is_some() { AllocOutcome::Ok } else { AllocOutcome::Failed };
         sched.emit(EventKind::AllocEnd { outcome });
         block
@@ -143,8 +145,12 @@ impl Mm {
         (reclaimer || mask.contains(Gfp::MEMALLOC)) && !mask.contains(Gfp::NOMEMALLOC)
     }
 
-    fn slow_path(&self, order: u32, mask: Gfp) -> Option<PageBlock> {
+    fn slow_path(&self, order: u32, mask: Gfp, short: bool) -> Option<PageBlock> {
         let mark = self.reduced_min(mask);
+        // S1: between the low and the min mark there is memory without reclaim, unless the plan says not.
+        if !short && let Some(block) = self.take(order, mark) {
+            return Some(block);
+        }
         let mut rounds_without_progress = 0;
         loop {
             if Self::no_watermarks(mask)

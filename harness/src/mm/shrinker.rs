@@ -47,7 +47,7 @@ pub trait Shrinker: Send + Sync {
         DEFAULT_SEEKS
     }
 
-    /// How many objects one scan takes.
+    /// How many objects one scan takes; 0 for the default.
     fn batch(&self) -> u64 {
         DEFAULT_BATCH
     }
@@ -106,7 +106,10 @@ impl Entry {
         }
         let pass = Pass::new(freeable, self.deferred.swap(0, Ordering::Relaxed), priority, shrinker.seeks());
         let (mut left, mut freed, mut scanned) = (pass.total, 0, 0);
-        let batch = shrinker.batch();
+        let batch = match shrinker.batch() {
+            0 => DEFAULT_BATCH,
+            batch => batch,
+        };
         while left >= batch || left >= freeable {
             let nr_to_scan = left.min(batch);
             sched.emit(EventKind::ShrinkScanBegin { shrinker: self.id, mask, nr_to_scan });

@@ -4,7 +4,7 @@
 //! is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`]. Blocking is
 //! a future that is polled again once its waker was called: unlike shuttle's `unpark`, a waker is no
 //! scheduling point, so it may be called with leaf locks held. Everything above it is our own. shuttle never sees a deadlock: a world
-//! that cannot go on notices before its last task parks (see [`super::core`]) and unwinds.
+//! that cannot go on notices before its last task parks (see [`super::park`]) and unwinds.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Once};

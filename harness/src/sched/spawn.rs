@@ -3,6 +3,7 @@
 //! Key types: [`JoinHandle`], [`Adopted`].
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 
@@ -57,8 +58,9 @@ impl Sched {
             }
             let ended = sched.run_task(task, body);
             *slot.lock() = Some(ended);
+            sched.emit_for(task, EventKind::TaskExit);
             done.complete();
-            sched.exit_task(task);
+            sched.leave(task);
         };
         match &self.0.engine {
             Engine::Controlled(controlled) => controlled.spawn(Box::new(entry)),
@@ -84,6 +86,11 @@ impl Sched {
 
     pub(super) fn exit_task(&self, task: TaskId) {
         self.emit_for(task, EventKind::TaskExit);
+        self.leave(task);
+    }
+
+    /// The task will not run again.
+    fn leave(&self, task: TaskId) {
         let mut table = self.0.table.lock();
         table.task(task).exited = true;
         self.idle(&mut table);
@@ -114,7 +121,12 @@ impl Sched {
     pub fn adopt(&self, name: &str) -> Adopted {
         let task = self.add_task(name, TaskKind::Server, None);
         let current = Current { sched: self.clone(), task };
-        Adopted { sched: self.clone(), task, _installed: Installed::new(Some(current), Context::default()) }
+        Adopted {
+            sched: self.clone(),
+            task,
+            _installed: Installed::new(Some(current), Context::default()),
+            thread_bound: PhantomData,
+        }
     }
 
     /// Registers a task of the real kernel that the harness will speak for with [`Sched::emit_for`].
@@ -130,6 +142,8 @@ pub struct Adopted {
     sched: Sched,
     task: TaskId,
     _installed: Installed,
+    /// It ends on the thread that it is about.
+    thread_bound: PhantomData<*const ()>,
 }
 
 impl Drop for Adopted {

@@ -1,6 +1,6 @@
 //! The task table: who is parked, until when, and whether the world is being unwound.
 //!
-//! Key types: [`Table`], [`TaskState`]. One leaf lock around it ([`super::core`]).
+//! Key types: [`Table`], [`TaskState`]. One lock around it, above the event lock ([`super::core`]).
 
 use crate::error::Errno;
 use crate::event::{TaskId, TaskKind};

@@ -232,3 +232,22 @@ fn a_panic_in_a_task_unwinds_the_world_and_is_kept() {
     assert!(ended.is_none());
     assert_eq!(sched.panic_message().as_deref(), Some("the reason"));
 }
+
+#[test]
+fn flush_waits_for_work_that_runs_already() {
+    check_all_end(200, |sched| {
+        let queue = WorkQueue::new(sched, "test");
+        let done = Arc::new(SpinLock::new(false));
+        let (theirs, inner) = (Arc::clone(&done), sched.clone());
+        let work = Work::new("slow", move || {
+            inner.point();
+            *theirs.lock() = true;
+        });
+        queue.queue(&work);
+        sched.point();
+        queue.flush(&work);
+        assert!(*done.lock());
+        queue.destroy();
+        assert!(!queue.queue(&work), "a queue that is destroyed takes no more");
+    });
+}

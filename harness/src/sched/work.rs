@@ -19,7 +19,14 @@ type Func = dyn Fn() + Send + Sync;
 pub struct Work {
     name: &'static str,
     func: Arc<Func>,
-    pending: Arc<SpinLock<Option<(WorkId, Completion)>>>,
+    at: Arc<SpinLock<At>>,
+}
+
+/// Where an item is: queued, running, both (queued again while it runs), or neither.
+#[derive(Default)]
+struct At {
+    pending: Option<(WorkId, Completion)>,
+    running: Option<Completion>,
 }
 
 impl std::fmt::Debug for Work {
@@ -31,7 +38,7 @@ impl std::fmt::Debug for Work {
 impl Work {
     /// Work that calls `func`.
     pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { name, func: Arc::new(func), pending: Arc::default() }
+        Self { name, func: Arc::new(func), at: Arc::default() }
     }
 }
 
@@ -78,27 +85,31 @@ impl WorkQueue {
         this
     }
 
-    /// Queues `work` unless it is pending already; says whether it did (`queue_work`).
+    /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it did
+    /// (`queue_work`).
     pub fn queue(&self, work: &Work) -> bool {
-        let id = {
-            let mut pending = work.pending.lock();
-            if pending.is_some() {
+        {
+            let mut state = self.0.state.lock();
+            let mut at = work.at.lock();
+            if state.stopping || at.pending.is_some() {
                 return false;
             }
             let id = self.0.sched.next_work(work.name);
-            *pending = Some((id, Completion::new(&self.0.sched, Resource::Work(id))));
-            id
-        };
-        self.0.sched.emit(EventKind::WorkQueued { work: id, queue: self.0.queue });
-        self.0.state.lock().items.push_back(work.clone());
+            at.pending = Some((id, Completion::new(&self.0.sched, Resource::Work(id))));
+            self.0.sched.emit(EventKind::WorkQueued { work: id, queue: self.0.queue });
+            state.items.push_back(work.clone());
+        }
         self.0.wake.wake_all();
         true
     }
 
-    /// Waits until the present queueing of `work`, if any, has finished (`flush_work`).
+    /// Waits until the last queueing of `work`, if it is pending or runs, has finished (`flush_work`).
     #[track_caller]
     pub fn flush(&self, work: &Work) {
-        let done = work.pending.lock().as_ref().map(|(_, done)| done.clone());
+        let done = {
+            let at = work.at.lock();
+            at.pending.as_ref().map(|(_, done)| done.clone()).or_else(|| at.running.clone())
+        };
         if let Some(done) = done {
             done.wait("work item");
         }
@@ -129,11 +140,16 @@ impl WorkQueue {
                 return;
             };
             // The mark is cleared first, so that work queued while the item runs is not lost.
-            let running = item.pending.lock().take();
-            let (work, done) = running.expect("a queued item is pending");
+            let (work, done) = {
+                let mut at = item.at.lock();
+                let (work, done) = at.pending.take().expect("a queued item is pending");
+                at.running = Some(done.clone());
+                (work, done)
+            };
             sched.emit(EventKind::WorkBegin { work });
             (item.func)();
             sched.emit(EventKind::WorkEnd { work });
+            item.at.lock().running = None;
             done.complete();
         }
     }

@@ -88,6 +88,18 @@ impl Stack {
             cleaner: None,
             backend,
         };
+        match stack.build_all(parts, spec) {
+            Ok(()) => Ok(stack),
+            Err(error) => {
+                // The first trouble is the one that says most; servers that were started must end.
+                drop(stack.teardown());
+                Err(error)
+            }
+        }
+    }
+
+    fn build_all(&mut self, parts: &Parts, spec: &StackSpec) -> Result<()> {
+        let stack = self;
         for fs in &spec.fs {
             let made = make_fs(parts, fs)?;
             define(&mut stack.fs, "filesystem", &fs.name, made)?;
@@ -103,7 +115,7 @@ impl Stack {
             let made = stack.make_client(parts, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;
         }
-        Ok(stack)
+        Ok(())
     }
 
     fn make_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {

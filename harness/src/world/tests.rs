@@ -65,3 +65,22 @@ fn the_cures_of_2014_and_2020_stay_quiet() {
         assert_eq!(report.schedules, 300);
     }
 }
+
+#[test]
+fn a_trace_with_choices_left_over_does_not_fit() {
+    let mut trace = run(c01(Era::V3_10)).trace.expect("a model run has a trace");
+    let position = trace.0.len();
+    trace.0.push(trace.0[0]);
+    let error = c01(Era::V3_10).replay(trace).run(c01_body).unwrap_err().to_string();
+    assert!(error.contains(&format!("choice {position} ")), "{error}");
+}
+
+#[test]
+fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
+    let mut stack = c01_stack();
+    stack.bufio[0].device = "loop7".into();
+    for tier in [Tier::Model, Tier::Native] {
+        let error = World::builder().tier(tier).stack(stack.clone()).run(|_| {}).unwrap_err().to_string();
+        assert!(error.contains("`loop7`") && error.contains("`loop0`"), "{error}");
+    }
+}

@@ -59,7 +59,6 @@ fn clean(client: &Client, owed: &AtomicU64) {
             debug_assert!(paid.is_ok(), "only the cleaner pays, and something was owed");
         }
     }
-    owed.store(0, Ordering::Release);
 }
 
 impl Form for WorkQueueForm {
