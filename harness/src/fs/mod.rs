@@ -31,6 +31,8 @@ mod layout;
 mod mount;
 mod namei;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod tx;
 mod volume;
