@@ -228,7 +228,9 @@ impl core::str::FromStr for Gfp {
             let found = COMPOSITES.iter().chain(BITS).find(|(_, name)| *name == word.trim());
             match found {
                 Some((bits, _)) => mask |= *bits,
-                None => return Err(ParseGfpError { word_start: start, word_end: start + word.len() }),
+                None => {
+                    return Err(ParseGfpError { word_start: start, word_end: start + word.len() });
+                }
             }
             start += word.len() + 1;
         }
@@ -251,7 +253,10 @@ mod tests {
         check(Gfp::EMPTY, "0");
         check(Gfp::KERNEL, "GFP_KERNEL");
         check(Gfp::NOFS | Gfp::NORETRY, "GFP_NOFS|__GFP_NORETRY");
-        check(Gfp::NOIO | Gfp::NORETRY | Gfp::NOMEMALLOC | Gfp::NOWARN, "GFP_NOIO|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC");
+        check(
+            Gfp::NOIO | Gfp::NORETRY | Gfp::NOMEMALLOC | Gfp::NOWARN,
+            "GFP_NOIO|__GFP_NOWARN|__GFP_NORETRY|__GFP_NOMEMALLOC",
+        );
         check(Gfp::NOWAIT, "GFP_NOWAIT");
         check(Gfp::ATOMIC, "GFP_ATOMIC");
         check(Gfp::KSWAPD_RECLAIM, "__GFP_KSWAPD_RECLAIM");

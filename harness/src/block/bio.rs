@@ -30,7 +30,12 @@ impl std::fmt::Debug for Bio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { op, sector, sectors, id, .. } = self;
         let id = id.as_ref().map(|(_, id)| id);
-        f.debug_struct("Bio").field("id", &id).field("op", op).field("sector", sector).field("sectors", sectors).finish_non_exhaustive()
+        f.debug_struct("Bio")
+            .field("id", &id)
+            .field("op", op)
+            .field("sector", sector)
+            .field("sectors", sectors)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,10 +120,10 @@ impl Bio {
         let Some(end_io) = self.end_io.take() else {
             return;
         };
-        if let Some((sched, request)) = &self.id {
-            if Sched::of_current().is_some() {
-                sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
-            }
+        if let Some((sched, request)) = &self.id
+            && Sched::of_current().is_some()
+        {
+            sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
         }
         end_io(std::mem::take(&mut self.data), outcome);
     }

@@ -81,14 +81,23 @@ pub(crate) fn in_range(device: &dyn BlockDevice, bio: &Bio) -> bool {
     end.is_some_and(|end| end <= device.sectors().0)
 }
 
+/// The data and the outcome of a request.
+type Ended = (Vec<u8>, Result<(), Errno>);
+
 /// What a waiting submitter shares with the completion.
 struct Pending {
-    done: SpinLock<Option<(Vec<u8>, Result<(), Errno>)>>,
+    done: SpinLock<Option<Ended>>,
     wake: WaitQueue,
 }
 
 /// Submits one request and waits for it; returns the data.
-fn submit_and_wait(device: &dyn BlockDevice, op: Op, sector: Sectors, data: Vec<u8>, site: Site) -> Result<Vec<u8>, Errno> {
+fn submit_and_wait(
+    device: &dyn BlockDevice,
+    op: Op,
+    sector: Sectors,
+    data: Vec<u8>,
+    site: Site,
+) -> Result<Vec<u8>, Errno> {
     let sched = device.queue().sched.clone();
     let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
     let theirs = Arc::clone(&shared);

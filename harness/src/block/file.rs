@@ -38,7 +38,12 @@ impl FileDevice {
                 .because(error)
                 .advice("set TMPDIR to a directory with room")
         })?;
-        Ok(Self { name: name.to_owned(), queue: Queue::new(sched, name), sectors: Sectors(bytes / SECTOR_SIZE), file })
+        Ok(Self {
+            name: name.to_owned(),
+            queue: Queue::new(sched, name),
+            sectors: Sectors(bytes / SECTOR_SIZE),
+            file,
+        })
     }
 
     fn transfer(&self, bio: &mut Bio) -> std::io::Result<()> {

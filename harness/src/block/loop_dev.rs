@@ -46,7 +46,12 @@ impl LoopDevice {
     ///
     /// # Errors
     /// What the backing file's filesystem says when asked for its size.
-    pub fn attach(sched: &Sched, name: &str, backing: Arc<dyn BackingFile>, worker_noio: bool) -> Result<Self, Errno> {
+    pub fn attach(
+        sched: &Sched,
+        name: &str,
+        backing: Arc<dyn BackingFile>,
+        worker_noio: bool,
+    ) -> Result<Self, Errno> {
         let sectors = Sectors(backing.size()? / SECTOR_SIZE);
         let inner = Arc::new(Inner {
             name: name.to_owned(),

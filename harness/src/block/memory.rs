@@ -12,7 +12,8 @@ use crate::event::Op;
 use crate::sched::{Sched, SpinLock};
 use crate::units::{PAGE_SIZE, SECTOR_SIZE, Sectors};
 
-const PAGE: usize = PAGE_SIZE as usize;
+const PAGE: usize = 4096;
+const _: () = assert!(PAGE as u64 == PAGE_SIZE, "a page here is a page everywhere");
 
 /// A device whose sectors live in memory.
 pub struct MemoryDevice {

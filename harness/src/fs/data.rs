@@ -38,7 +38,11 @@ fn pieces(offset: u64, len: u64) -> impl Iterator<Item = Piece> {
         let next = (at / size + 1) * size;
         let stop = next.min(end);
         let narrow = |n| usize::try_from(n).expect("below a block's size");
-        let piece = (at < end).then(|| Piece { file_block: at / size, within: narrow(at % size), len: narrow(stop - at) });
+        let piece = (at < end).then(|| Piece {
+            file_block: at / size,
+            within: narrow(at % size),
+            len: narrow(stop - at),
+        });
         at = stop;
         piece
     })
@@ -73,7 +77,8 @@ impl Fs {
         if data.is_empty() {
             return Ok(());
         }
-        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= MAX_FILE_SIZE).ok_or(Errno::EFBIG)?;
+        let end =
+            offset.checked_add(data.len() as u64).filter(|end| *end <= MAX_FILE_SIZE).ok_or(Errno::EFBIG)?;
         let inode = volume.iget(ino)?;
         let _inode = inode.lock.write();
         let chunk_bitmaps = u32::try_from(blocks_of(WRITE_CHUNK)).expect("a small constant") + OP_CREDITS;
@@ -188,7 +193,13 @@ impl Volume {
     }
 
     /// Puts `data` on the device, into blocks that the inode has or gets.
-    fn write_data(&self, tx: &mut Tx<'_>, inode: &mut DiskInode, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    fn write_data(
+        &self,
+        tx: &mut Tx<'_>,
+        inode: &mut DiskInode,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), Errno> {
         let mut placed: Vec<Placed> = Vec::new();
         let mut new = Vec::new();
         for piece in pieces(offset, data.len() as u64) {

@@ -146,7 +146,10 @@ impl Hasher {
     }
 
     pub(super) fn finish(self) -> u64 {
-        let sum = self.0.into_iter().fold(0, |sum: u64, lane| (sum.rotate_left(17) ^ lane).wrapping_mul(Self::PRIME));
+        let sum = self
+            .0
+            .into_iter()
+            .fold(0, |sum: u64, lane| (sum.rotate_left(17) ^ lane).wrapping_mul(Self::PRIME));
         sum ^ (sum >> 32)
     }
 }

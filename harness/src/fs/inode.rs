@@ -13,6 +13,7 @@ use crate::units::Ticks;
 
 const SLOT_SIZE: usize = 120;
 /// Inodes in a block of the table.
+#[expect(clippy::cast_possible_truncation, reason = "a block holds fewer than 2^32 of anything")]
 pub(super) const INODES_PER_BLOCK: u32 = (PAYLOAD / SLOT_SIZE) as u32;
 
 /// The most bytes that a file can have.
@@ -102,7 +103,14 @@ impl DiskInode {
             return Err(Errno::EIO);
         }
         let pointers = core::array::from_fn(|i| get_u32(bytes, POINTERS_AT + 4 * i));
-        Ok(Some(Self { kind, nlink, blocks: get_u32(bytes, 8), size, mtime: Ticks(get_u64(bytes, 24)), pointers }))
+        Ok(Some(Self {
+            kind,
+            nlink,
+            blocks: get_u32(bytes, 8),
+            size,
+            mtime: Ticks(get_u64(bytes, 24)),
+            pointers,
+        }))
     }
 
     pub(super) fn encode(&self, image: &mut Image, slot: usize) {

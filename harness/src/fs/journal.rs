@@ -164,7 +164,8 @@ impl Journal {
         let length = count(log.len() / BLOCK_SIZE);
         write_ring(device, layout, self.head.position + length, &record)?;
         block::flush(device)?;
-        self.head = Tail { position: (self.head.position + length + 1) % layout.ring(), seq: self.head.seq + 1 };
+        self.head =
+            Tail { position: (self.head.position + length + 1) % layout.ring(), seq: self.head.seq + 1 };
         self.used += length + 1;
         self.committed.append(&mut self.running);
         self.freed.clear();
@@ -247,6 +248,8 @@ pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, 
 
 /// The checksum in a commit record of transaction `seq` with `blocks` images.
 pub(super) fn decode_commit(image: &Image, seq: u64, blocks: usize) -> Option<u64> {
-    let ours = get_u32(image, 0) == COMMIT && get_u32(image, COUNT_AT) as usize == blocks && get_u64(image, SEQ_AT) == seq;
+    let ours = get_u32(image, 0) == COMMIT
+        && get_u32(image, COUNT_AT) as usize == blocks
+        && get_u64(image, SEQ_AT) == seq;
     ours.then(|| get_u64(image, SUM_AT))
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 const MAGIC: u64 = u64::from_le_bytes(*b"RDEPjfs\0");
 const VERSION: u32 = 1;
 /// Blocks whose state one bitmap block holds.
+#[expect(clippy::cast_possible_truncation, reason = "a block holds fewer than 2^32 of anything")]
 pub(super) const BITS_PER_BLOCK: u32 = (PAYLOAD * 8) as u32;
 /// Blocks in one transaction: as many as one descriptor names.
 pub(super) const MAX_TX_BLOCKS: u32 = 1000;
@@ -67,7 +68,8 @@ impl Layout {
     /// The layout that follows from three numbers; what is wrong with them otherwise.
     fn new(blocks: u32, journal_len: u32, table_len: u32) -> Result<Self, String> {
         let left = u64::from(blocks).checked_sub(1 + u64::from(journal_len) + u64::from(table_len));
-        let left = left.and_then(|left| u32::try_from(left).ok()).ok_or("journal and inode table do not fit")?;
+        let left =
+            left.and_then(|left| u32::try_from(left).ok()).ok_or("journal and inode table do not fit")?;
         let bitmap_len = left.div_ceil(BITS_PER_BLOCK);
         if journal_len < MIN_JOURNAL {
             return Err(format!("a journal of {journal_len} blocks, at least {MIN_JOURNAL} are needed"));
@@ -127,8 +129,16 @@ impl Layout {
     }
 
     fn fields(&self) -> [u32; 8] {
-        let Self { blocks, journal_start, journal_len, bitmap_start, bitmap_len, table_start, table_len, data_start } =
-            *self;
+        let Self {
+            blocks,
+            journal_start,
+            journal_len,
+            bitmap_start,
+            bitmap_len,
+            table_start,
+            table_len,
+            data_start,
+        } = *self;
         [blocks, journal_start, journal_len, bitmap_start, bitmap_len, table_start, table_len, data_start]
     }
 }
@@ -197,8 +207,10 @@ impl Super {
         let have = device.sectors().bytes() / BLOCK_SIZE as u64;
         if have < u64::from(this.layout.blocks) {
             let blocks = this.layout.blocks;
-            return Err(Error::corrupt(format!("the filesystem on {name} has {blocks} blocks, the device only {have}"))
-                .advice("mount the whole device: it was cut short"));
+            return Err(Error::corrupt(format!(
+                "the filesystem on {name} has {blocks} blocks, the device only {have}"
+            ))
+            .advice("mount the whole device: it was cut short"));
         }
         Ok(this)
     }
@@ -209,6 +221,11 @@ impl Super {
 }
 
 /// An I/O error with its place.
-pub(super) fn io_error(doing: &str, device: &dyn BlockDevice, block: Bno, errno: crate::error::Errno) -> Error {
+pub(super) fn io_error(
+    doing: &str,
+    device: &dyn BlockDevice,
+    block: Bno,
+    errno: crate::error::Errno,
+) -> Error {
     Error::os(format!("cannot {doing} {block} of {}", device.name())).because(errno)
 }

@@ -24,6 +24,8 @@ mod bitmap;
 mod data;
 mod directory;
 mod file;
+#[cfg(all(feature = "loop", target_os = "linux"))]
+pub mod fuse;
 mod image;
 mod inode;
 mod journal;

@@ -82,13 +82,22 @@ impl Fs {
     /// # Errors
     /// If the device fails, memory is short, or what is on the device is not a whole filesystem; the
     /// error says which block is wrong, and how.
-    pub fn mount(sched: &Sched, mm: &Mm, plan: &Plan, name: &str, device: Arc<dyn BlockDevice>) -> Result<Self> {
+    pub fn mount(
+        sched: &Sched,
+        mm: &Mm,
+        plan: &Plan,
+        name: &str,
+        device: Arc<dyn BlockDevice>,
+    ) -> Result<Self> {
         let layer = sched.add_layer(Layer::FS, name);
         let _fs = scope::enter(layer.layer, layer.instance);
         let superblock = Super::read(&*device)?;
         let tail = replay(&*device, &superblock)?;
         let in_use = Super { clean: false, ..superblock };
-        in_use.write(&*device).and_then(|()| block::flush(&*device)).map_err(|errno| io_error("write", &*device, Bno(0), errno))?;
+        in_use
+            .write(&*device)
+            .and_then(|()| block::flush(&*device))
+            .map_err(|errno| io_error("write", &*device, Bno(0), errno))?;
         let volume = Volume {
             name: name.to_owned(),
             sched: sched.clone(),
@@ -102,6 +111,12 @@ impl Fs {
         };
         volume.look_at_root()?;
         Ok(Self(Arc::new(volume)))
+    }
+
+    /// What reports call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle
@@ -128,11 +143,14 @@ impl Fs {
         let mut journal = volume.journal.lock_breakable().map_err(cannot)?;
         let _nofs = scope::nofs();
         if journal.unmounted {
-            return Err(Error::misuse(format!("fs:{} is unmounted already", volume.name)).advice("unmount it once"));
+            return Err(
+                Error::misuse(format!("fs:{} is unmounted already", volume.name)).advice("unmount it once")
+            );
         }
         let emptied = journal.commit(volume).and_then(|()| journal.checkpoint(volume));
         let clean = Super { clean: true, ..volume.superblock };
-        let closed = emptied.and_then(|()| clean.write(&*volume.device)).and_then(|()| block::flush(&*volume.device));
+        let closed =
+            emptied.and_then(|()| clean.write(&*volume.device)).and_then(|()| block::flush(&*volume.device));
         journal.unmounted = true;
         let old = std::mem::replace(&mut *volume.cache.lock(), Cache { unmounted: true, ..Cache::default() });
         drop(old);
@@ -146,18 +164,22 @@ impl Volume {
         let (block, slot) = Ino::ROOT.place(self.layout()).expect("the first slot is the root's");
         let device = &*self.device;
         let mut table = [0; BLOCK_SIZE];
-        block::read_at(device, block.bytes(), &mut table).map_err(|errno| io_error("read", device, block, errno))?;
+        block::read_at(device, block.bytes(), &mut table)
+            .map_err(|errno| io_error("read", device, block, errno))?;
         let damaged = |what: String| {
             Error::corrupt(format!("the filesystem on {} is damaged: {what}", device.name()))
                 .advice("restore the device from a copy, or make the filesystem again")
         };
-        image::check(&table, Kind::InodeTable, block, self.superblock.salt).map_err(|defect| damaged(defect.to_string()))?;
+        image::check(&table, Kind::InodeTable, block, self.superblock.salt)
+            .map_err(|defect| damaged(defect.to_string()))?;
         match DiskInode::decode(&table, slot) {
             Ok(Some(inode)) if inode.kind == FileKind::Directory => {}
             _ => return Err(damaged(format!("inode 1 in {block} is not the root directory"))),
         }
         let page = self.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM);
         let installed = page.and_then(|page| self.install(Ino::ROOT, page));
-        installed.map(drop).map_err(|errno| Error::os(format!("cannot mount fs:{}", self.name)).because(errno))
+        installed
+            .map(drop)
+            .map_err(|errno| Error::os(format!("cannot mount fs:{}", self.name)).because(errno))
     }
 }

@@ -177,7 +177,13 @@ impl Fs {
         }
         let blocks = layout.data_blocks();
         let free_blocks = blocks.saturating_sub(used);
-        Ok(Statfs { block_size: BLOCK_SIZE as u32, blocks, free_blocks, inodes: layout.inodes(), free_inodes })
+        Ok(Statfs {
+            block_size: u32::try_from(BLOCK_SIZE).expect("a block is 4 KiB"),
+            blocks,
+            free_blocks,
+            inodes: layout.inodes(),
+            free_inodes,
+        })
     }
 }
 

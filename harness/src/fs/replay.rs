@@ -81,10 +81,14 @@ impl Replay<'_> {
             Error::corrupt(format!("the journal on {} is damaged: {what}", self.device.name()))
                 .advice("restore the device from a copy, or make the filesystem again")
         };
-        image::check(&image, Kind::JournalSuper, block, self.salt).map_err(|defect| damaged(defect.to_string()))?;
+        image::check(&image, Kind::JournalSuper, block, self.salt)
+            .map_err(|defect| damaged(defect.to_string()))?;
         let tail = Tail::decode(&image);
         if tail.position >= self.layout.ring() || tail.seq > u64::MAX / 2 {
-            return Err(damaged(format!("{block} says that the log begins at {}, transaction {}", tail.position, tail.seq)));
+            return Err(damaged(format!(
+                "{block} says that the log begins at {}, transaction {}",
+                tail.position, tail.seq
+            )));
         }
         Ok(tail)
     }

@@ -113,7 +113,12 @@ impl DiskInode {
         Ok(block)
     }
 
-    pub(super) fn root_or_alloc(&mut self, tx: &mut Tx<'_>, i: usize, kind: Option<Kind>) -> Result<(Bno, bool), Errno> {
+    pub(super) fn root_or_alloc(
+        &mut self,
+        tx: &mut Tx<'_>,
+        i: usize,
+        kind: Option<Kind>,
+    ) -> Result<(Bno, bool), Errno> {
         if let Some(block) = self.root(tx.layout(), i)? {
             return Ok((block, false));
         }
@@ -122,7 +127,13 @@ impl DiskInode {
         Ok((block, true))
     }
 
-    fn step_or_alloc(&mut self, tx: &mut Tx<'_>, table: Bno, i: usize, kind: Option<Kind>) -> Result<(Bno, bool), Errno> {
+    fn step_or_alloc(
+        &mut self,
+        tx: &mut Tx<'_>,
+        table: Bno,
+        i: usize,
+        kind: Option<Kind>,
+    ) -> Result<(Bno, bool), Errno> {
         if let Some(block) = step(tx, Some(table), i)? {
             return Ok((block, false));
         }

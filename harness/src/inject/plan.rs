@@ -46,8 +46,10 @@ impl Plan {
     /// Arms `spec` in a world.
     #[must_use]
     pub fn arm(sched: &Sched, spec: PlanSpec) -> Self {
-        let counts = Counts { pressure: vec![0; spec.pressure.len()], failpoints: vec![0; spec.failpoints.len()] };
-        let points = sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
+        let counts =
+            Counts { pressure: vec![0; spec.pressure.len()], failpoints: vec![0; spec.failpoints.len()] };
+        let points =
+            sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
         Self(Arc::new(Inner { spec, counts: SpinLock::new(counts), points }))
     }
 
@@ -87,7 +89,8 @@ impl Plan {
                 *seen += 1;
             }
         }
-        let index = Failpoint::ALL.iter().position(|known| *known == point).expect("every point is in the registry");
+        let index =
+            Failpoint::ALL.iter().position(|known| *known == point).expect("every point is in the registry");
         sched.emit(EventKind::PointReached { point: points[index], fired });
         if fired { Err(point.errno()) } else { Ok(()) }
     }

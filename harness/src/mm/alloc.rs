@@ -147,10 +147,10 @@ impl Mm {
         let mark = self.reduced_min(mask);
         let mut rounds_without_progress = 0;
         loop {
-            if Self::no_watermarks(mask) {
-                if let Some(block) = self.take(order, Pages(0)) {
-                    return Some(block);
-                }
+            if Self::no_watermarks(mask)
+                && let Some(block) = self.take(order, Pages(0))
+            {
+                return Some(block);
             }
             if !mask.allow_blocking() {
                 return self.take(order, mark);

@@ -19,3 +19,6 @@ pub mod shrinker;
 
 pub use alloc::{Mm, PageBlock};
 pub use shrinker::{Registration, ScanControl, Shrinker, Stop};
+
+#[cfg(test)]
+mod tests;

@@ -2,18 +2,22 @@
 //!
 //! Key types: [`Controlled`], [`Driver`]. shuttle's engine keeps the coroutines; its scheduler trait
 //! is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`]. Blocking is
-//! shuttle's `park`/`unpark`; everything above it is our own. shuttle never sees a deadlock: a world
+//! a future that is polled again once its waker was called: unlike shuttle's `unpark`, a waker is no
+//! scheduling point, so it may be called with leaf locks held. Everything above it is our own. shuttle never sees a deadlock: a world
 //! that cannot go on notices before its last task parks (see [`super::core`]) and unwinds.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Once};
+use std::task::{Poll, Waker};
 
+use shuttle::future::block_on;
 use shuttle::scheduler::{Schedule, Scheduler, Task};
-use shuttle::thread::Thread;
 
+use super::SpinLock;
 use super::strategy::Strategy;
 use super::task::off_thread;
-use super::{Choice, SpinLock, Trace};
 use crate::event::TaskId;
+use crate::event::{Choice, Trace};
 
 /// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60 KiB.
 const STACK_SIZE: usize = 256 * 1024;
@@ -100,12 +104,12 @@ impl Scheduler for Adapter {
 pub(super) struct Controlled {
     driver: Arc<SpinLock<Driver>>,
     step_budget: u64,
-    threads: SpinLock<Vec<Option<Thread>>>,
+    wakers: SpinLock<Vec<Option<Waker>>>,
 }
 
 impl Controlled {
     pub(super) fn new(driver: Arc<SpinLock<Driver>>, step_budget: u64) -> Self {
-        Self { driver, step_budget, threads: SpinLock::new(vec![Some(shuttle::thread::current())]) }
+        Self { driver, step_budget, wakers: SpinLock::new(vec![Some(waker())]) }
     }
 
     /// Starts a coroutine; it must call [`Self::started`] before anything else.
@@ -115,23 +119,25 @@ impl Controlled {
 
     /// The coroutine of `task` is running: it can be unparked from now on.
     pub(super) fn started(&self, task: TaskId) {
-        let thread = shuttle::thread::current();
-        let mut threads = self.threads.lock();
+        let waker = waker();
+        let mut wakers = self.wakers.lock();
         let index = task.0 as usize;
-        if threads.len() <= index {
-            threads.resize(index + 1, None);
+        if wakers.len() <= index {
+            wakers.resize(index + 1, None);
         }
-        threads[index] = Some(thread);
+        wakers[index] = Some(waker);
     }
 
     pub(super) fn park(&self) {
-        off_thread(shuttle::thread::park);
+        let mut slept = false;
+        let once =
+            poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending });
+        off_thread(|| block_on(once));
     }
 
     pub(super) fn unpark(&self, task: TaskId) {
-        let thread = self.threads.lock().get(task.0 as usize).cloned().flatten();
-        if let Some(thread) = thread {
-            thread.unpark();
+        if let Some(Some(waker)) = self.wakers.lock().get(task.0 as usize) {
+            waker.wake_by_ref();
         }
     }
 
@@ -146,6 +152,11 @@ impl Controlled {
     pub(super) fn over_budget(&self) -> bool {
         self.driver.lock().steps > self.step_budget
     }
+}
+
+/// What wakes the running coroutine.
+fn waker() -> Waker {
+    block_on(poll_fn(|context| Poll::Ready(context.waker().clone())))
 }
 
 /// Runs `execution` once for every execution that the driver's strategy begins, on this thread.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::core::Wake;
+use super::park::Wake;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
@@ -30,7 +30,7 @@ impl State {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
             LockMode::Exclusive => self.holders.is_empty(),
-            LockMode::Shared => !self.exclusive,
+            LockMode::Shared => self.holders.is_empty() || !self.exclusive,
         }
     }
 

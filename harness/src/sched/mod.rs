@@ -1,17 +1,18 @@
 //! Tasks, locks, waiting, work queues and time: one set of primitives over two engines.
 //!
 //! A world runs either *controlled* (coroutines on one OS thread, every choice taken by a
-//! [`Strategy`] and kept in a [`Trace`]) or *native* (OS threads). The primitives are the same code
+//! [`Strategy`] and kept in a [`Trace`](crate::event::Trace)) or *native* (OS threads). The primitives are the same code
 //! over both: each keeps its own FIFO of waiters and needs of the engine only "park me" and "wake
 //! that one". The task context (scope flags, who runs) follows the task, not the OS thread.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`core`] | [`Sched`]: the handle; events, names, tasks, parking, breaking a wait, unwinding a world |
+//! | [`core`] | [`Sched`]: the handle; events, names, time |
+//! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | [`task`] | who runs on this thread, and the listener for scopes and layers |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`] | OS threads |
-//! | [`strategy`], [`trace`] | the trait a policy implements; the list of choices |
+//! | [`strategy`] | the trait a policy implements |
 //! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
 //! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
 //!
@@ -25,19 +26,25 @@ pub mod core;
 mod lock;
 pub mod mutex;
 pub mod native;
+pub mod park;
 pub mod rwsem;
+pub mod spawn;
 pub mod spin;
 pub mod strategy;
+mod table;
 pub mod task;
-pub mod trace;
 pub mod wait;
 pub mod work;
 
-pub use self::core::{Adopted, JoinHandle, Sched, Wake};
+pub use self::core::Sched;
 pub use mutex::{Mutex, MutexGuard};
+pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
+pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
-pub use trace::{Choice, Trace};
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,34 @@ impl SplitMix64 {
         u32::try_from(scaled >> 32).expect("a 32-bit number scaled by a 32-bit bound")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Event, Names, Observer, Reaction};
+    use crate::sched::Sched;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
+            Reaction::Go
+        }
+    }
+
+    #[test]
+    fn threads_adopted_at_the_same_moment_are_tasks_of_their_own() {
+        let sched = Sched::native(1, Box::new(Deaf));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (sched, name) = (&sched, format!("thread {thread}"));
+                scope.spawn(move || {
+                    for _ in 0..500 {
+                        let _task = sched.adopt(&name);
+                        let me = sched.current();
+                        assert_eq!(sched.names(|names| names.task(me).to_owned()), name);
+                    }
+                });
+            }
+        });
+    }
+}

@@ -56,7 +56,7 @@ impl<T: ?Sized> RwSem<T> {
     #[must_use]
     pub fn try_read(&self) -> Option<RwSemReadGuard<'_, T>> {
         let taken = self.core.try_acquire(LockMode::Shared, Site::here());
-        taken.then_some(RwSemReadGuard { sem: self, task_bound: PhantomData })
+        taken.then(|| RwSemReadGuard { sem: self, task_bound: PhantomData })
     }
 
     /// Takes the lock exclusive (`down_write`).
@@ -72,7 +72,7 @@ impl<T: ?Sized> RwSem<T> {
     #[must_use]
     pub fn try_write(&self) -> Option<RwSemWriteGuard<'_, T>> {
         let taken = self.core.try_acquire(LockMode::Exclusive, Site::here());
-        taken.then_some(RwSemWriteGuard { sem: self, task_bound: PhantomData })
+        taken.then(|| RwSemWriteGuard { sem: self, task_bound: PhantomData })
     }
 }
 

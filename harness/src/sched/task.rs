@@ -25,7 +25,7 @@ thread_local! {
 
 /// Calls `f` with the running task, if this thread runs one of a world.
 pub(super) fn with_current<R>(f: impl FnOnce(&Current) -> R) -> Option<R> {
-    CURRENT.with(|current| current.try_borrow().ok()?.as_ref().map(f))
+    CURRENT.try_with(|current| current.try_borrow().ok()?.as_ref().map(f)).ok().flatten()
 }
 
 /// What was on the thread; dropping it puts it back.
@@ -37,7 +37,7 @@ pub(super) struct Installed {
 impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
-        let before = CURRENT.with(|cell| cell.replace(current));
+        let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
         Self { before, context: context::replace(context) }
     }
 }
@@ -45,8 +45,9 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         context::replace(self.context);
-        let after = CURRENT.with(|cell| cell.replace(self.before.take()));
-        drop(after);
+        // A thread that ends may drop its guard after its slot: then there is nothing to put back.
+        let before = self.before.take();
+        drop(CURRENT.try_with(|cell| cell.replace(before)));
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::core::Wake;
+use super::park::Wake;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};
@@ -74,7 +74,12 @@ impl WaitQueue {
         self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
     }
 
-    fn wait(&self, waiting: Waiting, deadline: Option<Ticks>, mut condition: impl FnMut() -> bool) -> WaitOutcome {
+    fn wait(
+        &self,
+        waiting: Waiting,
+        deadline: Option<Ticks>,
+        mut condition: impl FnMut() -> bool,
+    ) -> WaitOutcome {
         if condition() {
             return WaitOutcome::Satisfied;
         }
@@ -87,7 +92,9 @@ impl WaitQueue {
                 break WaitOutcome::Satisfied;
             }
             match self.sched.park(deadline) {
-                Wake::Broken(errno) if breakable && !condition() => break WaitOutcome::Broken(errno),
+                Wake::Broken(errno) if breakable && !condition() => {
+                    break WaitOutcome::Broken(errno);
+                }
                 Wake::TimedOut if !condition() => break WaitOutcome::TimedOut,
                 Wake::Broken(_) | Wake::TimedOut | Wake::Woken => {}
             }
@@ -106,6 +113,14 @@ impl WaitQueue {
     pub fn wake_all(&self) {
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for task in waiters {
+            self.sched.wake(task);
+        }
+    }
+
+    /// Wakes the waiter that has waited longest: it tests its condition again.
+    pub fn wake_one(&self) {
+        let waiter = self.waiters.lock().pop_front();
+        if let Some(task) = waiter {
             self.sched.wake(task);
         }
     }
@@ -137,7 +152,6 @@ impl Completion {
         self.done.store(true, Ordering::Release);
         self.queue.wake_all();
     }
-
 
     /// Whether it happened.
     #[must_use]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A storage stack. Everything is built in the order fs, loop, bufio, so a loop device needs its
 /// filesystem and a client its device.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StackSpec {
     /// Pages of memory of the world; 4096 (16 MiB) where none is given.
@@ -22,6 +22,13 @@ pub struct StackSpec {
     /// dm-bufio clients, each on a loop device.
     #[serde(default)]
     pub bufio: Vec<BufioSpec>,
+}
+
+impl Default for StackSpec {
+    /// Memory alone.
+    fn default() -> Self {
+        Self { pages: default_pages(), fs: Vec::new(), loops: Vec::new(), bufio: Vec::new() }
+    }
 }
 
 fn default_pages() -> u64 {
@@ -77,6 +84,9 @@ pub struct BufioSpec {
     /// Bytes of a block.
     #[serde(default = "default_block")]
     pub block_size: u32,
+    /// Bytes that the work-queue shrinker leaves; 256 KiB where none is given, as in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_bytes: Option<u64>,
     /// Blocks that are made and dirtied before the tasks start.
     #[serde(default)]
     pub dirty: Vec<u64>,

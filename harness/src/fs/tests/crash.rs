@@ -51,7 +51,11 @@ fn crashes(start: &Blocks, history: &[Step], mut judge: impl FnMut(Blocks, Strin
         match step {
             Step::Write { block, data } => {
                 judge(prefix.clone(), format!("after step {i}"));
-                pending.extend(data.chunks(4096).zip(*block..).map(|(data, block)| Step::Write { block, data: data.into() }));
+                pending.extend(
+                    data.chunks(4096)
+                        .zip(*block..)
+                        .map(|(data, block)| Step::Write { block, data: data.into() }),
+                );
             }
             Step::Flush => {
                 for lap in 0..4 {
@@ -97,9 +101,15 @@ fn after_a_crash_at_any_write_every_file_is_old_or_new() {
             fs.unlink(&format!("new {i}")).unwrap();
         }
         fs.unmount().unwrap();
-        let [stays, goes, changes, changed, new] =
-            [pattern(1, 70_000), pattern(2, 70_000), pattern(3, 70_000), pattern(4, 60_000), pattern(5, 20_000)];
-        let (new_states, names): ([&[u8]; 2], Vec<_>) = ([b"", &new], (0..12).map(|i| format!("new {i}")).collect());
+        let [stays, goes, changes, changed, new] = [
+            pattern(1, 70_000),
+            pattern(2, 70_000),
+            pattern(3, 70_000),
+            pattern(4, 60_000),
+            pattern(5, 20_000),
+        ];
+        let (new_states, names): ([&[u8]; 2], Vec<_>) =
+            ([b"", &new], (0..12).map(|i| format!("new {i}")).collect());
         let gone: [&[u8]; 1] = [&goes];
         let changing: [&[u8]; 3] = [&changes, b"", &changed];
         let mut files: Vec<(&str, Allowed<'_>)> = vec![("goes", &gone)];

@@ -58,7 +58,13 @@ fn a_damaged_superblock_is_refused_by_field() {
     run(|rig| {
         let good = image(rig);
         check_refused(rig, Blocks::new(), SIZE, &["block 0 of vda", "magic is 0x0", "mkfs"]);
-        for (byte, word) in [(0, "magic"), (16, "version is 0, expected 1"), (40, "checksum"), (8, "checksum"), (4000, "checksum")] {
+        for (byte, word) in [
+            (0, "magic"),
+            (16, "version is 0, expected 1"),
+            (40, "checksum"),
+            (8, "checksum"),
+            (4000, "checksum"),
+        ] {
             let mut bad = good.clone();
             bad.get_mut(&0).unwrap()[byte] ^= 1;
             check_refused(rig, bad, SIZE, &["block 0 of vda", word]);
@@ -96,7 +102,10 @@ fn a_transaction_that_was_complete_and_is_damaged_is_refused() {
                 Ok(_) => torn += 1,
                 Err(error) => {
                     let text = error.to_string();
-                    assert!(block < last && text.contains("is complete") && text.contains("restore"), "{text}");
+                    assert!(
+                        block < last && text.contains("is complete") && text.contains("restore"),
+                        "{text}"
+                    );
                     refused += 1;
                 }
             }
@@ -160,7 +169,11 @@ fn garbage_with_a_right_checksum_never_panics() {
         for _ in 0..1500 {
             let mut bad = good.clone();
             for _ in 0..=random.below(2) {
-                let (_, image) = bad.iter_mut().filter(|(_, image)| image.starts_with(b"RD") && image[2] != b'j').nth(random.below(5) as usize).unwrap();
+                let (_, image) = bad
+                    .iter_mut()
+                    .filter(|(_, image)| image.starts_with(b"RD") && image[2] != b'j')
+                    .nth(random.below(5) as usize)
+                    .unwrap();
                 let from = 16 + random.below(400) as usize;
                 let value = [0, 1, 0x7F, 0xFF][random.below(4) as usize];
                 image[from..from + 1 + random.below(8) as usize].fill(value);
@@ -177,7 +190,8 @@ fn garbage_with_a_right_checksum_never_panics() {
 fn noise_is_no_filesystem() {
     run(|rig| {
         let mut random = SplitMix64(8);
-        let noise = |random: &mut SplitMix64| core::array::from_fn(|_| u8::try_from(random.below(256)).unwrap());
+        let noise =
+            |random: &mut SplitMix64| core::array::from_fn(|_| u8::try_from(random.below(256)).unwrap());
         let blocks: Blocks = (0..SIZE / BLOCK).map(|block| (block, noise(&mut random))).collect();
         assert_eq!(blocks[&0].len(), BLOCK_SIZE);
         check_refused(rig, blocks, SIZE, &["not a superblock"]);

@@ -85,7 +85,9 @@ fn truncate_and_unlink_give_every_block_back() {
         let (_, fs) = rig.fs(32 * MIB, SMALL);
         fs.create("keeps the directory block").unwrap();
         let before = fs.statfs().unwrap();
-        for (size, keep) in [(4096, 0), (6 * MIB, 0), (6 * MIB, 5 * MIB), (12 * MIB, 12 * BLOCK), (12 * MIB, 1)] {
+        for (size, keep) in
+            [(4096, 0), (6 * MIB, 0), (6 * MIB, 5 * MIB), (12 * MIB, 12 * BLOCK), (12 * MIB, 1)]
+        {
             let ino = fs.create("a").unwrap();
             fs.write(ino, 0, &vec![1; usize::try_from(size).unwrap()]).unwrap();
             fs.truncate(ino, keep).unwrap();

@@ -9,8 +9,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::TaskId;
 use crate::error::Error;
-use crate::event::TaskId;
 
 /// One choice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

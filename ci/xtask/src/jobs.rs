@@ -1,0 +1,105 @@
+//! The jobs: one table.
+
+use std::fmt;
+
+use crate::command::{cargo, run, succeeds};
+use crate::machine;
+
+/// One job.
+pub(crate) struct Job {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) in_full_run: bool,
+    pub(crate) run: fn() -> Outcome,
+}
+
+/// Every job, in the order of a full run.
+pub(crate) const JOBS: &[Job] = &[
+    Job { name: "fmt", what: "the sources are formatted", in_full_run: true, run: fmt },
+    Job { name: "clippy", what: "no lint complains", in_full_run: true, run: clippy },
+    Job { name: "test", what: "unit and integration tests", in_full_run: true, run: test },
+    Job { name: "doc", what: "examples in the documentation", in_full_run: true, run: doc },
+    Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
+    Job {
+        name: "demo",
+        what: "every reported deadlock, on every tier that runs here",
+        in_full_run: false,
+        run: demo,
+    },
+];
+
+/// How a job ended.
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(Reason),
+}
+
+/// Why a job did not run.
+pub(crate) struct Reason {
+    pub(crate) text: String,
+    pub(crate) for_loop_tier: bool,
+}
+
+impl From<Result<(), String>> for Outcome {
+    fn from(result: Result<(), String>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Passed)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed(what) => write!(f, "FAILED: {what}"),
+            Self::Skipped(reason) => write!(f, "skipped: {}", reason.text),
+        }
+    }
+}
+
+fn skipped_without(component: &str) -> Outcome {
+    let text = format!("cargo {component} is not installed; `rustup component add` brings it");
+    Outcome::Skipped(Reason { text, for_loop_tier: false })
+}
+
+fn fmt() -> Outcome {
+    if !succeeds(cargo(&["fmt", "--version"])) {
+        return skipped_without("fmt");
+    }
+    run(cargo(&["fmt", "--all", "--check"])).into()
+}
+
+fn clippy() -> Outcome {
+    if !succeeds(cargo(&["clippy", "--version"])) {
+        return skipped_without("clippy");
+    }
+    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])).into()
+}
+
+fn test() -> Outcome {
+    let command = if succeeds(cargo(&["nextest", "--version"])) {
+        cargo(&["nextest", "run", "--workspace", "--profile", "ci"])
+    } else {
+        cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+    };
+    run(command).into()
+}
+
+fn doc() -> Outcome {
+    run(cargo(&["test", "--workspace", "--doc"])).into()
+}
+
+fn privileged() -> Outcome {
+    if let Some(text) = machine::loop_tier_lacks() {
+        return Outcome::Skipped(Reason { text, for_loop_tier: true });
+    }
+    let mut args = vec!["test", "--package", "reclaimdep-tests", "--test", "privileged"];
+    if machine::has_libclang() {
+        args.extend(["--features", "second-opinion"]);
+    }
+    run(cargo(&args)).into()
+}
+
+fn demo() -> Outcome {
+    run(cargo(&["run", "--quiet", "--package", "cargo-reclaimdep", "--", "reclaimdep", "run"])).into()
+}

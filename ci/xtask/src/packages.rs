@@ -1,0 +1,57 @@
+//! Debian packages that a job wants. They are installed where we are root and apt works; a package
+//! that cannot be had is no failure: the job skips what needs it, and the note says what that is.
+
+use std::process::Command;
+
+use crate::{command, machine};
+
+/// One package.
+struct Package {
+    name: &'static str,
+    /// Whether what it brings is here already.
+    present: fn() -> bool,
+    /// The job that wants it.
+    job: &'static str,
+    /// What is skipped without it.
+    without: &'static str,
+}
+
+const PACKAGES: &[Package] = &[Package {
+    name: "libclang-dev",
+    present: machine::has_libclang,
+    job: "privileged",
+    without: "the second opinion of loopdev-3, which needs libclang to build",
+}];
+
+/// Installs what `job` wants and does not have; returns what to tell.
+pub(crate) fn install_for(job: &str) -> Vec<String> {
+    let missing: Vec<_> =
+        PACKAGES.iter().filter(|package| package.job == job && !(package.present)()).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let outcome = can_install().and_then(|()| command::run(apt(&["update"])));
+    missing.iter().filter_map(|package| install(package, outcome.clone()).err()).collect()
+}
+
+fn install(package: &Package, ready: Result<(), String>) -> Result<(), String> {
+    let installed =
+        ready.and_then(|()| command::run(apt(&["install", "-y", "--no-install-recommends", package.name])));
+    installed.map_err(|why| format!("{} cannot be had ({why}); skipped: {}", package.name, package.without))
+}
+
+fn can_install() -> Result<(), String> {
+    if !machine::is_root() {
+        return Err("not root".to_owned());
+    }
+    if !machine::has_program("apt-get") {
+        return Err("no apt-get".to_owned());
+    }
+    Ok(())
+}
+
+fn apt(args: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q").args(args);
+    command
+}

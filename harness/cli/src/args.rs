@@ -1,0 +1,108 @@
+//! The command line. Words of the vocabulary are read by the library's own parsers, so their errors
+//! say what is known.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+use reclaimdep::Tier;
+use reclaimdep::era::Era;
+use reclaimdep::event::Trace;
+use reclaimdep::witness::Code;
+
+/// lockdep for memory reclaim.
+#[derive(Parser, Debug)]
+#[command(name = "cargo-reclaimdep", bin_name = "cargo reclaimdep", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run reported deadlocks and compare with what must be found.
+    Run(RunArgs),
+    /// Show which tiers this machine can run, and what the others lack.
+    Doctor,
+    /// Say what a finding code means.
+    Explain {
+        /// RD01 to RD13.
+        code: Code,
+    },
+    /// List the cases.
+    List,
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct RunArgs {
+    /// Only this case; all of them where none is named.
+    pub(crate) case: Option<String>,
+    /// Only this tier: model, native, loop.
+    #[arg(long)]
+    pub(crate) tier: Option<Tier>,
+    /// Only this era, such as v3.10.
+    #[arg(long)]
+    pub(crate) era: Option<Era>,
+    /// Print the reports as JSON, one a line, and the table to standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many schedules the model tier tries.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) schedules: Option<u64>,
+    /// Where the choices of the model tier start.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Run exactly this schedule, as a report prints it; needs one case, --era and --tier.
+    #[arg(long, value_name = "TRACE", requires_all = ["case", "era", "tier"], conflicts_with_all = ["schedules", "seed"])]
+    pub(crate) replay: Option<Trace>,
+}
+
+/// Cargo calls `cargo-reclaimdep reclaimdep ..`; a person may call it without the second word.
+pub(crate) fn without_cargo(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<_> = args.into_iter().collect();
+    if args.get(1).is_some_and(|word| word == "reclaimdep") {
+        args.remove(1);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(without_cargo(line.split(' ').map(OsString::from)))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn cargo_and_a_person_may_call_it() {
+        for line in ["cargo-reclaimdep reclaimdep list", "cargo-reclaimdep list"] {
+            assert!(matches!(parse(line).unwrap().command, Command::List), "{line}");
+        }
+    }
+
+    #[track_caller]
+    fn check_refused(line: &str, says: &str) {
+        let message = parse(line).unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_refused_with_those_that_are() {
+        check_refused("x run --tier moon", "native");
+        check_refused("x run --era v2.4", "v3.10");
+        check_refused("x explain RD99", "RD13");
+        check_refused("x run c01 --era v3.10 --tier model --replay hello", "t3*5");
+    }
+
+    #[test]
+    fn a_replay_needs_to_know_of_what() {
+        check_refused("x run --replay t1", "--era");
+    }
+}

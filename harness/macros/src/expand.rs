@@ -1,0 +1,112 @@
+//! What comes out: one `#[test]` for each tier, each one call of `reclaimdep::rt::run_test`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use syn::{Attribute, ItemFn};
+
+use crate::known::TIERS;
+use crate::validate::Spec;
+
+/// The test, or the tests.
+pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
+    let (to_test, to_body): (Vec<_>, Vec<_>) = item.attrs.drain(..).partition(belongs_to_the_test);
+    // A condition holds for both: the body may name what exists only under it.
+    let conditions = to_test.iter().filter(|attr| attr.path().is_ident("cfg")).cloned();
+    item.attrs = to_body.into_iter().chain(conditions).collect();
+    let visibility = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
+    let name = item.sig.ident.clone();
+    match spec.tiers.as_slice() {
+        [] => one(spec, TIERS[0].1, &to_test, &visibility, &item),
+        [(_, variant)] => one(spec, variant, &to_test, &visibility, &item),
+        several => {
+            // The function and the module may share the name: one is a value, the other a type.
+            let tests = several.iter().map(|(tier, variant)| {
+                let test = test_name(tier);
+                let call = call(spec, variant, &test, &body(spec, &quote!(super::#name)));
+                quote! { #(#to_test)* #[::core::prelude::v1::test] fn #test() { #call } }
+            });
+            quote! {
+                #[cfg(test)]
+                #item
+                #[cfg(test)]
+                #visibility mod #name { #(#tests)* }
+            }
+        }
+    }
+}
+
+fn one(
+    spec: &Spec,
+    variant: &str,
+    attrs: &[Attribute],
+    visibility: &syn::Visibility,
+    item: &ItemFn,
+) -> TokenStream {
+    let name = &item.sig.ident;
+    let call = call(spec, variant, name, &body(spec, &quote!(#name)));
+    quote! {
+        #(#attrs)*
+        #[::core::prelude::v1::test]
+        #visibility fn #name() {
+            #item
+            #call
+        }
+    }
+}
+
+/// What decides whether and how the test runs goes on the test; everything else on the body.
+fn belongs_to_the_test(attr: &Attribute) -> bool {
+    ["ignore", "should_panic", "cfg", "doc"].iter().any(|name| attr.path().is_ident(name))
+}
+
+/// `loop` cannot name a function.
+fn test_name(tier: &str) -> Ident {
+    if tier == "loop" { format_ident!("loop_") } else { format_ident!("{tier}") }
+}
+
+fn body(spec: &Spec, path: &TokenStream) -> TokenStream {
+    if spec.takes_world { path.clone() } else { quote!(|_: &::reclaimdep::World| #path()) }
+}
+
+fn call(spec: &Spec, variant: &str, name: &Ident, body: &TokenStream) -> TokenStream {
+    let variant = format_ident!("{variant}");
+    let name = name.to_string();
+    let Spec { expect, pressure, .. } = spec;
+    let era = option(spec.era.as_ref());
+    let schedules = option(spec.schedules.as_ref());
+    let seed = option(spec.seed.as_ref());
+    quote! {
+        ::reclaimdep::rt::run_test(
+            ::reclaimdep::rt::TestSpec {
+                name: ::core::concat!(::core::module_path!(), "::", #name),
+                file: ::core::file!(),
+                line: ::core::line!(),
+                tier: ::reclaimdep::Tier::#variant,
+                era: #era,
+                expect: &[#(::reclaimdep::witness::Code::#expect),*],
+                pressure: #pressure,
+                schedules: #schedules,
+                seed: #seed,
+            },
+            #body,
+        );
+    }
+}
+
+fn option(value: Option<&impl quote::ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// The errors, and the function as it was, so that the mistakes are all that the compiler reports.
+pub(crate) fn failed(errors: &syn::Error, mut item: ItemFn) -> TokenStream {
+    item.attrs.retain(|attr| !attr.path().is_ident("test"));
+    let errors = errors.to_compile_error();
+    quote! {
+        #errors
+        #[allow(dead_code, reason = "its attribute has errors of its own")]
+        #item
+    }
+}

@@ -1,0 +1,195 @@
+//! What it means: the keys, the types of their values, the shape of the function.
+//!
+//! Key types: [`Spec`], [`Errors`]. Nothing stops at the first mistake.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::{FnArg, Ident, ItemFn, Lit, LitInt, LitStr, ReturnType, Type};
+
+use crate::known::{CODES, ERAS, PRESSURES, TIERS};
+use crate::parse::{Arg, Args, Value};
+
+const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"];
+
+/// A test that makes sense.
+#[derive(Default)]
+pub(crate) struct Spec {
+    /// Rows of [`TIERS`]; empty for the default.
+    pub(crate) tiers: Vec<(&'static str, &'static str)>,
+    pub(crate) era: Option<LitStr>,
+    pub(crate) expect: Vec<Ident>,
+    pub(crate) pressure: bool,
+    pub(crate) schedules: Option<LitInt>,
+    pub(crate) seed: Option<LitInt>,
+    pub(crate) takes_world: bool,
+}
+
+/// Every mistake, in source order.
+#[derive(Default)]
+pub(crate) struct Errors(Option<syn::Error>);
+
+impl Errors {
+    fn add(&mut self, at: impl ToTokens, message: impl std::fmt::Display) {
+        self.merge(syn::Error::new_spanned(at, message));
+    }
+
+    fn add_at(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.merge(syn::Error::new(span, message));
+    }
+
+    fn merge(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(first) => first.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+}
+
+/// Turns what was written into a [`Spec`], or says everything that is wrong with it.
+pub(crate) fn validate(args: Args, item: &ItemFn) -> Result<Spec, syn::Error> {
+    let mut errors = Errors::default();
+    let mut spec = Spec::default();
+    let mut seen = BTreeMap::new();
+    for arg in args.0 {
+        if seen.insert(arg.key.to_string(), ()).is_some() {
+            errors.add(&arg.key, format!("`{}` is given twice", arg.key));
+            continue;
+        }
+        key(arg, &mut spec, &mut errors);
+    }
+    spec.takes_world = function(item, &mut errors);
+    errors.0.map_or(Ok(spec), Err)
+}
+
+fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
+    let Arg { key, values } = arg;
+    match key.to_string().as_str() {
+        "tier" => {
+            for value in distinct(values, errors) {
+                let text = value.text();
+                match TIERS.iter().find(|(tier, _)| *tier == text) {
+                    Some(tier) => spec.tiers.push(*tier),
+                    None => errors.add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
+                }
+            }
+        }
+        "expect" => {
+            for value in distinct(values, errors) {
+                match &value {
+                    Value::Word(code) if CODES.contains(&code.to_string().as_str()) => {
+                        spec.expect.push(code.clone());
+                    }
+                    _ => errors.add(&value, unknown("finding code", &value.text(), CODES.iter().copied())),
+                }
+            }
+        }
+        "pressure" => {
+            let Some(value) = single(&key, values, errors) else {
+                return;
+            };
+            match value.text() {
+                text if PRESSURES.contains(&text.as_str()) => spec.pressure = true,
+                text => errors.add(&value, unknown("pressure", &text, PRESSURES.iter().copied())),
+            }
+        }
+        "era" => spec.era = single(&key, values, errors).and_then(|value| era(&value, errors)),
+        "schedules" => {
+            spec.schedules = single(&key, values, errors).and_then(|value| number(&value, 1, errors));
+        }
+        "seed" => {
+            spec.seed = single(&key, values, errors).and_then(|value| number(&value, 0, errors));
+        }
+        text => errors.add(&key, unknown("key", text, KEYS.iter().copied())),
+    }
+}
+
+fn unknown<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str>) -> String {
+    format!("unknown {what} `{text}`; use one of {}", known.collect::<Vec<_>>().join(", "))
+}
+
+/// A word that stands twice in a list is a mistake of its own.
+fn distinct(values: Vec<Value>, errors: &mut Errors) -> Vec<Value> {
+    let mut kept: Vec<Value> = Vec::new();
+    for value in values {
+        if kept.iter().any(|known| known.text() == value.text()) {
+            errors.add(&value, format!("`{}` is listed twice", value.text()));
+        } else {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
+fn single(key: &Ident, mut values: Vec<Value>, errors: &mut Errors) -> Option<Value> {
+    if values.len() > 1 {
+        errors.add_at(values[1].span(), format!("`{key}` takes one value"));
+        return None;
+    }
+    values.pop()
+}
+
+fn era(value: &Value, errors: &mut Errors) -> Option<LitStr> {
+    match value {
+        Value::Literal(Lit::Str(text)) if ERAS.contains(&text.value().as_str()) => {
+            return Some(text.clone());
+        }
+        Value::Literal(Lit::Str(text)) => {
+            errors.add(text, unknown("era", &text.value(), ERAS.iter().copied()));
+        }
+        _ => errors.add(value, "an era is a string: `era = \"v3.10\"`"),
+    }
+    None
+}
+
+fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
+    match value {
+        Value::Literal(Lit::Int(int)) if int.base10_parse::<u64>().is_ok_and(|number| number >= at_least) => {
+            Some(int.clone())
+        }
+        _ => {
+            errors.add(value, format!("this must be a number from {at_least} to 2^64 - 1"));
+            None
+        }
+    }
+}
+
+/// Checks the signature; says whether the function takes the world.
+fn function(item: &ItemFn, errors: &mut Errors) -> bool {
+    let signature = &item.sig;
+    if let Some(token) = &signature.asyncness {
+        errors.add(token, "a test in a world is not async: its tasks are spawned with `World::spawn`");
+    }
+    if let Some(token) = &signature.unsafety {
+        errors.add(token, "a test function is not unsafe");
+    }
+    if !signature.generics.params.is_empty() {
+        errors.add(&signature.generics, "a test function has no generic parameters");
+    }
+    if let ReturnType::Type(_, ty) = &signature.output {
+        errors.add(ty, "a test in a world returns nothing: panic, or let the report speak");
+    }
+    if let Some(test) = item.attrs.iter().find(|attr| attr.path().is_ident("test")) {
+        errors.add_at(test.span(), "`#[reclaimdep::test]` already makes this a test; remove `#[test]`");
+    }
+    match signature.inputs.first() {
+        None => false,
+        Some(FnArg::Typed(arg)) if signature.inputs.len() == 1 && is_world(&arg.ty) => true,
+        Some(_) => {
+            errors.add(&signature.inputs, "a test takes `world: &World` or nothing");
+            true
+        }
+    }
+}
+
+fn is_world(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else {
+        return false;
+    };
+    let Type::Path(path) = &*reference.elem else {
+        return false;
+    };
+    reference.mutability.is_none() && path.path.segments.last().is_some_and(|last| last.ident == "World")
+}

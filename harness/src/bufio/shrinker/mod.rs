@@ -1,0 +1,39 @@
+//! The shrinker's historic forms, one policy each (1.7).
+//!
+//! | form | kernels | count | scan |
+//! |---|---|---|---|
+//! | S0 | 3.2-3.17 | client lock if the mask has IO, else try-lock | the same; with IO it writes and waits |
+//! | S1 | 3.18 | client lock if the mask has FS, else try-lock | the same; with FS it writes and waits |
+//! | S5 | 5.9 | lock-free | counts up what is owed, queues the cleaner, returns |
+
+mod classic;
+mod work_queue;
+
+use std::sync::Arc;
+
+use super::client::Client;
+use crate::era::ShrinkerForm;
+use crate::event::Gfp;
+use crate::mm::Shrinker;
+
+/// A shrinker form in force.
+pub(super) trait Form: Send + Sync {
+    /// As what the memory manager calls.
+    fn as_shrinker(self: Arc<Self>) -> Arc<dyn Shrinker>;
+
+    /// Waits for work that scans left behind. Called after unregistering.
+    fn flush(&self) {}
+}
+
+/// The form that the era's knobs ask for.
+pub(super) fn form(client: &Client) -> Arc<dyn Form> {
+    match client.knobs().bufio_shrinker {
+        ShrinkerForm::S0 => Arc::new(classic::Classic::new(client, Gfp::IO)),
+        ShrinkerForm::S1 => Arc::new(classic::Classic::new(client, Gfp::FS)),
+        ShrinkerForm::S5 => Arc::new(work_queue::WorkQueueForm::new(client)),
+    }
+}
+
+fn shrinker_name(client: &Client) -> String {
+    format!("dm-bufio:{}", client.device_name())
+}

@@ -1,0 +1,265 @@
+//! The client on a memory device: data, states, errors, and what each shrinker form does with each
+//! mask.
+
+use std::sync::Arc;
+
+use reclaimdep_scope as scope;
+
+use super::client::{ClientOptions, Parts};
+use super::*;
+use crate::block::{BlockDevice, MemoryDevice, read_at};
+use crate::era::Era;
+use crate::error::Errno;
+use crate::event::{Event, EventKind, Gfp, Names, Observer, Op, Reaction};
+use crate::inject::{Failpoint, FailpointRule, Plan, PlanSpec, Pressure};
+use crate::mm::Mm;
+use crate::sched::{Sched, SpinLock, WorkQueue};
+use crate::units::Pages;
+
+#[derive(Clone, Default)]
+struct Log(Arc<SpinLock<Vec<EventKind>>>);
+
+impl Observer for Log {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        self.0.lock().push(event.kind);
+        Reaction::Go
+    }
+}
+
+struct Rig {
+    sched: Sched,
+    mm: Mm,
+    device: Arc<MemoryDevice>,
+    client: Client,
+    cleaner: WorkQueue,
+}
+
+impl Rig {
+    fn done(&self) -> crate::error::Result<()> {
+        let destroyed = self.client.destroy();
+        self.cleaner.destroy();
+        destroyed
+    }
+}
+
+/// Runs `body` on a client of a 1 MiB memory device in a native world; returns the events.
+fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)) -> Vec<EventKind> {
+    let log = Log::default();
+    let sched = Sched::native(1, Box::new(log.clone()));
+    let ended = sched.run_main(|| {
+        let plan = Plan::arm(&sched, plan);
+        let mm = Mm::new(&sched, Pages(1024), plan.clone());
+        let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
+        let cleaner = WorkQueue::new(&sched, "dm_bufio_cache");
+        let dyn_device: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
+        let parts = Parts {
+            sched: sched.clone(),
+            mm: mm.clone(),
+            plan,
+            knobs: era.knobs(),
+            device: dyn_device,
+            cleaner: Some(cleaner.clone()),
+        };
+        let client = Client::create(parts, options).expect("a client on a healthy device");
+        body(&Rig { sched: sched.clone(), mm, device, client, cleaner });
+    });
+    ended.expect("the body does not panic");
+    std::mem::take(&mut *log.0.lock())
+}
+
+fn small() -> ClientOptions {
+    ClientOptions { max_buffers: 8, retain_bytes: 0, ..ClientOptions::default() }
+}
+
+fn dirty(client: &Client, block: u64, byte: u8) {
+    let buffer = client.new_block(block).expect("the block is on the device");
+    buffer.with_data_mut(|data| data.fill(byte));
+    buffer.mark_dirty();
+}
+
+#[test]
+fn what_is_written_through_one_client_is_on_the_device_after_write_dirty_buffers() {
+    run(Era::V5_9, ClientOptions::default(), PlanSpec::default(), |rig| {
+        dirty(&rig.client, 3, 0xab);
+        rig.client.write_dirty_buffers().unwrap();
+        let mut block = [0; 4096];
+        read_at(&*rig.device, 3 * 4096, &mut block).unwrap();
+        assert_eq!(block, [0xab; 4096]);
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn a_client_with_more_blocks_than_buffers_evicts_and_loses_nothing() {
+    run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        for block in 0..64 {
+            dirty(&rig.client, block, u8::try_from(block).unwrap());
+        }
+        assert!(rig.client.buffers() <= 9, "{} buffers", rig.client.buffers());
+        for block in 0..64 {
+            let buffer = rig.client.read(block).unwrap();
+            buffer.with_data(|data| assert_eq!(data[17], u8::try_from(block).unwrap()));
+        }
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn get_returns_only_what_is_cached() {
+    run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        assert!(rig.client.get(5).is_none());
+        drop(rig.client.read(5).unwrap());
+        assert_eq!(rig.client.get(5).map(|buffer| buffer.block()), Some(5));
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn a_block_past_the_end_is_einval() {
+    run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        assert_eq!(rig.client.read(256).map(|buffer| buffer.block()), Err(Errno::EINVAL));
+        assert_eq!(rig.client.new_block(256).map(|buffer| buffer.block()), Err(Errno::EINVAL));
+        rig.done().unwrap();
+    });
+}
+
+fn failing(point: Failpoint, times: u64) -> PlanSpec {
+    PlanSpec { failpoints: vec![FailpointRule { point, skip: 0, times: Some(times) }], ..PlanSpec::default() }
+}
+
+#[test]
+fn a_read_error_is_returned_and_the_next_read_tries_again() {
+    run(Era::V5_9, small(), failing(Failpoint::BufioRead, 1), |rig| {
+        assert_eq!(rig.client.read(1).map(|buffer| buffer.block()), Err(Errno::EIO));
+        assert_eq!(rig.client.read(1).map(|buffer| buffer.block()), Ok(1));
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn a_write_error_is_reported_by_the_next_write_dirty_buffers_once() {
+    run(Era::V5_9, small(), failing(Failpoint::BufioWrite, 1), |rig| {
+        dirty(&rig.client, 1, 1);
+        assert_eq!(rig.client.write_dirty_buffers(), Err(Errno::EIO));
+        assert_eq!(rig.client.write_dirty_buffers(), Ok(()));
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn destroying_a_client_names_the_buffers_that_are_still_held() {
+    run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        let held = rig.client.read(7).unwrap();
+        let message = rig.done().unwrap_err().to_string();
+        assert!(message.contains("block 7 (hold count 1)"), "{message}");
+        drop(held);
+    });
+}
+
+#[test]
+fn a_failed_no_wait_allocation_falls_through_to_the_reserve() {
+    let both = PlanSpec {
+        failpoints: [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio]
+            .map(|point| FailpointRule { point, skip: 0, times: Some(1) })
+            .to_vec(),
+        ..PlanSpec::default()
+    };
+    run(Era::V5_9, small(), both, |rig| {
+        let before = rig.mm.free();
+        drop(rig.client.read(0).unwrap());
+        assert_eq!(rig.mm.free(), before, "the buffer came from the reserve");
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn pages_go_back_when_a_client_is_destroyed() {
+    run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        dirty(&rig.client, 2, 2);
+        rig.done().unwrap();
+        assert_eq!(rig.mm.free(), Pages(1024));
+    });
+}
+
+#[test]
+fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
+    for (block_size, bytes, word) in
+        [(0, 1 << 20, "a block of 0 bytes"), (1000, 1 << 20, "1000"), (4096, 512, "512 bytes")]
+    {
+        let sched = Sched::native(1, Box::new(Log::default()));
+        let message = sched.run_main(|| {
+            let plan = Plan::arm(&sched, PlanSpec::default());
+            let parts = Parts {
+                sched: sched.clone(),
+                mm: Mm::new(&sched, Pages(64), plan.clone()),
+                plan,
+                knobs: Era::V3_10.knobs(),
+                device: Arc::new(MemoryDevice::new(&sched, "vda", bytes)),
+                cleaner: None,
+            };
+            Client::create(parts, ClientOptions { block_size, ..ClientOptions::default() })
+                .unwrap_err()
+                .to_string()
+        });
+        let message = message.expect("no panic");
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+/// Dirties one block, then allocates with `mask` while memory is short; says whether a write was
+/// submitted by the task inside a scan of its own.
+#[track_caller]
+fn check_scan_writes(era: Era, mask: Gfp, expect: bool) {
+    let first_of_scanner = Pressure { task: Some("scanner".into()), times: Some(1), ..Pressure::default() };
+    let plan = PlanSpec { pressure: vec![first_of_scanner], ..PlanSpec::default() };
+    let events = run(era, small(), plan, |rig| {
+        dirty(&rig.client, 0, 1);
+        let mm = rig.mm.clone();
+        let scanner =
+            rig.sched.spawn("scanner", crate::event::TaskKind::Task, move || mm.alloc(0, mask).is_some());
+        assert!(scanner.join(), "there is memory after all");
+        rig.done().unwrap();
+    });
+    let scan = |kind: &EventKind| matches!(kind, EventKind::ShrinkScanBegin { .. });
+    let end = |kind: &EventKind| matches!(kind, EventKind::ShrinkScanEnd { .. });
+    let write = |kind: &EventKind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. });
+    let begin = events.iter().position(scan);
+    let wrote = begin.is_some_and(|begin| {
+        let until = events[begin..].iter().position(end).map_or(events.len(), |end| begin + end);
+        events[begin..until].iter().any(write)
+    });
+    assert_eq!(wrote, expect, "{era} with {mask}");
+}
+
+#[test]
+fn each_form_writes_in_the_scan_with_exactly_the_masks_it_takes_for_permission() {
+    for (era, rows) in [
+        (Era::V3_10, [(Gfp::KERNEL, true), (Gfp::NOFS, true), (Gfp::NOIO, false)]),
+        (Era::V3_18, [(Gfp::KERNEL, true), (Gfp::NOFS, false), (Gfp::NOIO, false)]),
+    ] {
+        for (mask, expect) in rows {
+            check_scan_writes(era, mask, expect);
+        }
+    }
+}
+
+#[test]
+fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
+    let events = run(Era::V5_9, small(), PlanSpec::default(), |rig| {
+        dirty(&rig.client, 0, 1);
+        let registration = rig.client.0.shrinker.lock();
+        let form = Arc::clone(&registration.as_ref().unwrap().1).as_shrinker();
+        drop(registration);
+        assert_eq!(form.count(Gfp::NOFS), 1);
+        let freed = {
+            let _nofs = scope::nofs();
+            form.scan(crate::mm::ScanControl { mask: Gfp::NOFS, nr_to_scan: 1 })
+        };
+        assert_eq!(freed, Ok(1), "it claims before it frees");
+        rig.done().unwrap();
+        assert_eq!(rig.client.buffers(), 0);
+    });
+    let begun = events.iter().position(|kind| matches!(kind, EventKind::WorkBegin { .. }));
+    let wrote = events.iter().position(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
+    assert!(begun.is_some() && begun < wrote, "the only write is the cleaner's: {begun:?} before {wrote:?}");
+}

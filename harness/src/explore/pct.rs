@@ -1,0 +1,79 @@
+//! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, 2010).
+//!
+//! Each task gets a random priority when it is first seen; the highest runnable one runs; at a few
+//! random steps the running task falls below all others. Finds every bug that needs `depth` ordering
+//! constraints with a known least probability.
+
+use crate::event::TaskId;
+use crate::sched::Strategy;
+use crate::sched::native::SplitMix64;
+
+/// Steps that the first execution is assumed to have; later ones use the longest seen.
+const FIRST_LENGTH: u32 = 100;
+
+/// Random priorities with change points.
+pub struct Pct {
+    seed: u64,
+    depth: u32,
+    random: SplitMix64,
+    priorities: Vec<(TaskId, u64)>,
+    change_at: Vec<u32>,
+    steps: u32,
+    longest: u32,
+}
+
+impl Pct {
+    /// Executions from `seed` on, for bugs of `depth` ordering constraints.
+    #[must_use]
+    pub fn new(seed: u64, depth: u32) -> Self {
+        Self {
+            seed,
+            depth,
+            random: SplitMix64(seed),
+            priorities: Vec::new(),
+            change_at: Vec::new(),
+            steps: 0,
+            longest: FIRST_LENGTH,
+        }
+    }
+
+    fn priority(&mut self, task: TaskId) -> u64 {
+        if let Some((_, priority)) = self.priorities.iter().find(|(known, _)| *known == task) {
+            return *priority;
+        }
+        // The top bit keeps first priorities above every one that a change point gives.
+        let priority = self.random.next_u64() | 1 << 63;
+        self.priorities.push((task, priority));
+        priority
+    }
+}
+
+impl Strategy for Pct {
+    fn begin(&mut self) -> bool {
+        self.longest = self.longest.max(self.steps);
+        self.random = SplitMix64(self.seed ^ 0x5043_5400);
+        self.seed = self.seed.wrapping_add(1);
+        self.priorities.clear();
+        self.steps = 0;
+        let (depth, longest) = (self.depth, self.longest);
+        self.change_at = (1..depth).map(|_| self.random.below(longest)).collect();
+        true
+    }
+
+    fn task(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
+        if let (Some(position), Some(current)) =
+            (self.change_at.iter().position(|at| *at == self.steps), current)
+        {
+            self.priority(current);
+            let lowered = self.priorities.iter_mut().find(|(known, _)| *known == current);
+            lowered.expect("it was just looked up").1 = position as u64;
+        }
+        self.steps += 1;
+        let highest = runnable.iter().copied().max_by_key(|task| self.priority(*task));
+        highest.expect("the engine asks only when somebody can run")
+    }
+
+    fn number(&mut self, bound: u32) -> u32 {
+        self.random.below(bound)
+    }
+}

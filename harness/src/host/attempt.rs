@@ -1,0 +1,88 @@
+//! How each capability of [`super::probe`] is tried. What is made here is gone when it returns.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use super::fuse_mount::{mount_detached, open_device};
+use super::leaks::controls_memory;
+use super::loop_dev::{LoopHandle, LoopOptions, open_control};
+use super::loop_ioctl::free_number;
+use crate::error::{Error, Result};
+
+pub(super) fn root() -> Result<()> {
+    let user = rustix::process::geteuid();
+    if user.is_root() { Ok(()) } else { Err(Error::environment(format!("runs as user {}", user.as_raw()))) }
+}
+
+pub(super) fn loop_control() -> Result<()> {
+    let control = open_control()?;
+    free_number(control.as_fd())
+        .map(drop)
+        .map_err(|error| Error::environment("the kernel offers no loop device").because(error))
+}
+
+pub(super) fn loop_configure() -> Result<()> {
+    let memory = || -> rustix::io::Result<OwnedFd> {
+        let file = memfd_create("reclaimdep-probe", MemfdFlags::CLOEXEC)?;
+        rustix::fs::ftruncate(&file, 1 << 16)?;
+        Ok(file)
+    };
+    let file =
+        memory().map_err(|error| Error::environment("no file in memory can be made").because(error))?;
+    LoopHandle::attach(file.as_fd(), LoopOptions { direct_io: false, block_size: 0 })?.detach()
+}
+
+pub(super) fn fuse() -> Result<()> {
+    open_device().map(drop)
+}
+
+pub(super) fn mount_api() -> Result<()> {
+    let device = open_device()?;
+    let mount = mount_detached(device.as_fd(), "reclaimdep-probe")?;
+    // Nobody answers this mount: the connection goes first, so that the unmount waits for nobody.
+    drop(device);
+    drop(mount);
+    Ok(())
+}
+
+pub(super) fn e2fsprogs() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/sbin", "/usr/sbin"].map(Into::into);
+    let found = std::env::split_paths(&path).chain(system).any(|dir| dir.join("mkfs.ext4").is_file());
+    if found { Ok(()) } else { Err(Error::environment("mkfs.ext4 is not in PATH")) }
+}
+
+fn cgroup_at(kind: &str, controls: impl Fn(&Path) -> bool) -> Result<()> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let of_kind = mounts.lines().filter_map(|line| {
+        let (place, what) = line.split_once(" - ")?;
+        what.starts_with(&format!("{kind} ")).then(|| place.split(' ').nth(4))?
+    });
+    if of_kind.map(Path::new).any(controls) {
+        return Ok(());
+    }
+    Err(Error::environment(format!("no mounted {kind} hierarchy controls memory")))
+}
+
+pub(super) fn memcg_v1() -> Result<()> {
+    cgroup_at("cgroup", |at| at.join("memory.limit_in_bytes").exists())
+}
+
+pub(super) fn memcg_v2() -> Result<()> {
+    cgroup_at("cgroup2", controls_memory)
+}
+
+pub(super) fn tracefs() -> Result<()> {
+    let mount = || -> rustix::io::Result<()> {
+        let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        rustix::fs::accessat(&root, "events/vmscan", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
+    };
+    mount().map_err(|error| {
+        Error::environment("tracefs cannot be mounted, or has no vmscan events").because(error)
+    })
+}

@@ -1,0 +1,218 @@
+//! `LoopHandle`: one real loop device, which detaches when its last descriptor closes.
+//!
+//! Key types: [`LoopHandle`], [`LoopOptions`]. `LOOP_CTL_GET_FREE` reserves nothing, so another
+//! process may take the number first; then we ask again, a bounded number of times, and leave the
+//! lost device alone. `LOOP_CONFIGURE` sets AUTOCLEAR together with the file: there is no moment at
+//! which a kill would leave the device bound. Every call here can wait for the filesystem under the
+//! backing file, so where that is ours, the thread is one of [`super::fd_table`].
+//! Written from the project's description of the loop driver, section 2.4.
+#![expect(clippy::disallowed_methods, reason = "detaching is polled for; the kernel offers no event")]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use linux_raw_sys::loop_device::loop_info64;
+
+use super::loop_ioctl::{AUTOCLEAR, DIRECT_IO, configure, free_number, status};
+use crate::error::{Error, Result};
+
+/// How often a lost race for a free device is run again.
+const MAX_ATTEMPTS: u32 = 256;
+/// How long a closed device may take to be unbound: somebody may have it open for a moment.
+const UNBIND: (u32, Duration) = (2000, Duration::from_millis(1));
+
+/// How a device is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoopOptions {
+    /// The kernel's worker bypasses the page cache of the backing file; attaching fails where the
+    /// filesystem cannot.
+    pub direct_io: bool,
+    /// Bytes of a logical block; 0 lets the kernel choose.
+    pub block_size: u32,
+}
+
+impl Default for LoopOptions {
+    fn default() -> Self {
+        Self { direct_io: true, block_size: 512 }
+    }
+}
+
+/// A bound loop device; dropping it detaches it.
+///
+/// It cannot leave its thread: its descriptor lives in that thread's file table.
+#[derive(Debug)]
+#[must_use = "the device is detached when this drops"]
+pub struct LoopHandle {
+    number: u32,
+    file: File,
+    identity: Identity,
+    _table: PhantomData<*const ()>,
+}
+
+/// What a device is bound to: the backing file's filesystem and inode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl LoopHandle {
+    /// Binds a free loop device to `backing`.
+    ///
+    /// # Errors
+    /// `Environment` where the control node or a device node is missing or no device becomes free;
+    /// `Os` where the kernel refuses, or did not bind what was asked for.
+    pub fn attach(backing: BorrowedFd<'_>, options: LoopOptions) -> Result<Self> {
+        let control = open_control()?;
+        for _ in 0..MAX_ATTEMPTS {
+            let number = free_number(control.as_fd()).map_err(|error| {
+                Error::environment("no loop device is free")
+                    .because(error)
+                    .advice("detach some: losetup -l lists them")
+            })?;
+            match Self::bind(number, backing, options) {
+                Ok(file) => return Self::verify(number, file, options),
+                Err(Refused::Lost) => std::thread::yield_now(),
+                Err(Refused::For(error)) => return Err(error),
+            }
+        }
+        Err(Error::environment(format!("lost the race for a loop device {MAX_ATTEMPTS} times"))
+            .advice("something on this machine attaches loop devices without pause"))
+    }
+
+    fn bind(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
+        let path = node(number);
+        let open = OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
+        let file = match open {
+            Ok(file) => file,
+            Err(error) if lost(&error) => return Err(Refused::Lost),
+            Err(error) => return Err(Refused::For(no_node(number, error))),
+        };
+        let flags = AUTOCLEAR | if options.direct_io { DIRECT_IO } else { 0 };
+        match configure(file.as_fd(), backing, flags, options.block_size) {
+            Ok(()) => Ok(file),
+            Err(error) if lost(&error) => Err(Refused::Lost),
+            Err(error) => {
+                Err(Refused::For(Error::os(format!("cannot configure {}", path.display())).because(error)))
+            }
+        }
+    }
+
+    fn verify(number: u32, file: File, options: LoopOptions) -> Result<Self> {
+        let path = node(number);
+        let status = status(file.as_fd()).map_err(|error| {
+            Error::os(format!("{} has no status after it was configured", path.display())).because(error)
+        })?;
+        if status.lo_flags & AUTOCLEAR == 0 {
+            return Err(Error::os(format!(
+                "{} would outlive this process: it is bound without autoclear",
+                path.display()
+            )));
+        }
+        if options.direct_io && status.lo_flags & DIRECT_IO == 0 {
+            return Err(Error::os(format!("{} is bound without direct I/O", path.display()))
+                .advice("the backing file's filesystem must support O_DIRECT at the device's block size"));
+        }
+        Ok(Self { number, file, identity: identity(&status), _table: PhantomData })
+    }
+
+    /// N of `/dev/loopN`.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// `/dev/loopN`.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        node(self.number)
+    }
+
+    /// Bytes of the device.
+    ///
+    /// # Errors
+    /// If the device went away.
+    pub fn bytes(&self) -> io::Result<u64> {
+        io::Seek::seek(&mut &self.file, io::SeekFrom::End(0))
+    }
+
+    /// Closes the device and waits until it is unbound.
+    ///
+    /// # Errors
+    /// `Os` if something else holds the device open for longer than 2 s.
+    pub fn detach(self) -> Result<()> {
+        let Self { number, file, identity: ours, .. } = self;
+        drop(file);
+        for _ in 0..UNBIND.0 {
+            if !still_bound(number, ours) {
+                return Ok(());
+            }
+            std::thread::sleep(UNBIND.1);
+        }
+        Err(Error::os(format!("/dev/loop{number} is still bound after its last close here"))
+            .advice(format!("something holds it open: fuser /dev/loop{number}")))
+    }
+}
+
+impl AsFd for LoopHandle {
+    /// For I/O with buffers, offsets and lengths that are whole blocks: it is open with `O_DIRECT`.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+enum Refused {
+    /// Somebody else has the device now.
+    Lost,
+    For(Error),
+}
+
+fn lost(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENXIO))
+}
+
+fn node(number: u32) -> PathBuf {
+    PathBuf::from(format!("/dev/loop{number}"))
+}
+
+fn no_node(number: u32, error: io::Error) -> Error {
+    let environment = Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!(
+                "a container has only the nodes it was given: mknod /dev/loop{number} b 7 {number}, or pass --device"
+            )
+        }
+        _ => "run as root, and allow block device major 7 in the container's device list".to_owned(),
+    };
+    environment.because(error).advice(advice)
+}
+
+/// Opens `/dev/loop-control`.
+pub(super) fn open_control() -> Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/loop-control").map_err(|error| {
+        Error::environment("cannot open /dev/loop-control")
+            .because(error)
+            .advice("run as root; load the loop module; in a container pass --device /dev/loop-control")
+    })
+}
+
+fn identity(status: &loop_info64) -> Identity {
+    Identity { device: status.lo_device, inode: status.lo_inode }
+}
+
+/// Whether device `number` is bound to what we bound it to; by now it may be somebody else's.
+fn still_bound(number: u32, ours: Identity) -> bool {
+    if !PathBuf::from(format!("/sys/block/loop{number}/loop")).exists() {
+        return false;
+    }
+    let Ok(file) = File::open(node(number)) else {
+        return false;
+    };
+    status(file.as_fd()).is_ok_and(|status| identity(&status) == ours)
+}

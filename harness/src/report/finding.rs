@@ -1,0 +1,124 @@
+//! One finding in words.
+//!
+//! Key types: [`Finding`], [`Step`], [`Edge`]. The chain stays structured: a tool can follow it
+//! without parsing a sentence.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Nanos;
+use crate::witness::Code;
+
+/// Which of the two edges that people argue about closes the finding (the project's description of
+/// reclaim, section 7.0).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Edge {
+    /// The allocation edge: the recursion is by an allocation of the task, or of the server, itself.
+    /// A scope on that task cuts it.
+    E1,
+    /// The wait edge: a reclaimer waits for a task that must enter what the reclaimer keeps. No scope
+    /// on that other task cuts it.
+    E2,
+}
+
+impl Edge {
+    /// What the edge is, in one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::E1 => {
+                "allocation edge: an allocation of the task itself comes back; a scope on that task cuts it"
+            }
+            Self::E2 => {
+                "wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it"
+            }
+        }
+    }
+}
+
+/// One step of a chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// Whose.
+    pub task: String,
+    /// What kind: `scope`, `layer`, `alloc`, `reclaim`, `scan`, `serving`, `working`, `holds`,
+    /// `submitted`, `wait`, `running`, `needs`.
+    pub kind: String,
+    /// The step in words.
+    pub text: String,
+    /// The same in a few words.
+    pub short: String,
+    /// The source line, `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// What forbids the step, if it should not have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden_by: Option<String>,
+    /// Position in the world's history.
+    pub seq: u64,
+    /// When.
+    pub time: Nanos,
+}
+
+/// A task and what it waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Link {
+    /// Who waits.
+    pub task: String,
+    /// For what.
+    pub resource: String,
+}
+
+/// What a task holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Who.
+    pub task: String,
+    /// Its locks, in the order taken.
+    pub locks: Vec<String>,
+    /// Its scopes, outermost first.
+    pub scopes: Vec<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// Its code.
+    pub code: Code,
+    /// The code in words.
+    pub title: String,
+    /// What happened, in one sentence.
+    pub headline: String,
+    /// Position in the world's history at which it was found.
+    pub seq: u64,
+    /// When that was.
+    pub time: Nanos,
+    /// The tasks in it, in the order of the chain.
+    pub tasks: Vec<String>,
+    /// Every step of the way.
+    pub chain: Vec<Step>,
+    /// Which edge closes it, where reclaim is part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<Edge>,
+    /// The cycle, or the path, in one line.
+    pub summary: String,
+    /// What each task waits for.
+    pub waits: Vec<Link>,
+    /// Round the cycle, who waits for what; empty where there is none.
+    pub cycle: Vec<Link>,
+    /// Tasks whose wait the world may break.
+    pub breakable: Vec<String>,
+    /// What each task holds.
+    pub held: Vec<Held>,
+}
+
+impl Finding {
+    /// Whether this finding is part of what `deadlock` already says: a carried recursion whose wait
+    /// and whose tasks are in the cycle.
+    #[must_use]
+    pub fn is_covered_by(&self, deadlock: &Self) -> bool {
+        self.code == Code::RD02
+            && deadlock.code == Code::RD04
+            && self.waits.first().is_some_and(|first| deadlock.cycle.contains(first))
+            && self.tasks.iter().all(|task| deadlock.tasks.contains(task))
+    }
+}

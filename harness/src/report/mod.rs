@@ -1,0 +1,29 @@
+//! Reports: what a run found, as a value, as text and as JSON.
+//!
+//! A [`Report`] owns its strings and knows nothing of the world that it came from, so it can cross a
+//! process boundary and be read years later. [`describe()`] turns a judge's finding into words.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`value`] | [`Report`], [`Outcome`]: the value and its JSON |
+//! | [`finding`] | [`Finding`], [`Step`]: one finding in words |
+//! | [`describe`](mod@describe) over `words` | from numbers and [`crate::event::Names`] to words |
+//! | `text` over `page` and `columns` | the seven parts of a report as plain ASCII |
+//!
+//! Written from the project's description of reclaim, sections 5.4 and 7.0. No report holds an
+//! address, and the same run gives the same bytes.
+
+mod columns;
+pub mod describe;
+mod expect;
+pub mod finding;
+mod page;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod value;
+mod words;
+
+pub use describe::describe;
+pub use finding::{Edge, Finding, Held, Link, Step};
+pub use value::{Outcome, Report};

@@ -1,0 +1,259 @@
+//! Reports of scripted runs: text, JSON, what belongs to what.
+
+use expect_test::{Expect, expect};
+
+use super::{Edge, Outcome, Report, describe};
+use crate::event::Trace;
+use crate::event::{Gfp, Layer, LockMode, Names, Resource, TaskKind};
+use crate::witness::Code;
+use crate::witness::script::Script;
+
+fn report(s: &Script) -> Report {
+    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
+    let mut report = Report::new("c01", "model", "v3.10", findings.collect());
+    report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
+    report
+}
+
+#[track_caller]
+fn check(report: &Report, expect: &Expect) {
+    let text = report.to_text();
+    expect.assert_eq(&text);
+    assert!(text.lines().all(|line| line.len() <= 110 && line.is_ascii()), "the page is kept");
+}
+
+#[test]
+fn the_dm_bufio_deadlock_of_2014() {
+    check(
+        &report(&Script::c01()),
+        &expect![[r#"
+        report   c01: 2 found
+        world    tier model, era v3.10, schedules 1
+
+        RD02     finding 1: carried recursion: loop0 entered fs:lower while rsync waits for it; scope nofs#1 of rsync
+                 forbids it
+                 part of finding 2, which has the chain
+
+        RD04     finding 2: deadlock: rsync, loop0 wait for each other
+        who      rsync waits for request #0 (buffer WRITING)                            harness/src/bufio/client.rs:15
+                 loop0 waits for lock journal of fs:lower (mutex, breakable)              harness/src/fs/journal.rs:20
+        chain    E2, wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it
+                 rsync
+          #15      entered fs:lower                                                        harness/src/fs/journal.rs:2
+          #14      holds lock journal of fs:lower (exclusive)                              harness/src/fs/journal.rs:3
+          #13      entered scope nofs#1                                                    harness/src/fs/journal.rs:5
+          #12      allocates order 0, GFP_KERNEL, effective mask GFP_NOFS                  harness/src/fs/journal.rs:6
+          #11      direct reclaim, mask GFP_NOFS
+          #10      entered scope noreclaim#99                                              harness/src/fs/journal.rs:8
+          #9       shrinker dm-bufio:loop0 scans 128 objects, mask GFP_NOFS
+          #8       entered bufio:loop0                                                  harness/src/bufio/client.rs:10
+          #7       submitted request #0: write block 7 = sectors 56..64 of loop0        harness/src/bufio/client.rs:14
+          #6       waits for request #0 (buffer WRITING)                                harness/src/bufio/client.rs:15
+          #5       request #0 is served by loop0
+                 loop0
+          #4       serves request #0: write block 7 = sectors 56..64 of loop0
+          #3       entered loop:loop0                                                 harness/src/block/loop_dev.rs:18
+          #2       entered fs:lower -- FORBIDDEN by scope nofs#1 of rsync                 harness/src/fs/journal.rs:19
+          #1       waits for lock journal of fs:lower (mutex, breakable)                  harness/src/fs/journal.rs:20
+          #0       lock journal of fs:lower is held by rsync
+        cycle    rsync -> request #0 -> loop0 -> lock journal of fs:lower -> rsync
+        break    the world may break the wait of loop0
+        order    rsync                             loop0
+                 enter fs:lower
+                 lock journal
+                 nofs#1 {
+                 alloc GFP_NOFS
+                 direct reclaim
+                 noreclaim#99 {
+                 scan dm-bufio:loop0
+                 enter bufio:loop0
+                 submit #0
+                 wait #0
+                                                   serve #0
+                                                   enter loop:loop0
+                                                   enter fs:lower  <- forbidden
+                                                   wait journal
+                 *** DEADLOCK ***
+        holds    rsync: lock journal of fs:lower (exclusive); scope nofs#1; scope noreclaim#99
+                 loop0: nothing
+
+        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+    "#]],
+    );
+}
+
+#[test]
+fn a_hang() {
+    let mut s = Script::default();
+    let task = s.task("main");
+    let condition = s.names.add_condition("drained");
+    s.wait(task, Resource::Condition(condition), "wake-up");
+    s.stall(false);
+    check(
+        &report(&s),
+        &expect![[r#"
+        report   c01: 1 found
+        world    tier model, era v3.10, schedules 1
+
+        RD05     hang: nothing can go on: 1 waiting, and no cycle among them
+        who      main waits for condition drained#0 (wake-up)                                               stack.rs:2
+        chain
+                 main
+          #0       waits for condition drained#0 (wake-up)                                                  stack.rs:2
+        order    main
+                 wait condition drained#0
+        holds    main: nothing
+
+        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+    "#]],
+    );
+}
+
+#[test]
+fn the_carried_recursion_belongs_to_its_deadlock() {
+    let report = report(&Script::c01());
+    assert_eq!(report.codes(), [Code::RD02, Code::RD04]);
+    assert_eq!(report.covered_by(0), Some(1));
+    assert_eq!(report.covered_by(1), None);
+    assert_eq!(report.findings[1].edge, Some(Edge::E2));
+    assert!(report.has(Code::RD04) && !report.has(Code::RD01) && !report.is_quiet());
+}
+
+#[test]
+fn a_report_reads_back_from_json() {
+    let mut report = report(&Script::c01());
+    report.trace = Some("t1*3.n2".parse::<Trace>().unwrap());
+    report.outcome = Outcome::Panicked { message: "a\nb".to_owned() };
+    assert_eq!(Report::from_json(&report.to_json()).unwrap(), report);
+}
+
+#[test]
+fn the_example_of_the_page_is_a_report() {
+    let page = include_str!("../../docs/report-json.md");
+    let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let report = Report::from_json(example.expect("the page has an example")).unwrap();
+    assert!(report.has(Code::RD04));
+}
+
+#[test]
+fn json_of_another_schema_is_refused_by_name() {
+    let error = Report::from_json("{\"schema\": 7}").unwrap_err().to_string();
+    assert!(error.contains("schema 7"), "{error}");
+}
+
+#[test]
+fn names_cannot_break_the_page() {
+    let mut s = Script::default();
+    let task = s.spawn(&"\u{1b}[31m\nno\u{e9}".repeat(40), TaskKind::Task);
+    let lock = s.lock("a", "b\nc");
+    s.take(task, lock, LockMode::Exclusive);
+    s.want(task, lock, LockMode::Exclusive, false);
+    let report = report(&s);
+    let text = report.to_text();
+    assert!(
+        text.lines().all(|line| line.len() <= 110 && line.is_ascii() && !line.contains('\u{1b}')),
+        "{text}"
+    );
+}
+
+#[test]
+fn sites_of_any_origin_are_short_and_the_same_everywhere() {
+    for (file, short) in [
+        ("harness/src/fs/journal.rs", "harness/src/fs/journal.rs:3"),
+        ("/build/me/mystore/src/log/commit.rs", "mystore/src/log/commit.rs:3"),
+        ("/cargo/registry/src/mirror-1949cf8c6b5b557f/kv-1.2.0/src/lib.rs", "kv-1.2.0/src/lib.rs:3"),
+        ("/cargo/registry/src/mirror-1949cf8c6b5b557f/kv-1.2.0/build.rs", "kv-1.2.0/build.rs:3"),
+        ("/rustc/0123abc/library/std/src/thread/mod.rs", "std/src/thread/mod.rs:3"),
+        ("../mystore/tests/it.rs", "mystore/tests/it.rs:3"),
+        ("C:\\work\\mystore\\src\\lib.rs", "mystore/src/lib.rs:3"),
+    ] {
+        assert_eq!(super::words::site(crate::event::Site { file, line: 3 }), short, "{file}");
+    }
+}
+
+#[test]
+fn what_has_no_name_is_told_by_number() {
+    let s = Script::c01();
+    let finding = describe(s.last(), &Names::default());
+    assert_eq!(finding.summary, "task#0 -> request #0 -> task#1 -> lock#0 -> task#0");
+}
+
+#[track_caller]
+fn check_edge(expect: Option<Edge>, story: impl FnOnce(&mut Script)) {
+    let mut s = Script::default();
+    story(&mut s);
+    assert_eq!(describe(s.last(), &s.names).edge, expect);
+}
+
+#[test]
+fn a_deadlock_of_locks_alone_has_no_reclaim_edge() {
+    check_edge(None, |s| {
+        let (a, b, one, two) = (s.lock("a", ""), s.lock("b", ""), s.task("one"), s.task("two"));
+        s.take(one, a, LockMode::Exclusive);
+        s.take(two, b, LockMode::Exclusive);
+        s.want(one, b, LockMode::Exclusive, false);
+        s.want(two, a, LockMode::Exclusive, false);
+    });
+}
+
+#[test]
+fn a_recursion_is_closed_by_the_allocation_edge() {
+    check_edge(Some(Edge::E1), |s| {
+        let (task, fs) = (s.task("cp"), s.names.add_layer(Layer::FS, "upper"));
+        s.alloc(task, Gfp::NOFS, Gfp::NOFS);
+        s.reclaim(task, Gfp::NOFS);
+        s.enter(task, fs);
+    });
+}
+
+#[test]
+fn a_server_that_allocates_closes_the_allocation_edge() {
+    // kswapd waits for the write with the client locked; the worker's own reclaim wants the client.
+    check_edge(Some(Edge::E1), |s| {
+        let (client, kswapd) = (s.lock("client", "bufio:loop0"), s.task("kswapd0"));
+        let (queue, worker) = s.queue("loop0");
+        s.take(kswapd, client, LockMode::Exclusive);
+        let request = s.submit(kswapd, queue);
+        s.wait(kswapd, Resource::Request(request), "buffer WRITING");
+        s.serve(worker, queue, request);
+        s.alloc(worker, Gfp::KERNEL, Gfp::KERNEL);
+        s.reclaim(worker, Gfp::KERNEL);
+        s.want(worker, client, LockMode::Exclusive, false);
+    });
+}
+
+#[test]
+fn a_kernel_worker_between_the_two_is_a_hop_of_its_own() {
+    let mut s = Script::default();
+    let fs = s.names.add_layer(Layer::FS, "lower");
+    let journal = s.lock("journal", "fs:lower");
+    let rsync = s.reclaimer("rsync", fs, journal);
+    let device = s.names.add_queue("loop0");
+    let kernel = s.spawn("kworker/loop0", TaskKind::Foreign);
+    let (fuse, handler) = s.queue("fuse/1");
+    let write = s.submit(rsync, device);
+    s.wait(rsync, Resource::Request(write), "buffer WRITING");
+    s.serve(kernel, device, write);
+    let call = s.submit(kernel, fuse);
+    s.wait(kernel, Resource::Request(call), "fuse reply");
+    s.worker_needs(handler, fuse, call, fs, journal);
+    let report = report(&s);
+    let cycle =
+        "rsync -> request #0 -> kworker/loop0 -> request #1 -> fuse/1 -> lock journal of fs:lower -> rsync";
+    assert_eq!(report.findings.last().expect("the deadlock").summary, cycle);
+    assert_eq!(report.covered_by(0), Some(1), "the carried recursion is part of it");
+}
+
+#[test]
+fn a_wait_for_the_request_of_another_says_whose_it_is() {
+    let mut s = Script::default();
+    let (one, two) = (s.task("one"), s.task("two"));
+    let device = s.names.add_queue("vda");
+    let request = s.submit(two, device);
+    s.wait(one, Resource::Request(request), "buffer WRITING");
+    s.stall(false);
+    let finding = describe(s.last(), &s.names);
+    let text =
+        "waits for request #0: write block 7 = sectors 56..64 of vda, submitted by two (buffer WRITING)";
+    assert_eq!(finding.chain[0].text, text);
+}

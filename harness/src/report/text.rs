@@ -1,0 +1,143 @@
+//! The text form of a report: for each finding the seven parts of a lockdep report.
+//!
+//! Headline and world; who waits for what; the chain; the cycle in one line; the interleaving; what
+//! each task holds; how to see it again. The chain is numbered down to #0, the present moment, as
+//! lockdep does, and is told in the order in which it leads there.
+
+use core::fmt;
+
+use super::columns::interleaving;
+use super::finding::Finding;
+use super::page::Page;
+use super::value::{Outcome, Report};
+
+/// A longer trace is left to the JSON form.
+const MAX_TRACE: usize = 400;
+
+impl fmt::Display for Report {
+    /// The report as plain ASCII, at the most 110 columns wide.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+impl Report {
+    /// The report as plain ASCII, at the most 110 columns wide; the same report gives the same bytes.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut page = Page::default();
+        self.head(&mut page);
+        for (index, finding) in self.findings.iter().enumerate() {
+            page.line("");
+            match self.covered_by(index) {
+                Some(deadlock) => {
+                    self.headline(&mut page, index, finding);
+                    page.row("", 0, &format!("part of finding {}, which has the chain", deadlock + 1), "");
+                }
+                None => self.finding(&mut page, index, finding),
+            }
+        }
+        self.foot(&mut page);
+        page.into_text()
+    }
+
+    fn head(&self, page: &mut Page) {
+        let outcome = match &self.outcome {
+            Outcome::Quiet => "quiet".to_owned(),
+            Outcome::Found => format!("{} found", self.findings.len()),
+            Outcome::Panicked { message } => format!("panicked: {message}"),
+            Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        };
+        page.row("report", 0, &format!("{}: {outcome}", self.name), "");
+        let Self { tier, era, schedules, .. } = self;
+        page.row("world", 0, &format!("tier {tier}, era {era}, schedules {schedules}"), "");
+    }
+
+    fn headline(&self, page: &mut Page, index: usize, finding: &Finding) {
+        let Finding { code, title, headline, .. } = finding;
+        let place = if self.findings.len() > 1 { format!("finding {}: ", index + 1) } else { String::new() };
+        page.row(code.name(), 0, &format!("{place}{title}: {headline}"), "");
+    }
+
+    fn finding(&self, page: &mut Page, index: usize, finding: &Finding) {
+        self.headline(page, index, finding);
+        who(page, finding);
+        chain(page, finding);
+        if !finding.summary.is_empty() {
+            let label = if finding.cycle.is_empty() { "path" } else { "cycle" };
+            page.row(label, 0, &finding.summary, "");
+        }
+        if !finding.breakable.is_empty() {
+            page.row(
+                "break",
+                0,
+                &format!("the world may break the wait of {}", finding.breakable.join(", ")),
+                "",
+            );
+        }
+        interleaving(page, finding);
+        holds(page, finding);
+    }
+
+    fn foot(&self, page: &mut Page) {
+        let Self { trace, replay, latency_ns, notes, .. } = self;
+        if replay.is_some() || trace.is_some() || latency_ns.is_some() || !notes.is_empty() {
+            page.line("");
+        }
+        for note in notes {
+            page.row("note", 0, note, "");
+        }
+        if let Some(latency) = latency_ns {
+            page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");
+        }
+        if let Some(trace) = trace {
+            let text = trace.to_string();
+            let long = format!("{} choices, in the JSON form", trace.0.len());
+            page.row("trace", 0, if text.len() > MAX_TRACE { &long } else { &text }, "");
+        }
+        if let Some(replay) = replay {
+            page.row("replay", 0, replay, "");
+        }
+    }
+}
+
+fn who(page: &mut Page, finding: &Finding) {
+    let mut label = "who";
+    for task in &finding.tasks {
+        let state = finding.chain.iter().rfind(|step| step.task == *task && step.kind != "needs");
+        if let Some(state) = state {
+            page.row(label, 0, &format!("{task} {}", state.text), state.site.as_deref().unwrap_or(""));
+            label = "";
+        }
+    }
+}
+
+fn chain(page: &mut Page, finding: &Finding) {
+    page.row(
+        "chain",
+        0,
+        &finding.edge.map_or_else(String::new, |edge| format!("{edge:?}, {}", edge.meaning())),
+        "",
+    );
+    let mut task = None;
+    for (step, number) in finding.chain.iter().zip((0..finding.chain.len()).rev()) {
+        if task.replace(&step.task) != Some(&step.task) {
+            page.row("", 0, &step.task, "");
+        }
+        let forbidden =
+            step.forbidden_by.as_ref().map_or_else(String::new, |by| format!(" -- FORBIDDEN by {by}"));
+        let site = step.site.as_deref().unwrap_or("");
+        page.row(&format!("  #{number}"), 2, &format!("{}{forbidden}", step.text), site);
+    }
+}
+
+fn holds(page: &mut Page, finding: &Finding) {
+    let mut label = "holds";
+    for held in &finding.held {
+        let scopes = held.scopes.iter().map(|scope| format!("scope {scope}"));
+        let all: Vec<String> = held.locks.iter().cloned().chain(scopes).collect();
+        let all = if all.is_empty() { "nothing".to_owned() } else { all.join("; ") };
+        page.row(label, 0, &format!("{}: {all}", held.task), "");
+        label = "";
+    }
+}

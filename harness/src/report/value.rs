@@ -1,0 +1,144 @@
+//! `Report`: what a run, or many schedules of one, came to.
+//!
+//! Key types: [`Report`], [`Outcome`]. The JSON form is described in `docs/report-json.md`; a change
+//! that an old reader would misread takes a new [`SCHEMA`].
+
+use serde::{Deserialize, Serialize};
+
+use super::finding::Finding;
+use crate::error::{Error, Result};
+use crate::event::Trace;
+use crate::witness::Code;
+
+/// The version of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing was found.
+    Quiet,
+    /// Something was found.
+    Found,
+    /// The code under test panicked.
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// The run did not take place.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this form: [`SCHEMA`].
+    pub schema: u32,
+    /// What ran: a test, a case.
+    pub name: String,
+    /// On which tier.
+    pub tier: String,
+    /// With which era's behaviours.
+    pub era: String,
+    /// How many schedules were run.
+    pub schedules: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was found, in order.
+    pub findings: Vec<Finding>,
+    /// The choices of the run that found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// The command that repeats the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
+    /// Nanoseconds from the cycle's last wait to the report; native tiers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ns: Option<u64>,
+    /// What else the reader should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// A report of a run that ended with `findings`.
+    pub fn new(
+        name: impl Into<String>,
+        tier: impl Into<String>,
+        era: impl Into<String>,
+        findings: Vec<Finding>,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: name.into(),
+            tier: tier.into(),
+            era: era.into(),
+            schedules: 1,
+            outcome: if findings.is_empty() { Outcome::Quiet } else { Outcome::Found },
+            findings,
+            trace: None,
+            replay: None,
+            latency_ns: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The codes found, each once, in order.
+    #[must_use]
+    pub fn codes(&self) -> Vec<Code> {
+        let mut codes: Vec<Code> = self.findings.iter().map(|finding| finding.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
+    /// Whether something with `code` was found.
+    #[must_use]
+    pub fn has(&self, code: Code) -> bool {
+        self.findings.iter().any(|finding| finding.code == code)
+    }
+
+    /// Whether the run took place, nothing was found and nothing panicked.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.outcome == Outcome::Quiet && self.findings.is_empty()
+    }
+
+    /// The position of the deadlock that finding number `index` is part of, if it is of one.
+    #[must_use]
+    pub fn covered_by(&self, index: usize) -> Option<usize> {
+        let finding = self.findings.get(index)?;
+        self.findings.iter().position(|other| finding.is_covered_by(other))
+    }
+
+    /// The report as JSON, indented.
+    ///
+    /// # Panics
+    /// Never: every field has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("strings, numbers and lists have a JSON form")
+    }
+
+    /// Reads a report from JSON.
+    ///
+    /// # Errors
+    /// Input, where the text is not a report or is one of another schema.
+    pub fn from_json(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let not_a_report = |error| Error::input("this is not a report in JSON").because(error);
+        let Version { schema } = serde_json::from_str(text).map_err(not_a_report)?;
+        if schema != SCHEMA {
+            let what = format!("the report has schema {schema}, this reader knows {SCHEMA}");
+            return Err(Error::input(what).advice("read it with the release that wrote it"));
+        }
+        serde_json::from_str(text).map_err(not_a_report)
+    }
+}

@@ -1,0 +1,112 @@
+//! What the attribute expands to. Not public API: call [`crate::World::builder`] instead.
+
+use std::io::Write as _;
+
+use crate::era::Era;
+use crate::inject::Pressure;
+use crate::report::Report;
+use crate::witness::Code;
+use crate::world::builder::DEFAULT_SCHEDULES;
+use crate::{Tier, World};
+
+/// Runs a test of the model tier with exactly these choices, as its report printed them.
+const REPLAY: &str = "RECLAIMDEP_REPLAY";
+
+/// What one expansion of the attribute says.
+#[derive(Clone, Copy, Debug)]
+pub struct TestSpec {
+    /// `module::path::function`.
+    pub name: &'static str,
+    /// The attribute's file.
+    pub file: &'static str,
+    /// The attribute's line.
+    pub line: u32,
+    /// On what it runs.
+    pub tier: Tier,
+    /// The era's name.
+    pub era: Option<&'static str>,
+    /// What must be found.
+    pub expect: &'static [Code],
+    /// Whether every allocation finds memory short.
+    pub pressure: bool,
+    /// How many schedules at the most.
+    pub schedules: Option<u64>,
+    /// Where random choices start.
+    pub seed: Option<u64>,
+}
+
+/// Runs a test that the attribute made.
+///
+/// # Panics
+/// With the rendered report where the expectation fails, and with the harness's trouble.
+pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
+    if let Err(reason) = available(spec.tier) {
+        return skip(&spec, &reason);
+    }
+    let mut builder = World::builder()
+        .name(spec.name)
+        .test(libtest_path(spec.name))
+        .tier(spec.tier)
+        .expect(spec.expect)
+        .schedules(spec.schedules.unwrap_or(DEFAULT_SCHEDULES))
+        .seed(spec.seed.unwrap_or(1));
+    if let Some(era) = spec.era {
+        let era: Era = era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
+        builder = builder.era(era);
+    }
+    if spec.pressure {
+        builder = builder.pressure(Pressure::every_allocation());
+    }
+    if let Ok(trace) = std::env::var(REPLAY) {
+        let trace = trace.parse().unwrap_or_else(|error| panic!("{REPLAY}: {error}"));
+        builder = builder.replay(trace);
+    }
+    match builder.run(body) {
+        Ok(report) => judge(&spec, report),
+        Err(error) => panic!("{} ({}:{}): {error}", spec.name, spec.file, spec.line),
+    }
+}
+
+/// The name that libtest knows a test by: its path without the crate.
+fn libtest_path(name: &str) -> &str {
+    name.split_once("::").map_or(name, |(_, path)| path)
+}
+
+/// Why `tier` cannot run on this machine.
+///
+/// # Errors
+/// The reason, with what to do about it.
+pub fn available(tier: Tier) -> Result<(), String> {
+    match tier {
+        Tier::Model | Tier::Native => Ok(()),
+        #[cfg(feature = "loop")]
+        Tier::Loop => crate::host::probe::loop_tier()
+            .map_err(|missing| missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        #[cfg(not(feature = "loop"))]
+        Tier::Loop => Err("the feature `loop` of reclaimdep is off".into()),
+    }
+}
+
+/// Whether `RECLAIMDEP_REQUIRE` names `tier`: then a skip is a failure.
+#[must_use]
+pub fn required(tier: Tier) -> bool {
+    let names = std::env::var("RECLAIMDEP_REQUIRE").unwrap_or_default();
+    names.split(',').any(|name| name.trim() == tier.name())
+}
+
+/// A test that cannot run says so past the test runner's capture, or fails where it must run.
+fn skip(spec: &TestSpec, reason: &str) {
+    let message = format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier);
+    assert!(!required(spec.tier), "{message}; RECLAIMDEP_REQUIRE asks for it");
+    // Nobody is left to tell if stderr is closed.
+    drop(writeln!(std::io::stderr(), "{message}"));
+}
+
+fn judge(spec: &TestSpec, mut report: Report) {
+    let path = libtest_path(spec.name);
+    report.replay =
+        report.trace.as_ref().map(|trace| format!("{REPLAY}='{trace}' cargo test {path} -- --exact"));
+    if let Err(wrong) = report.matches(spec.expect) {
+        panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
+    }
+}

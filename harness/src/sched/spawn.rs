@@ -1,0 +1,179 @@
+//! Starting tasks, catching how they end, and waiting for that.
+//!
+//! Key types: [`JoinHandle`], [`Adopted`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::Arc;
+
+use reclaimdep_scope::context::Context;
+
+use super::core::{Engine, Sched};
+use super::park::{Aborted, panic_message, unwind};
+use super::table::TaskState;
+use super::task::{Current, Installed};
+use super::{Completion, SpinLock};
+use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
+
+/// How a task ended.
+pub(super) enum Ended<T> {
+    Value(T),
+    Panicked(Box<dyn Any + Send>),
+    Aborted,
+}
+
+impl Sched {
+    pub(super) fn add_task(&self, name: &str, kind: TaskKind, parent: Option<TaskId>) -> TaskId {
+        let task = {
+            let mut table = self.0.table.lock();
+            table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
+            let task = TaskId(u32::try_from(table.tasks.len() - 1).expect("fewer than 2^32 tasks"));
+            // Still under the table's lock: OS threads are adopted at any moment.
+            let named = self.names(|names| names.add_task(name));
+            assert_eq!(named, task, "tasks are named in the order they are made");
+            task
+        };
+        self.emit_for(task, EventKind::TaskSpawn { parent: parent.unwrap_or(task), kind });
+        task
+    }
+
+    /// Starts a task with an empty context, as a kernel thread has.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        kind: TaskKind,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let parent = self.current();
+        // In a controlled world coroutine numbers and task numbers must agree, so nothing may run
+        // between taking the number and starting the coroutine.
+        let task = self.add_task(name, kind, Some(parent));
+        let done = Completion::new(self, Resource::Task(task));
+        let handle = JoinHandle { task, done, slot: Arc::new(SpinLock::new(None)) };
+        let (sched, done, slot) = (self.clone(), handle.done.clone(), Arc::clone(&handle.slot));
+        let entry = move || {
+            if let Engine::Controlled(controlled) = &sched.0.engine {
+                controlled.started(task);
+            }
+            let ended = sched.run_task(task, body);
+            *slot.lock() = Some(ended);
+            done.complete();
+            sched.exit_task(task);
+        };
+        match &self.0.engine {
+            Engine::Controlled(controlled) => controlled.spawn(Box::new(entry)),
+            Engine::Native(native) => native.spawn(name, Box::new(entry)),
+        }
+        handle
+    }
+
+    /// Runs `body` as `task` on this thread and catches how it ends.
+    pub(super) fn run_task<T>(&self, task: TaskId, body: impl FnOnce() -> T) -> Ended<T> {
+        let _installed = Installed::new(Some(Current { sched: self.clone(), task }), Context::default());
+        match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(value) => Ended::Value(value),
+            Err(payload) if payload.is::<Aborted>() => Ended::Aborted,
+            Err(payload) => {
+                let message = panic_message(&*payload);
+                self.0.table.lock().panic.get_or_insert(message);
+                self.abort();
+                Ended::Panicked(payload)
+            }
+        }
+    }
+
+    pub(super) fn exit_task(&self, task: TaskId) {
+        self.emit_for(task, EventKind::TaskExit);
+        let mut table = self.0.table.lock();
+        table.task(task).exited = true;
+        self.idle(&mut table);
+    }
+
+    /// Runs `body` as task 0 on this thread. `None` says that the world was aborted or that a task
+    /// panicked ([`Sched::panic_message`] says which).
+    pub fn run_main<T>(&self, body: impl FnOnce() -> T) -> Option<T> {
+        let task = self.add_task("main", TaskKind::Task, None);
+        assert_eq!(task, TaskId(0), "a world has one main task");
+        let ended = self.run_task(task, body);
+        self.exit_task(task);
+        match ended {
+            Ended::Value(value) => Some(value),
+            Ended::Aborted | Ended::Panicked(_) => None,
+        }
+    }
+
+    /// What the first task that panicked said.
+    #[must_use]
+    pub fn panic_message(&self) -> Option<String> {
+        self.0.table.lock().panic.clone()
+    }
+
+    /// Makes this OS thread, which the world did not start, a task of it until the guard drops.
+    ///
+    /// Native worlds only: a thread that a library started to call our code.
+    pub fn adopt(&self, name: &str) -> Adopted {
+        let task = self.add_task(name, TaskKind::Server, None);
+        let current = Current { sched: self.clone(), task };
+        Adopted { sched: self.clone(), task, _installed: Installed::new(Some(current), Context::default()) }
+    }
+
+    /// Registers a task of the real kernel that the harness will speak for with [`Sched::emit_for`].
+    #[must_use]
+    pub fn foreign_task(&self, name: &str) -> TaskId {
+        self.add_task(name, TaskKind::Foreign, None)
+    }
+}
+
+/// An OS thread that is a task of a world; dropping it ends that.
+#[must_use = "the thread is a task only while this lives"]
+pub struct Adopted {
+    sched: Sched,
+    task: TaskId,
+    _installed: Installed,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        self.sched.exit_task(self.task);
+    }
+}
+
+/// A task that was started.
+#[must_use = "a task that nobody joins is joined at the end of the world"]
+pub struct JoinHandle<T> {
+    task: TaskId,
+    done: Completion,
+    slot: Arc<SpinLock<Option<Ended<T>>>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// The task's number.
+    #[must_use]
+    pub const fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Happens when the task has ended.
+    pub(crate) fn done(&self) -> Completion {
+        self.done.clone()
+    }
+
+    /// Waits until the task has ended; returns what it returned.
+    ///
+    /// # Panics
+    /// With the task's panic, if it panicked.
+    #[track_caller]
+    pub fn join(self) -> T {
+        self.done.wait_at("task exit", Site::here());
+        match self.slot.lock().take() {
+            Some(Ended::Value(value)) => value,
+            Some(Ended::Panicked(payload)) => panic_any(payload_again(payload)),
+            Some(Ended::Aborted) | None => unwind(),
+        }
+    }
+}
+
+/// The payload as text: the original stays with the world, which reports it.
+fn payload_again(payload: Box<dyn Any + Send>) -> String {
+    panic_message(&*payload)
+}

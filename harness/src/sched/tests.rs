@@ -1,0 +1,232 @@
+//! The scheduler, tested by counting schedules and by running the primitives on both engines.
+
+use std::sync::Arc;
+
+use super::controlled::{self, Driver};
+use super::*;
+use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, TaskKind, Trace, WaitOutcome};
+use crate::explore::{Budget, Dfs, Random, Replay};
+use crate::units::Ticks;
+
+/// Keeps the events; asks for nothing.
+#[derive(Clone, Default)]
+struct Log(Arc<SpinLock<Vec<Event>>>);
+
+impl Observer for Log {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        self.0.lock().push(*event);
+        Reaction::Go
+    }
+}
+
+/// Runs `body` as main under `strategy`; returns the number of executions that came to their end, and
+/// the last log.
+fn explore(
+    strategy: impl Strategy + 'static,
+    body: impl Fn(&Sched) + Send + Sync + 'static,
+) -> (usize, Vec<Event>, Trace) {
+    let driver = Driver::new(Box::new(strategy));
+    let runs = Arc::new(SpinLock::new((0, Vec::new(), Trace::default())));
+    let (theirs, inner) = (Arc::clone(&runs), Arc::clone(&driver));
+    controlled::run(&driver, move || {
+        let log = Log::default();
+        let sched = Sched::controlled(Arc::clone(&inner), 10_000, Box::new(log.clone()));
+        let ended = sched.run_main(|| body(&sched));
+        let mut runs = theirs.lock();
+        runs.0 += usize::from(ended.is_some());
+        runs.1 = std::mem::take(&mut *log.0.lock());
+        runs.2 = inner.lock().take_trace();
+    });
+    std::mem::take(&mut *runs.lock())
+}
+
+/// Every one of `runs` random executions comes to its end.
+#[track_caller]
+fn check_all_end(runs: usize, body: impl Fn(&Sched) + Send + Sync + 'static) {
+    let (ended, _, _) = explore(Budget::new(Random::new(1), runs as u64), body);
+    assert_eq!(ended, runs);
+}
+
+fn native(body: impl FnOnce(&Sched)) -> Vec<Event> {
+    let log = Log::default();
+    let sched = Sched::native(1, Box::new(log.clone()));
+    sched.run_main(|| body(&sched)).expect("the body neither panics nor is aborted");
+    std::mem::take(&mut *log.0.lock())
+}
+
+/// Two tasks add one to a counter under a mutex, `rounds` times each.
+fn counter(sched: &Sched, rounds: u32) -> u32 {
+    let counter = Arc::new(Mutex::new(sched, "counter", "test", 0));
+    let add = |name: &str| {
+        let counter = Arc::clone(&counter);
+        sched.spawn(name, TaskKind::Task, move || {
+            for _ in 0..rounds {
+                *counter.lock() += 1;
+            }
+        })
+    };
+    let (a, b) = (add("a"), add("b"));
+    a.join();
+    b.join();
+    *counter.lock()
+}
+
+#[test]
+fn a_mutex_excludes_on_both_engines() {
+    check_all_end(50, |sched| assert_eq!(counter(sched, 5), 10));
+    native(|sched| assert_eq!(counter(sched, 200), 400));
+}
+
+#[test]
+fn depth_first_search_runs_every_schedule_once() {
+    // Two tasks that each pass one point and end; main spawns both, then joins in turn. Every
+    // schedule that differs in an order of real choices is counted once.
+    let seen = Arc::new(SpinLock::new(Vec::new()));
+    let theirs = Arc::clone(&seen);
+    let (runs, _, _) = explore(Dfs::new(), move |sched| {
+        let order = Arc::new(SpinLock::new(String::new()));
+        let note = |name: &'static str| {
+            let (order, mine) = (Arc::clone(&order), sched.clone());
+            sched.spawn(name, TaskKind::Task, move || {
+                mine.point();
+                order.lock().push_str(name);
+            })
+        };
+        let (a, b) = (note("a"), note("b"));
+        a.join();
+        b.join();
+        theirs.lock().push(order.lock().clone());
+    });
+    let mut orders = seen.lock().clone();
+    assert_eq!(orders.len(), runs);
+    orders.sort();
+    orders.dedup();
+    assert_eq!(orders, ["ab", "ba"], "both orders are among the {runs} schedules");
+}
+
+#[test]
+fn a_trace_replays_to_the_same_events() {
+    let body = |sched: &Sched| assert_eq!(counter(sched, 3), 6);
+    let (_, events, trace) = explore(Budget::new(Random::new(7), 1), body);
+    let replay = Replay::new(trace.clone());
+    let mismatch = replay.mismatch();
+    let (_, again, same) = explore(replay, body);
+    assert_eq!(mismatch.position(), None);
+    assert_eq!((events, trace), (again, same));
+}
+
+#[test]
+fn a_waiting_writer_goes_before_a_later_reader() {
+    check_all_end(200, |sched| {
+        let sem = Arc::new(RwSem::new(sched, "sem", "test", Vec::new()));
+        let held = sem.read();
+        let (theirs, queue) = (Arc::clone(&sem), sched.clone());
+        let writer = sched.spawn("writer", TaskKind::Task, move || theirs.write().push("writer"));
+        while !is_waiting(&queue, &sem) {
+            sched.point();
+        }
+        assert!(sem.try_read().is_none(), "a reader would pass the writer");
+        drop(held);
+        writer.join();
+        assert_eq!(*sem.read(), ["writer"]);
+    });
+}
+
+fn is_waiting(_sched: &Sched, sem: &RwSem<Vec<&'static str>>) -> bool {
+    sem.try_read().is_none()
+}
+
+#[test]
+fn virtual_time_passes_only_when_nobody_can_run() {
+    check_all_end(20, |sched| {
+        let queue = WaitQueue::new(sched);
+        let before = sched.now();
+        let came = queue.wait_timeout(Waiting::on(Resource::Timer, "a timer"), Ticks(250), || false);
+        assert!(!came);
+        assert_eq!(sched.now() - before, Ticks(250));
+    });
+}
+
+#[test]
+fn a_world_in_which_nobody_can_go_on_says_so_and_unwinds() {
+    let (_, events, _) = explore(Budget::new(Random::new(1), 1), |sched| {
+        let lock = Arc::new(Mutex::new(sched, "lock", "test", ()));
+        let _held = lock.lock();
+        let theirs = Arc::clone(&lock);
+        let stuck = sched.spawn("stuck", TaskKind::Task, move || drop(theirs.lock()));
+        stuck.join();
+    });
+    let stalls = events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: false }));
+    assert_eq!(stalls.count(), 1);
+}
+
+#[test]
+fn a_run_beyond_its_step_budget_says_so_and_unwinds() {
+    let (_, events, _) = explore(Budget::new(Random::new(1), 1), |sched| {
+        loop {
+            sched.point();
+        }
+    });
+    let stalls = events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: true }));
+    assert_eq!(stalls.count(), 1);
+}
+
+/// Breaks the first breakable wait it hears of.
+struct Breaker;
+
+impl Observer for Breaker {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        match event.kind {
+            EventKind::WaitBegin { breakable: true, .. } => Reaction::Break(event.task),
+            EventKind::WaitEnd { outcome, .. } if event.task.0 == 1 => {
+                assert!(matches!(outcome, WaitOutcome::Broken(_)));
+                Reaction::Go
+            }
+            _ => Reaction::Go,
+        }
+    }
+}
+
+#[test]
+fn a_broken_wait_returns_edeadlk_and_the_lock_stays_usable() {
+    let sched = Sched::native(1, Box::new(Breaker));
+    sched.run_main(|| {
+        let lock = Arc::new(Mutex::new(&sched, "lock", "test", 0));
+        let held = lock.lock();
+        let theirs = Arc::clone(&lock);
+        let broken = sched.spawn("broken", TaskKind::Task, move || theirs.lock_breakable().map(drop));
+        assert_eq!(broken.join(), Err(crate::error::Errno::EDEADLK));
+        drop(held);
+        *lock.lock() += 1;
+    });
+}
+
+#[test]
+fn work_runs_in_order_and_is_pending_once() {
+    check_all_end(50, |sched| {
+        let queue = WorkQueue::new(sched, "test");
+        let runs = Arc::new(SpinLock::new(0));
+        let theirs = Arc::clone(&runs);
+        let work = Work::new("count", move || *theirs.lock() += 1);
+        let first = queue.queue(&work);
+        let second = queue.queue(&work);
+        queue.flush(&work);
+        queue.destroy();
+        assert!(first);
+        assert_eq!(*runs.lock(), 1 + i32::from(second));
+    });
+}
+
+#[test]
+fn a_panic_in_a_task_unwinds_the_world_and_is_kept() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let sched = Sched::native(1, Box::new(Log::default()));
+    let ended = sched.run_main(|| {
+        let task = sched.spawn("bad", TaskKind::Task, || panic!("the reason"));
+        task.join();
+    });
+    std::panic::set_hook(hook);
+    assert!(ended.is_none());
+    assert_eq!(sched.panic_message().as_deref(), Some("the reason"));
+}

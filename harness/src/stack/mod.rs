@@ -1,0 +1,15 @@
+//! Stacks: what to build, as data, and building it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`spec`] | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
+//! | [`builder`] | [`Stack`]: the built thing, and taking it down in the right order |
+//!
+//! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real one
+//! through `host`; both are a [`LoopBackend`].
+
+pub mod builder;
+pub mod spec;
+
+pub use builder::{InProcess, LoopBackend, Parts, Stack};
+pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};

@@ -1,0 +1,164 @@
+//! RD02 on scripted events: the planted bug, its healthy twin, and the paths that must stay legal.
+
+use crate::event::{Gfp, Layer, LockMode, Resource, ScopeKind, TaskKind};
+use crate::witness::script::Script;
+
+#[track_caller]
+fn check(expect: &[&str], story: impl FnOnce(&mut Script)) -> Script {
+    let mut s = Script::default();
+    story(&mut s);
+    assert_eq!(s.codes(), expect);
+    s
+}
+
+#[test]
+fn the_server_that_enters_the_layer_is_found_before_it_blocks() {
+    let s = check(&["RD02"], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let rsync = s.reclaimer("rsync", fs, journal);
+        let (queue, worker) = s.queue("loop0");
+        let request = s.submit(rsync, queue);
+        s.wait(rsync, Resource::Request(request), "buffer WRITING");
+        s.serve(worker, queue, request);
+        s.enter(worker, fs);
+        s.leave(worker, fs);
+        s.enter(worker, fs);
+    });
+    assert_eq!(s.last().chain.iter().filter(|step| step.forbidden.is_some()).count(), 1);
+}
+
+#[test]
+fn a_commit_to_a_loop_device_inside_nofs_is_legal() {
+    check(&[], |s| {
+        let upper = s.names.add_layer(Layer::FS, "upper");
+        let lower = s.names.add_layer(Layer::FS, "lower");
+        let task = s.task("commit");
+        s.enter(task, upper);
+        s.scope(task, ScopeKind::Nofs, 1);
+        let (queue, worker) = s.queue("loop0");
+        let request = s.submit(task, queue);
+        s.wait(task, Resource::Request(request), "log write");
+        s.serve(worker, queue, request);
+        s.enter(worker, lower);
+    });
+}
+
+#[test]
+fn a_reclaimer_that_does_not_wait_is_legal() {
+    check(&[], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let rsync = s.reclaimer("rsync", fs, journal);
+        let (queue, worker) = s.queue("loop0");
+        let request = s.submit(rsync, queue);
+        s.serve(worker, queue, request);
+        s.enter(worker, fs);
+    });
+}
+
+#[test]
+fn reclaim_on_the_server_is_inside_the_scope_of_who_waits() {
+    check(&["RD02"], |s| {
+        let upper = s.names.add_layer(Layer::FS, "upper");
+        let task = s.task("commit");
+        s.scope(task, ScopeKind::Nofs, 1);
+        let (queue, worker) = s.queue("loop0");
+        let request = s.submit(task, queue);
+        s.wait(task, Resource::Request(request), "log write");
+        s.serve(worker, queue, request);
+        s.alloc(worker, Gfp::KERNEL, Gfp::KERNEL);
+        s.reclaim(worker, Gfp::KERNEL);
+        s.enter(worker, upper);
+    });
+}
+
+#[test]
+fn a_request_behind_another_depends_on_what_the_server_does_now() {
+    check(&["RD02"], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let (queue, worker) = s.queue("loop0");
+        let first = s.submit(worker, queue);
+        s.serve(worker, queue, first);
+        s.enter(worker, fs);
+        let rsync = s.reclaimer("rsync", fs, journal);
+        let request = s.submit(rsync, queue);
+        s.wait(rsync, Resource::Request(request), "buffer WRITING");
+    });
+}
+
+#[test]
+fn a_second_server_that_is_free_makes_it_legal() {
+    check(&[], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let (queue, worker) = s.queue("loop0");
+        s.server(queue, "loop0/1");
+        let first = s.submit(worker, queue);
+        s.serve(worker, queue, first);
+        s.enter(worker, fs);
+        let rsync = s.reclaimer("rsync", fs, journal);
+        let request = s.submit(rsync, queue);
+        s.wait(rsync, Resource::Request(request), "buffer WRITING");
+    });
+}
+
+#[test]
+fn only_frames_above_the_lock_count_for_its_holder() {
+    let story = |above: bool| {
+        move |s: &mut Script| {
+            let fs = s.names.add_layer(Layer::FS, "lower");
+            let (journal, client) = (s.lock("journal", "fs:lower"), s.lock("client", "bufio:loop0"));
+            let holder = s.task("holder");
+            if !above {
+                s.enter(holder, fs);
+            }
+            s.take(holder, client, LockMode::Exclusive);
+            if above {
+                s.enter(holder, fs);
+            }
+            let rsync = s.reclaimer("rsync", fs, journal);
+            s.want(rsync, client, LockMode::Exclusive, false);
+        }
+    };
+    check(&["RD02"], story(true));
+    check(&[], story(false));
+}
+
+#[test]
+fn an_entry_behind_a_foreign_worker_is_found() {
+    let s = check(&["RD02"], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let rsync = s.reclaimer("rsync", fs, journal);
+        let device = s.names.add_queue("loop0");
+        let kernel = s.spawn("kworker/loop0", TaskKind::Foreign);
+        let (fuse, handler) = s.queue("fuse/1");
+        let write = s.submit(rsync, device);
+        s.wait(rsync, Resource::Request(write), "buffer WRITING");
+        s.serve(kernel, device, write);
+        let call = s.submit(kernel, fuse);
+        s.wait(kernel, Resource::Request(call), "fuse reply");
+        s.serve(handler, fuse, call);
+        s.enter(handler, fs);
+    });
+    assert_eq!(s.last().tasks.len(), 3);
+}
+
+#[test]
+fn the_same_entry_for_two_waits_is_found_for_each() {
+    check(&["RD02", "RD02"], |s| {
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let (queue, worker) = s.queue("loop0");
+        for name in ["a", "b"] {
+            let task = s.reclaimer(name, fs, journal);
+            let request = s.submit(task, queue);
+            s.wait(task, Resource::Request(request), "buffer WRITING");
+        }
+        let first = s.submit(worker, queue);
+        s.serve(worker, queue, first);
+        s.enter(worker, fs);
+    });
+}

@@ -1,0 +1,163 @@
+//! How a chain is put together: task by task, each from its outermost frame to its wait, joined by
+//! the edge from the wait to the task that must act.
+//!
+//! Key type: [`Chain`]. Used once a judge has found something; it may allocate.
+
+use super::code::Code;
+use super::finding::{Finding, Step, StepKind};
+use super::frames::{FrameKind, restriction};
+use super::view::View;
+use super::waits::Needed;
+use crate::event::{Event, Layer, RequestId, Resource, TaskId, WorkId};
+
+/// A chain under construction.
+pub struct Chain<'v> {
+    view: &'v View,
+    tasks: Vec<TaskId>,
+    steps: Vec<Step>,
+}
+
+impl<'v> Chain<'v> {
+    /// An empty chain over `view`.
+    #[must_use]
+    pub const fn new(view: &'v View) -> Self {
+        Self { view, tasks: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Adds everything that `id` is in the middle of, in the order in which it happened, with its
+    /// wait. `submitted` adds a request that it submitted and does not wait for.
+    pub fn task(&mut self, id: TaskId, submitted: Option<RequestId>) {
+        self.tasks.push(id);
+        let Some(task) = self.view.task(id) else {
+            return;
+        };
+        let first = self.steps.len();
+        let step = |what, site, time, seq| Step { task: id, what, site, time, seq, forbidden: None };
+        for frame in &task.frames {
+            self.steps.push(step(StepKind::Frame(frame.kind), frame.site, frame.time, frame.seq));
+        }
+        for held in &task.held {
+            let what = StepKind::Holds { lock: held.lock, mode: held.mode };
+            self.steps.push(step(what, Some(held.site), held.time, held.seq));
+        }
+        let waited = match task.wait.map(|wait| wait.resource) {
+            Some(Resource::Request(request)) => Some(request),
+            _ => None,
+        };
+        let own = |request: &RequestId| self.view.request(*request).filter(|facts| facts.submitter == id);
+        if let Some((request, facts)) =
+            submitted.or(waited).and_then(|request| Some((request, own(&request)?)))
+        {
+            let what = StepKind::Submitted { request };
+            self.steps.push(step(what, Some(facts.site), facts.time, facts.seq));
+        }
+        if let Some(wait) = task.wait {
+            let what = StepKind::Wait { resource: wait.resource, why: wait.why, breakable: wait.breakable };
+            self.steps.push(step(what, Some(wait.site), wait.time, wait.seq));
+        }
+        self.steps[first..].sort_by_key(|step| step.seq);
+    }
+
+    /// Says that the last task does not wait.
+    pub fn running(&mut self, event: &Event) {
+        if let Some(task) = self.tasks.last() {
+            let Event { seq, time, .. } = *event;
+            let what = StepKind::Running;
+            self.steps.push(Step { task: *task, what, site: None, time, seq, forbidden: None });
+        }
+    }
+
+    /// Adds the edge from the wait of `waiter` to `needed`.
+    pub fn edge(&mut self, waiter: TaskId, needed: Needed) {
+        let Some(wait) = self.view.wait(waiter) else {
+            return;
+        };
+        let Needed { task, how, since } = needed;
+        let what = StepKind::Needs { resource: wait.resource, on: task, how, since };
+        self.steps.push(Step {
+            task: waiter,
+            what,
+            site: None,
+            time: wait.time,
+            seq: wait.seq,
+            forbidden: None,
+        });
+    }
+
+    /// The finding: marks the forbidden entries and collects the facts about what the chain names.
+    #[must_use]
+    pub fn finish(mut self, code: Code, event: &Event) -> Finding {
+        self.mark();
+        let mut requests: Vec<RequestId> =
+            self.steps.iter().filter_map(|step| request_of(step.what)).collect();
+        let mut works: Vec<WorkId> = self.steps.iter().filter_map(|step| work_of(step.what)).collect();
+        requests.sort_unstable();
+        requests.dedup();
+        works.sort_unstable();
+        works.dedup();
+        let view = self.view;
+        Finding {
+            code,
+            seq: event.seq,
+            time: event.time,
+            tasks: self.tasks,
+            chain: self.steps,
+            breakable: Vec::new(),
+            cycle: Vec::new(),
+            requests: requests.into_iter().filter_map(|id| Some((id, *view.request(id)?))).collect(),
+            works: works.into_iter().filter_map(|id| Some((id, *view.work(id)?))).collect(),
+        }
+    }
+
+    /// Marks each entry that the steps before it forbid. A step of a task from before the role in
+    /// which the chain came to it is context, not part of the path; a task to which no edge leads
+    /// begins a path of its own.
+    fn mark(&mut self) {
+        let (mut since, mut led_to, mut at) = (0, None, None);
+        let mut path: Vec<(TaskId, FrameKind, u64)> = Vec::new();
+        for step in &mut self.steps {
+            if at != Some(step.task) && led_to != Some(step.task) {
+                path.clear();
+                since = 0;
+            }
+            at = Some(step.task);
+            if let StepKind::Needs { on, since: from, .. } = step.what {
+                (since, led_to) = (from, Some(on));
+                continue;
+            }
+            if step.seq <= since && !matches!(step.what, StepKind::Wait { .. }) {
+                continue;
+            }
+            step.forbidden = entered(step.what).and_then(|layer| restriction(path.iter().copied(), layer));
+            if let StepKind::Frame(kind) = step.what {
+                path.push((step.task, kind, step.seq));
+            }
+        }
+    }
+}
+
+/// The layer that a step enters. Waiting for I/O counts as doing it.
+fn entered(what: StepKind) -> Option<Layer> {
+    match what {
+        StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.layer),
+        StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => Some(Layer::IO),
+        _ => None,
+    }
+}
+
+fn request_of(what: StepKind) -> Option<RequestId> {
+    match what {
+        StepKind::Frame(FrameKind::Serving { request })
+        | StepKind::Submitted { request }
+        | StepKind::Wait { resource: Resource::Request(request), .. } => Some(request),
+        _ => None,
+    }
+}
+
+fn work_of(what: StepKind) -> Option<WorkId> {
+    match what {
+        StepKind::Frame(FrameKind::Working { work })
+        | StepKind::Wait { resource: Resource::Work(work), .. } => Some(work),
+        _ => None,
+    }
+}

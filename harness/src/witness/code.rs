@@ -1,0 +1,103 @@
+//! `Code`: the registry of finding codes.
+//!
+//! One table; parser, help and reports read it. A code never changes its meaning.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+macro_rules! codes {
+    ($($code:ident, $title:literal, $meaning:literal;)*) => {
+        /// What kind of wrong a finding is.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $meaning] $code,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Self] = &[$(Self::$code),*];
+
+            /// The code as reports print it: `RD04`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// The code in words: `deadlock`.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)* }
+            }
+
+            /// What a finding with this code says, in one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$code => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    RD01, "recursion",
+        "A task entered a layer that its scope forbids, below a reclaim of its own.";
+    RD02, "carried recursion",
+        "A task on whose progress a scoped task waits entered a layer that the scope forbids, below a reclaim.";
+    RD03, "possible recursion",
+        "The order in which locks, reclaim, requests, pools, log space and queues are taken has a cycle.";
+    RD04, "deadlock",
+        "Tasks wait for each other in a cycle, now.";
+    RD05, "hang",
+        "No task can run, or none finished within the step budget, and no cycle explains it.";
+    RD06, "scope misuse",
+        "A scope was left out of order, twice, on another task or never.";
+    RD07, "shrinker misconduct",
+        "A shrinker blocked in count, lied about what it freed, or waited for I/O in kswapd.";
+    RD08, "reclaim contract",
+        "A rule between allocator and reclaimer was broken: nested reclaim, a failed NOFAIL, reserves without right.";
+    RD09, "convoy",
+        "Tasks stood longer than the bound behind a lock whose holder waits for I/O.";
+    RD10, "phantom progress",
+        "Reclaim claimed pages that were not freed, and an allocation failed for it.";
+    RD11, "over-broad scope",
+        "A scope or mask restricts more than it needs to, or nothing at all.";
+    RD12, "leak",
+        "A device, mount, task, buffer hold or registration was left behind.";
+    RD13, "lost data",
+        "What was acknowledged as durable is not there after a crash.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Code {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|code| code.name() == text);
+        found.copied().ok_or_else(|| {
+            Error::input(format!("unknown finding code `{text}`")).advice("use one of RD01 to RD13")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_and_no_other_text_does() {
+        for code in Code::ALL {
+            assert_eq!(code.name().parse::<Code>().unwrap(), *code);
+        }
+        assert!("RD14".parse::<Code>().unwrap_err().to_string().contains("`RD14`"));
+    }
+}

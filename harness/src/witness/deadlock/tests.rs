@@ -1,0 +1,237 @@
+//! RD04 on scripted events: cycles of every kind, and near misses.
+
+use crate::error::Errno;
+use crate::event::{LockMode, Resource, TaskId, TaskKind, WaitOutcome};
+use crate::witness::script::Script;
+
+const WRITE: LockMode = LockMode::Exclusive;
+const READ: LockMode = LockMode::Shared;
+
+#[track_caller]
+fn check(expect: &[&str], story: impl FnOnce(&mut Script)) -> Script {
+    let mut s = Script::default();
+    story(&mut s);
+    assert_eq!(s.codes(), expect);
+    s
+}
+
+#[test]
+fn two_locks_in_opposite_order() {
+    let s = check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (one, two) = (s.task("one"), s.task("two"));
+        s.take(one, a, WRITE);
+        s.take(two, b, WRITE);
+        s.want(one, b, WRITE, false);
+        s.want(two, a, WRITE, true);
+    });
+    assert_eq!(s.last().breakable, [TaskId(1)]);
+    assert_eq!(s.last().cycle.len(), 2);
+}
+
+#[test]
+fn two_locks_in_the_same_order_are_legal() {
+    check(&[], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (one, two) = (s.task("one"), s.task("two"));
+        s.take(one, a, WRITE);
+        s.want(two, a, WRITE, false);
+        s.take(one, b, WRITE);
+    });
+}
+
+#[test]
+fn a_lock_taken_twice_is_a_cycle_of_one() {
+    let s = check(&["RD04"], |s| {
+        let (a, one) = (s.lock("a", ""), s.task("one"));
+        s.take(one, a, WRITE);
+        s.want(one, a, WRITE, false);
+    });
+    assert_eq!(s.last().tasks, [TaskId(0)]);
+}
+
+#[test]
+fn a_reader_behind_a_writer_waits_for_the_reader_that_the_writer_waits_for() {
+    let story = |writer: bool| {
+        move |s: &mut Script| {
+            let (sem, other) = (s.lock("sem", ""), s.lock("other", ""));
+            let (holder, second, third) = (s.task("holder"), s.task("writer"), s.task("reader"));
+            s.take(holder, sem, READ);
+            s.take(third, other, WRITE);
+            s.want(holder, other, WRITE, false);
+            if writer {
+                s.want(second, sem, WRITE, false);
+            }
+            s.want(third, sem, READ, false);
+        }
+    };
+    check(&["RD04"], story(true));
+    check(&[], story(false));
+}
+
+#[test]
+fn a_queue_is_stuck_only_when_all_its_servers_are() {
+    let story = |free: bool| {
+        move |s: &mut Script| {
+            let a = s.lock("a", "");
+            let one = s.task("one");
+            let (queue, first) = s.queue("loop0");
+            let second = s.server(queue, "loop0/1");
+            s.take(one, a, WRITE);
+            for server in if free { vec![first] } else { vec![first, second] } {
+                let other = s.submit(one, queue);
+                s.serve(server, queue, other);
+                s.want(server, a, WRITE, false);
+            }
+            let request = s.submit(one, queue);
+            s.wait(one, Resource::Request(request), "request");
+        }
+    };
+    let s = check(&["RD04"], story(false));
+    assert_eq!(s.last().tasks, [TaskId(0), TaskId(1), TaskId(2)]);
+    check(&[], story(true));
+}
+
+#[test]
+fn a_request_behind_another_waits_for_its_turn() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        let (queue, server) = s.queue("loop0");
+        s.take(one, a, WRITE);
+        let ahead = s.submit(two, queue);
+        s.serve(server, queue, ahead);
+        s.want(server, a, WRITE, false);
+        let request = s.submit(one, queue);
+        s.wait(one, Resource::Request(request), "request");
+    });
+}
+
+#[test]
+fn a_server_that_waits_for_its_own_queue() {
+    let s = check(&["RD04"], |s| {
+        let (queue, server) = s.queue("loop0");
+        let one = s.task("one");
+        let request = s.submit(one, queue);
+        s.serve(server, queue, request);
+        let own = s.submit(server, queue);
+        s.wait(server, Resource::Request(own), "request");
+    });
+    assert_eq!(s.last().tasks.len(), 1);
+}
+
+#[test]
+fn an_idle_server_is_not_stuck() {
+    check(&[], |s| {
+        let (queue, _) = s.queue("loop0");
+        let one = s.task("one");
+        let request = s.submit(one, queue);
+        s.wait(one, Resource::Request(request), "request");
+    });
+}
+
+#[test]
+fn work_that_needs_what_its_flusher_holds() {
+    check(&["RD04"], |s| {
+        let (a, one) = (s.lock("a", ""), s.task("one"));
+        let (queue, worker) = s.queue("events");
+        s.take(one, a, WRITE);
+        let work = s.queue_work(one, queue);
+        s.wait(one, Resource::Work(work), "work item");
+        s.begin_work(worker, queue, work);
+        s.want(worker, a, WRITE, false);
+    });
+}
+
+#[test]
+fn a_request_whose_number_was_published_before_its_submission() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        let (queue, server) = s.queue("loop0");
+        s.take(two, a, WRITE);
+        let ahead = s.submit(one, queue);
+        s.serve(server, queue, ahead);
+        s.want(server, a, WRITE, false);
+        s.wait(two, Resource::Request(crate::event::RequestId(1)), "request");
+        s.submit(one, queue);
+    });
+}
+
+#[test]
+fn a_join_of_who_waits_for_the_joiner() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        s.take(one, a, WRITE);
+        s.want(two, a, WRITE, false);
+        s.wait(one, Resource::Task(two), "task exit");
+    });
+}
+
+#[test]
+fn a_broken_wait_is_no_edge_any_more() {
+    let story = |broken: bool| {
+        move |s: &mut Script| {
+            let (a, b, c) = (s.lock("a", ""), s.lock("b", ""), s.lock("c", ""));
+            let (one, two, three) = (s.task("one"), s.task("two"), s.task("three"));
+            s.take(one, a, WRITE);
+            s.take(two, b, WRITE);
+            s.take(three, c, WRITE);
+            s.want(two, c, WRITE, true);
+            s.want(one, b, WRITE, false);
+            if broken {
+                s.end_wait(two, Resource::Lock(c), WaitOutcome::Broken(Errno::EDEADLK));
+            }
+            s.want(three, a, WRITE, false);
+        }
+    };
+    check(&[], story(true));
+    check(&["RD04"], story(false));
+}
+
+#[test]
+fn the_same_cycle_is_found_once() {
+    check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (one, two) = (s.task("one"), s.task("two"));
+        s.take(one, a, WRITE);
+        s.take(two, b, WRITE);
+        for _ in 0..2 {
+            s.want(one, b, WRITE, false);
+            s.want(two, a, WRITE, true);
+            s.end_wait(two, Resource::Lock(a), WaitOutcome::Broken(Errno::EDEADLK));
+            s.end_wait(one, Resource::Lock(b), WaitOutcome::Broken(Errno::EDEADLK));
+        }
+    });
+}
+
+#[test]
+fn a_task_that_comes_behind_a_deadlock_is_not_another() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        s.take(one, a, WRITE);
+        s.want(one, a, WRITE, false);
+        s.want(two, a, WRITE, false);
+    });
+}
+
+#[test]
+fn a_cycle_through_a_foreign_worker() {
+    let s = check(&["RD04"], |s| {
+        let (a, one) = (s.lock("a", ""), s.task("one"));
+        let device = s.names.add_queue("loop0");
+        let kernel = s.spawn("kworker/loop0", TaskKind::Foreign);
+        let (fuse, handler) = s.queue("fuse/1");
+        s.take(one, a, WRITE);
+        let write = s.submit(one, device);
+        s.wait(one, Resource::Request(write), "request");
+        s.serve(kernel, device, write);
+        let call = s.submit(kernel, fuse);
+        s.wait(kernel, Resource::Request(call), "fuse reply");
+        s.serve(handler, fuse, call);
+        s.want(handler, a, WRITE, true);
+    });
+    assert_eq!(s.last().cycle.len(), 3);
+}

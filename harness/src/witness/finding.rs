@@ -1,0 +1,91 @@
+//! `Finding`: one thing that is wrong, and every step of the way to it.
+//!
+//! Key types: [`Finding`], [`Step`], [`StepKind`]. Numbers and sites only; `report` turns them into
+//! words with the world's names.
+
+use super::code::Code;
+use super::frames::{FrameKind, Restriction};
+use super::waits::{Request, Role, WorkItem};
+use crate::event::{LockId, LockMode, RequestId, Resource, Site, TaskId, WorkId};
+use crate::units::Nanos;
+
+/// One thing that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What kind.
+    pub code: Code,
+    /// The event at which it was found.
+    pub seq: u64,
+    /// When that was.
+    pub time: Nanos,
+    /// The tasks in it, in the order of the chain.
+    pub tasks: Vec<TaskId>,
+    /// Every step, task by task.
+    pub chain: Vec<Step>,
+    /// Tasks of the cycle whose wait the world may break.
+    pub breakable: Vec<TaskId>,
+    /// Who waits for what, round the cycle; servers that a queue could have used instead follow.
+    pub cycle: Vec<(TaskId, Resource)>,
+    /// The requests that the chain names.
+    pub requests: Vec<(RequestId, Request)>,
+    /// The work items that the chain names.
+    pub works: Vec<(WorkId, WorkItem)>,
+}
+
+/// One step of a chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Whose.
+    pub task: TaskId,
+    /// What.
+    pub what: StepKind,
+    /// Where.
+    pub site: Option<Site>,
+    /// When.
+    pub time: Nanos,
+    /// The event that began it.
+    pub seq: u64,
+    /// What forbids this step, if it is an entry that should not have been.
+    pub forbidden: Option<Restriction>,
+}
+
+/// What a step is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StepKind {
+    /// The task is in the middle of this.
+    Frame(FrameKind),
+    /// The task holds a lock.
+    Holds {
+        /// Which.
+        lock: LockId,
+        /// How.
+        mode: LockMode,
+    },
+    /// The task submitted a request.
+    Submitted {
+        /// Which.
+        request: RequestId,
+    },
+    /// The task waits.
+    Wait {
+        /// For what.
+        resource: Resource,
+        /// In its own terms.
+        why: &'static str,
+        /// Whether the world may break the wait.
+        breakable: bool,
+    },
+    /// The task does not wait.
+    Running,
+    /// The edge to the next task: the wait before this step needs it.
+    Needs {
+        /// What is waited for.
+        resource: Resource,
+        /// Who must act.
+        on: TaskId,
+        /// In what role.
+        how: Role,
+        /// Only steps of that task after this event belong to the role.
+        since: u64,
+    },
+}

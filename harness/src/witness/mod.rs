@@ -1,0 +1,37 @@
+//! Judges: what is wrong with a run, read from its events alone.
+//!
+//! A [`Judge`] sees every event and a [`View`] of the world rebuilt from the events so far; it adds
+//! [`Finding`]s and can change nothing. A new judge is one file and one line in [`panel`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`panel`] | [`Witness`]: the view and all judges, one event at a time |
+//! | [`code`] | [`Code`]: the registry of finding codes |
+//! | [`finding`], [`chain`] | [`Finding`], [`Step`]: what was found; how a chain is put together |
+//! | [`view`] over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
+//! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
+//! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
+//! | `deadlock` | RD04: the wait-for graph has a cycle |
+//! | `hang` | RD05: nothing can go on, and there is no cycle |
+//!
+//! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
+//! common path no allocation.
+
+mod carried;
+pub mod chain;
+pub mod code;
+mod deadlock;
+pub mod finding;
+pub mod frames;
+mod hang;
+pub mod panel;
+mod recursion;
+#[cfg(test)]
+pub(crate) mod script;
+pub mod view;
+pub mod waits;
+
+pub use code::Code;
+pub use finding::{Finding, Step, StepKind};
+pub use panel::{Judge, Witness};
+pub use view::View;

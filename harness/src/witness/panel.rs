@@ -1,0 +1,180 @@
+//! `Witness`: the view and every judge, one event at a time.
+//!
+//! Key types: [`Judge`], [`Witness`].
+
+use super::carried::Carried;
+use super::deadlock::Deadlock;
+use super::finding::Finding;
+use super::hang::Hang;
+use super::recursion::Recursion;
+use super::view::View;
+use crate::event::Event;
+
+/// A run with more findings than these keeps the first.
+const MAX_FINDINGS: usize = 1 << 10;
+
+/// Reads events and adds findings. It keeps no more than it needs to tell a new finding from one it
+/// made before.
+pub trait Judge: Send {
+    /// Judges `event`, which `view` already contains. `out` holds every finding of the run so far.
+    fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>);
+}
+
+/// Every judge over one view.
+pub struct Witness {
+    view: View,
+    judges: Vec<Box<dyn Judge>>,
+    findings: Vec<Finding>,
+}
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Witness").field("findings", &self.findings.len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Witness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Witness {
+    /// A witness of a run that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        // Hang comes last: it keeps quiet about what a deadlock explains.
+        let judges: Vec<Box<dyn Judge>> = vec![
+            Box::<Recursion>::default(),
+            Box::<Carried>::default(),
+            Box::<Deadlock>::default(),
+            Box::new(Hang),
+        ];
+        Self { view: View::default(), judges, findings: Vec::new() }
+    }
+
+    /// Takes in one event; returns what was found at it.
+    pub fn observe(&mut self, event: &Event) -> &[Finding] {
+        self.view.apply(event);
+        let before = self.findings.len();
+        for judge in &mut self.judges {
+            judge.observe(event, &self.view, &mut self.findings);
+        }
+        self.findings.truncate(MAX_FINDINGS);
+        &self.findings[before..]
+    }
+
+    /// Everything found so far, in order.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The same, given away at the end of the run.
+    #[must_use]
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+
+    /// The world as the events so far tell it.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Errno;
+    use crate::event::{
+        AllocOutcome, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Op, QueueId, ReclaimKind, RequestId,
+        Resource, ScopeKind, ShrinkerId, Site, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    };
+    use crate::sched::native::SplitMix64;
+    use crate::units::{Nanos, Sectors};
+
+    const EVENTS: u64 = 20_000;
+
+    /// Any event at all, about few things, so that they meet; sometimes about the largest number.
+    fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
+        let site = Site { file: "any.rs", line: 1 };
+        let mut n = || {
+            if random.below(200) == 0 { u32::MAX } else { random.below(6) }
+        };
+        let task = TaskId(n());
+        let (lock, queue, request, work, shrinker) =
+            (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
+        let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
+        let kind = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Memalloc][n() as usize % 3];
+        let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
+        let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
+        let resources = [
+            Resource::Lock(lock),
+            Resource::Request(request),
+            Resource::Work(work),
+            Resource::Task(TaskId(n())),
+            Resource::Condition(WaitId(0)),
+            Resource::Idle(queue),
+            Resource::Timer,
+        ];
+        let resource = resources[n() as usize % resources.len()];
+        let (scope, sectors) = (n(), Sectors(u64::MAX));
+        let kinds = [
+            EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
+            EventKind::TaskExit,
+            EventKind::ScopeEnter { kind, scope, site },
+            EventKind::ScopeExit { kind, scope },
+            EventKind::LayerEnter { layer, site },
+            EventKind::LayerExit { layer },
+            EventKind::AllocBegin { order: 0, requested: mask, effective: mask, site },
+            EventKind::AllocEnd { outcome: AllocOutcome::Failed },
+            EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
+            EventKind::ReclaimExit { freed: 0 },
+            EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
+            EventKind::ShrinkScanEnd { shrinker, freed: None },
+            EventKind::LockAttempt { lock, mode, try_lock: false, site },
+            EventKind::LockAcquired { lock, mode, site },
+            EventKind::LockReleased { lock },
+            EventKind::WaitBegin { resource, why: "any", breakable: true, site },
+            EventKind::WaitEnd { resource, outcome: WaitOutcome::Broken(Errno::EDEADLK) },
+            EventKind::QueueServer { queue },
+            EventKind::RequestSubmit {
+                request,
+                queue,
+                op: Op::Write,
+                sector: sectors,
+                sectors,
+                origin: None,
+                site,
+            },
+            EventKind::RequestServe { request },
+            EventKind::RequestServed { request },
+            EventKind::RequestComplete { request, error: None },
+            EventKind::WorkQueued { work, queue },
+            EventKind::WorkBegin { work },
+            EventKind::WorkEnd { work },
+            EventKind::Stall { step_budget: true },
+        ];
+        (task, kinds[random.below(26) as usize])
+    }
+
+    #[test]
+    fn any_events_in_any_order_are_judged_and_described() {
+        for seed in 0..8 {
+            let mut random = SplitMix64(seed);
+            let mut witness = Witness::new();
+            for seq in 0..EVENTS {
+                let (task, kind) = garbage(&mut random);
+                witness.observe(&Event { seq, time: Nanos(seq), task, kind });
+            }
+            assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
+            let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
+            let report = crate::report::Report::new("garbage", "model", "v3.10", findings.collect());
+            assert!(
+                report.to_text().lines().all(|line| line.len() <= 110),
+                "seed {seed}: no line is too long"
+            );
+        }
+    }
+}

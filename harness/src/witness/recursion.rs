@@ -1,0 +1,154 @@
+//! RD01: a task entered a layer that its scope forbids, below a reclaim of its own.
+//!
+//! Invariants 1 and 2 of the project's description of reclaim, section 9. The mask of the reclaim
+//! restricts as a scope does, so an explicit GFP_NOFS without a scope is judged too. Submitting a
+//! request, and waiting for one, is entering the I/O layer. A scope that a shrinker enters itself,
+//! after reclaim began, restricts only what is below it.
+
+use std::collections::BTreeSet;
+
+use super::chain::Chain;
+use super::code::Code;
+use super::finding::Finding;
+use super::frames::{FrameKind, restriction};
+use super::panel::Judge;
+use super::view::View;
+use crate::event::{Event, EventKind, Layer, Resource, TaskId};
+
+/// The judge of RD01.
+#[derive(Debug, Default)]
+pub(super) struct Recursion {
+    found: BTreeSet<(TaskId, u64, Layer)>,
+}
+
+impl Judge for Recursion {
+    fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
+        let (layer, submitted) = match event.kind {
+            EventKind::LayerEnter { layer, .. } => (layer.layer, None),
+            EventKind::RequestSubmit { request, .. } => (Layer::IO, Some(request)),
+            EventKind::WaitBegin { resource: Resource::Request(_), .. } => (Layer::IO, None),
+            _ => return,
+        };
+        let frames = view.frames(event.task);
+        if !frames.iter().any(|frame| matches!(frame.kind, FrameKind::Reclaim { .. })) {
+            return;
+        }
+        // The entry's own frame, where it has one, changes nothing: it is not a scope.
+        let path = frames.iter().map(|frame| (event.task, frame.kind, frame.seq));
+        let Some(by) = restriction(path, layer) else {
+            return;
+        };
+        if self.found.insert((event.task, by.seq, layer)) {
+            let mut chain = Chain::new(view);
+            chain.task(event.task, submitted);
+            out.push(chain.finish(Code::RD01, event));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Gfp, Layer, LayerRef, Resource, ScopeKind, TaskId};
+    use crate::witness::frames::RestrictedBy;
+    use crate::witness::script::Script;
+
+    #[track_caller]
+    fn check(expect: &[&str], story: impl FnOnce(&mut Script, TaskId, LayerRef)) -> Script {
+        let mut s = Script::default();
+        let task = s.task("cp");
+        let fs = s.names.add_layer(Layer::FS, "upper");
+        story(&mut s, task, fs);
+        assert_eq!(s.codes(), expect);
+        s
+    }
+
+    #[test]
+    fn the_layer_below_reclaim_inside_the_scope_is_found_once() {
+        let s = check(&["RD01"], |s, task, fs| {
+            s.scope(task, ScopeKind::Nofs, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOFS);
+            s.reclaim(task, Gfp::NOFS);
+            s.enter(task, fs);
+            s.leave(task, fs);
+            s.enter(task, fs);
+        });
+        let by = s.last().chain.last().and_then(|step| step.forbidden).map(|by| by.by);
+        assert_eq!(by, Some(RestrictedBy::Scope { kind: ScopeKind::Nofs, scope: 1 }));
+    }
+
+    #[test]
+    fn the_layer_inside_the_scope_without_reclaim_is_legal() {
+        check(&[], |s, task, fs| {
+            s.scope(task, ScopeKind::Nofs, 1);
+            s.enter(task, fs);
+        });
+    }
+
+    #[test]
+    fn a_scope_that_a_shrinker_enters_itself_is_legal() {
+        check(&[], |s, task, fs| {
+            s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+            s.reclaim(task, Gfp::KERNEL);
+            s.scope(task, ScopeKind::Nofs, 1);
+            s.enter(task, fs);
+        });
+    }
+
+    #[test]
+    fn the_layer_after_reclaim_has_ended_is_legal() {
+        check(&[], |s, task, fs| {
+            s.scope(task, ScopeKind::Nofs, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOFS);
+            s.reclaim(task, Gfp::NOFS);
+            s.end_reclaim(task);
+            s.enter(task, fs);
+        });
+    }
+
+    #[test]
+    fn an_explicit_mask_without_a_scope_forbids_too() {
+        let s = check(&["RD01"], |s, task, fs| {
+            s.alloc(task, Gfp::NOFS, Gfp::NOFS);
+            s.reclaim(task, Gfp::NOFS);
+            s.enter(task, fs);
+        });
+        let by = s.last().chain.last().and_then(|step| step.forbidden).map(|by| by.by);
+        assert_eq!(by, Some(RestrictedBy::Mask(Gfp::NOFS)));
+    }
+
+    #[test]
+    fn a_submission_inside_noio_is_an_entry_into_io() {
+        check(&["RD01"], |s, task, _| {
+            let (queue, _) = s.queue("vda");
+            s.scope(task, ScopeKind::Noio, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOIO);
+            s.reclaim(task, Gfp::NOIO);
+            let request = s.submit(task, queue);
+            s.wait(task, Resource::Request(request), "buffer WRITING");
+        });
+    }
+
+    #[test]
+    fn a_submission_inside_nofs_is_legal() {
+        check(&[], |s, task, _| {
+            let (queue, _) = s.queue("vda");
+            s.scope(task, ScopeKind::Nofs, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOFS);
+            s.reclaim(task, Gfp::NOFS);
+            s.submit(task, queue);
+        });
+    }
+
+    #[test]
+    fn waiting_inside_noio_for_the_request_of_another_counts_as_io() {
+        check(&["RD01"], |s, task, _| {
+            let (queue, _) = s.queue("vda");
+            let other = s.task("other");
+            let request = s.submit(other, queue);
+            s.scope(task, ScopeKind::Noio, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOIO);
+            s.reclaim(task, Gfp::NOIO);
+            s.wait(task, Resource::Request(request), "buffer WRITING");
+        });
+    }
+}

@@ -1,0 +1,319 @@
+//! `View`: the world as its events tell it.
+//!
+//! Key types: [`View`], [`Task`]. Updated before the judges see an event. Events about tasks or
+//! locks never seen, and exits without an entry, are taken as far as they make sense: a recording
+//! may begin in the middle. Requests and work items are forgotten when they complete.
+
+use std::collections::BTreeMap;
+
+use super::frames::{Frame, FrameKind, Held};
+use super::waits::{Holder, Lock, Needed, Progress, Quorum, Request, Role, Wait, WorkItem};
+use crate::event::{
+    Event, EventKind, LockId, LockMode, QueueId, RequestId, Resource, Site, TaskId, TaskKind, WorkId,
+};
+
+/// Numbers from here on are not kept: no world has as many tasks, locks or queues.
+const MAX_ID: u32 = 1 << 16;
+/// Frames of one task beyond these are not kept.
+const MAX_FRAMES: usize = 1 << 12;
+/// Requests and work items in flight beyond these push out the oldest.
+const MAX_IN_FLIGHT: usize = 1 << 16;
+
+/// One task.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Its role, if its spawning was seen.
+    pub kind: Option<TaskKind>,
+    /// It is known and has not exited.
+    pub alive: bool,
+    /// What it is in the middle of, outermost first.
+    pub frames: Vec<Frame>,
+    /// The locks that it holds, in the order taken.
+    pub held: Vec<Held>,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+    attempt: Option<(LockId, LockMode)>,
+}
+
+/// The world rebuilt from its events.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    tasks: Vec<Task>,
+    locks: Vec<Lock>,
+    servers: Vec<Vec<TaskId>>,
+    requests: BTreeMap<RequestId, Request>,
+    works: BTreeMap<WorkId, WorkItem>,
+}
+
+fn slot<T: Default>(list: &mut Vec<T>, id: u32) -> Option<&mut T> {
+    if id >= MAX_ID {
+        return None;
+    }
+    let index = id as usize;
+    if index >= list.len() {
+        list.resize_with(index + 1, T::default);
+    }
+    list.get_mut(index)
+}
+
+fn keep<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) {
+    map.insert(key, value);
+    if map.len() > MAX_IN_FLIGHT {
+        map.pop_first();
+    }
+}
+
+impl View {
+    /// The task, if any event named it.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(id.0 as usize)
+    }
+
+    /// Every task that lives, in order.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks.iter().zip(0..).filter(|(task, _)| task.alive).map(|(task, id)| (TaskId(id), task))
+    }
+
+    /// How many task numbers are in use; every [`TaskId`] in the view is below.
+    #[must_use]
+    pub const fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The request, while it is in flight.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Option<&Request> {
+        self.requests.get(&id)
+    }
+
+    /// The work item, until it is finished.
+    #[must_use]
+    pub fn work(&self, id: WorkId) -> Option<&WorkItem> {
+        self.works.get(&id)
+    }
+
+    /// The frames of a task; none for one never seen.
+    #[must_use]
+    pub fn frames(&self, id: TaskId) -> &[Frame] {
+        self.task(id).map_or(&[], |task| &task.frames)
+    }
+
+    /// The task's wait, if somebody must act before it ends.
+    #[must_use]
+    pub fn wait(&self, id: TaskId) -> Option<&Wait> {
+        self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())
+    }
+
+    /// Who must act before the wait of `waiter` ends.
+    pub fn needed(&self, waiter: TaskId) -> (Quorum, impl Iterator<Item = Needed> + '_) {
+        let (mut one, mut servers, mut lock) = (None, &[][..], None);
+        match self.wait(waiter).map(|wait| wait.resource) {
+            Some(Resource::Lock(id)) => lock = self.locks.get(id.0 as usize),
+            Some(Resource::Request(id)) => {
+                if let Some(request) = self.requests.get(&id) {
+                    (one, servers) = self.server(request.progress, request.queue);
+                }
+            }
+            Some(Resource::Work(id)) => {
+                if let Some(work) = self.works.get(&id) {
+                    (one, servers) = self.server(work.progress, work.queue);
+                }
+            }
+            Some(Resource::Task(task)) => {
+                let alive = self.task(task).is_some_and(|task| task.alive);
+                one = alive.then_some(Needed { task, how: Role::Exits, since: 0 });
+            }
+            Some(Resource::Condition(_) | Resource::Idle(_) | Resource::Timer) | None => {}
+        }
+        let servers = servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
+        let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
+        let quorum = if servers.len() > 0 { Quorum::Any } else { Quorum::All };
+        (quorum, one.into_iter().chain(servers).chain(holders))
+    }
+
+    fn server(&self, progress: Progress, queue: QueueId) -> (Option<Needed>, &[TaskId]) {
+        match progress {
+            Progress::Served { by, since } => (Some(Needed { task: by, how: Role::Serves, since }), &[]),
+            Progress::Queued => (None, self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)),
+            Progress::Below => (None, &[]),
+        }
+    }
+
+    /// Takes in one event.
+    pub fn apply(&mut self, event: &Event) {
+        let Some(task) = slot(&mut self.tasks, event.task.0) else {
+            return;
+        };
+        match event.kind {
+            EventKind::TaskSpawn { kind, .. } => task.kind = Some(kind),
+            EventKind::TaskExit => return self.exit(event.task),
+            _ => {}
+        }
+        task.alive = true;
+        self.apply_frame(event);
+        self.apply_lock(event);
+        self.apply_request(event);
+    }
+
+    fn exit(&mut self, id: TaskId) {
+        let task = std::mem::take(&mut self.tasks[id.0 as usize]);
+        for held in &task.held {
+            self.locks[held.lock.0 as usize].forget_holder(id);
+        }
+        if let Some(Wait { resource: Resource::Lock(lock), .. }) = task.wait {
+            self.unqueue(id, lock);
+        }
+        for servers in &mut self.servers {
+            servers.retain(|server| *server != id);
+        }
+    }
+
+    fn unqueue(&mut self, task: TaskId, lock: LockId) {
+        if let Some(lock) = self.locks.get_mut(lock.0 as usize) {
+            lock.forget_waiter(task);
+        }
+    }
+
+    fn apply_frame(&mut self, event: &Event) {
+        let frames = &mut self.tasks[event.task.0 as usize].frames;
+        let mut open = |kind, site: Option<Site>| {
+            if frames.len() < MAX_FRAMES {
+                frames.push(Frame { kind, site, seq: event.seq, time: event.time });
+            }
+        };
+        match event.kind {
+            EventKind::ScopeEnter { kind, scope, site } => open(FrameKind::Scope { kind, scope }, Some(site)),
+            EventKind::LayerEnter { layer, site } => open(FrameKind::Layer { layer }, Some(site)),
+            EventKind::AllocBegin { order, requested, effective, site } => {
+                open(FrameKind::Alloc { order, requested, effective }, Some(site));
+            }
+            EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
+            EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan } => {
+                open(FrameKind::Scan { shrinker, mask, nr_to_scan }, None);
+            }
+            EventKind::RequestServe { request } => open(FrameKind::Serving { request }, None),
+            EventKind::WorkBegin { work } => open(FrameKind::Working { work }, None),
+            _ => {
+                if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind)) {
+                    frames.remove(place);
+                }
+            }
+        }
+    }
+
+    fn apply_lock(&mut self, event: &Event) {
+        let Event { seq, time, task: id, kind } = *event;
+        let task = &mut self.tasks[id.0 as usize];
+        match kind {
+            EventKind::LockAttempt { lock, mode, .. } => task.attempt = Some((lock, mode)),
+            EventKind::LockAcquired { lock, mode, site } => {
+                let Some(state) = slot(&mut self.locks, lock.0) else {
+                    return;
+                };
+                task.held.push(Held { lock, mode, site, seq, time });
+                state.forget_waiter(id);
+                state.holders.push(Holder { task: id, mode, seq });
+                // The releaser hands the lock over before the wait is said to end.
+                task.wait.take_if(|wait| wait.resource == Resource::Lock(lock));
+            }
+            EventKind::LockReleased { lock } => {
+                if let Some(place) = task.held.iter().rposition(|held| held.lock == lock) {
+                    task.held.remove(place);
+                    self.locks[lock.0 as usize].forget_holder(id);
+                }
+            }
+            EventKind::WaitBegin { resource, why, breakable, site } => {
+                let before = task.wait.replace(Wait { resource, why, breakable, site, seq, time });
+                if let Resource::Lock(lock) = resource {
+                    let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
+                    if let Some(state) = slot(&mut self.locks, lock.0) {
+                        state.forget_waiter(id);
+                        state.waiters.push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
+                    }
+                }
+                if let Some(Wait { resource: Resource::Lock(lock), .. }) =
+                    before.filter(|b| b.resource != resource)
+                {
+                    self.unqueue(id, lock);
+                }
+            }
+            EventKind::WaitEnd { resource, .. } => {
+                task.wait.take_if(|wait| wait.resource == resource);
+                if let Resource::Lock(lock) = resource {
+                    self.unqueue(id, lock);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_request(&mut self, event: &Event) {
+        let Event { seq, time, task, kind } = *event;
+        let served = Progress::Served { by: task, since: seq };
+        match kind {
+            EventKind::QueueServer { queue } => {
+                if let Some(servers) =
+                    slot(&mut self.servers, queue.0).filter(|servers| !servers.contains(&task))
+                {
+                    servers.push(task);
+                }
+            }
+            EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
+                let progress = Progress::Queued;
+                let submitted = Request {
+                    submitter: task,
+                    queue,
+                    op,
+                    sector,
+                    sectors,
+                    origin,
+                    site,
+                    seq,
+                    time,
+                    progress,
+                };
+                keep(&mut self.requests, request, submitted);
+            }
+            EventKind::RequestServe { request } => self.request_is(request, served),
+            EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
+            EventKind::RequestComplete { request, .. } => drop(self.requests.remove(&request)),
+            EventKind::WorkQueued { work, queue } => {
+                keep(
+                    &mut self.works,
+                    work,
+                    WorkItem { queued_by: task, queue, seq, progress: Progress::Queued },
+                );
+            }
+            EventKind::WorkBegin { work } => {
+                if let Some(work) = self.works.get_mut(&work) {
+                    work.progress = served;
+                }
+            }
+            EventKind::WorkEnd { work } => drop(self.works.remove(&work)),
+            _ => {}
+        }
+    }
+
+    fn request_is(&mut self, request: RequestId, progress: Progress) {
+        if let Some(request) = self.requests.get_mut(&request) {
+            request.progress = progress;
+        }
+    }
+}
+
+/// Whether `event` closes a frame of this kind.
+fn closes(event: EventKind, frame: FrameKind) -> bool {
+    match (event, frame) {
+        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s }) => {
+            (kind, scope) == (k, s)
+        }
+        (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
+        (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
+        (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
+        (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => shrinker == s,
+        (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
+        (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
+        _ => false,
+    }
+}

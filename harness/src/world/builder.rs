@@ -1,0 +1,174 @@
+//! `Builder`: what to run, on which tier, how often.
+//!
+//! Key type: [`Builder`]. The attribute and the command line are sugar over it.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::World;
+use super::execution::Setup;
+use super::tier::Tier;
+use super::{model, native};
+use crate::era::{Era, Knobs};
+use crate::error::Result;
+use crate::event::Trace;
+use crate::inject::{PlanSpec, Pressure};
+use crate::report::Report;
+use crate::stack::StackSpec;
+use crate::witness::Code;
+
+/// Executions of the model tier where the test does not say.
+pub const DEFAULT_SCHEDULES: u64 = 200;
+/// Steps of one execution after which it counts as a hang.
+pub const STEP_BUDGET: u64 = 1_000_000;
+
+/// A world to be run. Every setter replaces what was set before.
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs until `run` is called"]
+pub struct Builder {
+    pub(super) name: String,
+    pub(super) tier: Tier,
+    pub(super) era: Era,
+    pub(super) knobs: Option<Knobs>,
+    pub(super) stack: StackSpec,
+    pub(super) plan: PlanSpec,
+    pub(super) schedules: u64,
+    pub(super) seed: u64,
+    pub(super) steps: u64,
+    pub(super) expect: Vec<Code>,
+    pub(super) replay: Option<Trace>,
+    pub(super) rerun: Option<Vec<OsString>>,
+    pub(super) test: Option<String>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            name: "world".into(),
+            tier: Tier::Model,
+            era: *Era::ALL.last().expect("there is an era"),
+            knobs: None,
+            stack: StackSpec::default(),
+            plan: PlanSpec::default(),
+            schedules: DEFAULT_SCHEDULES,
+            seed: 1,
+            steps: STEP_BUDGET,
+            expect: Vec::new(),
+            replay: None,
+            rerun: None,
+            test: None,
+        }
+    }
+
+    /// What reports call the run.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// On what it runs; the model where nothing is said.
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// The kernel whose behaviour the world has; the newest where nothing is said.
+    pub fn era(mut self, era: Era) -> Self {
+        self.era = era;
+        self
+    }
+
+    /// Behaviours that differ from the era's.
+    pub fn knobs(mut self, knobs: Knobs) -> Self {
+        self.knobs = Some(knobs);
+        self
+    }
+
+    /// What is built before the closure runs; memory alone where nothing is said.
+    pub fn stack(mut self, stack: StackSpec) -> Self {
+        self.stack = stack;
+        self
+    }
+
+    /// What goes wrong.
+    pub fn plan(mut self, plan: PlanSpec) -> Self {
+        self.plan = plan;
+        self
+    }
+
+    /// One more rule for which allocations find memory short.
+    pub fn pressure(mut self, rule: Pressure) -> Self {
+        self.plan.pressure.push(rule);
+        self
+    }
+
+    /// How many schedules the model tier explores at the most. It stops at the first that shows
+    /// what is expected, or, where nothing is expected, at the first finding.
+    pub fn schedules(mut self, schedules: u64) -> Self {
+        self.schedules = schedules;
+        self
+    }
+
+    /// Where the strategies' random choices start.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Steps of one execution after which it counts as a hang.
+    pub fn steps(mut self, steps: u64) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// What should be found: exploration goes on until one execution shows all of it.
+    pub fn expect(mut self, codes: &[Code]) -> Self {
+        self.expect = codes.to_vec();
+        self
+    }
+
+    /// Runs this trace, once, instead of exploring. Model tier only.
+    pub fn replay(mut self, trace: Trace) -> Self {
+        self.replay = Some(trace);
+        self
+    }
+
+    /// The arguments with which this executable comes back to this very run. The loop tier runs in
+    /// a child; a test is found again by its name, any other program by its own arguments, unless
+    /// they say it here.
+    pub fn rerun(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.rerun = Some(args.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The libtest name of the test that this run belongs to, where the thread does not tell.
+    pub(crate) fn test(mut self, name: &str) -> Self {
+        self.test = Some(name.to_owned());
+        self
+    }
+
+    /// Runs `body` in the world, as often as the tier and the budget say.
+    ///
+    /// # Errors
+    /// Trouble of the harness: a spec that cannot be built, a machine that lacks what the tier
+    /// needs, a trace that does not fit. What is wrong with the code under test is in the report.
+    pub fn run(self, body: impl Fn(&World) + Send + Sync + 'static) -> Result<Report> {
+        let setup = Setup {
+            tier: self.tier,
+            era: self.era,
+            knobs: self.knobs.unwrap_or_else(|| self.era.knobs()),
+            stack: self.stack.clone(),
+            plan: self.plan.clone(),
+            body: Arc::new(body),
+        };
+        match self.tier {
+            Tier::Model => model::run(&self, setup),
+            Tier::Native => native::run(&self, &setup),
+            #[cfg(feature = "loop")]
+            Tier::Loop => super::real::run(&self, &setup),
+            #[cfg(not(feature = "loop"))]
+            Tier::Loop => Err(crate::error::Error::environment("the loop tier was not compiled in")
+                .advice("enable the feature `loop` of reclaimdep")),
+        }
+    }
+}

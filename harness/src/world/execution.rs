@@ -1,0 +1,110 @@
+//! One execution: build the stack, run the body, take the stack down.
+//!
+//! Key types: [`Setup`], [`Execution`].
+
+use std::sync::Arc;
+
+use super::World;
+use super::builder::Builder;
+use super::hub::Hub;
+use super::tier::Tier;
+use crate::era::{Era, Knobs};
+use crate::error::{Error, Result};
+use crate::event::Names;
+use crate::event::Trace;
+use crate::inject::{Plan, PlanSpec};
+use crate::mm::Mm;
+use crate::report::{Outcome, Report, describe};
+use crate::sched::Sched;
+use crate::stack::{LoopBackend, Parts, Stack, StackSpec};
+use crate::units::{Nanos, Pages};
+use crate::witness::Finding;
+
+/// A test's closure.
+pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
+
+/// Everything that is the same for every execution of a run.
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) tier: Tier,
+    pub(super) era: Era,
+    pub(super) knobs: Knobs,
+    pub(super) stack: StackSpec,
+    pub(super) plan: PlanSpec,
+    pub(super) body: Body,
+}
+
+/// What one execution showed.
+pub(super) struct Execution {
+    pub(super) findings: Vec<Finding>,
+    pub(super) names: Names,
+    pub(super) panic: Option<String>,
+    /// The harness's own trouble in building or taking down.
+    pub(super) trouble: Option<Error>,
+    pub(super) latency: Option<Nanos>,
+}
+
+impl Setup {
+    /// Runs once on `sched`, whose observer is `hub`.
+    pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
+        let ended = sched.run_main(|| {
+            let world = self.build(sched, backend)?;
+            (self.body)(&world);
+            world.join_all();
+            world.teardown()
+        });
+        Execution {
+            findings: hub.findings(),
+            names: sched.names(|names| names.clone()),
+            panic: sched.panic_message(),
+            trouble: ended.and_then(Result::err),
+            latency: hub.latency(),
+        }
+    }
+
+    fn build(&self, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {
+        if self.stack.pages == 0 {
+            return Err(
+                Error::input("a world of 0 pages of memory").advice("give the stack's `pages` a number")
+            );
+        }
+        let plan = Plan::arm(sched, self.plan.clone());
+        let mm = Mm::new(sched, Pages(self.stack.pages), plan.clone());
+        let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
+        let stack = Stack::build(&parts, &self.stack, backend)?;
+        Ok(World::new(parts, stack, self.tier, self.era))
+    }
+}
+
+impl Execution {
+    /// What the execution comes to, as a value.
+    ///
+    /// # Errors
+    /// The harness's own trouble; after a deadlock was broken, errors on the way down are to be
+    /// expected and become notes.
+    pub(super) fn into_report(
+        self,
+        builder: &Builder,
+        schedules: u64,
+        trace: Option<Trace>,
+    ) -> Result<Report> {
+        let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        match self.trouble {
+            Some(trouble) if report.findings.is_empty() => return Err(trouble),
+            Some(trouble) => report.notes.push(format!("taking the stack down: {trouble}")),
+            None => {}
+        }
+        if let Some(message) = self.panic {
+            if report.findings.is_empty() {
+                report.outcome = Outcome::Panicked { message };
+            } else {
+                report.notes.push(format!("the code under test panicked after that: {message}"));
+            }
+        }
+        report.schedules = schedules;
+        report.latency_ns = self.latency.filter(|_| builder.tier != Tier::Model).map(|latency| latency.0);
+        report.trace = trace;
+        Ok(report)
+    }
+}

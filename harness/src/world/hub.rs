@@ -1,0 +1,72 @@
+//! `Hub`: where the simulated kernel's events meet the judges.
+//!
+//! Key types: [`Hub`], [`Heard`]. The hub shows each event to the judges and turns what they find
+//! into a reaction: a deadlock is broken at a wait that may be broken, or else the world ends; other
+//! findings change nothing. The judges themselves change nothing at all.
+
+use std::sync::Arc;
+
+use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
+use crate::sched::SpinLock;
+use crate::units::Nanos;
+use crate::witness::{Code, Finding, Witness};
+
+/// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
+#[derive(Default)]
+pub(super) struct Heard {
+    witness: Witness,
+    /// The event that closed the last broken cycle, and whose wait is to end.
+    broken: Option<(Nanos, TaskId)>,
+    /// From the event that closed a cycle to the end of the wait that was broken for it.
+    latency: Option<Nanos>,
+}
+
+/// The observer of a world.
+#[derive(Clone, Default)]
+pub(super) struct Hub(Arc<SpinLock<Heard>>);
+
+impl Hub {
+    /// What was found so far.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.0.lock().witness.findings().to_vec()
+    }
+
+    /// How long it took from closing the cycle to breaking it.
+    pub(super) fn latency(&self) -> Option<Nanos> {
+        self.0.lock().latency
+    }
+}
+
+impl Observer for Hub {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        self.0.lock().observe(event)
+    }
+}
+
+impl Heard {
+    fn observe(&mut self, event: &Event) -> Reaction {
+        self.time_the_break(event);
+        let found = self.witness.observe(event);
+        let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
+            return Reaction::Go;
+        };
+        match deadlock.breakable.first() {
+            Some(victim) => {
+                self.broken = Some((event.time, *victim));
+                Reaction::Break(*victim)
+            }
+            None => Reaction::Abort,
+        }
+    }
+
+    fn time_the_break(&mut self, event: &Event) {
+        let Some((closed, victim)) = self.broken else {
+            return;
+        };
+        let ended = matches!(event.kind, EventKind::WaitEnd { outcome: WaitOutcome::Broken(_), .. });
+        if ended && event.task == victim {
+            self.latency.get_or_insert(event.time - closed);
+            self.broken = None;
+        }
+    }
+}

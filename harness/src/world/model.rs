@@ -1,0 +1,102 @@
+//! The model tier: exploration, replay, and the check that what was found replays.
+//!
+//! Key function: [`run`]. Executions differ only in their choices. The one that is reported is
+//! replayed from its trace once more, and must give the same report byte for byte: a difference is
+//! nondeterminism in the code under test, and an error.
+
+use std::sync::Arc;
+
+use super::builder::Builder;
+use super::execution::{Execution, Setup};
+use super::hub::Hub;
+use crate::error::{Error, Result};
+use crate::event::Trace;
+use crate::explore::{Budget, Mixed, Replay};
+use crate::report::Report;
+use crate::sched::controlled::{self, Driver};
+use crate::sched::{Sched, SpinLock, Strategy};
+use crate::stack::InProcess;
+
+/// What an exploration keeps.
+struct Kept {
+    executions: u64,
+    /// The execution that ended it, or the last one.
+    last: Option<(Execution, Trace)>,
+}
+
+/// Runs what `builder` describes.
+pub(super) fn run(builder: &Builder, setup: Setup) -> Result<Report> {
+    let report = match &builder.replay {
+        Some(trace) => return replay(builder, &setup, trace),
+        None => explore(builder, &setup)?,
+    };
+    if let (Some(trace), false) = (&report.trace, report.is_quiet()) {
+        let again = Report { schedules: report.schedules, ..replay(builder, &setup, trace)? };
+        if again.to_json() != report.to_json() {
+            return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
+                .advice("the code under test depends on something that the world does not control: time, addresses, a random hasher"));
+        }
+    }
+    Ok(report)
+}
+
+fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
+    let strategy = Budget::new(Mixed::new(builder.seed), builder.schedules);
+    let stop = strategy.stop();
+    let expect = builder.expect.clone();
+    let enough = move |execution: &Execution| {
+        let found = |code| execution.findings.iter().any(|finding| finding.code == code);
+        let shown = if expect.is_empty() {
+            !execution.findings.is_empty()
+        } else {
+            expect.iter().all(|code| found(*code))
+        };
+        if shown || execution.panic.is_some() || execution.trouble.is_some() {
+            stop.stop();
+        }
+    };
+    let kept = execute(builder, setup, strategy, enough);
+    let (execution, trace) = kept.last.ok_or_else(|| {
+        Error::input(format!("`{}` explores no schedule at all", builder.name)).advice("give it at least one")
+    })?;
+    execution.into_report(builder, kept.executions, Some(trace))
+}
+
+fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
+    let strategy = Replay::new(trace.clone());
+    let mismatch = strategy.mismatch();
+    let kept = execute(builder, setup, strategy, |_| {});
+    if let Some(position) = mismatch.position() {
+        return Err(Error::input(format!(
+            "the trace does not fit `{}`: choice {position} cannot be taken",
+            builder.name
+        ))
+        .advice("replay it with the same code, stack, plan and era that printed it"));
+    }
+    let (execution, _) = kept.last.expect("a replay runs once");
+    execution.into_report(builder, 1, Some(trace.clone()))
+}
+
+fn execute(
+    builder: &Builder,
+    setup: &Setup,
+    strategy: impl Strategy + 'static,
+    look: impl Fn(&Execution) + Send + Sync + 'static,
+) -> Kept {
+    let driver = Driver::new(Box::new(strategy));
+    let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None }));
+    let (theirs, choices, setup, steps) =
+        (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
+    controlled::run(&driver, move || {
+        let hub = Hub::default();
+        let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
+        let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
+        let trace = choices.lock().take_trace();
+        look(&execution);
+        let mut kept = theirs.lock();
+        kept.executions += 1;
+        kept.last = Some((execution, trace));
+    });
+    let mut kept = kept.lock();
+    Kept { executions: kept.executions, last: kept.last.take() }
+}

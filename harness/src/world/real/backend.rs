@@ -1,0 +1,84 @@
+//! `Real`: FUSE mounts and real loop devices under a stack.
+//!
+//! Key type: [`Real`]. One mount for each filesystem that has a loop device, made when its first
+//! device is attached.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use super::rejoin::Rejoin;
+use crate::block::{BackingFile as _, BlockDevice};
+use crate::error::{Error, Result};
+use crate::fs::Fs;
+use crate::fs::fuse::{FuseFs, ServeHook};
+use crate::host::{Backing, Child, FuseMount, HostLoop, LoopOptions};
+use crate::sched::SpinLock;
+use crate::stack::{LoopBackend, LoopSpec, Parts};
+use crate::units::{SECTOR_SIZE, Sectors};
+
+struct Served {
+    mount: FuseMount,
+    rejoin: Arc<Rejoin>,
+}
+
+/// The loop tier's backend.
+pub(super) struct Real {
+    child: Option<Arc<Child>>,
+    served: SpinLock<BTreeMap<String, Served>>,
+    devices: SpinLock<Vec<Arc<HostLoop>>>,
+}
+
+impl Real {
+    /// A backend that tells the supervisor, if there is one, which mounts it makes.
+    pub(super) fn new(child: Option<Arc<Child>>) -> Self {
+        Self { child, served: SpinLock::default(), devices: SpinLock::default() }
+    }
+
+    fn serve(&self, parts: &Parts, fs: &Fs) -> Result<Served> {
+        let rejoin = Arc::new(Rejoin::new(&parts.sched, fs.name()));
+        let hook: Arc<dyn ServeHook> = Arc::<Rejoin>::clone(&rejoin);
+        let filesystem = FuseFs::new(fs.clone(), hook);
+        let mount = FuseMount::serve(fs.name(), filesystem)?;
+        if let Some(child) = &self.child {
+            child.report_connection(mount.connection())?;
+        }
+        Ok(Served { mount, rejoin })
+    }
+}
+
+impl LoopBackend for Real {
+    fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
+        let trouble = |errno| {
+            Error::os(format!("loop device `{}`: looking at its file failed", spec.name)).because(errno)
+        };
+        let ino = fs.lookup(&spec.file).map_err(trouble)?;
+        let bytes = fs.open(&spec.file).and_then(|file| file.size()).map_err(trouble)?;
+        let mut served = self.served.lock();
+        if !served.contains_key(fs.name()) {
+            served.insert(fs.name().to_owned(), self.serve(parts, fs)?);
+        }
+        let Served { mount, rejoin } = &served[fs.name()];
+        let backing = Backing::On { mount: mount.as_fd(), file: &spec.file };
+        let sectors = Sectors(bytes / SECTOR_SIZE);
+        let device = HostLoop::attach(&parts.sched, &spec.name, backing, sectors, LoopOptions::default())?;
+        let device = Arc::new(device);
+        rejoin.add(ino, &device);
+        self.devices.lock().push(Arc::clone(&device));
+        Ok(device)
+    }
+
+    fn finish(&self) -> Result<()> {
+        let mut first = Ok(());
+        for device in std::mem::take(&mut *self.devices.lock()) {
+            if let (Ok(()), Some(trouble)) = (&first, device.take_trouble()) {
+                first = Err(trouble);
+            }
+        }
+        for served in std::mem::take(&mut *self.served.lock()).into_values() {
+            let shut = served.mount.shutdown();
+            first = first.and(shut);
+        }
+        first
+    }
+}

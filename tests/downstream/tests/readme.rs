@@ -1,0 +1,35 @@
+//! The README's test, as it stands there.
+
+use reclaimdep::World;
+use reclaimdep::inject::Pressure;
+use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::witness::Code;
+use reclaimdep::{Tier, era::Era};
+
+#[test]
+fn a_nofs_allocation_does_not_wait_for_a_loop_device() {
+    let stack = StackSpec {
+        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        bufio: vec![BufioSpec {
+            name: "meta".into(),
+            device: "loop0".into(),
+            block_size: 4096,
+            retain_bytes: None,
+            dirty: vec![0],
+        }],
+        ..StackSpec::default()
+    };
+    let report = World::builder()
+        .tier(Tier::Model) // Tier::Loop: the same on a real device, as root
+        .era(Era::V3_10) // V3_18 and V5_9 stay quiet
+        .stack(stack)
+        .pressure(Pressure::first_nofs_allocation_of("rsync"))
+        .expect(&[Code::RD02, Code::RD04])
+        .run(|world| {
+            let fs = world.fs("lower");
+            world.spawn("rsync", move || fs.create("a")).join().unwrap();
+        })
+        .unwrap();
+    report.matches(&[Code::RD02, Code::RD04]).unwrap_or_else(|wrong| panic!("{wrong}\n{report}"));
+}

@@ -1,0 +1,56 @@
+//! The attribute runs its function in a world, on each tier, and composes with `rstest`.
+
+use reclaimdep::Tier;
+use reclaimdep::World;
+use reclaimdep::era::Era;
+use reclaimdep::event::Gfp;
+use reclaimdep::witness::Code;
+use rstest::rstest;
+
+#[path = "../../harness/macros/src/known.rs"]
+mod known;
+
+#[reclaimdep::test]
+fn a_test_gets_its_world(world: &World) {
+    assert_eq!(world.tier(), Tier::Model);
+}
+
+#[reclaimdep::test]
+fn a_test_without_arguments_finds_its_world() {
+    assert_eq!(World::current().tier(), Tier::Model);
+}
+
+#[reclaimdep::test(era = "v3.18", schedules = 3, seed = 7)]
+fn the_era_is_the_one_that_is_named(world: &World) {
+    assert_eq!(world.era(), Era::V3_18);
+}
+
+#[reclaimdep::test(tier(model, native))]
+fn each_tier_is_a_test_of_its_own(world: &World) {
+    assert!([Tier::Model, Tier::Native].contains(&world.tier()));
+}
+
+#[reclaimdep::test(pressure = every_allocation)]
+fn under_pressure_an_allocation_still_succeeds_when_nothing_is_short(world: &World) {
+    assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
+}
+
+#[rstest]
+#[case(Gfp::KERNEL)]
+#[case(Gfp::NOFS)]
+#[reclaimdep::test(era = "v5.9")]
+fn cases_of_rstest_run_in_a_world_each(#[case] mask: Gfp) {
+    assert!(World::current().mm().alloc(0, mask).is_some());
+}
+
+#[test]
+fn the_words_of_the_attribute_are_those_of_the_library() {
+    let eras: Vec<_> = Era::ALL.iter().map(|era| era.name()).collect();
+    assert_eq!(known::ERAS, eras);
+    let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(known::CODES, codes);
+    for (tier, variant) in known::TIERS {
+        assert_eq!(format!("{:?}", tier.parse::<Tier>().unwrap()), *variant);
+    }
+    assert_eq!(known::PRESSURES, ["every_allocation"]);
+}

@@ -1,0 +1,57 @@
+//! Every reported deadlock is found in the eras that had it, and nothing is found in the others.
+
+use reclaimdep::Tier;
+use reclaimdep::era::Era;
+use reclaimdep::witness::Code;
+use reclaimdep_fixtures::{Case, Options, Required, Verdict, cases};
+
+/// Runs every row of every case on `tier`. A tier that cannot run here is no failure unless
+/// `RECLAIMDEP_REQUIRE` names it; `cargo reclaimdep run` says what was skipped.
+#[track_caller]
+fn check(tier: Tier) {
+    let required = Required::from_env().unwrap();
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for case in cases().unwrap() {
+        for row in case.expect.iter().filter(|row| row.tiers.contains(&tier)) {
+            rows += 1;
+            let outcome = case.run(tier, row.era, &Options::default());
+            let shown = outcome.as_ref().map(|report| report.to_text()).unwrap_or_default();
+            let verdict = Verdict::of(outcome, row, tier, &required).unwrap();
+            if verdict.is_wrong() {
+                wrong.push(format!("{} {} {tier}: {verdict}\n{shown}", case.id, row.era));
+            }
+        }
+    }
+    assert!(rows > 0, "no case expects anything on tier {tier}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_case_on_the_model_tier() {
+    check(Tier::Model);
+}
+
+/// The case of the README.
+fn c01() -> Case {
+    cases().unwrap().into_iter().find(|case| case.id == "c01").expect("it is the first case")
+}
+
+#[test]
+fn the_cures_stay_quiet_in_ten_thousand_schedules() {
+    for era in [Era::V3_18, Era::V5_9] {
+        let options = Options { schedules: Some(10_000), ..Options::default() };
+        let report = c01().run(Tier::Model, era, &options).unwrap();
+        assert!(report.is_quiet(), "{era}:\n{report}");
+        assert_eq!(report.schedules, 10_000);
+    }
+}
+
+#[test]
+fn the_deadlock_is_found_within_the_budget_from_every_seed() {
+    for seed in 1..=20 {
+        let options = Options { schedules: Some(200), seed: Some(seed), ..Options::default() };
+        let report = c01().run(Tier::Model, Era::V3_10, &options).unwrap();
+        assert_eq!(report.codes(), [Code::RD02, Code::RD04], "seed {seed}:\n{report}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Everything that needs no privilege and crosses packages.
+//!
+//! | module | asks |
+//! |---|---|
+//! | [`attribute`] | does `#[reclaimdep::test]` run what it says, also below `rstest`; are its word lists the library's |
+//! | [`cases`] | is every reported deadlock found where it must be, and only there |
+//! | [`readme`] | is the README's test the one that runs |
+//! | [`tidy`] | does the tree keep its own rules |
+
+mod attribute;
+mod cases;
+mod readme;
+mod tidy;

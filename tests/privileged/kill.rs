@@ -1,0 +1,73 @@
+//! SIGKILL at any moment leaves nothing behind: no loop device, mount, cgroup or process.
+//!
+//! The process that is killed runs the deadlocking case, so that some kills meet it with a writer
+//! stuck in the kernel.
+
+use std::os::fd::AsFd as _;
+use std::process::{Child, Command, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reclaimdep::host::Snapshot;
+use reclaimdep::sched::native::SplitMix64;
+
+/// How many processes are killed.
+const ROUNDS: u32 = 24;
+/// A run takes about this long: kills fall anywhere in it, and a little after.
+const RUN_MS: u32 = 40;
+/// How long what a killed process had may take to be gone.
+const GONE_MS: u16 = 10_000;
+/// Where the moments of the kills start; another number is another set of moments.
+const SEED: u64 = 2014;
+
+/// Every test of this module.
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![crate::trial("kill::nothing_is_left_whenever_the_process_is_killed", killed_at_any_moment)]
+}
+
+fn killed_at_any_moment() -> Result<(), Failed> {
+    let before = Snapshot::take();
+    let mut random = SplitMix64(SEED);
+    for _ in 0..ROUNDS {
+        let mut process = deadlocking_case()?;
+        pause(u16::try_from(random.below(RUN_MS))?)?;
+        match kill(Pid::from_raw(i32::try_from(process.id())?), Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+        process.wait()?;
+    }
+    // Tests beside this one attach and detach as well; what is left over stays in every look.
+    let mut left = before.diff(&Snapshot::take());
+    for _ in 0..GONE_MS / 20 {
+        if left.is_empty() {
+            return Ok(());
+        }
+        pause(20)?;
+        let now = before.diff(&Snapshot::take());
+        left.retain(|thing| now.contains(thing));
+    }
+    Err(format!("left behind: {}", left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        .into())
+}
+
+/// This executable again, running the case that deadlocks.
+fn deadlocking_case() -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(["--exact", "cases::c01::v3.10"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// Lets `milliseconds` pass: the moment of a kill, or until the kernel is done with one.
+fn pause(milliseconds: u16) -> Result<(), Failed> {
+    let (reader, _writer) = nix::unistd::pipe()?;
+    let mut never = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+    poll(&mut never, PollTimeout::from(milliseconds))?;
+    Ok(())
+}

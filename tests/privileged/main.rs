@@ -1,0 +1,46 @@
+//! Real devices: needs root, `/dev/loop-control` and `/dev/fuse`.
+//!
+//! What is missing is probed when the tests are *listed*: a test that cannot run here is listed as
+//! ignored, its reason in its kind. Where `RECLAIMDEP_REQUIRE` names the tier, it runs and fails.
+//!
+//! | module | asks |
+//! |---|---|
+//! | [`cases`] | is every reported deadlock found on a real loop device |
+//! | [`kill`] | is nothing left behind, whenever the process is killed |
+//! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
+
+mod cases;
+mod kill;
+#[cfg(feature = "second-opinion")]
+mod second_opinion;
+
+use libtest_mimic::{Arguments, Trial};
+use reclaimdep::Tier;
+use reclaimdep_fixtures::Required;
+
+/// What the loop tier lacks here; none where it can run.
+fn missing() -> Option<String> {
+    reclaimdep::rt::available(Tier::Loop).err()
+}
+
+/// A test that is listed as ignored, with the reason, where it cannot run.
+fn trial(
+    name: impl Into<String>,
+    body: impl FnOnce() -> Result<(), libtest_mimic::Failed> + Send + 'static,
+) -> Trial {
+    let required = Required::from_env().expect("RECLAIMDEP_REQUIRE names tiers");
+    let trial = Trial::test(name, body);
+    match missing() {
+        Some(reason) if !required.contains(Tier::Loop) => {
+            trial.with_ignored_flag(true).with_kind(format!("skipped: {reason}"))
+        }
+        _ => trial,
+    }
+}
+
+fn main() {
+    let trials: Vec<_> = cases::trials().into_iter().chain(kill::trials()).collect();
+    #[cfg(feature = "second-opinion")]
+    let trials = trials.into_iter().chain(second_opinion::trials()).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
