@@ -79,11 +79,12 @@ fn libtest_path(name: &str) -> &str {
 pub fn available(tier: Tier) -> Result<(), String> {
     match tier {
         Tier::Model | Tier::Native => Ok(()),
-        #[cfg(feature = "loop")]
-        Tier::Loop => crate::host::probe::loop_tier()
-            .map_err(|missing| missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
-        #[cfg(not(feature = "loop"))]
-        Tier::Loop => Err("the feature `loop` of reclaimdep is off".into()),
+        #[cfg(all(feature = "loop", target_os = "linux"))]
+        Tier::Loop => {
+            crate::host::probe::loop_tier().map_err(|missing| crate::host::probe::why_not(&missing))
+        }
+        #[cfg(not(all(feature = "loop", target_os = "linux")))]
+        Tier::Loop => Err("the loop tier needs Linux and the feature `loop` of reclaimdep".into()),
     }
 }
 

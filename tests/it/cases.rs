@@ -32,6 +32,11 @@ fn every_case_on_the_model_tier() {
     check(Tier::Model);
 }
 
+#[test]
+fn every_case_on_the_native_tier() {
+    check(Tier::Native);
+}
+
 /// The case of the README.
 fn c01() -> Case {
     cases().unwrap().into_iter().find(|case| case.id == "c01").expect("it is the first case")

@@ -1,5 +1,7 @@
 //! `run`: cases, over eras and tiers, against what they expect.
 
+use std::fmt;
+
 use reclaimdep::Tier;
 use reclaimdep::era::Era;
 use reclaimdep::error::{Error, Result};
@@ -15,6 +17,31 @@ struct Planned<'a> {
     tier: Tier,
 }
 
+/// Reasons below the table: long, and the same for every run of a tier.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    /// The mark that stands for `reason` in the table.
+    fn mark(&mut self, reason: &str) -> String {
+        let known = self.0.iter().position(|note| note == reason);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(reason.to_owned());
+            self.0.len() - 1
+        });
+        format!("[{}]", index + 1)
+    }
+}
+
+impl fmt::Display for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, note) in self.0.iter().enumerate() {
+            writeln!(f, "[{}] {note}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs what `args` selects and prints the table; whether every run came out as expected.
 ///
 /// # Errors
@@ -25,10 +52,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     let planned = select(&cases, args)?;
     let required = Required::from_env()?;
     let mut table = Table::new(["case", "era", "tier", "verdict"]);
-    let (mut right, mut trouble) = (true, None);
+    let (mut right, mut trouble, mut notes) = (true, None, Notes::default());
     for Planned { case, row, tier } in planned {
         let verdict = one(case, row, tier, args, &required);
         let shown = match &verdict {
+            Ok(Verdict::Skipped { reason }) => format!("skipped {}", notes.mark(reason)),
             Ok(verdict) => verdict.to_string(),
             Err(error) => format!("ERROR: {error}"),
         };
@@ -39,30 +67,39 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
         }
     }
     if args.json {
-        eprint!("{table}");
+        eprint!("{table}{notes}");
     } else {
-        print!("{table}");
+        print!("{table}{notes}");
     }
     trouble.map_or(Ok(right), Err)
 }
 
 fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) -> Result<Verdict> {
-    let again = ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()];
     let options = Options {
         schedules: args.schedules,
         seed: args.seed,
         replay: args.replay.clone(),
-        rerun: Some(again.map(str::to_owned).to_vec()),
+        rerun: Some(again(case, row, tier, args)),
     };
     let outcome = case.run(tier, row.era, &options);
     if let Ok(report) = &outcome {
         if args.json {
-            println!("{}", report.to_json());
+            println!("{}", report.to_json_line());
         } else if !report.is_quiet() {
             println!("{}", report.to_text());
         }
     }
     Verdict::of(outcome, row, tier, required)
+}
+
+/// The arguments with which a child comes back to this run and no other, as it was asked for.
+fn again(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Vec<String> {
+    let mut words =
+        ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()].map(str::to_owned).to_vec();
+    for (name, number) in [("--schedules", args.schedules), ("--seed", args.seed)] {
+        words.extend(number.into_iter().flat_map(|number| [name.to_owned(), number.to_string()]));
+    }
+    words
 }
 
 /// Every run that the cases expect and `args` does not rule out.
@@ -94,9 +131,22 @@ fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
 mod tests {
     use super::*;
 
+    /// Two cases of the tests' own: what the project ships may grow a row any day.
+    fn two_cases() -> Vec<Case> {
+        let case = |id: &str, expect: &str| {
+            let head = format!(
+                "id = \"{id}\"\ntitle = \"t\"\ncitation = []\nshape = \"P3\"\ntask = []\nstack = {{}}\n"
+            );
+            Case::parse(&(head + expect), "own.toml").unwrap()
+        };
+        let old = "[[expect]]\nera = \"v3.10\"\ntiers = [\"model\", \"loop\"]\nfindings = [\"RD04\"]\n";
+        let new = "[[expect]]\nera = \"v5.9\"\ntiers = [\"model\"]\nfindings = []\n";
+        vec![case("a", &format!("{old}{new}")), case("b", old)]
+    }
+
     #[track_caller]
     fn check(args: &RunArgs, expected: &[&str]) {
-        let cases = cases().unwrap();
+        let cases = two_cases();
         let planned = select(&cases, args).unwrap();
         let shown: Vec<_> =
             planned.iter().map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier)).collect();
@@ -104,43 +154,45 @@ mod tests {
     }
 
     #[test]
-    fn one_case_runs_in_every_era_and_tier_that_it_expects() {
-        let args = RunArgs { case: Some("c01".into()), ..RunArgs::default() };
-        check(
-            &args,
-            &[
-                "c01 v3.10 model",
-                "c01 v3.10 loop",
-                "c01 v3.18 model",
-                "c01 v3.18 loop",
-                "c01 v5.9 model",
-                "c01 v5.9 loop",
-            ],
-        );
+    fn every_case_runs_in_every_era_and_tier_that_it_expects() {
+        let all = ["a v3.10 model", "a v3.10 loop", "a v5.9 model", "b v3.10 model", "b v3.10 loop"];
+        check(&RunArgs::default(), &all);
     }
 
     #[test]
-    fn era_and_tier_narrow_the_selection() {
-        let args = RunArgs {
-            case: Some("c01".into()),
-            era: Some(Era::V3_18),
-            tier: Some(Tier::Loop),
-            ..RunArgs::default()
-        };
-        check(&args, &["c01 v3.18 loop"]);
+    fn case_era_and_tier_narrow_the_selection() {
+        check(&RunArgs { case: Some("b".into()), ..RunArgs::default() }, &["b v3.10 model", "b v3.10 loop"]);
+        check(&RunArgs { era: Some(Era::V5_9), ..RunArgs::default() }, &["a v5.9 model"]);
+        check(&RunArgs { tier: Some(Tier::Loop), ..RunArgs::default() }, &["a v3.10 loop", "b v3.10 loop"]);
+    }
+
+    #[test]
+    fn a_reason_is_noted_once_however_often_it_holds() {
+        let mut notes = Notes::default();
+        let marks = ["no fuse; load it", "no loop", "no fuse; load it"].map(|reason| notes.mark(reason));
+        assert_eq!(marks, ["[1]", "[2]", "[1]"]);
+        assert_eq!(notes.to_string(), "[1] no fuse; load it\n[2] no loop\n");
+    }
+
+    #[test]
+    fn a_child_runs_with_the_seed_that_was_asked_for() {
+        let cases = two_cases();
+        let args = RunArgs { seed: Some(7), ..RunArgs::default() };
+        let words = again(&cases[0], &cases[0].expect[0], Tier::Loop, &args);
+        assert_eq!(words, ["run", "a", "--tier", "loop", "--era", "v3.10", "--seed", "7"]);
     }
 
     #[track_caller]
     fn check_refused(args: &RunArgs, says: &str) {
-        let cases = cases().unwrap();
+        let cases = two_cases();
         let message = select(&cases, args).err().expect("nothing to run").to_string();
         assert!(message.contains(says), "{message}");
     }
 
     #[test]
     fn a_selection_of_nothing_is_an_error_and_not_a_success() {
-        check_refused(&RunArgs { case: Some("c99".into()), ..RunArgs::default() }, "use one of c01");
-        let native = RunArgs { case: Some("c01".into()), tier: Some(Tier::Native), ..RunArgs::default() };
+        check_refused(&RunArgs { case: Some("c".into()), ..RunArgs::default() }, "use one of a, b");
+        let native = RunArgs { tier: Some(Tier::Native), ..RunArgs::default() };
         check_refused(&native, "no case expects");
     }
 }

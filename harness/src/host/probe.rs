@@ -165,6 +165,19 @@ pub fn loop_tier() -> Result<(), Vec<Missing>> {
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
+/// Why the loop tier cannot run, in one line: the first thing that is missing, which the others often
+/// follow from, and how many there are.
+#[must_use]
+pub fn why_not(missing: &[Missing]) -> String {
+    let Some((first, others)) = missing.split_first() else {
+        return "nothing is missing".to_owned();
+    };
+    match others.len() {
+        0 => first.to_string(),
+        more => format!("{first}, and {more} more that `cargo reclaimdep doctor` lists"),
+    }
+}
+
 /// A line of `doctor`.
 #[derive(Debug)]
 pub struct Row {

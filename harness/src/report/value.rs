@@ -124,6 +124,15 @@ impl Report {
         serde_json::to_string_pretty(self).expect("strings, numbers and lists have a JSON form")
     }
 
+    /// The report as JSON on one line.
+    ///
+    /// # Panics
+    /// Never: every field has a JSON form.
+    #[must_use]
+    pub fn to_json_line(&self) -> String {
+        serde_json::to_string(self).expect("strings, numbers and lists have a JSON form")
+    }
+
     /// Reads a report from JSON.
     ///
     /// # Errors

@@ -98,7 +98,9 @@ fn depth_first_search_runs_every_schedule_once() {
         theirs.lock().push(order.lock().clone());
     });
     let mut orders = seen.lock().clone();
-    assert_eq!(orders.len(), runs);
+    // Each child has two steps and main one before each join: another number means that scheduling
+    // points moved.
+    assert_eq!((runs, orders.len()), (26, 26));
     orders.sort();
     orders.dedup();
     assert_eq!(orders, ["ab", "ba"], "both orders are among the {runs} schedules");

@@ -164,11 +164,13 @@ impl Builder {
         match self.tier {
             Tier::Model => model::run(&self, setup),
             Tier::Native => native::run(&self, &setup),
-            #[cfg(feature = "loop")]
+            #[cfg(all(feature = "loop", target_os = "linux"))]
             Tier::Loop => super::real::run(&self, &setup),
-            #[cfg(not(feature = "loop"))]
-            Tier::Loop => Err(crate::error::Error::environment("the loop tier was not compiled in")
-                .advice("enable the feature `loop` of reclaimdep")),
+            #[cfg(not(all(feature = "loop", target_os = "linux")))]
+            Tier::Loop => {
+                Err(crate::error::Error::environment("the loop tier was not compiled in: it needs Linux")
+                    .advice("enable the feature `loop` of reclaimdep"))
+            }
         }
     }
 }

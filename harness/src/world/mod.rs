@@ -16,7 +16,7 @@ mod execution;
 mod hub;
 mod model;
 mod native;
-#[cfg(feature = "loop")]
+#[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 pub mod tier;
 

@@ -37,11 +37,7 @@ enum Sent {
 
 /// Runs what `builder` describes, in a child; in the child, runs it here.
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    probe::loop_tier().map_err(|missing| {
-        let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Error::environment(format!("the loop tier cannot run here: {list}"))
-            .advice("`cargo reclaimdep doctor` says how to get it")
-    })?;
+    probe::loop_tier().map_err(|missing| Error::environment(probe::why_not(&missing)))?;
     match rerun::role(builder)? {
         rerun::Role::Parent(job) => supervise(builder, &job),
         rerun::Role::Child(child) => serve(builder, setup, &Arc::new(child)),
