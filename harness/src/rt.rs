@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use crate::era::Era;
+use crate::event::Trace;
 use crate::inject::Pressure;
 use crate::report::Report;
 use crate::witness::Code;
@@ -105,8 +106,11 @@ fn skip(spec: &TestSpec, reason: &str) {
 
 fn judge(spec: &TestSpec, mut report: Report) {
     let path = libtest_path(spec.name);
-    report.replay =
-        report.trace.as_ref().map(|trace| format!("{REPLAY}='{trace}' cargo test {path} -- --exact"));
+    let again = |trace: &Trace| match trace.0.is_empty() {
+        true => format!("cargo test {path} -- --exact"),
+        false => format!("{REPLAY}='{trace}' cargo test {path} -- --exact"),
+    };
+    report.replay = report.trace.as_ref().map(again);
     if let Err(wrong) = report.matches(spec.expect) {
         panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
     }

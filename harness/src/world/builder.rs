@@ -10,7 +10,7 @@ use super::execution::Setup;
 use super::tier::Tier;
 use super::{model, native};
 use crate::era::{Era, Knobs};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::inject::{PlanSpec, Pressure};
 use crate::report::Report;
@@ -161,16 +161,18 @@ impl Builder {
             plan: self.plan.clone(),
             body: Arc::new(body),
         };
+        if self.replay.is_some() && self.tier != Tier::Model {
+            let what = format!("`{}` is to replay a trace on tier {}", self.name, self.tier);
+            return Err(Error::misuse(what).advice("only the model tier records and replays choices"));
+        }
         match self.tier {
             Tier::Model => model::run(&self, setup),
             Tier::Native => native::run(&self, &setup),
             #[cfg(all(feature = "loop", target_os = "linux"))]
             Tier::Loop => super::real::run(&self, &setup),
             #[cfg(not(all(feature = "loop", target_os = "linux")))]
-            Tier::Loop => {
-                Err(crate::error::Error::environment("the loop tier was not compiled in: it needs Linux")
-                    .advice("enable the feature `loop` of reclaimdep"))
-            }
+            Tier::Loop => Err(Error::environment("the loop tier was not compiled in: it needs Linux")
+                .advice("enable the feature `loop` of reclaimdep")),
         }
     }
 }

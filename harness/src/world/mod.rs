@@ -78,7 +78,7 @@ impl World {
         let sched = Sched::of_current();
         let inner =
             sched.as_ref().and_then(|sched| sched.extension::<Kept>()).and_then(|kept| kept.0.upgrade());
-        Self(inner.expect("World::current() is called from a task of a world"))
+        Self(inner.expect("World::current() outside a world: call it in a test's closure or in a task that the world started"))
     }
 
     /// Starts a task. One that is not joined by the test is joined when the test's closure returns.

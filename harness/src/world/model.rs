@@ -67,11 +67,13 @@ fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     let mismatch = strategy.mismatch();
     let kept = execute(builder, setup, strategy, |_| {});
     if let Some(position) = mismatch.position() {
-        return Err(Error::input(format!(
-            "the trace does not fit `{}`: choice {position} cannot be taken",
-            builder.name
-        ))
-        .advice("replay it with the same code, stack, plan and era that printed it"));
+        let what = if position < trace.0.len() {
+            format!("choice {position} (from 0) cannot be taken")
+        } else {
+            format!("it ends after {position} choices, and the run goes on")
+        };
+        return Err(Error::input(format!("the trace does not fit `{}`: {what}", builder.name))
+            .advice("replay it with the same code, stack, plan and era that printed it"));
     }
     let (execution, _) = kept.last.expect("a replay runs once");
     execution.into_report(builder, 1, Some(trace.clone()))
