@@ -18,8 +18,8 @@ const BYTES: u64 = 1 << 20;
 /// Every test of this module.
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        crate::trial("second_opinion::we_see_what_it_attached", || we_see_what_it_attached()),
-        crate::trial("second_opinion::it_sees_what_we_attached", || it_sees_what_we_attached()),
+        crate::trial("second_opinion::we_see_what_it_attached", we_see_what_it_attached),
+        crate::trial("second_opinion::it_sees_what_we_attached", it_sees_what_we_attached),
     ]
 }
 
