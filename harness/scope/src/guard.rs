@@ -20,7 +20,7 @@ pub enum ScopeKind {
     /// No I/O from reclaim, and hence no filesystem either.
     Noio,
     /// The task is the reclaimer: no reclaim of its own, and the reserves are open to it.
-    Memalloc,
+    Noreclaim,
 }
 
 impl ScopeKind {
@@ -30,7 +30,7 @@ impl ScopeKind {
         match self {
             Self::Nofs => TaskFlags::MEMALLOC_NOFS,
             Self::Noio => TaskFlags::MEMALLOC_NOIO,
-            Self::Memalloc => TaskFlags::MEMALLOC,
+            Self::Noreclaim => TaskFlags::MEMALLOC,
         }
     }
 
@@ -40,7 +40,7 @@ impl ScopeKind {
         match self {
             Self::Nofs => "nofs",
             Self::Noio => "noio",
-            Self::Memalloc => "noreclaim",
+            Self::Noreclaim => "noreclaim",
         }
     }
 }
@@ -99,8 +99,8 @@ pub fn noio() -> ScopeGuard {
 ///
 /// This is not a "do not wait" scope: it opens the emergency reserves.
 #[track_caller]
-pub fn memalloc() -> ScopeGuard {
-    ScopeGuard::enter(ScopeKind::Memalloc)
+pub fn noreclaim() -> ScopeGuard {
+    ScopeGuard::enter(ScopeKind::Noreclaim)
 }
 
 #[cfg(test)]

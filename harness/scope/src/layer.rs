@@ -43,7 +43,7 @@ impl Layer {
         match kind {
             ScopeKind::Nofs => self == Self::FS,
             ScopeKind::Noio => self == Self::FS || self == Self::IO,
-            ScopeKind::Memalloc => false,
+            ScopeKind::Noreclaim => false,
         }
     }
 }

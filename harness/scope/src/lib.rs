@@ -7,10 +7,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`gfp`] | [`Gfp`]: what one allocation asks for, and its effective mask under scopes |
-//! | [`guard`] | [`nofs`], [`noio`], [`memalloc`]: scope guards |
+//! | [`guard`] | [`nofs`], [`noio`], [`noreclaim`]: scope guards |
 //! | [`layer`] | [`Layer`], [`enter`]: where in the stack this code is |
 //! | [`context`] | the task context behind both, and how a scheduler moves it between tasks |
 //! | [`listener`] | the hook a test world listens on |
+//! | [`reclaim_context`] | [`ReclaimContext`]: which filesystem a scope protects |
 //!
 //! Source: `include/linux/gfp_types.h`, `include/linux/sched/mm.h` (names only); written from the
 //! project's description of scoped allocation, sections 1 and 2. No dependencies, no locks, no
@@ -23,12 +24,14 @@ pub mod gfp;
 pub mod guard;
 pub mod layer;
 pub mod listener;
+pub mod reclaim_context;
 
 pub use context::TaskFlags;
 pub use gfp::Gfp;
-pub use guard::{ScopeGuard, ScopeKind, memalloc, nofs, noio};
+pub use guard::{ScopeGuard, ScopeKind, nofs, noio, noreclaim};
 pub use layer::{Layer, LayerGuard, LayerRef, enter};
 pub use listener::{Listener, Site};
+pub use reclaim_context::{Depth, ReclaimContext, Superblock};
 
 /// The mask an allocation of this task would really run with: `requested` after the task's scopes.
 ///

@@ -185,7 +185,7 @@ impl Mm {
         sched.emit(EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask });
         let mut freed = 0;
         {
-            let _reclaimer = scope::memalloc();
+            let _reclaimer = scope::noreclaim();
             for priority in (0..=DEF_PRIORITY).rev() {
                 freed += registry.shrink(sched, mask, priority);
                 if freed >= SWAP_CLUSTER_MAX {

@@ -141,7 +141,7 @@ fn an_allocation_below_reclaim_does_not_reclaim_again() {
 fn nomemalloc_closes_the_reserves_but_does_not_open_reclaim() {
     let events = run(64, Vec::new(), |_, mm| {
         let hoard = PageCache::filled(mm, 64, None);
-        let _reclaimer = scope::memalloc();
+        let _reclaimer = scope::noreclaim();
         assert!(mm.alloc(0, Gfp::KERNEL | Gfp::NOMEMALLOC).is_none());
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         drop(hoard);

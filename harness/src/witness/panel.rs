@@ -106,7 +106,7 @@ mod tests {
         let (lock, queue, request, work, shrinker) =
             (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
         let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
-        let kind = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Memalloc][n() as usize % 3];
+        let kind = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim][n() as usize % 3];
         let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
         let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
         let resources = [

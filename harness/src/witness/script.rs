@@ -88,11 +88,11 @@ impl Script {
     /// Direct reclaim as the allocator does it.
     pub(crate) fn reclaim(&mut self, task: TaskId, mask: Gfp) {
         self.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask });
-        self.scope(task, ScopeKind::Memalloc, 99);
+        self.scope(task, ScopeKind::Noreclaim, 99);
     }
 
     pub(crate) fn end_reclaim(&mut self, task: TaskId) {
-        self.on(task, EventKind::ScopeExit { kind: ScopeKind::Memalloc, scope: 99 });
+        self.on(task, EventKind::ScopeExit { kind: ScopeKind::Noreclaim, scope: 99 });
         self.on(task, EventKind::ReclaimExit { freed: 0 });
         self.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok });
     }
