@@ -6,6 +6,7 @@
 //! | [`rules`] | Chinner's table, all rows in both orders |
 //! | [`ambiguities`] | each open question: what was decided, and what the other position does |
 //! | [`masks`] | what explicit masks, kswapd and swap mean to each policy |
+//! | [`properties`] | soundness on random graphs |
 
 use reclaimdep_scope::ReclaimContext;
 
@@ -15,6 +16,7 @@ use super::{
 
 mod ambiguities;
 mod masks;
+mod properties;
 mod rules;
 mod topology;
 
