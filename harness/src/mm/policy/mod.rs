@@ -30,7 +30,7 @@
 //! | [`audit`] | counting what a policy gets wrong; random stacks to measure it on |
 //!
 //! Written from the project's description of scoped allocation, 1, 2.3, 4.2, 7 and 9 (20).
-//! No locks, no clock, no events; nothing
+//! `docs/policies.md` has the tables and what was measured. No locks, no clock, no events; nothing
 //! allocates but what walks the topology.
 
 use core::fmt::Debug;

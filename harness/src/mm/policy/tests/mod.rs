@@ -5,6 +5,7 @@
 //! | [`topology`] | recording, cycles, removal, binding anew, depth |
 //! | [`rules`] | Chinner's table, all rows in both orders |
 //! | [`ambiguities`] | each open question: what was decided, and what the other position does |
+//! | [`table`] | the table of policies, and that the docs say the same |
 //! | [`masks`] | what explicit masks, kswapd and swap mean to each policy |
 //! | [`properties`] | soundness on random graphs |
 
@@ -18,6 +19,7 @@ mod ambiguities;
 mod masks;
 mod properties;
 mod rules;
+mod table;
 mod topology;
 
 /// What a policy did with a pair, as the oracle sees it.
