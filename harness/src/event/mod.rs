@@ -18,10 +18,10 @@ mod trace;
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 
-pub use reclaimdep_scope::{Gfp, Layer, LayerRef, ScopeKind, Site};
+pub use reclaimdep_scope::{Gfp, Layer, LayerRef, ScopeKind, Site, TaskFlags};
 
 use crate::error::Errno;
-use crate::units::{Nanos, Sectors};
+use crate::units::{Nanos, Pages, Sectors};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
@@ -49,6 +49,8 @@ ids! {
     ShrinkerId,
     /// A failpoint.
     PointId,
+    /// A pool of elements kept in reserve.
+    PoolId,
 }
 
 /// What a task can wait for.
@@ -64,6 +66,8 @@ pub enum Resource {
     Task(TaskId),
     /// A condition whose signaller is not known.
     Condition(WaitId),
+    /// An element of a pool; whoever has one must give it back.
+    Pool(PoolId),
     /// Something to do: a server that waits for it is idle, not stuck.
     Idle(QueueId),
     /// Time to pass.
@@ -109,6 +113,10 @@ pub enum ReclaimKind {
     Direct,
     /// The background reclaimer.
     Kswapd,
+    /// The allocating task, because its domain (memory cgroup) is at its limit.
+    Memcg,
+    /// The allocating task moves pages together: it calls release hooks, but no shrinker.
+    Compaction,
 }
 
 /// How an allocation ended.
@@ -202,6 +210,8 @@ pub enum EventKind {
         requested: Gfp,
         /// The mask after the task's scopes.
         effective: Gfp,
+        /// The task's flag word, from which the one follows from the other.
+        flags: TaskFlags,
         /// Where.
         site: Site,
     },
@@ -209,6 +219,22 @@ pub enum EventKind {
     AllocEnd {
         /// How.
         outcome: AllocOutcome,
+        /// Pages that were free right after.
+        left: Pages,
+    },
+    /// The marks of the world's memory, said once before its first allocation.
+    MemoryMarks {
+        /// The ordinary request stops here.
+        min: Pages,
+        /// kswapd is woken here.
+        low: Pages,
+        /// kswapd stops here.
+        high: Pages,
+    },
+    /// The OOM killer ran.
+    OomKill {
+        /// Whom it chose; none where there was nobody to kill.
+        victim: Option<TaskId>,
     },
     /// The task became a reclaimer.
     ReclaimEnter {
@@ -221,9 +247,18 @@ pub enum EventKind {
     ReclaimExit {
         /// Objects and pages it says it freed.
         freed: u64,
+        /// The priority that it came down to; 0 is the most it can do.
+        priority: u32,
     },
-    /// A shrinker was asked how much it could free.
-    ShrinkCount {
+    /// A shrinker is asked how much it could free.
+    ShrinkCountBegin {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// On whose behalf; the answer must not depend on it.
+        mask: Gfp,
+    },
+    /// The shrinker answered.
+    ShrinkCountEnd {
         /// Which shrinker.
         shrinker: ShrinkerId,
         /// Its answer.
@@ -244,6 +279,23 @@ pub enum EventKind {
         shrinker: ShrinkerId,
         /// Objects freed, or none for SHRINK_STOP.
         freed: Option<u64>,
+        /// Objects that it looked at.
+        scanned: u64,
+    },
+    /// A shrinker panicked; it is not called again.
+    ShrinkerPanicked {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+    },
+    /// The task took an element of a pool's reserve.
+    PoolTake {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// The task gave an element back.
+    PoolGive {
+        /// Which pool.
+        pool: PoolId,
     },
     /// The task wants a lock.
     LockAttempt {

@@ -78,6 +78,8 @@ impl LockCore {
             if state.waiters.is_empty() && state.admits(mode) {
                 state.take(me, mode);
                 self.sched.emit(EventKind::LockAcquired { lock, mode, site });
+                drop(state);
+                self.sched.took(lock);
                 return Ok(());
             }
             state.waiters.push_back(Waiter { task: me, mode, site });
@@ -88,7 +90,9 @@ impl LockCore {
             let wake = self.sched.park(None);
             let mut state = self.state.lock();
             let Some(position) = state.waiters.iter().position(|waiter| waiter.task == me) else {
+                drop(state);
                 self.sched.forget_break();
+                self.sched.took(lock);
                 return Ok(());
             };
             if let (Wake::Broken(errno), Patience::Breakable) = (wake, patience) {
@@ -110,6 +114,10 @@ impl LockCore {
         if free {
             state.take(self.sched.current(), mode);
             self.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        }
+        drop(state);
+        if free {
+            self.sched.took(lock);
         }
         free
     }

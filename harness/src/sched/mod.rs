@@ -24,6 +24,8 @@ pub mod cell;
 pub mod controlled;
 pub mod core;
 mod lock;
+#[cfg(test)]
+pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;

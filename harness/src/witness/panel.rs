@@ -89,10 +89,10 @@ mod tests {
     use crate::error::Errno;
     use crate::event::{
         AllocOutcome, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Op, QueueId, ReclaimKind, RequestId,
-        Resource, ScopeKind, ShrinkerId, Site, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+        Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
     };
     use crate::sched::native::SplitMix64;
-    use crate::units::{Nanos, Sectors};
+    use crate::units::{Nanos, Pages, Sectors};
 
     const EVENTS: u64 = 20_000;
 
@@ -127,12 +127,18 @@ mod tests {
             EventKind::ScopeExit { kind, scope },
             EventKind::LayerEnter { layer, site },
             EventKind::LayerExit { layer },
-            EventKind::AllocBegin { order: 0, requested: mask, effective: mask, site },
-            EventKind::AllocEnd { outcome: AllocOutcome::Failed },
+            EventKind::AllocBegin {
+                order: 0,
+                requested: mask,
+                effective: mask,
+                flags: TaskFlags::EMPTY,
+                site,
+            },
+            EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) },
             EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
-            EventKind::ReclaimExit { freed: 0 },
+            EventKind::ReclaimExit { freed: 0, priority: 0 },
             EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
-            EventKind::ShrinkScanEnd { shrinker, freed: None },
+            EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0 },
             EventKind::LockAttempt { lock, mode, try_lock: false, site },
             EventKind::LockAcquired { lock, mode, site },
             EventKind::LockReleased { lock },
