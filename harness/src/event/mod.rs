@@ -18,7 +18,7 @@ mod trace;
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 
-pub use reclaimdep_scope::{Gfp, Layer, LayerRef, ScopeKind, Site};
+pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site};
 
 use crate::error::Errno;
 use crate::units::{Nanos, Sectors};
@@ -174,6 +174,8 @@ pub enum EventKind {
         scope: u32,
         /// Where.
         site: Site,
+        /// How it came to be: held, for life, inherited, on behalf of another task.
+        how: Entered,
     },
     /// The task left a scope.
     ScopeExit {
@@ -181,6 +183,19 @@ pub enum EventKind {
         kind: ScopeKind,
         /// Which scope of this task.
         scope: u32,
+    },
+    /// The task used a scope wrongly.
+    ScopeMisuse {
+        /// What is wrong.
+        what: Misuse,
+        /// What the scope forbids.
+        kind: ScopeKind,
+        /// Whose scope it is.
+        owner: TaskId,
+        /// Which scope of that task; 0 where it is not known.
+        scope: u32,
+        /// Where it was entered, or used.
+        site: Site,
     },
     /// The task entered a layer.
     LayerEnter {
