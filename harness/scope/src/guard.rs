@@ -20,15 +20,33 @@ use crate::{Layer, ReclaimContext, TaskFlags, context, stack, word};
 const RECORDED: u32 = u32::MAX;
 
 /// A scope that was entered and must be left once.
+///
+/// It lives in registers while nobody records: the cold paths take and return what fits there, so
+/// that no guard needs an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw {
     kind: ScopeKind,
-    /// The word before; or, of a recorded guard without a record, the bits that it turned on.
+    /// The word before; or, of a recorded guard, the bits that it turned on without a record.
     before: u32,
     /// The word that the scope made, or [`RECORDED`].
     after: u32,
+    place: Place,
+    location: &'static Location<'static>,
+}
+
+/// Where a scope is recorded.
+#[derive(Clone, Copy, Debug)]
+struct Place {
     task: u32,
+    /// 0 where there was no room.
     seq: u32,
+}
+
+/// What is recorded.
+#[derive(Clone, Copy)]
+struct Entry {
+    kind: ScopeKind,
+    how: Entered,
     location: &'static Location<'static>,
 }
 
@@ -39,11 +57,12 @@ impl Raw {
         let location = Location::caller();
         let before = word::get();
         if before & word::ATTACHED != 0 {
-            return Self::enter_recorded(kind, how, location);
+            let (place, newly) = record(Entry { kind, how, location });
+            return Self { kind, before: newly.bits(), after: RECORDED, place, location };
         }
         let after = before | kind.bit().bits();
         word::set(after);
-        Self { kind, before, after, task: 0, seq: 0, location }
+        Self { kind, before, after, place: Place { task: 0, seq: 0 }, location }
     }
 
     #[inline]
@@ -54,68 +73,74 @@ impl Raw {
         if present == self.after {
             word::set(self.before);
         } else {
-            self.leave_slowly(present);
+            leave_slowly(present, self.before, self.after, self.kind.bit(), self.place, self.location);
         }
     }
+}
 
-    #[cold]
-    fn enter_recorded(kind: ScopeKind, how: Entered, location: &'static Location<'static>) -> Self {
-        let site = Site::from(location);
-        let (differs, scope, task, newly) = stack::with(|stack| {
-            let differs = stack.compare(context::flags());
-            let scope = stack.push(kind, how, site);
-            let newly = if scope.is_some() { TaskFlags::EMPTY } else { kind.bit().without(stack.derived()) };
-            stack.head.base = stack.head.base | newly;
-            word::set_flags(stack.derived());
-            (differs, scope, stack.head.task, newly)
-        });
-        tell(differs);
-        match scope {
-            Some(scope) => listener::notify(|l| l.scope_enter(scope)),
-            None => tell(Some(Misused { what: Misuse::TooDeep, kind, owner: task, seq: 0, site })),
-        }
-        let seq = scope.map_or(0, |scope| scope.seq);
-        Self { kind, before: newly.bits(), after: RECORDED, task, seq, location }
+/// Records a scope; returns where, and the flags that it turned on without a record.
+#[cold]
+#[inline(never)]
+fn record(Entry { kind, how, location }: Entry) -> (Place, TaskFlags) {
+    let site = Site::from(location);
+    let (differs, scope, task, newly) = stack::with(|stack| {
+        let differs = stack.compare(context::flags());
+        let scope = stack.push(kind, how, site);
+        let newly = if scope.is_some() { TaskFlags::EMPTY } else { kind.bit().without(stack.derived()) };
+        stack.head.base = stack.head.base | newly;
+        word::set_flags(stack.derived());
+        (differs, scope, stack.head.task, newly)
+    });
+    tell(differs);
+    match scope {
+        Some(scope) => listener::notify(|l| l.scope_enter(scope)),
+        None => tell(Some(Misused { what: Misuse::TooDeep, kind, owner: task, seq: 0, site })),
     }
+    (Place { task, seq: scope.map_or(0, |scope| scope.seq) }, newly)
+}
 
-    #[cold]
-    fn leave_slowly(self, present: u32) {
-        match (self.after == RECORDED, present & word::ATTACHED != 0) {
-            (true, true) => self.leave_recorded(),
-            // The flags that this scope turned on, and no others (the kernel's rule since 6.9).
-            (false, false) => word::set(present & !(self.after & !self.before)),
-            // Entered outside a world and left in one: the scope is another context's.
-            (false, true) => tell(Some(self.misused(Misuse::OtherTask))),
-            // The task is gone, and so is whoever would be told.
-            (true, false) => {}
-        }
+#[cold]
+#[inline(never)]
+fn leave_slowly(
+    present: u32,
+    before: u32,
+    after: u32,
+    bits: TaskFlags,
+    place: Place,
+    location: &'static Location<'static>,
+) {
+    let misused = |what| {
+        let (kind, site) = (ScopeKind::of_bits(bits), Site::from(location));
+        tell(Some(Misused { what, kind, owner: place.task, seq: place.seq, site }));
+    };
+    match (after == RECORDED, present & word::ATTACHED != 0) {
+        (true, true) if stack::with(|stack| stack.head.task != place.task) => misused(Misuse::OtherTask),
+        (true, true) if !leave_record(place.seq, word::flags(before)) => misused(Misuse::Stale),
+        // The flags that this scope turned on, and no others (the kernel's rule since 6.9).
+        (false, false) => word::set(present & !(after & !before)),
+        // Entered outside a world and left in one: the scope is another context's.
+        (false, true) => misused(Misuse::OtherTask),
+        // Left; or the task is gone, and so is whoever would be told.
+        (true, _) => {}
     }
+}
 
-    fn leave_recorded(self) {
-        if stack::with(|stack| stack.head.task != self.task) {
-            tell(Some(self.misused(Misuse::OtherTask)));
-            return;
-        }
-        let (differs, left) = stack::with(|stack| {
-            let differs = stack.compare(context::flags());
-            let left = stack.remove(self.seq);
-            stack.head.base = stack.head.base.without(TaskFlags::from_bits_truncate(self.before));
-            word::set_flags(stack.derived());
-            (differs, left)
-        });
-        tell(differs);
-        if left.gone.is_none() && self.seq != 0 {
-            tell(Some(self.misused(Misuse::Stale)));
-        }
-        tell(left.misused);
-        if let Some(scope) = left.gone {
-            listener::notify(|l| l.scope_exit(scope.kind, scope.seq));
-        }
+/// Ends the record of this number and clears `newly`, what the scope turned on without a record; says
+/// whether the record was there if there should be one.
+fn leave_record(seq: u32, newly: TaskFlags) -> bool {
+    let (differs, left) = stack::with(|stack| {
+        let differs = stack.compare(context::flags());
+        let left = stack.remove(seq);
+        stack.head.base = stack.head.base.without(newly);
+        word::set_flags(stack.derived());
+        (differs, left)
+    });
+    tell(differs);
+    tell(left.misused);
+    if let Some(scope) = left.gone {
+        listener::notify(|l| l.scope_exit(scope.kind, scope.seq));
     }
-
-    pub(crate) fn misused(&self, what: Misuse) -> Misused {
-        Misused { what, kind: self.kind, owner: self.task, seq: self.seq, site: Site::from(self.location) }
-    }
+    left.gone.is_some() || seq == 0
 }
 
 /// Tells the listener of a misuse, if there is one.
@@ -158,7 +183,8 @@ impl ScopeGuard {
     /// Which scope of which task this is; none outside a world.
     #[must_use]
     pub fn scope(&self) -> Option<crate::ScopeRef> {
-        (self.raw.seq != 0).then_some(crate::ScopeRef { task: self.raw.task, seq: self.raw.seq })
+        let Place { task, seq } = self.raw.place;
+        (seq != 0).then_some(crate::ScopeRef { task, seq })
     }
 }
 

@@ -48,6 +48,12 @@ impl ScopeKind {
         }
     }
 
+    /// The plainest kind with these bits: what is known of a scope whose record is gone.
+    pub(crate) fn of_bits(bits: TaskFlags) -> Self {
+        let plain = [Self::Kswapd].into_iter().chain(Self::FLAGS);
+        plain.into_iter().find(|kind| bits == kind.bit()).unwrap_or(Self::Forbid(&[]))
+    }
+
     /// The kernel's word for the scope, or ours where it has none.
     #[must_use]
     pub const fn name(self) -> &'static str {
