@@ -175,6 +175,7 @@ pub struct Adopted {
 
 impl Drop for Adopted {
     fn drop(&mut self) {
+        context::check();
         self.sched.exit_task(self.task);
     }
 }
