@@ -15,6 +15,7 @@
 //! Locking: the budget's and the registry's leaf locks; neither is held while a shrinker runs.
 
 pub mod alloc;
+pub mod policy;
 pub mod shrinker;
 
 pub use alloc::{Mm, PageBlock};

@@ -1,0 +1,48 @@
+//! `mainline`: a NOFS scope means every filesystem, and nothing but filesystems.
+//!
+//! Key types: [`Mainline`], [`SwapFiles`]. The mask is the effective mask, whatever the target; each
+//! shrinker must read it right by itself. That is the E2 deadlock of 2014: dm-bufio read I/O as
+//! permission to wait, over a loop device. Written from the project's description, 2.3 and 4.2.
+
+use reclaimdep_scope::Gfp;
+
+use super::{Holder, Policy, StackingData, SwapArea, Target, Topology};
+
+/// When reclaim writes to a swap file that its filesystem writes itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SwapFiles {
+    /// With FS (since 5.19).
+    #[default]
+    NeedFs,
+    /// With I/O alone, as to any swap area (until 5.18): a NOFS allocation could recurse.
+    NeedIo,
+}
+
+/// What the kernel does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Mainline {
+    /// When a swap file is written.
+    pub swap_files: SwapFiles,
+}
+
+impl Policy for Mainline {
+    fn name(&self) -> &'static str {
+        "mainline"
+    }
+
+    fn needs(&self) -> StackingData {
+        StackingData::Nothing
+    }
+
+    fn mask_for(&self, holder: &Holder<'_>, _: &Target, _: &Topology) -> Gfp {
+        self.effective(holder.requested, holder.flags)
+    }
+
+    fn may_swap(&self, holder: &Holder<'_>, area: SwapArea, _: &Topology) -> bool {
+        let mask = self.effective(holder.requested, holder.flags);
+        match self.swap_files {
+            SwapFiles::NeedFs => area.may_enter(mask),
+            SwapFiles::NeedIo => mask.contains(Gfp::IO),
+        }
+    }
+}
