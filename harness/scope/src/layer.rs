@@ -1,13 +1,14 @@
 //! Layer frames: which level of the storage stack the running code is in.
 //!
 //! Key types: [`Layer`] (the kind), [`LayerRef`] (kind and instance), [`LayerGuard`]. Scopes forbid
-//! kinds; judges compare frames. Nobody listening, a frame costs one relaxed load.
+//! kinds; judges compare frames. Outside a world a frame costs one thread-local load.
 
 use core::marker::PhantomData;
 use core::panic::Location;
 
-use crate::guard::ScopeKind;
+use crate::kind::ScopeKind;
 use crate::listener::{self, Site};
+use crate::word;
 
 /// A level of the storage stack. Users may name their own: `Layer::new("raft")`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -41,9 +42,10 @@ impl Layer {
     #[must_use]
     pub fn forbidden_by(self, kind: ScopeKind) -> bool {
         match kind {
-            ScopeKind::Nofs => self == Self::FS,
+            ScopeKind::Nofs | ScopeKind::Context(_) => self == Self::FS,
             ScopeKind::Noio => self == Self::FS || self == Self::IO,
-            ScopeKind::Noreclaim => false,
+            ScopeKind::Forbid(layers) => layers.contains(&self),
+            ScopeKind::Noreclaim | ScopeKind::Pin | ScopeKind::Nowait | ScopeKind::Kswapd => false,
         }
     }
 }
@@ -67,18 +69,32 @@ pub struct LayerGuard {
 }
 
 /// Enters layer `layer`, instance `instance`, on the running task.
+#[inline]
 #[track_caller]
 pub fn enter(layer: Layer, instance: u32) -> LayerGuard {
     let layer = LayerRef { layer, instance };
-    let site = Site::from(Location::caller());
-    let told = listener::notify(|l| l.layer_enter(layer, site));
+    let told = word::is_attached();
+    if told {
+        tell_enter(layer, Location::caller());
+    }
     LayerGuard { layer, told, task_bound: PhantomData }
 }
 
+#[cold]
+fn tell_enter(layer: LayerRef, location: &'static Location<'static>) {
+    listener::notify(|l| l.layer_enter(layer, Site::from(location)));
+}
+
+#[cold]
+fn tell_exit(layer: LayerRef) {
+    listener::notify(|l| l.layer_exit(layer));
+}
+
 impl Drop for LayerGuard {
+    #[inline]
     fn drop(&mut self) {
         if self.told {
-            listener::notify(|l| l.layer_exit(self.layer));
+            tell_exit(self.layer);
         }
     }
 }

@@ -1,16 +1,20 @@
 //! The hook a test world listens on.
 //!
-//! Key types: [`Listener`], [`Site`]. One listener a process, installed once by the harness; it is
-//! called only while [`listening`] says that at least one world is alive, so production code pays
-//! one relaxed load for each site.
+//! Key types: [`Listener`], [`Site`]. One listener a process, installed once by the harness. It is called
+//! only on threads that run a task of a world ([`crate::context::is_attached`]), so production code
+//! pays nothing for it, also while a test's world runs on another thread.
 
+use core::any::Any;
 use core::fmt;
 use core::panic::Location;
-use core::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crate::guard::ScopeKind;
+use crate::kind::{Scope, ScopeKind};
 use crate::layer::LayerRef;
+use crate::lock::LockRef;
+use crate::misuse::Misused;
+use crate::shrinker::Shrinker;
+use crate::word;
 
 /// A source line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,57 +46,45 @@ impl fmt::Display for Site {
     }
 }
 
-/// What a world hears from the code under test. Called on the task that did it.
+/// What keeps a shrinker registered with a world; dropping it unregisters.
+pub type ShrinkerHandle = Box<dyn Any + Send + Sync>;
+
+/// What a world hears from the code under test, and does for it. Called on the task that did it.
 pub trait Listener: Sync {
-    /// The running task entered a scope, its `seq`-th.
-    fn scope_enter(&self, kind: ScopeKind, seq: u32, site: Site);
-    /// The running task left the scope.
+    /// The running task entered a scope, or began with it.
+    fn scope_enter(&self, scope: Scope);
+    /// The running task left the scope of this number.
     fn scope_exit(&self, kind: ScopeKind, seq: u32);
+    /// The running task used a scope wrongly.
+    fn scope_misuse(&self, misused: Misused);
     /// The running task entered a layer.
     fn layer_enter(&self, layer: LayerRef, site: Site);
     /// The running task left the layer.
     fn layer_exit(&self, layer: LayerRef);
+    /// The running task takes a lock: returns when it is its own. Other tasks of the world run
+    /// meanwhile, also where they share the thread.
+    fn lock(&self, lock: LockRef, site: Site);
+    /// The running task takes a lock if it is free; says whether it did.
+    fn try_lock(&self, lock: LockRef, site: Site) -> bool;
+    /// The running task gives up a lock.
+    fn unlock(&self, lock: LockRef);
+    /// Registers a shrinker with the running task's world; none if it has no memory of its own.
+    fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Option<ShrinkerHandle>;
 }
 
-static WORLDS: AtomicUsize = AtomicUsize::new(0);
 static LISTENER: OnceLock<&'static dyn Listener> = OnceLock::new();
 
-/// Whether any world listens.
-#[must_use]
-pub fn listening() -> bool {
-    WORLDS.load(Ordering::Relaxed) != 0
+/// Makes `listener` the process's listener. The first one stays: worlds share it.
+pub fn install(listener: &'static dyn Listener) {
+    LISTENER.get_or_init(|| listener);
 }
 
-/// A world that is alive and wants to be told; dropping it ends that.
-#[must_use = "the world stops listening when this is dropped"]
-#[derive(Debug)]
-pub struct Listening(());
-
-impl Listening {
-    /// Starts to listen through `listener`. The first listener of a process stays: worlds share it.
-    pub fn start(listener: &'static dyn Listener) -> Self {
-        LISTENER.get_or_init(|| listener);
-        WORLDS.fetch_add(1, Ordering::Relaxed);
-        Self(())
-    }
+/// What `f` makes of the listener, if this thread runs a task of a world.
+pub(crate) fn ask<R>(f: impl FnOnce(&dyn Listener) -> R) -> Option<R> {
+    if word::is_attached() { LISTENER.get().map(|listener| f(*listener)) } else { None }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        WORLDS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Calls `f` with the listener if any world listens; says whether it did.
-pub(crate) fn notify(f: impl FnOnce(&dyn Listener)) -> bool {
-    if !listening() {
-        return false;
-    }
-    match LISTENER.get() {
-        Some(listener) => {
-            f(*listener);
-            true
-        }
-        None => false,
-    }
+/// Calls `f` with the listener, if this thread runs a task of a world.
+pub(crate) fn notify(f: impl FnOnce(&dyn Listener)) {
+    let _ = ask(f);
 }

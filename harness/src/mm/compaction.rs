@@ -7,11 +7,11 @@
 
 use std::sync::atomic::Ordering;
 
-use reclaimdep_scope as scope;
+use reclaimdep_scope::{self as scope, legacy};
 
 use super::memory::Mm;
 use super::slow_path::Request;
-use crate::event::{EventKind, Gfp, ReclaimKind};
+use crate::event::{EventKind, Gfp, ReclaimKind, ScopeKind, TaskFlags};
 
 /// After a failure the next attempts are deferred, each time twice as many, at the most this many.
 const MAX_DEFERRED: u32 = 64;
@@ -55,8 +55,19 @@ impl Mm {
     /// Compaction is as exempt from reclaim as reclaim is, and says so by a nested save. Until 2017 it cleared
     /// the flag when it was done, whoever had set it.
     fn in_compaction<R>(&self, move_pages: impl FnOnce() -> R) -> R {
-        let _reclaimer = scope::noreclaim();
-        move_pages()
+        if self.knobs().compaction_nests {
+            let _reclaimer = scope::noreclaim();
+            return move_pages();
+        }
+        let (kind, style) = (ScopeKind::Noreclaim, legacy::Style::Previous);
+        let was_reclaimer = scope::context::flags().contains(TaskFlags::MEMALLOC);
+        let token = legacy::save(kind, style);
+        let moved = move_pages();
+        legacy::restore(token);
+        if was_reclaimer {
+            legacy::restore(legacy::Token::zero(kind, style));
+        }
+        moved
     }
 
     /// Compacts as a request of this order and mask would, whatever the memory.

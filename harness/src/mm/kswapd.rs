@@ -108,7 +108,7 @@ impl Mm {
 
     fn kswapd(&self) {
         let Kswapd { queue, wake, woken, forced, stopping, .. } = &self.0.kswapd;
-        let _reclaimer = scope::noreclaim();
+        let _kswapd = scope::become_kswapd();
         loop {
             let ready = || {
                 woken.load(Ordering::Acquire)

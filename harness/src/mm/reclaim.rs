@@ -21,7 +21,7 @@ use super::shrinker::registry::Walk;
 use super::slow_path::Request;
 use super::throttle::Cause;
 use crate::era::ShrinkerProgress;
-use crate::event::{EventKind, Gfp, ReclaimKind};
+use crate::event::{EventKind, Gfp, ReclaimKind, ScopeKind};
 use crate::inject::Pressed;
 
 /// Reclaim starts at this priority.
@@ -214,9 +214,11 @@ impl Mm {
         if !self.asks_policy() {
             return scan.mask;
         }
-        let contexts = contexts();
+        let contexts: Vec<_> = scope::context::reclaim_contexts().collect();
+        let plain_nofs = scope::context::scopes().any(|scope| scope.kind == ScopeKind::Nofs);
         let holder = Holder {
             contexts: &contexts,
+            plain_nofs,
             kind: match scan.kind {
                 ReclaimKind::Kswapd => Reclaimer::Kswapd,
                 ReclaimKind::Memcg => Reclaimer::Memcg,
@@ -242,11 +244,6 @@ impl Mm {
             flag.store(false, Ordering::Release);
         }
     }
-}
-
-/// The reclaim contexts of the running task, innermost first.
-fn contexts() -> Vec<scope::ReclaimContext> {
-    Vec::new()
 }
 
 /// Reclaim that is told to have begun; dropping it tells the end, also while a world unwinds.

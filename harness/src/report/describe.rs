@@ -76,6 +76,7 @@ fn headline(words: &Words<'_>) -> String {
                 format!("{} wait for each other", names.join(", "))
             }
         },
+        (Code::RD06, _) => misuse(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
         (Code::RD05, _) => {
             let waits =
                 finding.chain.iter().filter(|step| matches!(step.what, StepKind::Wait { .. })).count();
@@ -90,10 +91,21 @@ fn headline(words: &Words<'_>) -> String {
     }
 }
 
+/// `scope nofs#1 of rsync: left twice`.
+fn misuse(words: &Words<'_>) -> Option<String> {
+    match words.finding.chain.last()?.what {
+        StepKind::Misused { what, kind, owner, scope } => {
+            Some(format!("{}: {what}", words.scope(kind, scope, owner)))
+        }
+        _ => None,
+    }
+}
+
 /// `rsync -> request #0 -> loop0 -> lock journal of fs:lower -> rsync`.
 fn summary(words: &Words<'_>) -> String {
     let finding = words.finding;
-    let (Some(first), true) = (finding.tasks.first(), finding.code != Code::RD05) else {
+    let (Some(first), true) = (finding.tasks.first(), !matches!(finding.code, Code::RD05 | Code::RD06))
+    else {
         return String::new();
     };
     let mut line = words.task(*first);
@@ -115,7 +127,7 @@ fn summary(words: &Words<'_>) -> String {
 /// reclaimer waits for another task.
 fn edge(finding: &judged::Finding) -> Option<Edge> {
     let reclaims = |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
-    if finding.code == Code::RD05 || !finding.chain.iter().any(|step| reclaims(&step)) {
+    if matches!(finding.code, Code::RD05 | Code::RD06) || !finding.chain.iter().any(|step| reclaims(&step)) {
         return None;
     }
     let serving = |step: &judged::Step| {
@@ -133,8 +145,8 @@ fn held(words: &Words<'_>, task: TaskId) -> Held {
     for step in words.finding.chain.iter().filter(|step| step.task == task) {
         match step.what {
             StepKind::Holds { .. } => held.locks.push(without_verb(&words.step(step).text)),
-            StepKind::Frame(FrameKind::Scope { kind, scope }) => {
-                held.scopes.push(format!("{}#{scope}", kind.name()));
+            StepKind::Frame(FrameKind::Scope { kind, scope, .. }) => {
+                held.scopes.push(words::scope_name(kind, scope));
             }
             _ => {}
         }

@@ -3,7 +3,10 @@
 //! Key type: [`Words`]. Kernel vocabulary, and each thing is called the same everywhere: the text of
 //! a resource is also its identity when findings are compared.
 
-use crate::event::{LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, Site, TaskId, WorkId};
+use crate::event::{
+    Entered, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, Site,
+    TaskId, WorkId,
+};
 use crate::witness::finding::{Finding, Step, StepKind};
 use crate::witness::frames::{FrameKind, RestrictedBy, Restriction};
 use crate::witness::waits::Role;
@@ -23,6 +26,16 @@ pub(super) struct Phrase {
 
 fn phrase(kind: &'static str, text: String, short: String) -> Phrase {
     Phrase { kind, text, short }
+}
+
+/// `nofs#1`, and what the user forbids by its layers: `forbid(raft)#2`.
+pub(super) fn scope_name(kind: ScopeKind, scope: u32) -> String {
+    let mut name = kind.name().to_owned();
+    if let ScopeKind::Forbid(layers) = kind {
+        let layers: Vec<&str> = layers.iter().map(|layer| layer.name()).collect();
+        name = format!("{name}({})", layers.join(", "));
+    }
+    if scope == 0 { name } else { format!("{name}#{scope}") }
 }
 
 fn mode(mode: LockMode) -> &'static str {
@@ -103,12 +116,18 @@ impl Words<'_> {
         }
     }
 
+    /// `scope nofs#1 of rsync`, or `a scope nofs of rsync` where its number is not known.
+    pub(super) fn scope(&self, kind: ScopeKind, scope: u32, owner: TaskId) -> String {
+        let article = if scope == 0 { "a " } else { "" };
+        format!("{article}scope {} of {}", scope_name(kind, scope), self.task(owner))
+    }
+
     /// What forbids: `scope nofs#1 of rsync`.
     pub(super) fn restriction(&self, by: Restriction) -> String {
         let task = self.task(by.task);
         match by.by {
             RestrictedBy::Scope { kind, scope } => {
-                format!("scope {}#{scope} of {task}", kind.name())
+                format!("scope {} of {task}", scope_name(kind, scope))
             }
             RestrictedBy::Mask(mask) => {
                 format!("mask {mask} of the reclaim by {task}, which is in no such scope")
@@ -140,15 +159,28 @@ impl Words<'_> {
                 phrase("wait", format!("waits for {what} ({why}{note})"), short)
             }
             StepKind::Running => phrase("running", "runs".to_owned(), "runs".to_owned()),
+            StepKind::Misused { what, kind, owner, scope } => phrase(
+                "misuse",
+                format!("{}: {}", self.scope(kind, scope, owner), what.sentence()),
+                format!("{}: {what}", scope_name(kind, scope)),
+            ),
             StepKind::Needs { resource, on, how, .. } => self.needs(resource, &self.task(on), how),
         }
     }
 
     fn frame(&self, frame: FrameKind) -> Phrase {
         match frame {
-            FrameKind::Scope { kind, scope } => {
-                let name = kind.name();
-                phrase("scope", format!("entered scope {name}#{scope}"), format!("{name}#{scope} {{"))
+            FrameKind::Scope { kind, scope, how } => {
+                let name = scope_name(kind, scope);
+                let text = match how {
+                    Entered::Held => format!("entered scope {name}"),
+                    Entered::Permanent => format!("entered scope {name} for life"),
+                    Entered::Inherited => format!("inherited scope {name} by fork"),
+                    Entered::OnBehalf(ScopeRef { task, seq }) => {
+                        format!("entered scope {name} on behalf of #{seq} of {}", self.task(TaskId(task)))
+                    }
+                };
+                phrase("scope", text, format!("{name} {{"))
             }
             FrameKind::Layer { layer } => {
                 let name = self.names.layer(layer);

@@ -9,13 +9,14 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use reclaimdep_scope::listener::Listening;
+use reclaimdep_scope::listener;
 
 use super::SpinLock;
 use super::controlled::{Controlled, Driver};
+use super::listener::{LISTENER, Production};
 use super::native::Native;
 use super::table::Table;
-use super::task::{LISTENER, with_current};
+use super::task::with_current;
 use crate::event::{
     Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
     TaskKind, WorkId,
@@ -45,7 +46,7 @@ pub(super) struct Inner {
     /// What the world keeps with its scheduler, to be found from any of its tasks.
     pub(super) extension: OnceLock<Box<dyn Any + Send + Sync>>,
     on_lock: OnceLock<Box<LockHook>>,
-    _listening: Listening,
+    pub(super) production: Production,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -60,6 +61,7 @@ impl std::fmt::Debug for Sched {
 
 impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
+        listener::install(&LISTENER);
         Self(Arc::new(Inner {
             engine,
             table: SpinLock::default(),
@@ -69,7 +71,7 @@ impl Sched {
             next_request: AtomicU32::new(0),
             extension: OnceLock::new(),
             on_lock: OnceLock::new(),
-            _listening: Listening::start(&LISTENER),
+            production: Production::default(),
         }))
     }
 

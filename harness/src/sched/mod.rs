@@ -9,7 +9,8 @@
 //! |---|---|
 //! | [`core`] | [`Sched`]: the handle; events, names, time |
 //! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
-//! | [`task`] | who runs on this thread, and the listener for scopes and layers |
+//! | [`task`] | who runs on this thread |
+//! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`] | OS threads |
 //! | [`strategy`] | the trait a policy implements |
@@ -23,6 +24,7 @@
 pub mod cell;
 pub mod controlled;
 pub mod core;
+mod listener;
 mod lock;
 #[cfg(test)]
 pub(crate) mod log;

@@ -7,12 +7,12 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 
-use reclaimdep_scope::context::Context;
+use reclaimdep_scope::context;
 
 use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
 use super::table::TaskState;
-use super::task::{Current, Installed};
+use super::task::{Installed, Origin};
 use super::{Completion, SpinLock};
 use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
 
@@ -39,10 +39,36 @@ impl Sched {
     }
 
     /// Starts a task with an empty context, as a kernel thread has.
+    #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
         kind: TaskKind,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.spawn_with(name, kind, Origin::kthread(), body)
+    }
+
+    /// Starts a task with the flags of the running one, as `fork` does: inside its scopes, with
+    /// nobody holding a token for them.
+    ///
+    /// # Panics
+    /// As [`Sched::current`].
+    #[track_caller]
+    pub fn fork<T: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let origin = Origin { flags: context::flags(), site: Site::here() };
+        self.spawn_with(name, TaskKind::Task, origin, body)
+    }
+
+    fn spawn_with<T: Send + 'static>(
+        &self,
+        name: &str,
+        kind: TaskKind,
+        origin: Origin,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
         let parent = self.current();
@@ -56,7 +82,7 @@ impl Sched {
             if let Engine::Controlled(controlled) = &sched.0.engine {
                 controlled.started(task);
             }
-            let ended = sched.run_task(task, body);
+            let ended = sched.run_task(task, origin, body);
             *slot.lock() = Some(ended);
             sched.emit_for(task, EventKind::TaskExit);
             done.complete();
@@ -70,9 +96,11 @@ impl Sched {
     }
 
     /// Runs `body` as `task` on this thread and catches how it ends.
-    pub(super) fn run_task<T>(&self, task: TaskId, body: impl FnOnce() -> T) -> Ended<T> {
-        let _installed = Installed::new(Some(Current { sched: self.clone(), task }), Context::default());
-        match catch_unwind(AssertUnwindSafe(body)) {
+    pub(super) fn run_task<T>(&self, task: TaskId, origin: Origin, body: impl FnOnce() -> T) -> Ended<T> {
+        let _installed = Installed::task(self, task, origin);
+        let ended = catch_unwind(AssertUnwindSafe(body));
+        context::check();
+        match ended {
             Ok(value) => Ended::Value(value),
             Err(payload) if payload.is::<Aborted>() => Ended::Aborted,
             Err(payload) => {
@@ -101,7 +129,7 @@ impl Sched {
     pub fn run_main<T>(&self, body: impl FnOnce() -> T) -> Option<T> {
         let task = self.add_task("main", TaskKind::Task, None);
         assert_eq!(task, TaskId(0), "a world has one main task");
-        let ended = self.run_task(task, body);
+        let ended = self.run_task(task, Origin::kthread(), body);
         self.exit_task(task);
         match ended {
             Ended::Value(value) => Some(value),
@@ -120,11 +148,10 @@ impl Sched {
     /// Native worlds only: a thread that a library started to call our code.
     pub fn adopt(&self, name: &str) -> Adopted {
         let task = self.add_task(name, TaskKind::Server, None);
-        let current = Current { sched: self.clone(), task };
         Adopted {
             sched: self.clone(),
             task,
-            _installed: Installed::new(Some(current), Context::default()),
+            _installed: Installed::task(self, task, Origin::kthread()),
             thread_bound: PhantomData,
         }
     }
@@ -148,6 +175,7 @@ pub struct Adopted {
 
 impl Drop for Adopted {
     fn drop(&mut self) {
+        context::check();
         self.sched.exit_task(self.task);
     }
 }

@@ -69,7 +69,7 @@ impl Judge for Carried {
 /// Whether anything in `frames` could forbid anything.
 fn restricts(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| match frame.kind {
-        FrameKind::Scope { kind, .. } => Layer::FS.forbidden_by(kind) || Layer::IO.forbidden_by(kind),
+        FrameKind::Scope { kind, .. } => kind.restricts(),
         FrameKind::Reclaim { .. } => true,
         _ => false,
     })

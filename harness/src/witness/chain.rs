@@ -8,7 +8,7 @@ use super::finding::{Finding, Step, StepKind};
 use super::frames::{FrameKind, restriction};
 use super::view::View;
 use super::waits::Needed;
-use crate::event::{Event, Layer, RequestId, Resource, TaskId, WorkId};
+use crate::event::{Event, Layer, RequestId, Resource, Site, TaskId, WorkId};
 
 /// A chain under construction.
 pub struct Chain<'v> {
@@ -28,7 +28,7 @@ impl<'v> Chain<'v> {
     /// wait. `submitted` adds a request that it submitted and does not wait for.
     pub fn task(&mut self, id: TaskId, submitted: Option<RequestId>) {
         self.tasks.push(id);
-        let Some(task) = self.view.task(id) else {
+        let Some(task) = self.view.exited(id).or_else(|| self.view.task(id)) else {
             return;
         };
         let first = self.steps.len();
@@ -65,6 +65,12 @@ impl<'v> Chain<'v> {
             let what = StepKind::Running;
             self.steps.push(Step { task: *task, what, site: None, time, seq, forbidden: None });
         }
+    }
+
+    /// Adds, as the last task's, what `event` shows to be wrong with a scope.
+    pub fn misused(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
+        let Event { seq, time, task, .. } = *event;
+        self.steps.push(Step { task, what, site, time, seq, forbidden: None });
     }
 
     /// Adds the edge from the wait of `waiter` to `needed`.

@@ -6,7 +6,7 @@
 use super::code::Code;
 use super::frames::{FrameKind, Restriction};
 use super::waits::{Request, Role, WorkItem};
-use crate::event::{LockId, LockMode, RequestId, Resource, Site, TaskId, WorkId};
+use crate::event::{LockId, LockMode, Misuse, RequestId, Resource, ScopeKind, Site, TaskId, WorkId};
 use crate::units::Nanos;
 
 /// One thing that is wrong.
@@ -77,6 +77,17 @@ pub enum StepKind {
     },
     /// The task does not wait.
     Running,
+    /// A scope was used wrongly here.
+    Misused {
+        /// What is wrong.
+        what: Misuse,
+        /// What the scope forbids.
+        kind: ScopeKind,
+        /// Whose scope it is.
+        owner: TaskId,
+        /// Which scope of that task; 0 where it is not known.
+        scope: u32,
+    },
     /// The edge to the next task: the wait before this step needs it.
     Needs {
         /// What is waited for.

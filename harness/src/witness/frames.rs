@@ -5,8 +5,8 @@
 //! neighbour does, because scopes of different kinds may interleave.
 
 use crate::event::{
-    Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId, Site, TaskId,
-    WorkId,
+    Entered, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId, Site,
+    TaskId, WorkId,
 };
 use crate::units::Nanos;
 
@@ -19,6 +19,8 @@ pub enum FrameKind {
         kind: ScopeKind,
         /// Which scope of the task.
         scope: u32,
+        /// How it came to be.
+        how: Entered,
     },
     /// A layer.
     Layer {
@@ -142,7 +144,7 @@ pub fn restriction(
     let mut outermost = None;
     for (task, kind, seq) in path {
         match kind {
-            FrameKind::Scope { kind, scope } if layer.forbidden_by(kind) => {
+            FrameKind::Scope { kind, scope, .. } if layer.forbidden_by(kind) => {
                 let by = RestrictedBy::Scope { kind, scope };
                 outermost = outermost.or(Some(Restriction { task, seq, by }));
             }

@@ -12,6 +12,7 @@
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
+//! | `scope_misuse` | RD06: a scope left wrongly, or never |
 //! | `hang` | RD05: nothing can go on, and there is no cycle |
 //!
 //! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
@@ -26,6 +27,7 @@ pub mod frames;
 mod hang;
 pub mod panel;
 mod recursion;
+mod scope_misuse;
 #[cfg(test)]
 pub(crate) mod script;
 pub mod view;

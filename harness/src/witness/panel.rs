@@ -7,6 +7,7 @@ use super::deadlock::Deadlock;
 use super::finding::Finding;
 use super::hang::Hang;
 use super::recursion::Recursion;
+use super::scope_misuse::ScopeMisuse;
 use super::view::View;
 use crate::event::Event;
 
@@ -47,6 +48,7 @@ impl Witness {
         let judges: Vec<Box<dyn Judge>> = vec![
             Box::<Recursion>::default(),
             Box::<Carried>::default(),
+            Box::<ScopeMisuse>::default(),
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
@@ -88,8 +90,9 @@ mod tests {
     use super::*;
     use crate::error::Errno;
     use crate::event::{
-        AllocOutcome, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Op, QueueId, ReclaimKind, RequestId,
-        Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+        AllocOutcome, Entered, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Misuse, Op, QueueId,
+        ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
+        WaitId, WaitOutcome, WorkId,
     };
     use crate::sched::native::SplitMix64;
     use crate::units::{Nanos, Pages, Sectors};
@@ -106,7 +109,12 @@ mod tests {
         let (lock, queue, request, work, shrinker) =
             (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
         let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
-        let kind = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim][n() as usize % 3];
+        let layers: &[Layer] = &[Layer::FS];
+        let kinds = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim, ScopeKind::Forbid(layers)];
+        let kind = kinds[n() as usize % kinds.len()];
+        let origin = ScopeRef { task: n(), seq: n() };
+        let how = [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)]
+            [n() as usize % 4];
         let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
         let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
         let resources = [
@@ -123,8 +131,9 @@ mod tests {
         let kinds = [
             EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
             EventKind::TaskExit,
-            EventKind::ScopeEnter { kind, scope, site },
+            EventKind::ScopeEnter { kind, scope, site, how },
             EventKind::ScopeExit { kind, scope },
+            EventKind::ScopeMisuse { what: Misuse::Stale, kind, owner: task, scope, site },
             EventKind::LayerEnter { layer, site },
             EventKind::LayerExit { layer },
             EventKind::AllocBegin {

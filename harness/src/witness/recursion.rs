@@ -117,6 +117,21 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_of_the_users_own_is_forbidden_by_name() {
+        const RAFT: Layer = Layer::new("raft");
+        const LAYERS: &[Layer] = &[RAFT];
+        for (entered, expect) in [(RAFT, &["RD01"][..]), (Layer::FS, &[])] {
+            check(expect, |s, task, _| {
+                let layer = s.names.add_layer(entered, "0");
+                s.scope(task, ScopeKind::Forbid(LAYERS), 1);
+                s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+                s.reclaim(task, Gfp::KERNEL);
+                s.enter(task, layer);
+            });
+        }
+    }
+
+    #[test]
     fn a_submission_inside_noio_is_an_entry_into_io() {
         check(&["RD01"], |s, task, _| {
             let (queue, _) = s.queue("vda");

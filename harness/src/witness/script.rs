@@ -6,9 +6,9 @@
 use super::finding::Finding;
 use super::panel::Witness;
 use crate::event::{
-    AllocOutcome, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin, QueueId,
-    ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome,
-    WorkId,
+    AllocOutcome, Entered, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin,
+    QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
+    WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors};
 
@@ -77,8 +77,16 @@ impl Script {
     }
 
     pub(crate) fn scope(&mut self, task: TaskId, kind: ScopeKind, scope: u32) {
+        self.scope_as(task, kind, scope, Entered::Held);
+    }
+
+    pub(crate) fn scope_as(&mut self, task: TaskId, kind: ScopeKind, scope: u32, how: Entered) {
         let site = self.site();
-        self.on(task, EventKind::ScopeEnter { kind, scope, site });
+        self.on(task, EventKind::ScopeEnter { kind, scope, site, how });
+    }
+
+    pub(crate) fn end_scope(&mut self, task: TaskId, kind: ScopeKind, scope: u32) {
+        self.on(task, EventKind::ScopeExit { kind, scope });
     }
 
     pub(crate) fn alloc(&mut self, task: TaskId, requested: Gfp, effective: Gfp) {
@@ -96,7 +104,7 @@ impl Script {
     }
 
     pub(crate) fn end_reclaim(&mut self, task: TaskId) {
-        self.on(task, EventKind::ScopeExit { kind: ScopeKind::Noreclaim, scope: 99 });
+        self.end_scope(task, ScopeKind::Noreclaim, 99);
         self.on(task, EventKind::ReclaimExit { freed: 0, priority: 0 });
         self.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(1 << 20) });
     }

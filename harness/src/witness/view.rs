@@ -43,6 +43,8 @@ pub struct View {
     servers: Vec<Vec<TaskId>>,
     requests: BTreeMap<RequestId, Request>,
     works: BTreeMap<WorkId, WorkItem>,
+    closed: Option<Frame>,
+    exited: Option<(TaskId, Task)>,
 }
 
 fn slot<T: Default>(list: &mut Vec<T>, id: u32) -> Option<&mut T> {
@@ -99,6 +101,18 @@ impl View {
         self.task(id).map_or(&[], |task| &task.frames)
     }
 
+    /// The frame that the last event closed.
+    #[must_use]
+    pub const fn closed(&self) -> Option<&Frame> {
+        self.closed.as_ref()
+    }
+
+    /// The task as it was before the last event, if that ended it.
+    #[must_use]
+    pub fn exited(&self, id: TaskId) -> Option<&Task> {
+        self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
+    }
+
     /// The task's wait, if somebody must act before it ends.
     #[must_use]
     pub fn wait(&self, id: TaskId) -> Option<&Wait> {
@@ -143,6 +157,7 @@ impl View {
 
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
+        (self.closed, self.exited) = (None, None);
         let Some(task) = slot(&mut self.tasks, event.task.0) else {
             return;
         };
@@ -168,6 +183,7 @@ impl View {
         for servers in &mut self.servers {
             servers.retain(|server| *server != id);
         }
+        self.exited = Some((id, task));
     }
 
     fn unqueue(&mut self, task: TaskId, lock: LockId) {
@@ -184,7 +200,9 @@ impl View {
             }
         };
         match event.kind {
-            EventKind::ScopeEnter { kind, scope, site } => open(FrameKind::Scope { kind, scope }, Some(site)),
+            EventKind::ScopeEnter { kind, scope, site, how } => {
+                open(FrameKind::Scope { kind, scope, how }, Some(site));
+            }
             EventKind::LayerEnter { layer, site } => open(FrameKind::Layer { layer }, Some(site)),
             EventKind::AllocBegin { order, requested, effective, site, .. } => {
                 open(FrameKind::Alloc { order, requested, effective }, Some(site));
@@ -198,7 +216,7 @@ impl View {
             EventKind::WorkBegin { work } => open(FrameKind::Working { work }, None),
             _ => {
                 if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind)) {
-                    frames.remove(place);
+                    self.closed = Some(frames.remove(place));
                 }
             }
         }
@@ -307,7 +325,7 @@ impl View {
 /// Whether `event` closes a frame of this kind.
 fn closes(event: EventKind, frame: FrameKind) -> bool {
     match (event, frame) {
-        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s }) => {
+        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s, .. }) => {
             (kind, scope) == (k, s)
         }
         (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,

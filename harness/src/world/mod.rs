@@ -9,6 +9,7 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
+//! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
 pub mod builder;
@@ -18,6 +19,7 @@ mod model;
 mod native;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
+mod shrinker;
 pub mod tier;
 
 use std::sync::{Arc, Weak};
@@ -66,7 +68,13 @@ impl World {
         let sched = parts.sched.clone();
         let world = Self(Arc::new(Inner { parts, stack, tier, era, tasks: SpinLock::new(Vec::new()) }));
         sched.extend(Kept(Arc::downgrade(&world.0)));
+        sched.on_register_shrinker(shrinker::register);
         world
+    }
+
+    /// The world that keeps `sched`, while it lives.
+    fn of(sched: &Sched) -> Option<Self> {
+        sched.extension::<Kept>()?.0.upgrade().map(Self)
     }
 
     /// The world of the running task.
@@ -75,19 +83,34 @@ impl World {
     /// Outside a world: call it from a test's closure or from a task that the world started.
     #[must_use]
     pub fn current() -> Self {
-        let sched = Sched::of_current();
-        let inner =
-            sched.as_ref().and_then(|sched| sched.extension::<Kept>()).and_then(|kept| kept.0.upgrade());
-        Self(inner.expect("World::current() outside a world: call it in a test's closure or in a task that the world started"))
+        let world = Sched::of_current().and_then(|sched| Self::of(&sched));
+        world.expect("World::current() outside a world: call it in a test's closure or in a task that the world started")
     }
 
-    /// Starts a task. One that is not joined by the test is joined when the test's closure returns.
+    /// Starts a task with an empty context, as a kernel thread has. One that is not joined by the test is joined when the test's closure returns.
+    #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let handle = self.0.parts.sched.spawn(name, TaskKind::Task, body);
+        self.keep(self.0.parts.sched.spawn(name, TaskKind::Task, body))
+    }
+
+    /// Starts a task inside the scopes of the running one, as `fork` does.
+    ///
+    /// Nobody there holds a token for them: the task must [`reclaimdep_scope::context::disown`] them or
+    /// declare them with [`reclaimdep_scope::enter_permanent`], or it ends in a finding (RD06).
+    #[track_caller]
+    pub fn fork<T: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.keep(self.0.parts.sched.fork(name, body))
+    }
+
+    fn keep<T>(&self, handle: JoinHandle<T>) -> JoinHandle<T> {
         self.0.tasks.lock().push(handle.done());
         handle
     }

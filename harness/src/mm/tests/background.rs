@@ -66,7 +66,7 @@ fn kswapd_gives_up_after_sixteen_runs_and_tries_again_after_progress() {
 fn kswapd_is_the_reclaimer_for_all_its_life() {
     let events = rig(256).run(|mm| mm.start_kswapd());
     let scopes =
-        events.iter().filter(|kind| matches!(kind, EventKind::ScopeEnter { kind: ScopeKind::Noreclaim, .. }));
+        events.iter().filter(|kind| matches!(kind, EventKind::ScopeEnter { kind: ScopeKind::Kswapd, .. }));
     assert_eq!(scopes.count(), 1);
 }
 

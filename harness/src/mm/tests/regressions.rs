@@ -37,7 +37,7 @@ fn from_3_9_to_3_17_a_noio_scope_let_reclaim_into_filesystems() {
 fn until_5_12_the_pin_scope_did_not_place_pages_on_the_fast_path() {
     let placed = |knobs| {
         rig(256).knobs(knobs).run(move |mm| {
-            let _pin = scope::nofs(); // PIN
+            let _pin = scope::pin();
             let block = mm.alloc(0, Gfp::HIGHUSER_MOVABLE).expect("there is memory");
             assert_eq!(block.is_movable(), !knobs.scope_on_fast_path);
         })
@@ -62,7 +62,7 @@ fn until_5_16_the_page_tables_of_a_nofs_vmalloc_were_allocated_with_kernel() {
 /// Reclaims that began inside a reclaim, where a costly request of a reclaimer compacts and then its release
 /// hook allocates.
 fn reclaims_after_compaction(knobs: MmKnobs) -> usize {
-    let events = rig(1024).knobs(knobs).pressure(Pressure { skip: 1, ..Pressure::default() }).run(|mm| {
+    let events = rig(1024).knobs(knobs).pressure(Pressure::every_allocation()).run(|mm| {
         let owner = Arc::new(Backing::default());
         let _kept =
             pages(mm, 1, PageState { private: true, pinned: false, ..PageState::CLEAN_FILE }, Some(&owner));

@@ -1,0 +1,119 @@
+//! Tokens as kernels had them, to replay what went wrong with them.
+//!
+//! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. Here the flag
+//! word behaves exactly as that kernel's did, whatever is done with the tokens, while the record stack
+//! of a task in a world says what was wrong. Written from the project's description of scoped
+//! allocation, 2.4.
+
+use core::panic::Location;
+
+use crate::guard::tell;
+use crate::kind::{Entered, ScopeKind};
+use crate::listener::{self, Site};
+use crate::misuse::{Misuse, Misused};
+use crate::stack::{self, Left};
+use crate::{TaskFlags, context, word};
+
+/// What a token is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// The flag's previous value, which restore writes back (to 6.8).
+    Previous,
+    /// The bits that the save turned on, which restore turns off (since 6.9).
+    NewlySet,
+    /// The whole flag word, which restore writes back, with every other change since (the loop
+    /// worker's).
+    WholeWord,
+}
+
+/// What a save returned. It may be copied, kept, used twice and sent away: that is the point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token {
+    kind: ScopeKind,
+    style: Style,
+    value: TaskFlags,
+    task: u32,
+    seq: u32,
+}
+
+impl Token {
+    /// A token that no save returned: all zeroes, as a field that was cleared too early.
+    #[must_use]
+    pub const fn zero(kind: ScopeKind, style: Style) -> Self {
+        Self { kind, style, value: TaskFlags::EMPTY, task: 0, seq: 0 }
+    }
+}
+
+/// Enters a scope (`memalloc_nofs_save` and its siblings) and returns the token.
+#[track_caller]
+pub fn save(kind: ScopeKind, style: Style) -> Token {
+    let (before, bits) = (context::flags(), kind.bit());
+    let value = match style {
+        Style::Previous => before.intersection(bits),
+        Style::NewlySet => bits.without(before),
+        Style::WholeWord => before,
+    };
+    word::set_flags(before | bits);
+    let (task, scope) = if context::is_attached() {
+        let site = Site::here();
+        stack::with(|stack| (stack.head.task, stack.push(kind, Entered::Held, site)))
+    } else {
+        (0, None)
+    };
+    if let Some(scope) = scope {
+        listener::notify(|l| l.scope_enter(scope));
+    }
+    Token { kind, style, value, task, seq: scope.map_or(0, |scope| scope.seq) }
+}
+
+/// Leaves the scope that `token` stands for (`memalloc_nofs_restore` and its siblings).
+#[track_caller]
+pub fn restore(token: Token) {
+    restore_as(token.kind, token);
+}
+
+/// Hands `token` to the restore of `kind`, whatever it stands for.
+#[track_caller]
+pub fn restore_as(kind: ScopeKind, token: Token) {
+    let present = context::flags();
+    word::set_flags(match token.style {
+        Style::Previous => present.without(kind.bit()) | token.value,
+        Style::NewlySet => present.without(token.value),
+        Style::WholeWord => token.value,
+    });
+    if context::is_attached() {
+        judge(kind, token, Location::caller());
+    }
+}
+
+/// What the record stack says to it.
+fn judge(kind: ScopeKind, token: Token, location: &'static Location<'static>) {
+    let (here, left) = stack::with(|stack| {
+        let here = stack.head.task;
+        let fits = token.seq != 0 && token.task == here && kind == token.kind;
+        (here, if fits { stack.remove(token.seq) } else { Left::default() })
+    });
+    let wrong = if token.seq == 0 {
+        Some(Misuse::ZeroToken)
+    } else if token.task != here {
+        Some(Misuse::OtherTask)
+    } else if kind != token.kind {
+        Some(Misuse::WrongKind)
+    } else if left.gone.is_none() {
+        Some(Misuse::Stale)
+    } else {
+        None
+    };
+    let misused = |what| Misused {
+        what,
+        kind: token.kind,
+        owner: if token.seq == 0 { here } else { token.task },
+        seq: token.seq,
+        site: left.gone.map_or(Site::from(location), |scope| scope.site),
+    };
+    tell(wrong.map(misused).or(left.misused));
+    if let Some(scope) = left.gone {
+        listener::notify(|l| l.scope_exit(scope.kind, scope.seq));
+    }
+    context::check();
+}

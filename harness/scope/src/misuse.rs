@@ -1,0 +1,103 @@
+//! `Misuse`: every way to leave a scope wrongly, in one table.
+//!
+//! Key types: [`Misuse`], [`Misused`]. The record stack of an attached task finds what one task can
+//! know; what needs two tasks, or a task's end, is found by whoever listens. Written from the
+//! project's description of scoped allocation, 2.4, 2.10 and 9 (invariants 6 to 8).
+
+use core::fmt;
+
+use crate::kind::ScopeKind;
+use crate::listener::Site;
+
+macro_rules! misuses {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $sentence:literal;)*) => {
+        /// What is wrong with how a scope was used.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Misuse {
+            $($(#[$doc])* #[doc = $sentence] $name,)*
+        }
+
+        impl Misuse {
+            /// Every misuse, in order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// In two or three words.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What happened and what to do instead, as a sentence about the scope.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+misuses! {
+    OutOfOrder, "left out of order",
+        "it was left while a scope that shares its flag, entered inside it, was still open; leave the inner one first";
+    Stale, "left twice",
+        "it was left though it was not open any more; use each token once";
+    WrongKind, "left as another kind",
+        "it was left with the restore of another kind; restore with the pair of its save";
+    OtherTask, "left on another task",
+        "it was left on a task that did not enter it; leave it here and enter a new one there";
+    ZeroToken, "left with an empty token",
+        "it was left with a token that no save returned; let the commit end the scope and enter a new one";
+    LeakedAtExit, "open at task exit",
+        "it was still open when its task ended; leave it on every path, or declare it with enter_permanent";
+    LeakedPastWork, "open past its work item",
+        "it was entered in a work item and still open after it, so the worker's next item runs in it; leave it in the item";
+    TooDeep, "nested too deeply",
+        "it was entered below as many scopes as are kept, so only its flag was set; enter it around the loop, not in the recursion";
+    HeldAcrossAwait, "held across an await",
+        "it was open while its future was suspended, so whatever ran next ran in it; wrap the future with in_scope";
+    Inherited, "inherited by fork",
+        "it was on the task that forked this one and nobody here holds a token; disown it or declare it with enter_permanent";
+    RestoredAfterSignal, "outlived its origin",
+        "it stood for a scope of another task that ended first; leave it, then signal";
+    NeverReentered, "handed over to nobody",
+        "its transaction was handed over and the intent was dropped; enter the intent on the task that completes it";
+    WordDiffers, "flag word overwritten",
+        "the task's flag word is not what its open scopes make it: something wrote the word past them; restore single flags";
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One misuse that was noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Misused {
+    /// What is wrong.
+    pub what: Misuse,
+    /// The kind of the scope that was used wrongly.
+    pub kind: ScopeKind,
+    /// The task that entered the scope, as its world numbers it.
+    pub owner: u32,
+    /// Which scope of that task; 0 where it is not known.
+    pub seq: u32,
+    /// Where the scope was entered or, where that is not known, where it was used wrongly.
+    pub site: Site,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_misuse_says_something_of_its_own() {
+        for (place, misuse) in Misuse::ALL.iter().enumerate() {
+            assert!(misuse.sentence().contains(';'), "{misuse}: what happened; what to do");
+            for other in &Misuse::ALL[..place] {
+                assert_ne!((misuse.name(), misuse.sentence()), (other.name(), other.sentence()));
+            }
+        }
+    }
+}

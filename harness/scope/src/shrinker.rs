@@ -1,0 +1,66 @@
+//! Shrinkers of production code: caches that give memory back when asked.
+//!
+//! Key types: [`Shrinker`], [`Registration`]. In a world a registered shrinker is called by the
+//! world's reclaim. Mirrors `include/linux/shrinker.h`; written from the project's description of
+//! reclaim, 4.3 and 4.5.
+
+use std::sync::Arc;
+
+use crate::Gfp;
+use crate::listener::{self, ShrinkerHandle};
+
+/// SHRINK_STOP: no progress is possible in this context, do not call again in this pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stop;
+
+/// A cache that can give memory back.
+pub trait Shrinker: Send + Sync {
+    /// What reports call it: `inode cache`.
+    fn name(&self) -> &str;
+
+    /// How many objects could be freed. It must not wait or allocate, and it is not the place to
+    /// refuse: it does not even see the mask.
+    fn count(&self) -> u64;
+
+    /// Frees up to `nr_to_scan` objects within `mask`; says how many went.
+    ///
+    /// # Errors
+    /// [`Stop`] where the context allows no progress: this cache needs the filesystem and the mask
+    /// has no FS.
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop>;
+
+    /// Relative cost of bringing an object back; 0 for none.
+    fn seeks(&self) -> u64 {
+        2
+    }
+
+    /// How many objects one scan takes.
+    fn batch(&self) -> u64 {
+        128
+    }
+}
+
+/// A registered shrinker; dropping it unregisters.
+#[must_use = "the shrinker is unregistered when this is dropped"]
+pub struct Registration(Option<ShrinkerHandle>);
+
+impl Registration {
+    /// Whether some reclaim calls the shrinker.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl core::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registration").field("active", &self.is_active()).finish()
+    }
+}
+
+/// Registers `shrinker` with the world of the running task (`register_shrinker`).
+///
+/// Outside a world nobody reclaims: the registration is inert and holds nothing.
+pub fn register_shrinker(shrinker: Arc<dyn Shrinker>) -> Registration {
+    Registration(listener::ask(|l| l.register_shrinker(shrinker)).flatten())
+}

@@ -1,0 +1,189 @@
+//! `Transaction`: a journal handle that carries its scope.
+//!
+//! Key types: [`Journal`], [`Transaction`], [`Intent`]. Starting a transaction enters the journal's
+//! scope. Starting another on the same journal inside it only counts, and the scope ends with the
+//! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]: this
+//! task leaves its scope, that task enters one of its own; no token ever crosses.
+//!
+//! Mirrors jbd2's handles and XFS's transaction context; written from the project's description of
+//! scoped allocation, 2.5 and 2.9.
+
+use core::marker::PhantomData;
+
+use crate::guard::{Raw, tell};
+use crate::kind::{Entered, ScopeKind};
+use crate::lock::Key;
+use crate::misuse::{Misuse, Misused};
+use crate::{ReclaimContext, Site, context, stack};
+
+/// Journals that one task can have transactions open on with nested starts counted.
+const MAX_JOURNALS: usize = 4;
+
+/// A journal: what transactions are started on.
+#[derive(Debug)]
+pub struct Journal {
+    key: Key,
+    kind: ScopeKind,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Journal {
+    /// A journal whose transactions are NOFS scopes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { key: Key::new(), kind: ScopeKind::Nofs }
+    }
+
+    /// A journal whose transactions are scopes that say which filesystem they protect.
+    #[must_use]
+    pub const fn with_context(context: ReclaimContext) -> Self {
+        Self { key: Key::new(), kind: ScopeKind::Context(context) }
+    }
+
+    /// Starts a transaction; inside one on the same journal, joins it.
+    #[track_caller]
+    pub fn start(&self) -> Transaction {
+        Transaction::start(self.key.get(), self.kind)
+    }
+}
+
+/// The transactions that a task has open, by journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Journals([Option<Running>; MAX_JOURNALS]);
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    journal: u64,
+    handles: u32,
+    scope: Raw,
+}
+
+impl Journals {
+    pub(crate) const NONE: Self = Self([None; MAX_JOURNALS]);
+
+    fn running(&mut self, journal: u64) -> Option<&mut Running> {
+        self.0.iter_mut().flatten().find(|running| running.journal == journal)
+    }
+
+    fn open(&mut self, journal: u64, scope: Raw) -> bool {
+        let free = self.0.iter_mut().find(|place| place.is_none());
+        free.map(|place| *place = Some(Running { journal, handles: 1, scope })).is_some()
+    }
+
+    /// One handle less; the scope to leave, if it was the last.
+    fn stop(&mut self, journal: u64) -> Option<Raw> {
+        let running = self.running(journal)?;
+        running.handles -= 1;
+        if running.handles > 0 {
+            return None;
+        }
+        let ended = running.scope;
+        let place =
+            self.0.iter_mut().find(|place| place.is_some_and(|running| running.journal == journal))?;
+        *place = None;
+        Some(ended)
+    }
+}
+
+/// A handle on a running transaction; dropping it stops it.
+#[must_use = "the transaction stops when this handle is dropped; bind it to a name"]
+#[derive(Debug)]
+pub struct Transaction {
+    journal: u64,
+    kind: ScopeKind,
+    /// The scope, where the task has more journals open than are counted.
+    own: Option<Raw>,
+    task_bound: PhantomData<*const ()>,
+}
+
+impl Transaction {
+    #[track_caller]
+    fn start(journal: u64, kind: ScopeKind) -> Self {
+        let joined = stack::with(|stack| {
+            stack.head.journals.running(journal).map(|running| running.handles += 1).is_some()
+        });
+        let mut own = None;
+        if !joined {
+            let scope = Raw::enter(kind, Entered::Held);
+            let counted = stack::with(|stack| stack.head.journals.open(journal, scope));
+            own = (!counted).then_some(scope);
+        }
+        Self { journal, kind, own, task_bound: PhantomData }
+    }
+
+    /// How many handles this task has on the transaction.
+    #[must_use]
+    pub fn handles(&self) -> u32 {
+        stack::with(|stack| stack.head.journals.running(self.journal).map_or(1, |running| running.handles))
+    }
+
+    /// Commits and goes on in a new transaction.
+    ///
+    /// The commit ends the scope; the new transaction enters one of its own. (Moving the token to the
+    /// new transaction left a zeroed one for the commit to restore, and the rest of the roll ran
+    /// unprotected.) A handle that joined a transaction cannot end it: it goes on in the same one.
+    #[track_caller]
+    pub fn roll(self) -> Self {
+        if self.handles() > 1 {
+            return self;
+        }
+        let (journal, kind) = (self.journal, self.kind);
+        drop(self);
+        Self::start(journal, kind)
+    }
+
+    /// Leaves the scope and gives the transaction away, for another task to complete.
+    ///
+    /// # Panics
+    /// If the task has other handles on the transaction: they would go on without a scope.
+    #[track_caller]
+    pub fn handoff(self) -> Intent {
+        assert_eq!(self.handles(), 1, "stop the other handles on this transaction before handing it over");
+        Intent { journal: self.journal, kind: self.kind, site: Site::here(), entered: false }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let ended = self.own.or_else(|| stack::with(|stack| stack.head.journals.stop(self.journal)));
+        if let Some(scope) = ended {
+            scope.leave();
+        }
+    }
+}
+
+/// A transaction on its way to the task that completes it. It holds no scope and no token.
+///
+/// Dropping it without entering it is a misuse ([`Misuse::NeverReentered`]).
+#[must_use = "the transaction is lost unless another task enters it"]
+#[derive(Debug)]
+pub struct Intent {
+    journal: u64,
+    kind: ScopeKind,
+    site: Site,
+    entered: bool,
+}
+
+impl Intent {
+    /// Goes on with the transaction on this task, in a scope of its own.
+    #[track_caller]
+    pub fn enter(mut self) -> Transaction {
+        self.entered = true;
+        Transaction::start(self.journal, self.kind)
+    }
+}
+
+impl Drop for Intent {
+    fn drop(&mut self) {
+        if !self.entered && context::is_attached() {
+            let owner = stack::with(|stack| stack.head.task);
+            let (kind, site) = (self.kind, self.site);
+            tell(Some(Misused { what: Misuse::NeverReentered, kind, owner, seq: 0, site }));
+        }
+    }
+}

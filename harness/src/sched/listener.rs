@@ -1,0 +1,110 @@
+//! What code under test tells its world through the scope crate, and what the world does for it.
+//!
+//! Key types: [`WorldListener`], [`Production`]. One listener a process; the running task says which
+//! world is meant. Locks of production code get a lock of ours for each world that uses them, in the
+//! order of first use, so that their numbers are the same in every replay.
+//!
+//! Locking: the table of locks is a leaf; it is not held while a task waits.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use reclaimdep_scope::listener::ShrinkerHandle;
+use reclaimdep_scope::lock::LockRef;
+use reclaimdep_scope::{LayerRef, Listener, Misused, Scope, ScopeKind, Shrinker, Site};
+
+use super::lock::{BareLock, Patience};
+use super::task::{Current, with_current};
+use super::{Sched, SpinLock};
+use crate::event::{EventKind, LockMode, TaskId};
+
+/// How a shrinker of production code gets into a world's memory.
+pub(crate) type RegisterShrinker = fn(&Sched, Arc<dyn Shrinker>) -> Option<ShrinkerHandle>;
+
+/// What a world keeps of the production code that runs in it. Nothing in it may keep the world.
+#[derive(Default)]
+pub(super) struct Production {
+    locks: SpinLock<BTreeMap<u64, Arc<BareLock>>>,
+    register_shrinker: OnceLock<RegisterShrinker>,
+}
+
+impl Sched {
+    /// Says how shrinkers of production code get into the world's memory. The first answer stays.
+    pub(crate) fn on_register_shrinker(&self, register: RegisterShrinker) {
+        self.0.production.register_shrinker.get_or_init(|| register);
+    }
+
+    fn production_lock(&self, lock: LockRef) -> Arc<BareLock> {
+        let mut locks = self.0.production.locks.lock();
+        let number = locks.len();
+        let core = locks
+            .entry(lock.key)
+            .or_insert_with(|| Arc::new(BareLock::new(self, lock.class, &number.to_string(), "mutex")));
+        Arc::clone(core)
+    }
+}
+
+/// The process's listener: hands what it is told to the world of the running task.
+#[derive(Debug)]
+pub(super) struct WorldListener;
+
+/// The one listener of the process.
+pub(super) static LISTENER: WorldListener = WorldListener;
+
+fn current() -> Option<Current> {
+    with_current(Current::clone)
+}
+
+fn tell(kind: EventKind) {
+    if let Some(Current { sched, task }) = current() {
+        sched.emit_for(task, kind);
+    }
+}
+
+impl Listener for WorldListener {
+    fn scope_enter(&self, Scope { kind, seq, site, how }: Scope) {
+        tell(EventKind::ScopeEnter { kind, scope: seq, site, how });
+    }
+
+    fn scope_exit(&self, kind: ScopeKind, seq: u32) {
+        tell(EventKind::ScopeExit { kind, scope: seq });
+    }
+
+    fn scope_misuse(&self, Misused { what, kind, owner, seq, site }: Misused) {
+        tell(EventKind::ScopeMisuse { what, kind, owner: TaskId(owner), scope: seq, site });
+    }
+
+    fn layer_enter(&self, layer: LayerRef, site: Site) {
+        tell(EventKind::LayerEnter { layer, site });
+    }
+
+    fn layer_exit(&self, layer: LayerRef) {
+        tell(EventKind::LayerExit { layer });
+    }
+
+    fn lock(&self, lock: LockRef, site: Site) {
+        if let Some(Current { sched, .. }) = current() {
+            let lock = sched.production_lock(lock);
+            let taken = lock.acquire(&sched, LockMode::Exclusive, Patience::Uninterruptible, site);
+            debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        }
+    }
+
+    fn try_lock(&self, lock: LockRef, site: Site) -> bool {
+        current().is_none_or(|Current { sched, .. }| {
+            sched.production_lock(lock).try_acquire(&sched, LockMode::Exclusive, site)
+        })
+    }
+
+    fn unlock(&self, lock: LockRef) {
+        if let Some(Current { sched, .. }) = current() {
+            sched.production_lock(lock).release(&sched);
+        }
+    }
+
+    fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Option<ShrinkerHandle> {
+        let Current { sched, .. } = current()?;
+        let register = sched.0.production.register_shrinker.get()?;
+        register(&sched, shrinker)
+    }
+}

@@ -1,0 +1,45 @@
+//! Shrinkers of production code in the world's memory.
+//!
+//! Key type: [`Adapter`]. Code under test registers through the scope crate, which knows no memory; the
+//! world's reclaim calls the shrinker with everything else that is registered.
+
+use std::sync::Arc;
+
+use reclaimdep_scope as scope;
+use reclaimdep_scope::listener::ShrinkerHandle;
+
+use super::World;
+use crate::event::Gfp;
+use crate::mm::{ScanControl, Shrinker, Stop};
+use crate::sched::Sched;
+
+/// A shrinker of production code, as `mm` calls it.
+struct Adapter(Arc<dyn scope::Shrinker>);
+
+impl Shrinker for Adapter {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        self.0.count()
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        self.0.scan(control.mask, control.nr_to_scan).map_err(|scope::Stop| Stop)
+    }
+
+    fn seeks(&self) -> u64 {
+        self.0.seeks()
+    }
+
+    fn batch(&self) -> u64 {
+        self.0.batch()
+    }
+}
+
+/// Registers with the memory of the world that `sched` belongs to.
+pub(super) fn register(sched: &Sched, shrinker: Arc<dyn scope::Shrinker>) -> Option<ShrinkerHandle> {
+    let world = World::of(sched)?;
+    Some(Box::new(world.mm().register_shrinker(Arc::new(Adapter(shrinker)))))
+}
