@@ -97,7 +97,7 @@ fn finding(wrong: Wrong, event: &Event, view: &View) -> Finding {
     let Wrong { what, kind, owner, scope, site } = wrong;
     let mut chain = Chain::new(view);
     chain.task(event.task, None);
-    chain.misused(StepKind::Misused { what, kind, owner, scope }, site, event);
+    chain.ends_with(StepKind::Misused { what, kind, owner, scope }, site, event);
     chain.finish(Code::RD06, event)
 }
 
