@@ -5,15 +5,28 @@
 //! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]: this
 //! task leaves its scope, that task enters one of its own; no token ever crosses.
 //!
+//! ```
+//! use reclaimdep_scope::Journal;
+//!
+//! let journal = Journal::new();
+//! let intent = journal.start().handoff();
+//! std::thread::spawn(move || drop(intent.enter())).join().unwrap();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! let transaction = reclaimdep_scope::Journal::new().start();
+//! std::thread::spawn(move || drop(transaction)); // it holds a scope of this task
+//! ```
+//!
 //! Mirrors jbd2's handles and XFS's transaction context; written from the project's description of
 //! scoped allocation, 2.5 and 2.9.
 
 use core::marker::PhantomData;
 
-use crate::guard::{Raw, tell};
 use crate::kind::{Entered, ScopeKind};
 use crate::lock::Key;
 use crate::misuse::{Misuse, Misused};
+use crate::raw::{Raw, tell};
 use crate::{ReclaimContext, Site, context, stack};
 
 /// Journals that one task can have transactions open on with nested starts counted.
