@@ -142,9 +142,6 @@ impl Transaction {
     /// unprotected.) A handle that joined a transaction cannot end it: it goes on in the same one.
     #[track_caller]
     pub fn roll(self) -> Self {
-        if self.handles() > 1 {
-            return self;
-        }
         let (journal, kind) = (self.journal, self.kind);
         drop(self);
         Self::start(journal, kind)
@@ -193,7 +190,8 @@ impl Intent {
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        if !self.entered && context::is_attached() {
+        // A task that unwinds gives up whatever it was about to hand over.
+        if !self.entered && context::is_attached() && !std::thread::panicking() {
             let owner = stack::with(|stack| stack.head.task);
             let (kind, site) = (self.kind, self.site);
             tell(Some(Misused { what: Misuse::NeverReentered, kind, owner, seq: 0, site }));
