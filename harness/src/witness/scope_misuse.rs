@@ -166,17 +166,19 @@ mod tests {
         });
     }
 
-    /// A worker's own scope, then an item in which `story` happens, then the worker's end.
+    /// A worker's own scopes, and inside them an item in which `story` happens; then the worker's end.
     #[track_caller]
     fn check_item(expect: &[Misuse], story: impl FnOnce(&mut Script, TaskId, TaskId)) {
         check(expect, |s, requester| {
             let (queue, worker) = s.queue("wq");
             s.scope_as(worker, NOFS, 1, Entered::Permanent);
+            s.scope(worker, ScopeKind::Noio, 9);
             s.scope(requester, NOFS, 1);
             let work = s.queue_work(requester, queue);
             s.begin_work(worker, queue, work);
             story(s, requester, worker);
             s.on(worker, EventKind::WorkEnd { work });
+            s.end_scope(worker, ScopeKind::Noio, 9);
             s.on(worker, EventKind::TaskExit);
         });
     }
@@ -191,6 +193,8 @@ mod tests {
         let origin = |requester: TaskId| Entered::OnBehalf(ScopeRef { task: requester.0, seq: 1 });
         check_item(&[], |s, requester, worker| {
             s.scope_as(worker, NOFS, 2, origin(requester));
+            s.scope(requester, NOFS, 2);
+            s.end_scope(requester, NOFS, 2);
             s.end_scope(worker, NOFS, 2);
             s.end_scope(requester, NOFS, 1);
         });
