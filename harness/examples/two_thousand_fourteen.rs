@@ -19,6 +19,7 @@ fn main() -> Result<()> {
             retain_bytes: Some(0),
             dirty: vec![0],
         }],
+        ..StackSpec::default()
     };
     for era in Era::ALL {
         let report = World::builder()

@@ -13,6 +13,7 @@ use crate::era::Knobs;
 use crate::error::{Errno, Error, Result};
 use crate::event::{Layer, LayerRef, WaitId};
 use crate::inject::Plan;
+use crate::mm::policy::Node;
 use crate::mm::{Mm, PageBlock, Registration};
 use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, WorkQueue};
 use crate::units::{PAGE_SIZE, SECTOR_SIZE};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub knobs: Knobs,
     /// The device to cache.
     pub device: Arc<dyn BlockDevice>,
+    /// Where it stands in the stack, for policies; none where nobody recorded it.
+    pub node: Option<Node>,
     /// The queue that the work-queue shrinker form evicts on.
     pub cleaner: Option<WorkQueue>,
 }
@@ -188,7 +191,7 @@ impl Client {
         let leaked = self.drop_unheld();
         let shrinker = self.0.shrinker.lock().take();
         if let Some((registration, form)) = shrinker {
-            drop(registration);
+            registration.unregister();
             form.flush();
         }
         let name = self.device_name();

@@ -10,21 +10,12 @@ use super::*;
 use crate::block::{BlockDevice, MemoryDevice, read_at};
 use crate::era::Era;
 use crate::error::Errno;
-use crate::event::{Event, EventKind, Gfp, Names, Observer, Op, Reaction};
+use crate::event::{EventKind, Gfp, Op};
 use crate::inject::{Failpoint, FailpointRule, Plan, PlanSpec, Pressure};
-use crate::mm::Mm;
-use crate::sched::{Sched, SpinLock, WorkQueue};
+use crate::mm::{Mm, MmOptions, ScanControl};
+use crate::sched::log::Log;
+use crate::sched::{Sched, WorkQueue};
 use crate::units::Pages;
-
-#[derive(Clone, Default)]
-struct Log(Arc<SpinLock<Vec<EventKind>>>);
-
-impl Observer for Log {
-    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
-        self.0.lock().push(event.kind);
-        Reaction::Go
-    }
-}
 
 struct Rig {
     sched: Sched,
@@ -47,8 +38,8 @@ fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)
     let log = Log::default();
     let sched = Sched::native(1, Box::new(log.clone()));
     let ended = sched.run_main(|| {
-        let plan = Plan::arm(&sched, plan);
-        let mm = Mm::new(&sched, Pages(1024), plan.clone());
+        let plan = Plan::arm(&sched, plan).unwrap();
+        let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
         let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
         let cleaner = WorkQueue::new(&sched, "dm_bufio_cache");
         let dyn_device: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
@@ -58,13 +49,14 @@ fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)
             plan,
             knobs: era.knobs(),
             device: dyn_device,
+            node: None,
             cleaner: Some(cleaner.clone()),
         };
         let client = Client::create(parts, options).expect("a client on a healthy device");
         body(&Rig { sched: sched.clone(), mm, device, client, cleaner });
     });
     ended.expect("the body does not panic");
-    std::mem::take(&mut *log.0.lock())
+    log.take()
 }
 
 fn small() -> ClientOptions {
@@ -188,13 +180,14 @@ fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
     {
         let sched = Sched::native(1, Box::new(Log::default()));
         let message = sched.run_main(|| {
-            let plan = Plan::arm(&sched, PlanSpec::default());
+            let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
             let parts = Parts {
                 sched: sched.clone(),
-                mm: Mm::new(&sched, Pages(64), plan.clone()),
+                mm: Mm::new(&sched, &MmOptions::new(Pages(64)), plan.clone()).unwrap(),
                 plan,
                 knobs: Era::V3_10.knobs(),
                 device: Arc::new(MemoryDevice::new(&sched, "vda", bytes)),
+                node: None,
                 cleaner: None,
             };
             Client::create(parts, ClientOptions { block_size, ..ClientOptions::default() })
@@ -253,7 +246,7 @@ fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
         assert_eq!(form.count(Gfp::NOFS), 1);
         let freed = {
             let _nofs = scope::nofs();
-            form.scan(crate::mm::ScanControl { mask: Gfp::NOFS, nr_to_scan: 1 })
+            form.scan(&mut ScanControl::new(Gfp::NOFS, 1))
         };
         assert_eq!(freed, Ok(1), "it claims before it frees");
         rig.done().unwrap();

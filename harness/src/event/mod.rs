@@ -10,135 +10,21 @@
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
 //! worker likewise.
 
-use serde::{Deserialize, Serialize};
-
 mod names;
 mod trace;
+mod words;
 
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
+pub use words::{
+    AllocOutcome, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId, Resource,
+    ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+};
 
-pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site};
+pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
 
 use crate::error::Errno;
-use crate::units::{Nanos, Sectors};
-
-macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident,)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub u32);
-    )*};
-}
-
-ids! {
-    /// A task of the world; 0 is the one that runs the test's closure.
-    TaskId,
-    /// A lock instance.
-    LockId,
-    /// A queue that requests or work items wait in for a server: a device, a work queue.
-    QueueId,
-    /// One I/O.
-    RequestId,
-    /// A work item.
-    WorkId,
-    /// A condition that somebody signals: a completion, a wait queue.
-    WaitId,
-    /// A registered shrinker.
-    ShrinkerId,
-    /// A failpoint.
-    PointId,
-}
-
-/// What a task can wait for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Resource {
-    /// A lock; its holders must release it.
-    Lock(LockId),
-    /// A request; its server must complete it.
-    Request(RequestId),
-    /// A work item; its worker must finish it.
-    Work(WorkId),
-    /// A task; it must exit.
-    Task(TaskId),
-    /// A condition whose signaller is not known.
-    Condition(WaitId),
-    /// Something to do: a server that waits for it is idle, not stuck.
-    Idle(QueueId),
-    /// Time to pass.
-    Timer,
-}
-
-/// How a lock is held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LockMode {
-    /// One holder.
-    Exclusive,
-    /// Many holders, none exclusive.
-    Shared,
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WaitOutcome {
-    /// The resource came.
-    Satisfied,
-    /// The time ran out first.
-    TimedOut,
-    /// The world broke the wait; the waiter saw this error.
-    Broken(Errno),
-}
-
-/// What a request asks of a device.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Op {
-    /// Read sectors.
-    Read,
-    /// Write sectors.
-    Write,
-    /// Make what was written durable.
-    Flush,
-}
-
-/// Who runs reclaim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReclaimKind {
-    /// The allocating task itself.
-    Direct,
-    /// The background reclaimer.
-    Kswapd,
-}
-
-/// How an allocation ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AllocOutcome {
-    /// Memory was returned.
-    Ok,
-    /// Nothing was returned.
-    Failed,
-}
-
-/// What kind of task this is, which decides whether its waiting means anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TaskKind {
-    /// Part of the test: it is expected to finish.
-    Task,
-    /// A server: it waits for work until it is told to stop.
-    Server,
-    /// A stand-in for a task of the real kernel, which the harness speaks for.
-    Foreign,
-}
-
-/// Who asked for a request, in the submitter's own terms: `block 7` of a buffer cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// What `item` counts: `block`, `page`, `log block`.
-    pub what: &'static str,
-    /// Which one.
-    pub item: u64,
-}
+use crate::units::{Nanos, Pages, Sectors};
 
 /// One thing that happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -217,6 +103,8 @@ pub enum EventKind {
         requested: Gfp,
         /// The mask after the task's scopes.
         effective: Gfp,
+        /// The task's flag word, from which the one follows from the other.
+        flags: TaskFlags,
         /// Where.
         site: Site,
     },
@@ -224,6 +112,22 @@ pub enum EventKind {
     AllocEnd {
         /// How.
         outcome: AllocOutcome,
+        /// Pages that were free right after.
+        left: Pages,
+    },
+    /// The marks of the world's memory, said once before its first allocation.
+    MemoryMarks {
+        /// The ordinary request stops here.
+        min: Pages,
+        /// kswapd is woken here.
+        low: Pages,
+        /// kswapd stops here.
+        high: Pages,
+    },
+    /// The OOM killer ran.
+    OomKill {
+        /// Whom it chose; none where there was nobody to kill.
+        victim: Option<TaskId>,
     },
     /// The task became a reclaimer.
     ReclaimEnter {
@@ -236,9 +140,18 @@ pub enum EventKind {
     ReclaimExit {
         /// Objects and pages it says it freed.
         freed: u64,
+        /// The priority that it came down to; 0 is the most it can do.
+        priority: u32,
     },
-    /// A shrinker was asked how much it could free.
-    ShrinkCount {
+    /// A shrinker is asked how much it could free.
+    ShrinkCountBegin {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// On whose behalf; the answer must not depend on it.
+        mask: Gfp,
+    },
+    /// The shrinker answered.
+    ShrinkCountEnd {
         /// Which shrinker.
         shrinker: ShrinkerId,
         /// Its answer.
@@ -259,6 +172,23 @@ pub enum EventKind {
         shrinker: ShrinkerId,
         /// Objects freed, or none for SHRINK_STOP.
         freed: Option<u64>,
+        /// Objects that it looked at.
+        scanned: u64,
+    },
+    /// A shrinker panicked; it is not called again.
+    ShrinkerPanicked {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+    },
+    /// The task took an element of a pool's reserve.
+    PoolTake {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// The task gave an element back.
+    PoolGive {
+        /// Which pool.
+        pool: PoolId,
     },
     /// The task wants a lock.
     LockAttempt {

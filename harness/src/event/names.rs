@@ -2,7 +2,7 @@
 //!
 //! Filled while the stack is built, read by reports.
 
-use super::{Layer, LayerRef, LockId, PointId, QueueId, ShrinkerId, TaskId, WaitId, WorkId};
+use super::{Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId};
 
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub struct Names {
     conditions: Vec<String>,
     shrinkers: Vec<String>,
     points: Vec<String>,
+    pools: Vec<String>,
     layers: Vec<(LayerRef, String)>,
 }
 
@@ -55,6 +56,7 @@ impl Names {
         add_condition, condition, conditions, WaitId;
         add_shrinker, shrinker, shrinkers, ShrinkerId;
         add_point, point, points, PointId;
+        add_pool, pool, pools, PoolId;
     }
 
     /// Registers a lock and returns its number.

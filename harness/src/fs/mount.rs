@@ -119,6 +119,12 @@ impl Fs {
         &self.0.name
     }
 
+    /// Its superblock, as policies know it.
+    #[must_use]
+    pub fn superblock(&self) -> scope::Superblock {
+        scope::Superblock(self.0.layer.instance)
+    }
+
     /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle
     /// is committed or dropped.
     ///

@@ -13,7 +13,7 @@ use crate::block::{Bio, BlockDevice, Queue};
 use crate::error::Result;
 use crate::event::{Event, Names, Observer, Op, Reaction};
 use crate::inject::{Plan, PlanSpec};
-use crate::mm::Mm;
+use crate::mm::{Mm, MmOptions};
 use crate::sched::{Sched, SpinLock};
 use crate::units::{Pages, Sectors};
 
@@ -40,8 +40,8 @@ struct Rig {
 fn with_plan(plan: PlanSpec, body: impl FnOnce(&Rig)) {
     let sched = Sched::native(1, Box::new(Deaf));
     let done = sched.run_main(|| {
-        let plan = Plan::arm(&sched, plan);
-        let mm = Mm::new(&sched, Pages(1 << 16), plan.clone());
+        let plan = Plan::arm(&sched, plan).unwrap();
+        let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 16)), plan.clone()).unwrap();
         body(&Rig { sched: sched.clone(), mm, plan });
     });
     assert!(done.is_some(), "{}", sched.panic_message().unwrap_or_default());

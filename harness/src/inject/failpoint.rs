@@ -39,6 +39,10 @@ macro_rules! failpoints {
 }
 
 failpoints! {
+    /// mm: an allocation fails before anything is tried; one with NOFAIL never does.
+    MmAlloc = "mm::alloc", ENOMEM;
+    /// mm: what is below a mempool fails, so that only its reserve is left.
+    MempoolAlloc = "mm::mempool_alloc", ENOMEM;
     /// dm-bufio: the allocation that must not sleep fails (1.6 step 1).
     BufioAllocNowait = "bufio::alloc_nowait", ENOMEM;
     /// dm-bufio: the allocation without the client lock fails (1.6 step 3).

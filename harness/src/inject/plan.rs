@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::failpoint::{Failpoint, FailpointRule};
-use super::pressure::Pressure;
-use crate::error::Errno;
-use crate::event::{EventKind, Gfp, PointId};
+use super::pressure::{AllocPoint, By, Pressed, Pressure};
+use crate::error::{Errno, Error};
+use crate::event::{EventKind, PointId, TaskFlags};
 use crate::sched::{Sched, SpinLock};
 
 /// What goes wrong, as data.
@@ -32,7 +32,8 @@ struct Counts {
 }
 
 struct Inner {
-    spec: PlanSpec,
+    failpoints: Vec<FailpointRule>,
+    pressure: Vec<Arc<Pressure>>,
     counts: SpinLock<Counts>,
     /// Event numbers of the points, by position in [`Failpoint::ALL`].
     points: Vec<PointId>,
@@ -42,35 +43,72 @@ struct Inner {
 #[derive(Clone)]
 pub struct Plan(Arc<Inner>);
 
-impl Plan {
-    /// Arms `spec` in a world.
+impl PlanSpec {
+    /// Whether a rule asks for kswapd.
     #[must_use]
-    pub fn arm(sched: &Sched, spec: PlanSpec) -> Self {
-        let counts =
-            Counts { pressure: vec![0; spec.pressure.len()], failpoints: vec![0; spec.failpoints.len()] };
-        let points =
-            sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
-        Self(Arc::new(Inner { spec, counts: SpinLock::new(counts), points }))
+    pub fn wants_kswapd(&self) -> bool {
+        self.pressure.iter().any(|rule| rule.by == By::Kswapd)
     }
 
-    /// Whether the allocation that the running task makes now finds memory short.
-    pub(crate) fn memory_is_short(&self, sched: &Sched, effective: Gfp) -> bool {
-        let Inner { spec, counts, .. } = &*self.0;
-        if spec.pressure.is_empty() {
-            return false;
+    /// Whether a rule stands at a lock.
+    #[must_use]
+    pub fn watches_locks(&self) -> bool {
+        self.pressure.iter().any(|rule| rule.at_lock.is_some())
+    }
+}
+
+impl Plan {
+    /// Arms `spec` in a world.
+    ///
+    /// # Errors
+    /// A rule that could never hit, or that contradicts itself.
+    pub fn arm(sched: &Sched, spec: PlanSpec) -> Result<Self, Error> {
+        let PlanSpec { pressure, failpoints } = spec;
+        for (rule, number) in pressure.iter().zip(1..) {
+            rule.check(number)?;
+        }
+        let counts = Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
+        let points =
+            sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
+        let pressure = pressure.into_iter().map(Arc::new).collect();
+        Ok(Self(Arc::new(Inner { failpoints, pressure, counts: SpinLock::new(counts), points })))
+    }
+
+    /// What the plan asks for at an allocation that the running task makes now.
+    pub(crate) fn press(&self, sched: &Sched, point: &AllocPoint) -> Option<Pressed> {
+        self.matching(sched, |rule| rule.is_about(point))
+    }
+
+    /// What the plan asks for now that the running task has a lock of class `class`.
+    pub(crate) fn press_at_lock(&self, sched: &Sched, class: &str, flags: TaskFlags) -> Option<Pressed> {
+        self.matching(sched, |rule| rule.is_about_lock(class, flags))
+    }
+
+    /// The first rule that hits; every rule that is about it counts it.
+    fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<Pressed> {
+        let Inner { pressure, counts, .. } = &*self.0;
+        if pressure.is_empty() {
+            return None;
         }
         let me = sched.current();
         let mut counts = counts.lock();
-        let mut short = false;
-        for (rule, seen) in spec.pressure.iter().zip(&mut counts.pressure) {
-            let nofs = effective.allow_blocking() && !effective.contains(Gfp::FS);
-            let task = rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
-            if task && (nofs || !rule.in_nofs) {
-                short |= rule.hits(*seen);
+        let mut hit = None;
+        for (rule, seen) in pressure.iter().zip(&mut counts.pressure) {
+            let mine = rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
+            if mine && is_about(rule) {
+                if hit.is_none() && rule.hits(*seen) {
+                    hit = Some(Pressed(Arc::clone(rule)));
+                }
                 *seen += 1;
             }
         }
-        short
+        hit
+    }
+
+    /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 for a rule that is not there.
+    #[must_use]
+    pub fn seen(&self, rule: usize) -> u64 {
+        self.0.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
     }
 
     /// Passes a failpoint.
@@ -78,12 +116,12 @@ impl Plan {
     /// # Errors
     /// The point's errno, where a rule makes it fire.
     pub fn pass(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
-        let Inner { spec, counts, points } = &*self.0;
-        if spec.failpoints.is_empty() {
+        let Inner { failpoints, counts, points, .. } = &*self.0;
+        if failpoints.is_empty() {
             return Ok(());
         }
         let mut fired = false;
-        for (rule, seen) in spec.failpoints.iter().zip(&mut counts.lock().failpoints) {
+        for (rule, seen) in failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {
                 fired |= *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
                 *seen += 1;

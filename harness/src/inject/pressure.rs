@@ -1,9 +1,40 @@
-//! Which allocations find memory short.
+//! Which allocations find memory short, and what reclaim is given to work on.
 //!
-//! Key type: [`Pressure`]. A rule matches allocations by task, scope-restricted mask and count; a
-//! matching allocation skips the fast path and must reclaim.
+//! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`Pressed`] (what it asks
+//! for). Rules match, and count, allocations that may reclaim; one that is hit skips the fast path and must
+//! reclaim. A rule may choose the shrinkers and the
+//! states of pages that this reclaim sees; it may make kswapd reclaim at that point instead; and it may stand
+//! at the acquisition of a lock rather than at an allocation. Written from the project's description of fault
+//! injection, 6.4.
+
+use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::event::{Gfp, Site, TaskFlags};
+
+/// Who reclaims at the point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The task itself.
+    #[default]
+    Direct,
+    /// kswapd, once through every list and shrinker, while the task goes on.
+    Kswapd,
+}
+
+/// A scope that a rule can ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InScope {
+    /// The task is in a NOFS scope.
+    Nofs,
+    /// The task is in a NOIO scope.
+    Noio,
+}
 
 /// One rule: memory is short for the allocations that match.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -15,12 +46,46 @@ pub struct Pressure {
     /// Only allocations whose effective mask has lost `__GFP_FS` to a scope or to the request.
     #[serde(default)]
     pub in_nofs: bool,
+    /// Only tasks in such a scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<InScope>,
+    /// Only allocations of at least this order.
+    #[serde(default)]
+    pub min_order: u32,
+    /// Only allocations whose source file ends like this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Not at allocations, but where a lock of this class was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_lock: Option<String>,
     /// Skip this many matching allocations first.
     #[serde(default)]
     pub skip: u64,
     /// Then hit this many; none for all that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
+    /// Who reclaims.
+    #[serde(default)]
+    pub by: By,
+    /// Only these shrinkers are asked; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrinkers: Option<Vec<String>>,
+    /// Only pages in these states are looked at; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Vec<PageFilter>>,
+}
+
+/// What an allocation is, as far as rules ask.
+#[derive(Clone, Copy, Debug)]
+pub struct AllocPoint {
+    /// Pages as a power of two.
+    pub order: u32,
+    /// The effective mask.
+    pub mask: Gfp,
+    /// The task's flag word.
+    pub flags: TaskFlags,
+    /// Where.
+    pub site: Site,
 }
 
 impl Pressure {
@@ -33,11 +98,188 @@ impl Pressure {
     /// The first allocation of `task` that may not call into a filesystem.
     #[must_use]
     pub fn first_nofs_allocation_of(task: impl Into<String>) -> Self {
-        Self { task: Some(task.into()), in_nofs: true, skip: 0, times: Some(1) }
+        Self { task: Some(task.into()), in_nofs: true, times: Some(1), ..Self::default() }
+    }
+
+    /// The `n`-th allocation of `task`, from 1: with one run for each n, every allocation of an operation is
+    /// visited once.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[must_use]
+    pub fn nth_allocation_of(task: impl Into<String>, n: u64) -> Self {
+        let skip = n.checked_sub(1).expect("allocations are counted from 1");
+        Self { task: Some(task.into()), skip, times: Some(1), ..Self::default() }
+    }
+
+    /// The first time that `task` takes a lock of class `class`.
+    #[must_use]
+    pub fn at_lock(task: impl Into<String>, class: impl Into<String>) -> Self {
+        Self { task: Some(task.into()), at_lock: Some(class.into()), times: Some(1), ..Self::default() }
+    }
+
+    /// The same rule, by kswapd.
+    #[must_use]
+    pub fn by_kswapd(mut self) -> Self {
+        self.by = By::Kswapd;
+        self
+    }
+
+    /// The same rule, asking these shrinkers alone.
+    #[must_use]
+    pub fn with_shrinkers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.shrinkers = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The same rule, looking at pages in these states alone.
+    #[must_use]
+    pub fn with_pages(mut self, pages: impl IntoIterator<Item = PageFilter>) -> Self {
+        self.pages = Some(pages.into_iter().collect());
+        self
+    }
+
+    /// Refuses a rule that could never hit, or that says two things.
+    pub(super) fn check(&self, number: usize) -> Result<()> {
+        let wrong = |what: &str, advice: &str| {
+            Err(Error::input(format!("pressure rule {number}: {what}")).advice(advice))
+        };
+        if self.times == Some(0) {
+            return wrong("`times` is 0, so it never hits", "leave `times` out for every match");
+        }
+        let allocation = self.in_nofs || self.min_order > 0 || self.file.is_some();
+        if self.at_lock.is_some() && allocation {
+            let what = "`at-lock` stands with what only an allocation has";
+            return wrong(what, "leave out `in-nofs`, `min-order` and `file`");
+        }
+        for (key, empty) in [
+            ("shrinkers", self.shrinkers.as_ref().is_some_and(Vec::is_empty)),
+            ("pages", self.pages.as_ref().is_some_and(Vec::is_empty)),
+        ] {
+            if empty {
+                return wrong(&format!("`{key}` is an empty list"), "name some, or leave it out for all");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the rule is about this allocation, whatever its count.
+    pub(super) fn is_about(&self, point: &AllocPoint) -> bool {
+        let AllocPoint { order, mask, flags, site } = *point;
+        let nofs = mask.allow_blocking() && !mask.contains(Gfp::FS);
+        let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
+        let in_file = self.file.as_ref().is_none_or(|end| site.file.ends_with(end.as_str()));
+        let asked = (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
+        // One that may not reclaim cannot be made to; it would just fail, which is a failpoint.
+        let may_reclaim = mask.allow_blocking() && !flags.contains(TaskFlags::MEMALLOC);
+        self.at_lock.is_none() && asked && (may_reclaim || self.by == By::Kswapd)
+    }
+
+    /// Whether the rule is about a lock of this class, taken by a task with these flags.
+    pub(super) fn is_about_lock(&self, class: &str, flags: TaskFlags) -> bool {
+        let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
+        self.at_lock.as_deref() == Some(class) && in_scope
     }
 
     /// Whether the `seen`-th match (from 0) is hit.
     pub(super) fn hits(&self, seen: u64) -> bool {
         seen >= self.skip && self.times.is_none_or(|times| seen - self.skip < times)
+    }
+}
+
+impl InScope {
+    const fn bit(self) -> TaskFlags {
+        match self {
+            Self::Nofs => TaskFlags::MEMALLOC_NOFS,
+            Self::Noio => TaskFlags::MEMALLOC_NOIO,
+        }
+    }
+}
+
+/// What a rule that hit asks for.
+#[derive(Clone, Debug)]
+pub struct Pressed(pub(super) Arc<Pressure>);
+
+impl Pressed {
+    /// Whether kswapd is to reclaim, and not the task.
+    #[must_use]
+    pub fn by_kswapd(&self) -> bool {
+        self.0.by == By::Kswapd
+    }
+
+    /// The shrinkers that this reclaim asks, if not all.
+    #[must_use]
+    pub fn shrinkers(&self) -> Option<&[String]> {
+        self.0.shrinkers.as_deref()
+    }
+
+    /// Whether this reclaim looks at pages that are called so.
+    #[must_use]
+    pub fn wants_page(&self, page: PageFilter) -> bool {
+        self.0.pages.as_ref().is_none_or(|pages| pages.contains(&page))
+    }
+}
+
+macro_rules! page_filters {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A state of pages that a rule can ask for: what a page holds, and whether it is stored.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum PageFilter {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl PageFilter {
+            /// Every state.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The state as plans write it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+page_filters! {
+    /// A file page that is stored.
+    FileClean = "file-clean";
+    /// A file page that is not.
+    FileDirty = "file-dirty";
+    /// A file page that is being written.
+    FileWriteback = "file-writeback";
+    /// An anonymous page without a place in swap.
+    Anon = "anon";
+    /// A page of the swap cache that is stored.
+    SwapClean = "swap-clean";
+    /// A page of the swap cache that is not.
+    SwapDirty = "swap-dirty";
+    /// A page of the swap cache that is being written.
+    SwapWriteback = "swap-writeback";
+}
+
+impl FromStr for PageFilter {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.iter().copied().find(|filter| filter.name() == text).ok_or_else(|| {
+            let known = Self::ALL.iter().map(|filter| filter.name()).collect::<Vec<_>>().join(", ");
+            Error::input(format!("unknown state of pages `{text}`")).advice(format!("use one of {known}"))
+        })
+    }
+}
+
+impl TryFrom<String> for PageFilter {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<PageFilter> for String {
+    fn from(filter: PageFilter) -> Self {
+        filter.name().to_owned()
     }
 }

@@ -1,199 +1,146 @@
-//! The page budget and the allocator's path through it.
+//! One allocation, from the request to its pages.
 //!
-//! Key types: [`Mm`], [`PageBlock`], [`Marks`]. Steps and their order are those of the project's
-//! description, 3.1, 3.3 (S1, S3-S6, S8 and the no-progress counter of S10; no compaction, OOM or
-//! kswapd) and 3.4.
+//! Key type: [`PageBlock`]. The order of steps is that of the project's description of the allocation path,
+//! 3.1: the global mask, the task's scopes, the annotation (told by [`EventKind::AllocBegin`] for every
+//! request, whatever path it takes), the injected failure, the fast path against the low mark, the slow path.
+//! Mirrors `__alloc_pages`.
 
-use std::sync::Arc;
-
-use reclaimdep_scope as scope;
-
-use super::shrinker::{Registration, Registry, Shrinker};
-use crate::event::{AllocOutcome, EventKind, Gfp, ReclaimKind, Site};
-use crate::inject::Plan;
-use crate::sched::{Sched, SpinLock};
+use super::memory::{Inner, Mm};
+use super::slow_path::{Request, flags};
+use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
+use crate::inject::{AllocPoint, Failpoint};
 use crate::units::Pages;
 
-/// Direct reclaim starts at this priority and goes down to 0.
-const DEF_PRIORITY: u32 = 12;
-/// Direct reclaim stops when it freed this many objects.
-const SWAP_CLUSTER_MAX: u64 = 32;
-/// Rounds without progress after which an allocation gives up (S10).
-const MAX_RECLAIM_RETRIES: u32 = 16;
-
-/// The budget's marks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Marks {
-    /// The slow path may go down to here.
-    pub min: Pages,
-    /// The fast path may go down to here.
-    pub low: Pages,
-    /// kswapd would stop here.
-    pub high: Pages,
-}
-
-impl Marks {
-    /// Marks for `total` pages in the kernel's proportions: low = min + min/4, high = low + min/4.
-    #[must_use]
-    pub fn for_total(total: Pages) -> Self {
-        let min = (total.0 / 64).max(1);
-        let step = (min / 4).max(1);
-        Self { min: Pages(min), low: Pages(min + step), high: Pages(min + 2 * step) }
-    }
-}
-
-struct Inner {
-    sched: Sched,
-    plan: Plan,
-    marks: Marks,
-    free: SpinLock<Pages>,
-    registry: Arc<Registry>,
-}
-
-/// A world's memory. Cheap to clone.
-#[derive(Clone)]
-pub struct Mm(Arc<Inner>);
+/// The largest order that there is (MAX_PAGE_ORDER).
+pub const MAX_ORDER: u32 = 10;
 
 /// Pages that were allocated; dropping them frees them.
 #[must_use = "the pages are freed when this is dropped"]
 pub struct PageBlock {
     mm: Mm,
     pages: Pages,
+    movable: bool,
+    charged: bool,
+    /// What was free right after they were taken.
+    left: Pages,
+}
+
+impl std::fmt::Debug for PageBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PageBlock").field("pages", &self.pages).finish_non_exhaustive()
+    }
+}
+
+impl PageBlock {
+    /// Whether the pages lie among those that may be moved away, so that they must not be pinned.
+    #[must_use]
+    pub const fn is_movable(&self) -> bool {
+        self.movable
+    }
+
+    pub(super) const fn is_charged(&self) -> bool {
+        self.charged
+    }
 }
 
 impl Drop for PageBlock {
     fn drop(&mut self) {
-        *self.mm.0.free.lock() += self.pages;
+        let Inner { free, credits, domain, .. } = &*self.mm.0;
+        *free.lock() += self.pages;
+        if let (true, Some(domain)) = (self.charged, domain) {
+            domain.uncharge(self.pages);
+        }
+        if let Some(me) = self.mm.sched().try_current() {
+            credits.page_freed(me, self.pages.0);
+        }
     }
 }
 
 impl Mm {
-    /// Memory of `total` pages; `plan` says which allocations find it short.
+    /// The mask that a request of the running task really has: what is allowed at all, then the task's
+    /// scopes, as the policy reads them.
     #[must_use]
-    pub fn new(sched: &Sched, total: Pages, plan: Plan) -> Self {
-        Self(Arc::new(Inner {
-            sched: sched.clone(),
-            plan,
-            marks: Marks::for_total(total),
-            free: SpinLock::new(total),
-            registry: Arc::default(),
-        }))
-    }
-
-    /// Pages that are free now.
-    #[must_use]
-    pub fn free(&self) -> Pages {
-        *self.0.free.lock()
-    }
-
-    /// The marks.
-    #[must_use]
-    pub fn marks(&self) -> Marks {
-        self.0.marks
-    }
-
-    /// Registers a shrinker.
-    pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
-        self.0.registry.register(&self.0.sched, shrinker)
+    pub fn effective(&self, requested: Gfp) -> Gfp {
+        let (policy, mask, flags) = (&self.0.policy, self.allowed().constrained(requested), flags());
+        if self.knobs().noio_clears_fs || !flags.contains(TaskFlags::MEMALLOC_NOIO) {
+            return policy.effective(mask, flags);
+        }
+        // From 3.9 to 3.17 a NOIO scope left FS, and reclaim through it started I/O.
+        policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
     }
 
     /// Allocates `2^order` pages with `requested`, as the running task (`__alloc_pages`).
     ///
-    /// `None` where the mask does not let the allocation wait for memory, or where reclaim made no
-    /// progress. A NOFAIL request that may reclaim, of a task that is not a
-    /// reclaimer itself, never gets `None`.
+    /// `None` where the mask does not let the allocation wait for memory, where it may fail and reclaim made
+    /// no progress, or where the plan says so. A NOFAIL request that may reclaim never gets `None`; another
+    /// small request that may reclaim gets it only where nobody is left to kill. No memory has an order above
+    /// [`MAX_ORDER`].
     #[track_caller]
     pub fn alloc(&self, order: u32, requested: Gfp) -> Option<PageBlock> {
-        let Inner { sched, plan, .. } = &*self.0;
+        self.alloc_at(order, requested, Site::here())
+    }
+
+    /// The same for an allocation that was made elsewhere.
+    pub(crate) fn alloc_at(&self, order: u32, requested: Gfp, site: Site) -> Option<PageBlock> {
+        let sched = self.sched();
         sched.point();
-        let effective = scope::effective(requested);
-        let site = Site::here();
-        sched.emit(EventKind::AllocBegin { order, requested, effective, site });
-        let short = plan.memory_is_short(sched, effective);
-        let fast = if short { None } else { self.take(order, self.0.marks.low) };
-        let block = fast.or_else(|| self.slow_path(order, effective, short));
+        let (mask, flags, task) = (self.effective(requested), flags(), sched.current());
+        sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
+        let request = Request { order, requested, mask, flags, task };
+        let mut block = self.alloc_pages(&request, site);
+        if let Some(domain) = self.0.domain.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
+            block = block.filter(|_| self.charge(domain, &request));
+            if let Some(block) = &mut block {
+                block.charged = true;
+            }
+        }
         let outcome = if block.is_some() { AllocOutcome::Ok } else { AllocOutcome::Failed };
-        sched.emit(EventKind::AllocEnd { outcome });
+        let left = block.as_ref().map_or_else(|| self.free(), |block| block.left);
+        sched.emit(EventKind::AllocEnd { outcome, left });
         block
     }
 
-    /// Takes pages if that leaves more than `mark` free.
-    fn take(&self, order: u32, mark: Pages) -> Option<PageBlock> {
-        let pages = Pages(1 << order);
-        let mut free = self.0.free.lock();
-        if free.0 < mark.0 + pages.0 {
+    fn alloc_pages(&self, request: &Request, site: Site) -> Option<PageBlock> {
+        let Request { order, mask, .. } = *request;
+        let (sched, plan) = (self.sched(), self.plan());
+        if order > MAX_ORDER {
             return None;
         }
-        *free = *free - pages;
-        Some(PageBlock { mm: self.clone(), pages })
-    }
-
-    /// The mark that this request may go down to (3.2).
-    fn reduced_min(&self, mask: Gfp) -> Pages {
-        let min = self.0.marks.min.0;
-        let high = mask.contains(Gfp::HIGH);
-        Pages(match (high, mask.allow_blocking()) {
-            (true, true) => min / 2,
-            (true, false) => min * 3 / 8,
-            (false, _) => min,
-        })
-    }
-
-    /// Whether the task or the mask may take every last page.
-    fn no_watermarks(mask: Gfp) -> bool {
-        let reclaimer = scope::context::flags().contains(scope::TaskFlags::MEMALLOC);
-        (reclaimer || mask.contains(Gfp::MEMALLOC)) && !mask.contains(Gfp::NOMEMALLOC)
-    }
-
-    fn slow_path(&self, order: u32, mask: Gfp, short: bool) -> Option<PageBlock> {
-        let mark = self.reduced_min(mask);
-        // S1: between the low and the min mark there is memory without reclaim, unless the plan says not.
-        if !short && let Some(block) = self.take(order, mark) {
-            return Some(block);
+        let may_fail = !mask.contains(Gfp::NOFAIL);
+        if may_fail && plan.pass(sched, Failpoint::MmAlloc).is_err() {
+            return None;
         }
-        let mut rounds_without_progress = 0;
-        loop {
-            if Self::no_watermarks(mask)
-                && let Some(block) = self.take(order, Pages(0))
-            {
+        let pressed = plan.press(sched, &AllocPoint { order, mask, flags: request.flags, site });
+        if pressed.as_ref().is_some_and(|pressed| pressed.by_kswapd()) {
+            self.force_kswapd();
+            sched.point();
+        }
+        let pressed = pressed.filter(|pressed| !pressed.by_kswapd());
+        if pressed.is_none() {
+            // The low mark: below it the slow path wakes kswapd.
+            let placed = if self.knobs().scope_on_fast_path { mask } else { request.requested };
+            if let Some(mut block) = self.take(request, self.marks().low) {
+                block.movable = placed.contains(Gfp::MOVABLE);
                 return Some(block);
             }
-            if !mask.allow_blocking() {
-                return self.take(order, mark);
-            }
-            if scope::context::flags().contains(scope::TaskFlags::MEMALLOC) {
-                return None;
-            }
-            let freed = self.direct_reclaim(mask);
-            if let Some(block) = self.take(order, mark) {
-                return Some(block);
-            }
-            rounds_without_progress = if freed > 0 { 0 } else { rounds_without_progress + 1 };
-            let give_up = mask.contains(Gfp::NORETRY) || rounds_without_progress > MAX_RECLAIM_RETRIES;
-            if give_up && !mask.contains(Gfp::NOFAIL) {
-                return None;
-            }
-            self.0.sched.point();
         }
+        self.slow_path(request, pressed.as_ref())
     }
 
-    /// The task frees memory itself. The flag is set inside the bracket and by a nested save, so an
-    /// outer PF_MEMALLOC survives (3.4).
-    fn direct_reclaim(&self, mask: Gfp) -> u64 {
-        let Inner { sched, registry, .. } = &*self.0;
-        let mask = scope::effective(mask);
-        sched.emit(EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask });
-        let mut freed = 0;
-        {
-            let _reclaimer = scope::noreclaim();
-            for priority in (0..=DEF_PRIORITY).rev() {
-                freed += registry.shrink(sched, mask, priority);
-                if freed >= SWAP_CLUSTER_MAX {
-                    break;
-                }
+    /// Takes pages if that leaves more than `mark` free, or any at all where the mark is 0.
+    pub(super) fn take(&self, request: &Request, mark: Pages) -> Option<PageBlock> {
+        let Inner { free, low_point, .. } = &*self.0;
+        let pages = Pages(1 << request.order);
+        let left = {
+            let mut free = free.lock();
+            if free.0 < mark.0.saturating_add(pages.0) {
+                return None;
             }
-        }
-        sched.emit(EventKind::ReclaimExit { freed });
-        freed
+            *free = *free - pages;
+            *free
+        };
+        low_point.fetch_min(left.0, std::sync::atomic::Ordering::AcqRel);
+        let movable = request.mask.contains(Gfp::MOVABLE);
+        Some(PageBlock { mm: self.clone(), pages, movable, charged: false, left })
     }
 }

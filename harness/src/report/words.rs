@@ -96,6 +96,7 @@ impl Words<'_> {
             Resource::Condition(condition) => {
                 format!("condition {}#{}", self.names.condition(condition), condition.0)
             }
+            Resource::Pool(pool) => format!("an element of pool {}", self.names.pool(pool)),
             Resource::Idle(queue) => format!("something to do on {}", self.names.queue(queue)),
             Resource::Timer => "time to pass".to_owned(),
         }
@@ -194,8 +195,14 @@ impl Words<'_> {
                 let who = match kind {
                     ReclaimKind::Direct => "direct reclaim",
                     ReclaimKind::Kswapd => "kswapd reclaim",
+                    ReclaimKind::Memcg => "memcg limit reclaim",
+                    ReclaimKind::Compaction => "direct compaction",
                 };
                 phrase("reclaim", format!("{who}, mask {mask}"), who.to_owned())
+            }
+            FrameKind::Count { shrinker, mask } => {
+                let name = self.names.shrinker(shrinker);
+                phrase("count", format!("shrinker {name} counts, mask {mask}"), format!("count {name}"))
             }
             FrameKind::Scan { shrinker, mask, nr_to_scan } => {
                 let name = self.names.shrinker(shrinker);

@@ -49,7 +49,6 @@ impl Driver {
     }
 
     fn task(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
-        self.steps += 1;
         if let [only] = runnable {
             return *only;
         }
@@ -149,8 +148,12 @@ impl Controlled {
         self.driver.lock().number(bound)
     }
 
-    pub(super) fn over_budget(&self) -> bool {
-        self.driver.lock().steps > self.step_budget
+    /// Counts a step; says whether that was one too many. One who waits for time alone may go on without ever giving the thread to another, so
+    /// the scheduler's own count is not enough.
+    pub(super) fn spend_step(&self) -> bool {
+        let mut driver = self.driver.lock();
+        driver.steps += 1;
+        driver.steps > self.step_budget
     }
 }
 

@@ -18,7 +18,8 @@ use super::native::Native;
 use super::table::Table;
 use super::task::with_current;
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, Names, Observer, QueueId, Reaction, RequestId, TaskId, WorkId,
+    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
+    TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
 
@@ -27,6 +28,8 @@ pub(super) struct Hub {
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
 }
+
+type LockHook = dyn Fn(&str) + Send + Sync;
 
 pub(super) enum Engine {
     Controlled(Controlled),
@@ -42,6 +45,7 @@ pub(super) struct Inner {
     pub(super) next_request: AtomicU32,
     /// What the world keeps with its scheduler, to be found from any of its tasks.
     pub(super) extension: OnceLock<Box<dyn Any + Send + Sync>>,
+    on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
 }
 
@@ -66,6 +70,7 @@ impl Sched {
             reacting: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
             extension: OnceLock::new(),
+            on_lock: OnceLock::new(),
             production: Production::default(),
         }))
     }
@@ -111,9 +116,34 @@ impl Sched {
     /// thread with [`Sched::adopt`].
     #[must_use]
     pub fn current(&self) -> TaskId {
-        with_current(|current| Arc::ptr_eq(&current.sched.0, &self.0).then_some(current.task))
-            .flatten()
+        self.try_current()
             .expect("this thread runs a task of the world; spawn it through the world or adopt it")
+    }
+
+    /// The running task, if this thread runs one of this world.
+    #[must_use]
+    pub fn try_current(&self) -> Option<TaskId> {
+        with_current(|current| Arc::ptr_eq(&current.sched.0, &self.0).then_some(current.task)).flatten()
+    }
+
+    /// What kind of task this is; none for a number that no task has.
+    #[must_use]
+    pub fn kind(&self, task: TaskId) -> Option<TaskKind> {
+        self.0.table.lock().tasks.get(task.0 as usize)?.kind
+    }
+
+    /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the first
+    /// hook of a world is kept.
+    pub fn on_lock(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
+        self.0.on_lock.get_or_init(|| Box::new(hook));
+    }
+
+    /// The running task has taken `lock` and holds no leaf lock.
+    pub(super) fn took(&self, lock: LockId) {
+        if let Some(hook) = self.0.on_lock.get() {
+            let class = self.names(|names| names.lock(lock).map_or("", |name| name.class));
+            hook(class);
+        }
     }
 
     /// Tells the observer what the running task did.
@@ -192,6 +222,17 @@ impl Sched {
         }
     }
 
+    /// Ends a controlled world whose steps are spent, and says so.
+    pub(super) fn check_budget(&self) {
+        if let Engine::Controlled(controlled) = &self.0.engine
+            && controlled.spend_step()
+            && !self.0.table.lock().aborted
+        {
+            self.emit(EventKind::Stall { step_budget: true });
+            self.abort();
+        }
+    }
+
     /// A place where another task may run instead.
     pub fn point(&self) {
         if std::thread::panicking() {
@@ -200,10 +241,7 @@ impl Sched {
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {
-                if controlled.over_budget() && !self.0.table.lock().aborted {
-                    self.emit(EventKind::Stall { step_budget: true });
-                    self.abort();
-                }
+                self.check_budget();
                 controlled.point();
             }
             Engine::Native(native) => native.point(),

@@ -108,6 +108,8 @@ impl BareLock {
             if state.waiters.is_empty() && state.admits(mode) {
                 state.take(me, mode);
                 sched.emit(EventKind::LockAcquired { lock, mode, site });
+                drop(state);
+                sched.took(lock);
                 return Ok(());
             }
             state.waiters.push_back(Waiter { task: me, mode, site });
@@ -118,7 +120,9 @@ impl BareLock {
             let wake = sched.park(None);
             let mut state = self.state.lock();
             let Some(position) = state.waiters.iter().position(|waiter| waiter.task == me) else {
+                drop(state);
                 sched.forget_break();
+                sched.took(lock);
                 return Ok(());
             };
             if let (Wake::Broken(errno), Patience::Breakable) = (wake, patience) {
@@ -140,6 +144,10 @@ impl BareLock {
         if free {
             state.take(sched.current(), mode);
             sched.emit(EventKind::LockAcquired { lock, mode, site });
+        }
+        drop(state);
+        if free {
+            sched.took(lock);
         }
         free
     }

@@ -26,6 +26,8 @@ pub mod controlled;
 pub mod core;
 mod listener;
 mod lock;
+#[cfg(test)]
+pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;

@@ -36,6 +36,7 @@ impl Sched {
     /// Waits until woken, timed out at `deadline`, or broken. A wake that came first is not lost.
     pub(super) fn park(&self, deadline: Option<Ticks>) -> Wake {
         let me = self.current();
+        self.check_budget();
         self.react();
         {
             let mut table = self.0.table.lock();
@@ -178,6 +179,20 @@ impl Sched {
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.0.table.lock().aborted
+    }
+}
+
+impl Sched {
+    /// Whether a panic's payload is that of a world being unwound: whoever catches panics lets it go on.
+    #[must_use]
+    pub fn is_abort(payload: &(dyn Any + Send)) -> bool {
+        payload.is::<Aborted>()
+    }
+
+    /// Keeps what a panic said that was caught below a task, unless one was kept before.
+    pub fn note_panic(&self, who: &str, payload: &(dyn Any + Send)) {
+        let message = format!("{who}: {}", panic_message(payload));
+        self.0.table.lock().panic.get_or_insert(message);
     }
 }
 

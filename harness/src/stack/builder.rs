@@ -7,16 +7,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec, SwapSpec};
+use super::swap::{InFile, OnDevice};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
 use crate::bufio::client::Parts as ClientParts;
 use crate::bufio::{Client, ClientOptions};
 use crate::era::{Knobs, ShrinkerForm};
-use crate::error::{Error, Result};
+use crate::error::{Errno, Error, Result};
 use crate::fs::{self, Fs};
 use crate::inject::Plan;
-use crate::mm::Mm;
+use crate::mm::policy::{self, Node, NodeKind};
+use crate::mm::{Mm, SwapArea, SwapIo};
 use crate::sched::{Sched, WorkQueue};
+use crate::units::PAGE_SIZE;
 
 const MIB: u64 = 1 << 20;
 
@@ -40,6 +43,12 @@ pub trait LoopBackend: Send + Sync {
     /// # Errors
     /// What the tier says.
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>>;
+
+    /// Whether a server in user space stands between a device and its file, so that nobody knows what the
+    /// device needs.
+    fn through_server(&self) -> bool {
+        false
+    }
 
     /// Takes down what the backend put between devices and filesystems. Called after every device
     /// was stopped.
@@ -69,6 +78,8 @@ impl LoopBackend for InProcess {
 pub struct Stack {
     fs: BTreeMap<String, Fs>,
     devices: BTreeMap<String, Arc<dyn BlockDevice>>,
+    /// The devices in the topology.
+    nodes: BTreeMap<String, Node>,
     clients: BTreeMap<String, Client>,
     cleaner: Option<WorkQueue>,
     backend: Arc<dyn LoopBackend>,
@@ -84,6 +95,7 @@ impl Stack {
         let mut stack = Self {
             fs: BTreeMap::new(),
             devices: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             clients: BTreeMap::new(),
             cleaner: None,
             backend,
@@ -102,11 +114,17 @@ impl Stack {
         let stack = self;
         for fs in &spec.fs {
             let made = make_fs(parts, fs)?;
+            parts.mm.topology(|stack| stack.add_superblock_as(made.superblock(), &fs.name))?;
             define(&mut stack.fs, "filesystem", &fs.name, made)?;
         }
         for device in &spec.loops {
             let made = stack.make_loop(parts, device)?;
             define(&mut stack.devices, "loop device", &device.name, made)?;
+            let node = stack.record_loop(parts, device)?;
+            stack.nodes.insert(device.name.clone(), node);
+        }
+        for area in &spec.memory.swap {
+            parts.mm.add_swap(stack.make_swap(parts, area)?);
         }
         let queued = parts.knobs.bufio_shrinker == ShrinkerForm::S5;
         stack.cleaner =
@@ -118,14 +136,65 @@ impl Stack {
         Ok(())
     }
 
+    /// Records what the device stands on.
+    fn record_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Node> {
+        let below = find(&self.fs, "filesystem", &spec.fs)?.superblock();
+        let server = self.backend.through_server();
+        parts.mm.topology(|stack| {
+            let device = stack.add_node(NodeKind::Device, &spec.name);
+            if server {
+                let server = stack.add_node(NodeKind::Server, format!("fuse:{}", spec.fs));
+                stack.depends(server, below)?;
+                stack.depends(device, server)?;
+            } else {
+                stack.depends(device, below)?;
+            }
+            Ok(device)
+        })
+    }
+
+    fn make_swap(&self, parts: &Parts, spec: &SwapSpec) -> Result<SwapArea> {
+        let (mm, bytes) = (parts.mm.clone(), spec.pages as u64 * PAGE_SIZE);
+        let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
+            (Some(_), Some(_)) => {
+                let what = format!("swap area `{}` on a device and on a filesystem", spec.name);
+                return Err(Error::input(what).advice("give it `device` or `fs`, or neither for memory"));
+            }
+            (Some(name), None) => {
+                let device = Arc::clone(find(&self.devices, "loop device", name)?);
+                if device.sectors().bytes() < bytes {
+                    let what = format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
+                    return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
+                }
+                (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
+            }
+            (None, Some(fs)) => {
+                let fs = find(&self.fs, "filesystem", fs)?;
+                make_file(fs, &spec.name, bytes).map_err(|errno| {
+                    Error::input(format!("swap area `{}`: making its file", spec.name)).because(errno)
+                })?;
+                let file = fs.open(&spec.name).map_err(|errno| {
+                    Error::os(format!("swap area `{}`: opening its file", spec.name)).because(errno)
+                })?;
+                let written =
+                    parts.sched.names(|names| names.add_condition(format!("write to {}", spec.name)));
+                (
+                    policy::SwapArea::File(fs.superblock()),
+                    Arc::new(InFile { mm, file: Arc::new(file), written }),
+                )
+            }
+            (None, None) => {
+                let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
+                let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
+                (policy::SwapArea::Device(node), Arc::new(OnDevice { mm, device: Arc::new(device) }))
+            }
+        };
+        SwapArea::new(&spec.name, place, spec.pages, io)
+    }
+
     fn make_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
         let fs = find(&self.fs, "filesystem", &spec.fs)?;
-        let make = || {
-            let ino = fs.create(&spec.file)?;
-            fs.truncate(ino, spec.mib * MIB)?;
-            fs.fsync(ino)
-        };
-        make().map_err(|errno| {
+        make_file(fs, &spec.file, spec.mib * MIB).map_err(|errno| {
             Error::input(format!(
                 "loop device `{}`: making `{}` of {} MiB on fs `{}`",
                 spec.name, spec.file, spec.mib, spec.fs
@@ -143,7 +212,13 @@ impl Stack {
         if let Some(bytes) = spec.retain_bytes {
             options.retain_bytes = bytes;
         }
-        let client = Client::create(ClientParts { sched, mm, plan, knobs, device, cleaner }, options)?;
+        let on = self.nodes[&spec.device];
+        let node = mm.topology(|stack| {
+            let node = stack.add_node(NodeKind::Cache, format!("bufio:{}", spec.name));
+            stack.depends(node, on).map(|()| node)
+        })?;
+        let node = Some(node);
+        let client = Client::create(ClientParts { sched, mm, plan, knobs, device, node, cleaner }, options)?;
         for block in &spec.dirty {
             let buffer = client.new_block(*block).map_err(|errno| {
                 Error::input(format!("bufio client `{}`: making block {block}", spec.name)).because(errno)
@@ -204,6 +279,12 @@ impl Stack {
         }
         first
     }
+}
+
+fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<(), Errno> {
+    let ino = fs.create(name)?;
+    fs.truncate(ino, bytes)?;
+    fs.fsync(ino)
 }
 
 fn make_fs(parts: &Parts, spec: &FsSpec) -> Result<Fs> {

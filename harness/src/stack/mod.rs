@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`spec`] | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
 //! | [`builder`] | [`Stack`]: the built thing, and taking it down in the right order |
+//! | `swap` | swap areas on memory, on a device, in a file |
 //!
 //! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real one
 //! through `host`; both are a [`LoopBackend`].
 
 pub mod builder;
 pub mod spec;
+mod swap;
 
 pub use builder::{InProcess, LoopBackend, Parts, Stack};
-pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};

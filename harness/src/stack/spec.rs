@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mm::policy::PolicyKind;
+use crate::mm::{DomainSpec, Marks};
+
 /// A storage stack. Everything is built in the order fs, loop, bufio, so a loop device needs its
 /// filesystem and a client its device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub struct StackSpec {
     /// Pages of memory of the world; 4096 (16 MiB) where none is given.
     #[serde(default = "default_pages")]
     pub pages: u64,
+    /// How that memory is managed.
+    #[serde(default)]
+    pub memory: MemorySpec,
     /// Filesystems, each on a device of its own.
     #[serde(default)]
     pub fs: Vec<FsSpec>,
@@ -27,8 +33,46 @@ pub struct StackSpec {
 impl Default for StackSpec {
     /// Memory alone.
     fn default() -> Self {
-        Self { pages: default_pages(), fs: Vec::new(), loops: Vec::new(), bufio: Vec::new() }
+        let memory = MemorySpec::default();
+        Self { pages: default_pages(), memory, fs: Vec::new(), loops: Vec::new(), bufio: Vec::new() }
     }
+}
+
+/// How a world's memory is managed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MemorySpec {
+    /// The marks, in pages; in the kernel's proportions where none are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Marks>,
+    /// Whether kswapd runs. A plan that asks for it starts it as well.
+    #[serde(default)]
+    pub kswapd: bool,
+    /// How masks and shrinkers decide.
+    #[serde(default)]
+    pub policy: PolicyKind,
+    /// A memory cgroup that accounted allocations are charged to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainSpec>,
+    /// Swap areas, in the order in which they are filled.
+    #[serde(default)]
+    pub swap: Vec<SwapSpec>,
+}
+
+/// A swap area: on memory, on a loop device, or a file that its filesystem writes itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SwapSpec {
+    /// Its name: `swap0`.
+    pub name: String,
+    /// The loop device that it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The filesystem that it is a file of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fs: Option<String>,
+    /// Pages.
+    pub pages: usize,
 }
 
 fn default_pages() -> u64 {

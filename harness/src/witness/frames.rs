@@ -43,6 +43,13 @@ pub enum FrameKind {
         /// What it may do.
         mask: Gfp,
     },
+    /// A shrinker's count.
+    Count {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// On whose behalf.
+        mask: Gfp,
+    },
     /// A shrinker's scan.
     Scan {
         /// Which shrinker.

@@ -91,11 +91,11 @@ mod tests {
     use crate::error::Errno;
     use crate::event::{
         AllocOutcome, Entered, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Misuse, Op, QueueId,
-        ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskId, TaskKind, WaitId,
-        WaitOutcome, WorkId,
+        ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
+        WaitId, WaitOutcome, WorkId,
     };
     use crate::sched::native::SplitMix64;
-    use crate::units::{Nanos, Sectors};
+    use crate::units::{Nanos, Pages, Sectors};
 
     const EVENTS: u64 = 20_000;
 
@@ -136,12 +136,18 @@ mod tests {
             EventKind::ScopeMisuse { what: Misuse::Stale, kind, owner: task, scope, site },
             EventKind::LayerEnter { layer, site },
             EventKind::LayerExit { layer },
-            EventKind::AllocBegin { order: 0, requested: mask, effective: mask, site },
-            EventKind::AllocEnd { outcome: AllocOutcome::Failed },
+            EventKind::AllocBegin {
+                order: 0,
+                requested: mask,
+                effective: mask,
+                flags: TaskFlags::EMPTY,
+                site,
+            },
+            EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) },
             EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
-            EventKind::ReclaimExit { freed: 0 },
+            EventKind::ReclaimExit { freed: 0, priority: 0 },
             EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
-            EventKind::ShrinkScanEnd { shrinker, freed: None },
+            EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0 },
             EventKind::LockAttempt { lock, mode, try_lock: false, site },
             EventKind::LockAcquired { lock, mode, site },
             EventKind::LockReleased { lock },

@@ -7,10 +7,10 @@ use super::finding::Finding;
 use super::panel::Witness;
 use crate::event::{
     AllocOutcome, Entered, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin,
-    QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId, TaskKind, WaitOutcome,
-    WorkId,
+    QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
+    WaitOutcome, WorkId,
 };
-use crate::units::{Nanos, Sectors};
+use crate::units::{Nanos, Pages, Sectors};
 
 #[derive(Default)]
 pub(crate) struct Script {
@@ -91,7 +91,10 @@ impl Script {
 
     pub(crate) fn alloc(&mut self, task: TaskId, requested: Gfp, effective: Gfp) {
         let site = self.site();
-        self.on(task, EventKind::AllocBegin { order: 0, requested, effective, site });
+        self.on(
+            task,
+            EventKind::AllocBegin { order: 0, requested, effective, flags: TaskFlags::EMPTY, site },
+        );
     }
 
     /// Direct reclaim as the allocator does it.
@@ -102,8 +105,8 @@ impl Script {
 
     pub(crate) fn end_reclaim(&mut self, task: TaskId) {
         self.end_scope(task, ScopeKind::Noreclaim, 99);
-        self.on(task, EventKind::ReclaimExit { freed: 0 });
-        self.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok });
+        self.on(task, EventKind::ReclaimExit { freed: 0, priority: 0 });
+        self.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(1 << 20) });
     }
 
     pub(crate) fn scan(&mut self, task: TaskId, shrinker: ShrinkerId, mask: Gfp) {

@@ -138,7 +138,8 @@ impl View {
                 let alive = self.task(task).is_some_and(|task| task.alive);
                 one = alive.then_some(Needed { task, how: Role::Exits, since: 0 });
             }
-            Some(Resource::Condition(_) | Resource::Idle(_) | Resource::Timer) | None => {}
+            Some(Resource::Condition(_) | Resource::Pool(_) | Resource::Idle(_) | Resource::Timer) | None => {
+            }
         }
         let servers = servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
         let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
@@ -203,10 +204,11 @@ impl View {
                 open(FrameKind::Scope { kind, scope, how }, Some(site));
             }
             EventKind::LayerEnter { layer, site } => open(FrameKind::Layer { layer }, Some(site)),
-            EventKind::AllocBegin { order, requested, effective, site } => {
+            EventKind::AllocBegin { order, requested, effective, site, .. } => {
                 open(FrameKind::Alloc { order, requested, effective }, Some(site));
             }
             EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
+            EventKind::ShrinkCountBegin { shrinker, mask } => open(FrameKind::Count { shrinker, mask }, None),
             EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan } => {
                 open(FrameKind::Scan { shrinker, mask, nr_to_scan }, None);
             }
@@ -329,7 +331,8 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
         (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
         (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
         (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
-        (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => shrinker == s,
+        (EventKind::ShrinkCountEnd { shrinker, .. }, FrameKind::Count { shrinker: s, .. })
+        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => shrinker == s,
         (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
         (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
         _ => false,

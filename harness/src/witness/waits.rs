@@ -29,7 +29,10 @@ impl Wait {
     /// Whether some task must act before the wait ends.
     #[must_use]
     pub const fn needs_a_task(&self) -> bool {
-        !matches!(self.resource, Resource::Idle(_) | Resource::Timer | Resource::Condition(_))
+        !matches!(
+            self.resource,
+            Resource::Idle(_) | Resource::Timer | Resource::Condition(_) | Resource::Pool(_)
+        )
     }
 }
 

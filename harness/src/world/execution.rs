@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::event::Names;
 use crate::event::Trace;
 use crate::inject::{Plan, PlanSpec};
-use crate::mm::Mm;
+use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe};
 use crate::sched::Sched;
-use crate::stack::{LoopBackend, Parts, Stack, StackSpec};
+use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
 use crate::witness::Finding;
 
@@ -63,16 +63,30 @@ impl Setup {
     }
 
     fn build(&self, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {
-        if self.stack.pages == 0 {
-            return Err(
-                Error::input("a world of 0 pages of memory").advice("give the stack's `pages` a number")
-            );
+        let plan = Plan::arm(sched, self.plan.clone())?;
+        let mm = Mm::new(sched, &self.memory(), plan.clone())?;
+        if self.stack.memory.kswapd || self.plan.wants_kswapd() {
+            mm.start_kswapd();
         }
-        let plan = Plan::arm(sched, self.plan.clone());
-        let mm = Mm::new(sched, Pages(self.stack.pages), plan.clone());
+        if self.plan.watches_locks() {
+            mm.watch_locks();
+        }
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
-        let stack = Stack::build(&parts, &self.stack, backend)?;
+        let stack = Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;
         Ok(World::new(parts, stack, self.tier, self.era))
+    }
+}
+
+impl Setup {
+    fn memory(&self) -> MmOptions {
+        let MemorySpec { marks, policy, domain, .. } = &self.stack.memory;
+        MmOptions {
+            marks: *marks,
+            knobs: self.knobs.mm,
+            policy: *policy,
+            domain: *domain,
+            ..MmOptions::new(Pages(self.stack.pages))
+        }
     }
 }
 

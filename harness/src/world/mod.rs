@@ -126,7 +126,9 @@ impl World {
     }
 
     fn teardown(&self) -> Result<()> {
-        self.0.stack.teardown()
+        let ended = self.0.stack.teardown();
+        self.mm().stop_kswapd();
+        ended
     }
 
     /// The filesystem of this name.

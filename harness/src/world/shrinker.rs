@@ -25,7 +25,7 @@ impl Shrinker for Adapter {
         self.0.count()
     }
 
-    fn scan(&self, control: ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
         self.0.scan(control.mask, control.nr_to_scan).map_err(|scope::Stop| Stop)
     }
 

@@ -19,6 +19,7 @@ fn c01_stack() -> StackSpec {
             retain_bytes: Some(0),
             dirty: vec![0],
         }],
+        ..StackSpec::default()
     }
 }
 

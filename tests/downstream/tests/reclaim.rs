@@ -33,7 +33,7 @@ impl Shrinker for Shrink {
         self.cache.dirty()
     }
 
-    fn scan(&self, control: ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
         if self.ignores_mask {
             return Ok(self.cache.write_back(control.nr_to_scan));
         }

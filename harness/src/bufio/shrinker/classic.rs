@@ -6,8 +6,9 @@
 use std::sync::{Arc, Weak};
 
 use super::super::client::{Cache, Client, Inner};
-use super::{Form, shrinker_name};
+use super::{Form, shrinker_name, target};
 use crate::event::{Gfp, Site};
+use crate::mm::policy::{Target, Waits};
 use crate::mm::{ScanControl, Shrinker, Stop};
 use crate::sched::MutexGuard;
 
@@ -16,11 +17,14 @@ pub(super) struct Classic {
     name: String,
     /// With this bit in the mask the shrinker may sleep on the lock, and write and wait.
     permission: Gfp,
+    target: Option<Target>,
 }
 
 impl Classic {
     pub(super) fn new(client: &Client, permission: Gfp) -> Self {
-        Self { client: Arc::downgrade(&client.0), name: shrinker_name(client), permission }
+        let waits = if permission == Gfp::IO { Waits::WithIo } else { Waits::WithFs };
+        let (name, target) = (shrinker_name(client), target(client, waits));
+        Self { client: Arc::downgrade(&client.0), name, permission, target }
     }
 
     fn may_wait(&self, mask: Gfp) -> bool {
@@ -51,7 +55,7 @@ impl Shrinker for Classic {
         self.lock(&client, mask).map_or(0, |cache| cache.total())
     }
 
-    fn scan(&self, control: ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
         let client = Client(self.client.upgrade().ok_or(Stop)?);
         let _layer = client.enter();
         let may_wait = self.may_wait(control.mask);
@@ -66,5 +70,9 @@ impl Shrinker for Classic {
 
     fn seeks(&self) -> u64 {
         1
+    }
+
+    fn target(&self) -> Option<Target> {
+        self.target
     }
 }

@@ -15,6 +15,7 @@ use super::client::Client;
 use crate::era::ShrinkerForm;
 use crate::event::Gfp;
 use crate::mm::Shrinker;
+use crate::mm::policy::{Target, Waits};
 
 /// A shrinker form in force.
 pub(super) trait Form: Send + Sync {
@@ -32,6 +33,11 @@ pub(super) fn form(client: &Client) -> Arc<dyn Form> {
         ShrinkerForm::S1 => Arc::new(classic::Classic::new(client, Gfp::FS)),
         ShrinkerForm::S5 => Arc::new(work_queue::WorkQueueForm::new(client)),
     }
+}
+
+/// What policies know of a form that waits so.
+fn target(client: &Client, waits: Waits) -> Option<Target> {
+    client.0.parts.node.map(|node| Target::Shrinker { node, waits })
 }
 
 fn shrinker_name(client: &Client) -> String {

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::super::client::{Client, Inner};
-use super::{Form, shrinker_name};
+use super::{Form, shrinker_name, target};
 use crate::event::{Gfp, Site};
+use crate::mm::policy::{Target, Waits};
 use crate::mm::{ScanControl, Shrinker, Stop};
 use crate::sched::{Work, WorkQueue};
 
@@ -19,6 +20,7 @@ pub(super) struct WorkQueueForm {
     owed: Arc<AtomicU64>,
     queue: Option<WorkQueue>,
     work: Work,
+    target: Option<Target>,
 }
 
 impl WorkQueueForm {
@@ -32,7 +34,8 @@ impl WorkQueueForm {
             }
         });
         let queue = client.0.parts.cleaner.clone();
-        Self { client: weak, name: shrinker_name(client), owed, queue, work }
+        let (name, target) = (shrinker_name(client), target(client, Waits::Never));
+        Self { client: weak, name, owed, queue, work, target }
     }
 }
 
@@ -86,7 +89,7 @@ impl Shrinker for WorkQueueForm {
         client.0.total.load(Ordering::Acquire).saturating_sub(kept)
     }
 
-    fn scan(&self, control: ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
         let queue = self.queue.as_ref().ok_or(Stop)?;
         self.owed.fetch_add(control.nr_to_scan, Ordering::AcqRel);
         queue.queue(&self.work);
@@ -95,5 +98,13 @@ impl Shrinker for WorkQueueForm {
 
     fn seeks(&self) -> u64 {
         1
+    }
+
+    fn defers(&self) -> bool {
+        true
+    }
+
+    fn target(&self) -> Option<Target> {
+        self.target
     }
 }

@@ -1,12 +1,10 @@
 //! Every operation, on a healthy device.
 
-use super::{BLOCK, MIB, contents, pattern, run, with_plan};
+use super::{BLOCK, MIB, Rig, contents, pattern, run, with_plan};
 use crate::block::BackingFile;
 use crate::error::Errno;
-use crate::event::Gfp;
-use crate::fs::{FileKind, Format, Ino, MAX_FILE_SIZE, MAX_NAME};
+use crate::fs::{FileKind, Format, Fs, Ino, MAX_FILE_SIZE, MAX_NAME};
 use crate::inject::{Failpoint, FailpointRule, PlanSpec};
-use crate::mm::PageBlock;
 
 const SMALL: Format = Format { journal_blocks: 0, inodes: 0 };
 
@@ -243,36 +241,40 @@ fn a_transaction_that_is_dropped_changes_nothing() {
     });
 }
 
-/// Takes all but `left` of the pages that an allocation without reserves can have.
-fn hog(rig: &super::Rig, left: u64) -> Vec<PageBlock> {
-    let mut taken = Vec::new();
-    while rig.mm.free().0 > rig.mm.marks().min.0 + left {
-        taken.push(rig.mm.alloc(0, Gfp::NOWAIT).unwrap());
-    }
-    taken
+/// Fails one allocation, after `skip` that succeed.
+fn failing(skip: u64) -> PlanSpec {
+    let rule = FailpointRule { point: Failpoint::MmAlloc, skip, times: Some(1) };
+    PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
+}
+
+/// A file of twelve blocks: its thirteenth needs an indirect block.
+fn twelve_blocks(rig: &Rig) -> (Fs, Ino) {
+    let (_, fs) = rig.fs(4 * MIB, SMALL);
+    let ino = fs.create("a").unwrap();
+    fs.write(ino, 0, &pattern(1, 12 * 4096)).unwrap();
+    (fs, ino)
 }
 
 #[test]
-fn short_memory_aborts_an_operation_whole() {
-    run(|rig| {
-        let (_, fs) = rig.fs(4 * MIB, SMALL);
-        let ino = fs.create("a").unwrap();
-        fs.write(ino, 0, &pattern(1, 12 * 4096)).unwrap();
-        let before = fs.statfs().unwrap();
-        for left in 0..3 {
-            let hogged = hog(rig, left);
-            // The thirteenth block needs a page for the handle and one for the indirect block.
-            let outcome = fs.write(ino, 12 * BLOCK, &[9; 4096]);
-            drop(hogged);
-            if left < 2 {
-                assert_eq!(outcome, Err(Errno::ENOMEM), "{left} pages left");
-                assert_eq!(fs.statfs().unwrap(), before);
-                assert_eq!(contents(&fs, "a"), pattern(1, 12 * 4096));
-            } else {
-                assert_eq!(outcome, Ok(()));
-            }
-        }
+fn an_allocation_that_fails_aborts_an_operation_whole() {
+    let (mut before, mut after) = (0, 0);
+    with_plan(failing(u64::MAX), |rig| {
+        let (fs, ino) = twelve_blocks(rig);
+        fs.statfs().unwrap();
+        before = rig.plan.seen(0);
+        fs.write(ino, 12 * BLOCK, &[9; 4096]).unwrap();
+        after = rig.plan.seen(0);
     });
+    assert!(after - before >= 2, "a page for the handle and one for the indirect block");
+    for skip in before..after {
+        with_plan(failing(skip), |rig| {
+            let (fs, ino) = twelve_blocks(rig);
+            let free = fs.statfs().unwrap();
+            assert_eq!(fs.write(ino, 12 * BLOCK, &[9; 4096]), Err(Errno::ENOMEM), "allocation {skip}");
+            assert_eq!(fs.statfs().unwrap(), free);
+            assert_eq!(contents(&fs, "a"), pattern(1, 12 * 4096));
+        });
+    }
 }
 
 #[test]

@@ -48,6 +48,10 @@ impl Real {
 }
 
 impl LoopBackend for Real {
+    fn through_server(&self) -> bool {
+        true
+    }
+
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
         let trouble = |errno| {
             Error::os(format!("loop device `{}`: looking at its file failed", spec.name)).because(errno)

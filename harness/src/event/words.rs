@@ -1,0 +1,132 @@
+//! The numbers and words that events are made of.
+//!
+//! Key types: the ids, [`Resource`]. A *resource* is what a task can wait for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Errno;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u32);
+    )*};
+}
+
+ids! {
+    /// A task of the world; 0 is the one that runs the test's closure.
+    TaskId,
+    /// A lock instance.
+    LockId,
+    /// A queue that requests or work items wait in for a server: a device, a work queue.
+    QueueId,
+    /// One I/O.
+    RequestId,
+    /// A work item.
+    WorkId,
+    /// A condition that somebody signals: a completion, a wait queue.
+    WaitId,
+    /// A registered shrinker.
+    ShrinkerId,
+    /// A failpoint.
+    PointId,
+    /// A pool of elements kept in reserve.
+    PoolId,
+}
+
+/// What a task can wait for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Resource {
+    /// A lock; its holders must release it.
+    Lock(LockId),
+    /// A request; its server must complete it.
+    Request(RequestId),
+    /// A work item; its worker must finish it.
+    Work(WorkId),
+    /// A task; it must exit.
+    Task(TaskId),
+    /// A condition whose signaller is not known.
+    Condition(WaitId),
+    /// An element of a pool; whoever has one must give it back.
+    Pool(PoolId),
+    /// Something to do: a server that waits for it is idle, not stuck.
+    Idle(QueueId),
+    /// Time to pass.
+    Timer,
+}
+
+/// How a lock is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockMode {
+    /// One holder.
+    Exclusive,
+    /// Many holders, none exclusive.
+    Shared,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitOutcome {
+    /// The resource came.
+    Satisfied,
+    /// The time ran out first.
+    TimedOut,
+    /// The world broke the wait; the waiter saw this error.
+    Broken(Errno),
+}
+
+/// What a request asks of a device.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Read sectors.
+    Read,
+    /// Write sectors.
+    Write,
+    /// Make what was written durable.
+    Flush,
+}
+
+/// Who runs reclaim.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReclaimKind {
+    /// The allocating task itself.
+    Direct,
+    /// The background reclaimer.
+    Kswapd,
+    /// The allocating task, because its domain (memory cgroup) is at its limit.
+    Memcg,
+    /// The allocating task moves pages together: it calls release hooks, but no shrinker.
+    Compaction,
+}
+
+/// How an allocation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AllocOutcome {
+    /// Memory was returned.
+    Ok,
+    /// Nothing was returned.
+    Failed,
+}
+
+/// What kind of task this is, which decides whether its waiting means anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskKind {
+    /// Part of the test: it is expected to finish.
+    Task,
+    /// A server: it waits for work until it is told to stop.
+    Server,
+    /// A stand-in for a task of the real kernel, which the harness speaks for.
+    Foreign,
+}
+
+/// Who asked for a request, in the submitter's own terms: `block 7` of a buffer cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// What `item` counts: `block`, `page`, `log block`.
+    pub what: &'static str,
+    /// Which one.
+    pub item: u64,
+}

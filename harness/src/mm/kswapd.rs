@@ -1,0 +1,160 @@
+//! kswapd: the background reclaimer, a task of the world.
+//!
+//! Key type: [`Kswapd`]. Woken by a request that fails at the low mark, it reclaims with GFP_KERNEL whatever
+//! the waker's mask was, until the high mark is reached; after 16 runs without progress it gives up until a
+//! direct reclaimer makes some. It is the reclaimer (PF_MEMALLOC) and waits for no task's scope. Mirrors
+//! `kswapd` and `balance_pgdat` in `mm/vmscan.c`; written from the project's description, 3.2, 3.7 and 4.1.
+//!
+//! Locking: its state is a leaf.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use reclaimdep_scope as scope;
+
+use super::memory::{Inner, Mm};
+use super::reclaim::Scan;
+use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskKind};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting};
+
+/// Runs without progress after which it gives up (MAX_RECLAIM_RETRIES of a node).
+pub(super) const MAX_FAILURES: u32 = 16;
+
+pub(super) struct Kswapd {
+    queue: QueueId,
+    wake: WaitQueue,
+    woken: AtomicBool,
+    /// It is to make one whole run, whatever the marks say.
+    forced: AtomicBool,
+    stopping: AtomicBool,
+    failures: AtomicU32,
+    task: SpinLock<Option<JoinHandle<()>>>,
+}
+
+impl Kswapd {
+    pub(super) fn new(sched: &Sched) -> Self {
+        Self {
+            queue: sched.add_queue("kswapd0"),
+            wake: WaitQueue::new(sched),
+            woken: AtomicBool::new(false),
+            forced: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
+            task: SpinLock::new(None),
+        }
+    }
+}
+
+impl Mm {
+    /// Starts kswapd, unless it runs.
+    pub fn start_kswapd(&self) {
+        let kswapd = &self.0.kswapd;
+        let mut task = kswapd.task.lock();
+        if task.is_none() {
+            // It must not keep the memory alive that it serves.
+            let memory = Arc::downgrade(&self.0);
+            let body = move || {
+                if let Some(inner) = memory.upgrade() {
+                    Self(inner).kswapd();
+                }
+            };
+            *task = Some(self.sched().spawn("kswapd0", TaskKind::Server, body));
+        }
+    }
+
+    /// Ends kswapd and waits for that.
+    pub fn stop_kswapd(&self) {
+        let Inner { kswapd, .. } = &*self.0;
+        kswapd.stopping.store(true, Ordering::Release);
+        kswapd.wake.wake_all();
+        let task = kswapd.task.lock().take();
+        if let Some(task) = task {
+            task.join();
+        }
+    }
+
+    /// Whether the world has one.
+    #[must_use]
+    pub fn kswapd_runs(&self) -> bool {
+        self.0.kswapd.task.lock().is_some()
+    }
+
+    pub(super) fn kswapd_failures(&self) -> u32 {
+        self.0.kswapd.failures.load(Ordering::Acquire)
+    }
+
+    pub(super) fn kswapd_gave_up(&self) -> bool {
+        self.kswapd_failures() >= MAX_FAILURES
+    }
+
+    /// A direct reclaimer got on: kswapd may try again.
+    pub(super) fn reset_kswapd_failures(&self) {
+        self.0.kswapd.failures.store(0, Ordering::Release);
+    }
+
+    /// Wakes it if memory is below the low mark (`wakeup_kswapd`).
+    pub(super) fn wake_kswapd(&self) {
+        if self.free() <= self.marks().low && !self.kswapd_gave_up() {
+            self.0.kswapd.woken.store(true, Ordering::Release);
+            self.0.kswapd.wake.wake_all();
+        }
+    }
+
+    /// Makes it reclaim now, though memory is plentiful.
+    pub(super) fn force_kswapd(&self) {
+        self.0.kswapd.forced.store(true, Ordering::Release);
+        self.0.kswapd.wake.wake_all();
+    }
+
+    fn kswapd(&self) {
+        let Kswapd { queue, wake, woken, forced, stopping, .. } = &self.0.kswapd;
+        let _kswapd = scope::become_kswapd();
+        loop {
+            let ready = || {
+                woken.load(Ordering::Acquire)
+                    || forced.load(Ordering::Acquire)
+                    || stopping.load(Ordering::Acquire)
+            };
+            let waited = wake.wait_until(Waiting::on(Resource::Idle(*queue), "memory to be short"), ready);
+            debug_assert!(waited.is_ok(), "an idle wait is never broken");
+            if stopping.load(Ordering::Acquire) {
+                return;
+            }
+            woken.store(false, Ordering::Release);
+            let whole = forced.swap(false, Ordering::AcqRel);
+            // What woke it may have come before it gave up.
+            if whole || !self.kswapd_gave_up() {
+                self.balance(whole);
+            }
+        }
+    }
+
+    /// Reclaims until the high mark is reached, or once through where `whole` says so (`balance_pgdat`).
+    fn balance(&self, whole: bool) {
+        loop {
+            let goal = if whole { u64::MAX } else { self.marks().high.0.saturating_sub(self.free().0) };
+            let scan = Scan { goal, ..Scan::by_kswapd() };
+            let freed = self.reclaim(&scan).freed;
+            let failures = &self.0.kswapd.failures;
+            if freed == 0 {
+                failures.fetch_add(1, Ordering::AcqRel);
+            } else {
+                failures.store(0, Ordering::Release);
+            }
+            self.wake_throttled();
+            let done = whole || self.free() > self.marks().high || self.kswapd_gave_up();
+            if done || self.0.kswapd.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            self.sched().point();
+        }
+        self.clear_node_flags();
+    }
+}
+
+impl Scan<'static> {
+    /// kswapd's own.
+    pub(super) fn by_kswapd() -> Self {
+        Self { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL, requested: Gfp::KERNEL, ..Self::EMPTY }
+    }
+}

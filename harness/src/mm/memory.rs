@@ -1,0 +1,268 @@
+//! The memory of a world: everything that its allocator and reclaim know.
+//!
+//! Key types: [`Mm`], [`MmOptions`]. Neighbours: `alloc` takes pages, `reclaim` gets them back, `kswapd`,
+//! `oom`, `domain` and `throttle` add their parts to [`Mm`].
+//!
+//! Locking: every lock here is a leaf; none is held over a callback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::PageBlock;
+use super::credit::Credits;
+use super::domain::{Domain, DomainSpec};
+use super::kswapd::Kswapd;
+use super::lru::Lists;
+use super::mapping::Mapping;
+use super::marks::Marks;
+use super::oom::Oom;
+use super::page::{Page, PageOwner, PageState};
+use super::policy::{Policy, PolicyKind, Topology};
+use super::reclaim::NodeFlags;
+use super::shrinker::registry::Registry;
+use super::shrinker::{Registration, Shrinker};
+use super::swap::{Slot, SwapArea};
+use super::throttle::Throttle;
+use crate::era::MmKnobs;
+use crate::error::{Error, Result};
+use crate::event::{EventKind, Gfp, TaskId, TaskKind};
+use crate::inject::Plan;
+use crate::sched::{Sched, SpinLock};
+use crate::units::Pages;
+
+/// What memory to make.
+#[derive(Clone, Debug)]
+pub struct MmOptions {
+    /// All of it.
+    pub pages: Pages,
+    /// Its marks; in the kernel's proportions where none are given.
+    pub marks: Option<Marks>,
+    /// The era's behaviours.
+    pub knobs: MmKnobs,
+    /// How masks and shrinkers decide.
+    pub policy: PolicyKind,
+    /// A memory cgroup that accounted requests are charged to.
+    pub domain: Option<DomainSpec>,
+}
+
+impl MmOptions {
+    /// `pages` of memory under Linux 6.12.
+    #[must_use]
+    pub fn new(pages: Pages) -> Self {
+        Self { pages, marks: None, knobs: MmKnobs::NEWEST, policy: PolicyKind::Mainline, domain: None }
+    }
+}
+
+type Flusher = dyn Fn() + Send + Sync;
+
+pub(super) struct Inner {
+    sched: Sched,
+    plan: Plan,
+    knobs: MmKnobs,
+    marks: Marks,
+    pub(super) free: SpinLock<Pages>,
+    pub(super) low_point: AtomicU64,
+    /// What nobody may do now (`gfp_allowed_mask`).
+    allowed: Mapping,
+    pub(super) credits: Credits,
+    pub(super) policy: Arc<dyn Policy>,
+    pub(super) topology: SpinLock<Topology>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) lists: Lists,
+    pub(super) node: NodeFlags,
+    pub(super) domain: Option<Domain>,
+    pub(super) kswapd: Kswapd,
+    pub(super) oom: Oom,
+    pub(super) throttle: Throttle,
+    pub(super) compaction_failed: AtomicU32,
+    pub(super) compaction_considered: AtomicU32,
+    swap: SpinLock<Vec<SwapArea>>,
+    flushers: SpinLock<Vec<Arc<Flusher>>>,
+}
+
+/// A world's memory. Cheap to clone.
+#[derive(Clone)]
+pub struct Mm(pub(super) Arc<Inner>);
+
+impl std::fmt::Debug for Mm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mm").field("free", &self.free()).finish_non_exhaustive()
+    }
+}
+
+impl Mm {
+    /// Memory as `options` say; `plan` says which allocations find it short.
+    ///
+    /// # Errors
+    /// No page at all, marks that are none, a domain without a limit.
+    pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
+        let MmOptions { pages, knobs, domain, .. } = options.clone();
+        if pages.0 == 0 {
+            return Err(Error::input("a world of 0 pages of memory").advice("give it some"));
+        }
+        let marks = match options.marks {
+            Some(marks) => marks.checked(pages)?,
+            None => Marks::for_total(pages),
+        };
+        let mm = Self(Arc::new(Inner {
+            sched: sched.clone(),
+            knobs,
+            marks,
+            free: SpinLock::new(pages),
+            low_point: AtomicU64::new(pages.0),
+            allowed: Mapping::unrestricted(),
+            credits: Credits::default(),
+            policy: options.policy.policy(),
+            topology: SpinLock::default(),
+            registry: Registry::new(sched, &knobs),
+            lists: Lists::default(),
+            node: NodeFlags::default(),
+            domain: domain.map(Domain::new).transpose()?,
+            kswapd: Kswapd::new(sched),
+            oom: Oom::default(),
+            throttle: Throttle::new(sched),
+            compaction_failed: AtomicU32::new(0),
+            compaction_considered: AtomicU32::new(0),
+            swap: SpinLock::default(),
+            flushers: SpinLock::default(),
+            plan,
+        }));
+        let Marks { min, low, high } = marks;
+        sched.emit(EventKind::MemoryMarks { min, low, high });
+        Ok(mm)
+    }
+
+    /// The world.
+    #[must_use]
+    pub fn sched(&self) -> &Sched {
+        &self.0.sched
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    /// The era's behaviours.
+    #[must_use]
+    pub fn knobs(&self) -> &MmKnobs {
+        &self.0.knobs
+    }
+
+    /// Pages that are free now.
+    #[must_use]
+    pub fn free(&self) -> Pages {
+        *self.0.free.lock()
+    }
+
+    /// The fewest pages that were ever free: how deep the reserves were drawn on.
+    #[must_use]
+    pub fn low_point(&self) -> Pages {
+        Pages(self.0.low_point.load(Ordering::Acquire))
+    }
+
+    /// The marks.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.0.marks
+    }
+
+    /// Pages that the domain is charged for, if there is one.
+    #[must_use]
+    pub fn charged(&self) -> Option<Pages> {
+        self.0.domain.as_ref().map(Domain::charged)
+    }
+
+    /// The stack as policies know it; whoever builds it says what depends on what.
+    pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
+        f(&mut self.0.topology.lock())
+    }
+
+    /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
+    #[track_caller]
+    pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
+        self.0.registry.register(shrinker)
+    }
+
+    /// Asks every shrinker for its count, once for each mask: a count that depends on it is a finding.
+    pub fn probe_shrinkers(&self) {
+        for mask in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
+            self.0.registry.count_all(mask);
+        }
+    }
+
+    /// What anybody's allocations may do at all (`gfp_allowed_mask`).
+    #[must_use]
+    pub fn allowed(&self) -> &Mapping {
+        &self.0.allowed
+    }
+
+    /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the lock reclaims
+    /// as an allocation with GFP_KERNEL under that lock would, or kswapd does.
+    pub fn watch_locks(&self) {
+        let memory = Arc::downgrade(&self.0);
+        self.0.sched.on_lock(move |class| {
+            if let Some(inner) = memory.upgrade() {
+                Self(inner).at_lock(class);
+            }
+        });
+    }
+
+    /// Adds a swap area; the first with room is used.
+    pub fn add_swap(&self, area: SwapArea) {
+        self.0.swap.lock().push(area);
+    }
+
+    /// Calls `flusher` when reclaim meets nothing but dirty pages that nobody writes.
+    pub fn on_dirty(&self, flusher: impl Fn() + Send + Sync + 'static) {
+        self.0.flushers.lock().push(Arc::new(flusher));
+    }
+
+    /// A page on reclaim's lists, in the memory of `block`.
+    pub fn add_page(
+        &self,
+        block: PageBlock,
+        state: PageState,
+        owner: Option<Arc<dyn PageOwner>>,
+    ) -> Arc<Page> {
+        let lists = match (&self.0.domain, block.is_charged()) {
+            (Some(domain), true) => &domain.lists,
+            _ => &self.0.lists,
+        };
+        let page = Page::new(&self.0.sched, block, state, owner);
+        lists.add(Arc::clone(&page));
+        page
+    }
+
+    pub(super) fn is_oom_victim(&self, task: TaskId) -> bool {
+        self.0.oom.is_victim(task)
+    }
+
+    /// Whether the running task works for a queue.
+    pub(super) fn is_worker(&self) -> bool {
+        self.0.sched.kind(self.0.sched.current()) == Some(TaskKind::Server)
+    }
+
+    pub(super) fn swap_has_room(&self) -> bool {
+        self.0.swap.lock().iter().any(SwapArea::has_room)
+    }
+
+    pub(super) fn take_slot(&self) -> Option<Slot> {
+        self.0.swap.lock().iter().find_map(SwapArea::take)
+    }
+
+    pub(super) fn wake_flushers(&self) {
+        let flushers = self.0.flushers.lock().clone();
+        for flusher in flushers {
+            flusher();
+        }
+    }
+
+    /// Every page on every list.
+    pub(super) fn pages(&self) -> Vec<Arc<Page>> {
+        let mut pages = self.0.lists.pages();
+        pages.extend(self.0.domain.iter().flat_map(|domain| domain.lists.pages()));
+        pages
+    }
+}

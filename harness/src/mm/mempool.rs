@@ -1,0 +1,164 @@
+//! Memory pools: forward progress without the emergency reserves.
+//!
+//! Key types: [`Mempool`], [`Element`]. A request first asks memory without waiting for it, then takes an
+//! element of the reserve, then asks with its full mask, and at last waits for somebody to give an element
+//! back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that elements come back from tasks that do not
+//! need this pool. Mirrors `mm/mempool.c`; written from the project's description of the allocation path, 3.6.
+//!
+//! Locking: the reserve is a leaf.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::alloc::PageBlock;
+use super::memory::Mm;
+use crate::error::{Error, Result};
+use crate::event::{EventKind, Gfp, PoolId, Resource, Site};
+use crate::inject::Failpoint;
+use crate::sched::{SpinLock, WaitQueue, Waiting};
+use crate::units::Ticks;
+
+/// A waiter tries again after this long, whatever happens (5 s).
+const WAIT: Ticks = Ticks(5_000);
+
+struct Inner {
+    mm: Mm,
+    id: PoolId,
+    order: u32,
+    min: usize,
+    reserve: SpinLock<Vec<PageBlock>>,
+    waiters: WaitQueue,
+    /// How often an element came back, so that a waiter can tell.
+    given: AtomicU64,
+}
+
+/// A pool of elements of `2^order` pages each. Cheap to clone.
+#[derive(Clone)]
+pub struct Mempool(Arc<Inner>);
+
+impl std::fmt::Debug for Mempool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mempool").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+/// An element of a pool; dropping it gives it back.
+#[must_use = "the element goes back to its pool when this is dropped"]
+pub struct Element {
+    pool: Mempool,
+    pages: Option<PageBlock>,
+}
+
+impl std::fmt::Debug for Element {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Element").field("pool", &self.pool.0.id).finish_non_exhaustive()
+    }
+}
+
+impl Mempool {
+    /// A pool called `name` that keeps `min` elements of `2^order` pages (`mempool_create`).
+    ///
+    /// # Errors
+    /// A pool that keeps nothing, or memory that cannot be had for what it keeps.
+    pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
+        if min == 0 {
+            return Err(
+                Error::input(format!("mempool `{name}` with a reserve of 0")).advice("keep at least one")
+            );
+        }
+        let mut reserve = Vec::with_capacity(min);
+        for _ in 0..min {
+            let pages = mm.alloc(order, Gfp::KERNEL).ok_or_else(|| {
+                Error::input(format!("mempool `{name}`: no memory for {min} elements of order {order}"))
+                    .advice("give the world more pages")
+            })?;
+            reserve.push(pages);
+        }
+        let id = mm.sched().names(|names| names.add_pool(name));
+        Ok(Self(Arc::new(Inner {
+            mm: mm.clone(),
+            id,
+            order,
+            min,
+            reserve: SpinLock::new(reserve),
+            waiters: WaitQueue::new(mm.sched()),
+            given: AtomicU64::new(0),
+        })))
+    }
+
+    /// Elements that the reserve has now.
+    #[must_use]
+    pub fn reserve(&self) -> usize {
+        self.0.reserve.lock().len()
+    }
+
+    /// An element (`mempool_alloc`). With `__GFP_DIRECT_RECLAIM` it waits until there is one; without, it
+    /// never sleeps.
+    ///
+    /// # Panics
+    /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
+    #[track_caller]
+    pub fn alloc(&self, mask: Gfp) -> Option<Element> {
+        assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
+        let site = Site::here();
+        let full = mask | Gfp::NOMEMALLOC | Gfp::NORETRY | Gfp::NOWARN;
+        let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO;
+        loop {
+            // Read before anything is tried: what is given back during the attempt ends the wait.
+            let seen = self.0.given.load(Ordering::Acquire);
+            if let Some(pages) = self.underlying(now) {
+                return Some(self.element(pages));
+            }
+            let spare = self.0.reserve.lock().pop();
+            if let Some(pages) = spare {
+                self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
+                return Some(self.element(pages));
+            }
+            if now != full && full.allow_blocking() {
+                now = full;
+                continue;
+            }
+            if !full.allow_blocking() {
+                return None;
+            }
+            self.wait(seen, site);
+        }
+    }
+
+    fn underlying(&self, mask: Gfp) -> Option<PageBlock> {
+        let mm = &self.0.mm;
+        mm.plan().pass(mm.sched(), Failpoint::MempoolAlloc).ok()?;
+        mm.alloc(self.0.order, mask)
+    }
+
+    fn element(&self, pages: PageBlock) -> Element {
+        Element { pool: self.clone(), pages: Some(pages) }
+    }
+
+    fn wait(&self, seen: u64, site: Site) {
+        let waiting =
+            Waiting { resource: Resource::Pool(self.0.id), why: "mempool element", breakable: false, site };
+        let given = || self.0.given.load(Ordering::Acquire) != seen;
+        // Timed out or not, it tries again from where it is.
+        let _came = self.0.waiters.wait_timeout(waiting, WAIT, given);
+    }
+}
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        let Inner { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
+        {
+            let mut reserve = reserve.lock();
+            if reserve.len() < *min {
+                reserve.extend(self.pages.take());
+                if let Some(sched) = mm.sched().try_current().map(|_| mm.sched()) {
+                    sched.emit(EventKind::PoolGive { pool: *id });
+                }
+            }
+        }
+        // Beyond the reserve the memory itself goes back; a waiter finds it there.
+        drop(self.pages.take());
+        given.fetch_add(1, Ordering::AcqRel);
+        waiters.wake_one();
+    }
+}

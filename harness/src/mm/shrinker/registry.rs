@@ -1,0 +1,255 @@
+//! Who is registered, and one walk over them.
+//!
+//! Key types: [`Registry`], [`Registration`], [`Walk`]. A walk copies the list and holds no lock over a
+//! callback, so a shrinker may register, unregister or wait; what it holds is the pseudo-lock of the
+//! shrinker that runs, so that unregistering waits for that scan, and the judges see whom it waits for
+//! (F11). With the old rwsem every scan holds the registry itself, and registering waits for them all.
+//! A shrinker that panics is a finding, and is not called again.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::pass::{DEFAULT_BATCH, Pass};
+use super::{EMPTY, ScanControl, Shrinker, Stop};
+use crate::era::{MmKnobs, SlabAlgorithm};
+use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkerId, Site};
+use crate::sched::{RwSem, Sched, SpinLock, WaitQueue, Waiting};
+
+/// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
+/// nothing would otherwise be called for ever.
+const MAX_SCANS: u32 = 1 << 16;
+
+struct Entry {
+    id: ShrinkerId,
+    /// The pseudo-lock that a scan holds.
+    lock: LockId,
+    shrinker: Arc<dyn Shrinker>,
+    /// Objects that passes before left undone: of everything, and of the domain.
+    deferred: SpinLock<BTreeMap<bool, u64>>,
+    scans: AtomicU32,
+    /// It was unregistered, or it panicked.
+    dead: AtomicBool,
+    idle: WaitQueue,
+}
+
+/// The registered shrinkers of a world.
+pub(in super::super) struct Registry {
+    sched: Sched,
+    algorithm: SlabAlgorithm,
+    entries: SpinLock<Vec<Arc<Entry>>>,
+    rwsem: Option<RwSem<()>>,
+}
+
+/// A registered shrinker. [`Registration::unregister`] ends that and waits for scans in flight; a drop
+/// ends it too, but waits for nobody.
+#[must_use = "the shrinker is unregistered when this is dropped"]
+pub struct Registration {
+    registry: Arc<Registry>,
+    entry: Arc<Entry>,
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registration").field("shrinker", &self.entry.id).finish_non_exhaustive()
+    }
+}
+
+impl Registration {
+    /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). Called below a scan
+    /// of the shrinker itself it waits for itself, and the judges say so.
+    #[track_caller]
+    pub fn unregister(self) {
+        let site = Site::here();
+        let Self { registry, entry } = &self;
+        // The old lock is what this waits for, and the wait is over once it was had.
+        drop(registry.rwsem.as_ref().map(RwSem::write));
+        registry.remove(entry);
+        let sched = &registry.sched;
+        if entry.scans.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let (lock, resource) = (entry.lock, Resource::Lock(entry.lock));
+        sched.emit(EventKind::LockAttempt { lock, mode: LockMode::Exclusive, try_lock: false, site });
+        let waiting = Waiting { resource, why: "shrinker scans", breakable: false, site };
+        let ended = entry.idle.wait_until(waiting, || entry.scans.load(Ordering::Acquire) == 0);
+        debug_assert!(ended.is_ok(), "a wait for scans is never broken");
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.remove(&self.entry);
+    }
+}
+
+/// On whose behalf shrinkers are walked, and how hard.
+pub(in super::super) struct Walk<'a> {
+    /// The mask for one shrinker; a policy decides.
+    pub(in super::super) mask: &'a dyn Fn(&dyn Shrinker) -> Gfp,
+    pub(in super::super) priority: u32,
+    /// Only the domain's objects.
+    pub(in super::super) in_domain: bool,
+    /// Only shrinkers of these names; none for all.
+    pub(in super::super) only: Option<&'a [String]>,
+}
+
+impl Registry {
+    pub(in super::super) fn new(sched: &Sched, knobs: &MmKnobs) -> Arc<Self> {
+        let rwsem = knobs.shrinker_rwsem.then(|| RwSem::new(sched, "shrinker_rwsem", "", ()));
+        Arc::new(Self { sched: sched.clone(), algorithm: knobs.slab, entries: SpinLock::default(), rwsem })
+    }
+
+    /// Registers (`register_shrinker`); with the old rwsem it waits for every scan in flight.
+    #[track_caller]
+    pub(in super::super) fn register(self: &Arc<Self>, shrinker: Arc<dyn Shrinker>) -> Registration {
+        let _excluded = self.rwsem.as_ref().map(RwSem::write);
+        let (id, lock) = self.sched.names(|names| {
+            (names.add_shrinker(shrinker.name()), names.add_lock("shrinker", shrinker.name()))
+        });
+        let entry = Arc::new(Entry {
+            id,
+            lock,
+            shrinker,
+            deferred: SpinLock::default(),
+            scans: AtomicU32::new(0),
+            dead: AtomicBool::new(false),
+            idle: WaitQueue::new(&self.sched),
+        });
+        self.entries.lock().push(Arc::clone(&entry));
+        Registration { registry: Arc::clone(self), entry }
+    }
+
+    fn remove(&self, entry: &Arc<Entry>) {
+        entry.dead.store(true, Ordering::Release);
+        self.entries.lock().retain(|known| !Arc::ptr_eq(known, entry));
+    }
+
+    /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
+    pub(in super::super) fn shrink(&self, walk: &Walk<'_>) -> u64 {
+        let held = match &self.rwsem {
+            None => None,
+            Some(rwsem) => match rwsem.try_read() {
+                Some(guard) => Some(guard),
+                // Somebody registers. Nothing freed would look as if there were nothing to free.
+                None => return 1,
+            },
+        };
+        let entries = self.entries.lock().clone();
+        let wanted = |entry: &&Arc<Entry>| {
+            let name = entry.shrinker.name();
+            let asked = walk.only.is_none_or(|only| only.iter().any(|wanted| wanted == name));
+            asked && (!walk.in_domain || entry.shrinker.memcg_aware())
+        };
+        let mut freed = 0_u64;
+        for entry in entries.iter().filter(wanted) {
+            freed = freed.saturating_add(self.shrink_one(entry, walk));
+        }
+        drop(held);
+        freed
+    }
+
+    /// What every shrinker of a name says that it could free, for those who only ask.
+    pub(in super::super) fn count_all(&self, mask: Gfp) {
+        let entries = self.entries.lock().clone();
+        for entry in &entries {
+            let mut running = Running::begin(self, entry);
+            running.call(|shrinker| running_count(&self.sched, entry.id, shrinker, mask));
+        }
+    }
+
+    /// One pass over one shrinker (`do_shrink_slab`).
+    fn shrink_one(&self, entry: &Arc<Entry>, walk: &Walk<'_>) -> u64 {
+        let mut running = Running::begin(self, entry);
+        if entry.dead.load(Ordering::Acquire) {
+            return 0;
+        }
+        let (sched, shrinker, id) = (&self.sched, &*entry.shrinker, entry.id);
+        let mask = (walk.mask)(shrinker);
+        let Some(freeable) = running.call(|shrinker| running_count(sched, id, shrinker, mask)) else {
+            return 0;
+        };
+        if freeable == 0 || freeable == EMPTY {
+            return 0;
+        }
+        let before = entry.deferred.lock().insert(walk.in_domain, 0).unwrap_or(0);
+        let pass = Pass::new(self.algorithm, freeable, before, walk.priority, shrinker.seeks());
+        let batch = match shrinker.batch() {
+            0 => DEFAULT_BATCH,
+            batch => batch,
+        };
+        let (mut left, mut freed, mut scanned) = (pass.total, 0_u64, 0_u64);
+        for _ in 0..MAX_SCANS {
+            if left == 0 || !pass.goes_on(left, batch) {
+                break;
+            }
+            let nr_to_scan = left.min(batch);
+            let mut control = ScanControl { in_domain: walk.in_domain, ..ScanControl::new(mask, nr_to_scan) };
+            sched.emit(EventKind::ShrinkScanBegin { shrinker: id, mask, nr_to_scan });
+            let outcome = running.call(|shrinker| shrinker.scan(&mut control)).unwrap_or(Err(Stop));
+            let looked_at = control.nr_scanned;
+            sched.emit(EventKind::ShrinkScanEnd { shrinker: id, freed: outcome.ok(), scanned: looked_at });
+            let Ok(count) = outcome else { break };
+            freed = freed.saturating_add(count);
+            left = left.saturating_sub(looked_at);
+            scanned = scanned.saturating_add(looked_at);
+        }
+        *entry.deferred.lock().entry(walk.in_domain).or_insert(0) += pass.deferred_after(scanned);
+        freed
+    }
+}
+
+fn running_count(sched: &Sched, id: ShrinkerId, shrinker: &dyn Shrinker, mask: Gfp) -> u64 {
+    sched.emit(EventKind::ShrinkCountBegin { shrinker: id, mask });
+    let count = shrinker.count(mask);
+    sched.emit(EventKind::ShrinkCountEnd { shrinker: id, count });
+    count
+}
+
+/// A shrinker that runs: unregistering it waits until this is dropped.
+struct Running<'a> {
+    registry: &'a Registry,
+    entry: &'a Arc<Entry>,
+}
+
+impl<'a> Running<'a> {
+    fn begin(registry: &'a Registry, entry: &'a Arc<Entry>) -> Self {
+        entry.scans.fetch_add(1, Ordering::AcqRel);
+        let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
+        registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
+        registry.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        Self { registry, entry }
+    }
+
+    /// Calls the shrinker; none where it panics, which is told and ends its being called. The unwinding
+    /// of an aborted world goes on.
+    fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
+        let Self { registry, entry } = self;
+        match catch_unwind(AssertUnwindSafe(|| f(&*entry.shrinker))) {
+            Ok(value) => Some(value),
+            Err(payload) if Sched::is_abort(&*payload) => resume_unwind(payload),
+            Err(payload) => {
+                registry.panicked(entry, &*payload);
+                None
+            }
+        }
+    }
+}
+
+impl Registry {
+    fn panicked(&self, entry: &Entry, payload: &(dyn Any + Send)) {
+        entry.dead.store(true, Ordering::Release);
+        self.sched.note_panic(&format!("shrinker {}", entry.shrinker.name()), payload);
+        self.sched.emit(EventKind::ShrinkerPanicked { shrinker: entry.id });
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });
+        self.entry.scans.fetch_sub(1, Ordering::AcqRel);
+        self.entry.idle.wake_all();
+    }
+}

@@ -1,0 +1,136 @@
+//! The shrinker of a mounted filesystem: dentries, inodes, and objects of its own.
+//!
+//! Key types: [`SuperblockShrinker`], [`SuperOps`]. The count takes no lock and refuses nobody. The scan
+//! without FS answers STOP; it only tries for the superblock's lock, since whoever unmounts may wait for
+//! reclaim; and it splits what it was asked for in proportion, dentries first, because they pin inodes.
+//! Mirrors `super_cache_count` and `super_cache_scan` in `fs/super.c`; written from the project's
+//! description of reclaim, 4.4.
+//!
+//! Locking: the superblock's rwsem (try, shared) > whatever the filesystem takes to evict.
+
+use std::sync::Arc;
+
+use super::{EMPTY, ScanControl, Shrinker, Stop};
+use crate::event::Gfp;
+use crate::mm::policy::Target;
+use crate::sched::RwSem;
+use reclaimdep_scope::Superblock;
+
+/// What a filesystem could free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SuperCounts {
+    /// Unused dentries.
+    pub dentries: u64,
+    /// Unused inodes.
+    pub inodes: u64,
+    /// Objects of the filesystem's own (`nr_cached_objects`).
+    pub objects: u64,
+}
+
+impl SuperCounts {
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.dentries + self.inodes + self.objects
+    }
+
+    /// How a quota of `nr_to_scan` is split among them, in proportion (`mult_frac`).
+    #[must_use]
+    pub fn split(self, nr_to_scan: u64) -> Self {
+        let total = u128::from(self.total() + 1);
+        let share = |part: u64| {
+            let scaled = u128::from(nr_to_scan) * u128::from(part) / total;
+            u64::try_from(scaled).expect("a share of a quota is not more than the quota")
+        };
+        Self { dentries: share(self.dentries), inodes: share(self.inodes), objects: share(self.objects) }
+    }
+}
+
+/// A filesystem, as its shrinker knows it.
+pub trait SuperOps: Send + Sync {
+    /// What could be freed; none where it is not fully mounted. It must not wait or allocate.
+    fn counts(&self) -> Option<SuperCounts>;
+
+    /// Frees up to `count` dentries; says how many went.
+    fn prune_dentries(&self, count: u64) -> u64;
+
+    /// Evicts up to `count` inodes; says how many went. It may write, wait and start transactions.
+    fn prune_inodes(&self, count: u64) -> u64;
+
+    /// Frees up to `count` objects of its own; says how many went.
+    fn free_objects(&self, count: u64) -> u64;
+}
+
+/// The shrinker that a mount registers.
+pub struct SuperblockShrinker {
+    name: String,
+    superblock: Superblock,
+    s_umount: Arc<RwSem<()>>,
+    ops: Arc<dyn SuperOps>,
+    /// Hundredths of the caches that are offered (`vfs_cache_pressure`).
+    pressure: u64,
+}
+
+/// `vfs_cache_pressure` where nothing is said.
+const DEFAULT_PRESSURE: u64 = 100;
+/// Objects that one scan takes.
+const SUPER_BATCH: u64 = 1024;
+
+impl SuperblockShrinker {
+    /// The shrinker of a filesystem called `name`, whose unmounting takes `s_umount` exclusively.
+    pub fn new(name: &str, superblock: Superblock, s_umount: Arc<RwSem<()>>, ops: Arc<dyn SuperOps>) -> Self {
+        let name = format!("sb:{name}");
+        Self { name, superblock, s_umount, ops, pressure: DEFAULT_PRESSURE }
+    }
+
+    /// The same, offering `percent` hundredths of its caches.
+    #[must_use]
+    pub fn with_pressure(mut self, percent: u64) -> Self {
+        self.pressure = percent;
+        self
+    }
+}
+
+impl Shrinker for SuperblockShrinker {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        let Some(counts) = self.ops.counts() else {
+            return 0;
+        };
+        match counts.total() {
+            0 => EMPTY,
+            total => total / 100 * self.pressure + total % 100 * self.pressure / 100,
+        }
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        if !control.mask.contains(Gfp::FS) {
+            return Err(Stop);
+        }
+        let _mounted = self.s_umount.try_read().ok_or(Stop)?;
+        let SuperCounts { dentries, inodes, objects } =
+            self.ops.counts().ok_or(Stop)?.split(control.nr_to_scan);
+        // One more of each, so that none is passed over for ever by rounding.
+        let mut freed = self.ops.prune_dentries(dentries + 1);
+        freed += self.ops.prune_inodes(inodes + 1);
+        if objects > 0 {
+            freed += self.ops.free_objects(objects + 1);
+        }
+        Ok(freed)
+    }
+
+    fn batch(&self) -> u64 {
+        SUPER_BATCH
+    }
+
+    fn memcg_aware(&self) -> bool {
+        true
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(Target::Superblock(self.superblock))
+    }
+}

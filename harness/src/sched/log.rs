@@ -1,0 +1,24 @@
+//! What a test's world did, kept in order.
+
+use std::sync::Arc;
+
+use super::SpinLock;
+use crate::event::{Event, EventKind, Names, Observer, Reaction};
+
+/// An observer that keeps every event. Clones share what they keep.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<SpinLock<Vec<EventKind>>>);
+
+impl Log {
+    /// Everything so far, which is kept no longer.
+    pub(crate) fn take(&self) -> Vec<EventKind> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+impl Observer for Log {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        self.0.lock().push(event.kind);
+        Reaction::Go
+    }
+}
