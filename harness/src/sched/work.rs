@@ -8,8 +8,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use reclaimdep_scope::context;
-
 use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
 use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
@@ -150,7 +148,6 @@ impl WorkQueue {
             };
             sched.emit(EventKind::WorkBegin { work });
             (item.func)();
-            context::check();
             sched.emit(EventKind::WorkEnd { work });
             item.at.lock().running = None;
             done.complete();

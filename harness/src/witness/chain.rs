@@ -69,8 +69,10 @@ impl<'v> Chain<'v> {
 
     /// Adds, as the last task's, what `event` shows to be wrong.
     pub fn ends_with(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
-        let Event { seq, time, task, .. } = *event;
-        self.steps.push(Step { task, what, site, time, seq, forbidden: None });
+        if let Some(task) = self.tasks.last() {
+            let Event { seq, time, .. } = *event;
+            self.steps.push(Step { task: *task, what, site, time, seq, forbidden: None });
+        }
     }
 
     /// Adds the edge from the wait of `waiter` to `needed`.
