@@ -10,7 +10,7 @@ use reclaimdep::mm::page::{Class, Io};
 use reclaimdep::mm::{PageOwner, PageState, Stop};
 use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
 use reclaimdep::scope;
-use reclaimdep::stack::{Disk, FsSpec, MemorySpec, StackSpec, SwapSpec};
+use reclaimdep::stack::{Disk, FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
 
@@ -87,6 +87,32 @@ fn check_swap_file(builder: Builder, expect: &[Code]) {
         let _page = mm.add_page(block, PageState::CLEAN_FILE.with(Class::Anon, Io::Dirty), None);
         let _nofs = scope::nofs();
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
+    });
+}
+
+#[test]
+fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
+    let swap = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
+    let stack = StackSpec {
+        memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
+        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "swap.img".into(), mib: 8 }],
+        ..StackSpec::default()
+    };
+    let rule = Pressure { task: Some("app".into()), ..Pressure::default() };
+    check(&[], World::builder().stack(stack).pressure(rule), |world| {
+        let mm = world.mm().clone();
+        let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
+        let page = mm.add_page(block, PageState::CLEAN_FILE.with(Class::Anon, Io::Dirty), None);
+        let theirs = Arc::clone(&page);
+        world
+            .spawn("app", move || {
+                assert!(mm.alloc(0, Gfp::KERNEL).is_some());
+                theirs.wait_for_writeback();
+                assert!(mm.alloc(0, Gfp::KERNEL).is_some());
+            })
+            .join();
+        assert!(page.is_freed());
     });
 }
 
