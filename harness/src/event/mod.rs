@@ -17,8 +17,8 @@ mod words;
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId, Resource,
-    ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId,
+    Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
@@ -298,6 +298,36 @@ pub enum EventKind {
         /// Whether it did something.
         fired: bool,
     },
+    /// A shrinker was registered.
+    ShrinkerRegistered {
+        /// Which.
+        shrinker: ShrinkerId,
+        /// Where.
+        site: Site,
+    },
+    /// The shrinker was unregistered.
+    ShrinkerUnregistered {
+        /// Which.
+        shrinker: ShrinkerId,
+    },
+    /// Somebody was told that this version of an item is durable.
+    Acknowledged {
+        /// Which item.
+        item: ItemId,
+        /// Which version: later ones are larger.
+        version: u64,
+        /// Where.
+        site: Site,
+    },
+    /// After a crash, this is the version of an item that is there; 0 for none.
+    Recovered {
+        /// Which item.
+        item: ItemId,
+        /// Which version.
+        version: u64,
+    },
+    /// The world ended in good order: everything was taken down.
+    WorldEnd,
     /// Nothing can go on: every task waits and no timer is pending, or the step budget is spent.
     Stall {
         /// Whether it is the budget that ended the run.

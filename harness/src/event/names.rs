@@ -2,7 +2,7 @@
 //!
 //! Filled while the stack is built, read by reports.
 
-use super::{Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId};
+use super::{ItemId, Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId};
 
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub struct Names {
     shrinkers: Vec<String>,
     points: Vec<String>,
     pools: Vec<String>,
+    items: Vec<String>,
     layers: Vec<(LayerRef, String)>,
 }
 
@@ -57,6 +58,7 @@ impl Names {
         add_shrinker, shrinker, shrinkers, ShrinkerId;
         add_point, point, points, PointId;
         add_pool, pool, pools, PoolId;
+        add_item, item, items, ItemId;
     }
 
     /// Registers a lock and returns its number.

@@ -34,6 +34,8 @@ ids! {
     PointId,
     /// A pool of elements kept in reserve.
     PoolId,
+    /// Something that is stored and may be lost: a block, a file.
+    ItemId,
 }
 
 /// What a task can wait for.

@@ -7,7 +7,7 @@ use crate::event::{
     Entered, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, Site,
     TaskId, WorkId,
 };
-use crate::witness::finding::{Finding, Step, StepKind};
+use crate::witness::finding::{Finding, Step, StepKind, Subject};
 use crate::witness::frames::{FrameKind, RestrictedBy, Restriction};
 use crate::witness::waits::Role;
 
@@ -122,6 +122,19 @@ impl Words<'_> {
         format!("{article}scope {} of {}", scope_name(kind, scope), self.task(owner))
     }
 
+    /// What a broken rule is about: `shrinker dm-bufio:loop0`.
+    pub(super) fn subject(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Shrinker(shrinker) => format!("shrinker {}", self.names.shrinker(shrinker)),
+            Subject::Lock(lock) => self.lock(lock),
+            Subject::Pool(pool) => format!("pool {}", self.names.pool(pool)),
+            Subject::Request(request) => self.request(request),
+            Subject::Work(work) => self.work(work),
+            Subject::Item(item) => self.names.item(item).to_owned(),
+            Subject::Scope { kind, scope } => format!("scope {}", scope_name(kind, scope)),
+        }
+    }
+
     /// What forbids: `scope nofs#1 of rsync`.
     pub(super) fn restriction(&self, by: Restriction) -> String {
         let task = self.task(by.task);
@@ -159,8 +172,10 @@ impl Words<'_> {
                 phrase("wait", format!("waits for {what} ({why}{note})"), short)
             }
             StepKind::Running => phrase("running", "runs".to_owned(), "runs".to_owned()),
-            StepKind::Broke { breach, .. } => {
-                phrase("broke", format!("broke a rule: {breach}"), breach.name().to_owned())
+            StepKind::Broke { breach, subject } => {
+                let about =
+                    subject.map_or_else(String::new, |subject| format!("{}: ", self.subject(subject)));
+                phrase("broke", format!("broke a rule: {about}{breach}"), breach.name().to_owned())
             }
             StepKind::Misused { what, kind, owner, scope } => phrase(
                 "misuse",

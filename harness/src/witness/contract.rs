@@ -54,7 +54,7 @@ impl Judge for Contract {
         if self.found.insert((task, breach, site)) {
             let mut chain = Chain::new(view);
             chain.task(task, None);
-            chain.ends_with(StepKind::Broke { breach, shrinker: None }, site, event);
+            chain.ends_with(StepKind::Broke { breach, subject: None }, site, event);
             out.push(chain.finish(breach.code(), event));
         }
     }

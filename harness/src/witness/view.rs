@@ -95,6 +95,16 @@ impl View {
         self.works.get(&id)
     }
 
+    /// Every request that is in flight.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestId, &Request)> {
+        self.requests.iter().map(|(id, request)| (*id, request))
+    }
+
+    /// Every work item that is not finished.
+    pub fn works(&self) -> impl Iterator<Item = (WorkId, &WorkItem)> {
+        self.works.iter().map(|(id, work)| (*id, work))
+    }
+
     /// The frames of a task; none for one never seen.
     #[must_use]
     pub fn frames(&self, id: TaskId) -> &[Frame] {

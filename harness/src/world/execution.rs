@@ -7,18 +7,19 @@ use std::sync::Arc;
 use super::World;
 use super::builder::Builder;
 use super::hub::Hub;
+use super::suppress::{self, Suppression};
 use super::tier::Tier;
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
-use crate::event::Names;
 use crate::event::Trace;
+use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe};
 use crate::sched::Sched;
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
-use crate::witness::Finding;
+use crate::witness::{Code, Finding};
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -51,7 +52,10 @@ impl Setup {
             let world = self.build(sched, backend)?;
             (self.body)(&world);
             world.join_all();
-            world.teardown()
+            world.teardown()?;
+            drop(world);
+            sched.emit(EventKind::WorldEnd);
+            Ok(())
         });
         Execution {
             findings: hub.findings(),
@@ -91,6 +95,15 @@ impl Setup {
 }
 
 impl Execution {
+    /// The codes of what was found and is not passed over.
+    pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
+        if suppressions.is_empty() {
+            return self.findings.iter().map(|finding| finding.code).collect();
+        }
+        let described = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
+    }
+
     /// What the execution comes to, as a value.
     ///
     /// # Errors
@@ -103,7 +116,9 @@ impl Execution {
         trace: Option<Trace>,
     ) -> Result<Report> {
         let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        report.notes = passed_over;
         match self.trouble {
             Some(trouble) if report.findings.is_empty() => return Err(trouble),
             Some(trouble) => report.notes.push(format!("taking the stack down: {trouble}")),

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`World`] (here) | the handle that a test's closure gets |
 //! | [`builder`] | [`Builder`]: what to run, on which tier, how often |
+//! | [`durable`] | [`Durable`]: what was acknowledged, what is there after a crash |
+//! | `suppress` | findings that a test knows of |
 //! | [`tier`] | [`Tier`] |
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
@@ -13,6 +15,7 @@
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
 pub mod builder;
+pub mod durable;
 mod execution;
 mod hub;
 mod model;
@@ -20,11 +23,13 @@ mod native;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 mod shrinker;
+mod suppress;
 pub mod tier;
 
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
+pub use durable::Durable;
 pub use tier::Tier;
 
 use crate::bufio::Client;
@@ -165,6 +170,12 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.0.parts.plan
+    }
+
+    /// Something that is stored, to account for what a crash may take.
+    #[must_use]
+    pub fn durable(&self, name: &str) -> Durable {
+        Durable::new(self.sched(), name)
     }
 
     /// The scheduler.

@@ -118,13 +118,22 @@ impl Registry {
             dead: AtomicBool::new(false),
             idle: WaitQueue::new(&self.sched),
         });
+        self.sched.emit(EventKind::ShrinkerRegistered { shrinker: id, site: Site::here() });
         self.entries.lock().push(Arc::clone(&entry));
         Registration { registry: Arc::clone(self), entry }
     }
 
     fn remove(&self, entry: &Arc<Entry>) {
         entry.dead.store(true, Ordering::Release);
-        self.entries.lock().retain(|known| !Arc::ptr_eq(known, entry));
+        let mut entries = self.entries.lock();
+        let before = entries.len();
+        entries.retain(|known| !Arc::ptr_eq(known, entry));
+        let gone = entries.len() < before;
+        drop(entries);
+        // Whoever drops it may be no task any more.
+        if gone && self.sched.try_current().is_some() {
+            self.sched.emit(EventKind::ShrinkerUnregistered { shrinker: entry.id });
+        }
     }
 
     /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
