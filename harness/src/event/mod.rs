@@ -8,7 +8,7 @@
 //! A *resource* is what a task can wait for. Who must act before the wait ends follows from the
 //! events alone: a lock's holders from acquire and release, a request's server from
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
-//! worker likewise.
+//! worker likewise, a pool's from who has its elements, a condition's from who promised to signal it.
 
 mod names;
 mod trace;
@@ -182,7 +182,7 @@ pub enum EventKind {
         /// Which shrinker.
         shrinker: ShrinkerId,
     },
-    /// The task took an element of a pool's reserve.
+    /// The task took an element of a pool, from its reserve or from memory.
     PoolTake {
         /// Which pool.
         pool: PoolId,
@@ -297,6 +297,23 @@ pub enum EventKind {
         point: PointId,
         /// Whether it did something.
         fired: bool,
+    },
+    /// The request carries an element of a pool from now on: whoever completes it gives the element back.
+    PoolHandOver {
+        /// Which pool.
+        pool: PoolId,
+        /// To which request.
+        request: RequestId,
+    },
+    /// The task will signal a condition, and nobody else need.
+    Promise {
+        /// Which.
+        condition: WaitId,
+    },
+    /// The task signalled the condition, or need not any more.
+    PromiseEnd {
+        /// Which.
+        condition: WaitId,
     },
     /// A shrinker was registered.
     ShrinkerRegistered {

@@ -49,7 +49,7 @@ pub enum Resource {
     Work(WorkId),
     /// A task; it must exit.
     Task(TaskId),
-    /// A condition whose signaller is not known.
+    /// A condition: whoever promised to signal it must; where nobody did, its signaller is not known.
     Condition(WaitId),
     /// An element of a pool; whoever has one must give it back.
     Pool(PoolId),

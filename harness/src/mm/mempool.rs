@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::error::{Error, Result};
-use crate::event::{EventKind, Gfp, PoolId, Resource, Site};
+use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site};
 use crate::inject::Failpoint;
 use crate::sched::{SpinLock, WaitQueue, Waiting};
 use crate::units::Ticks;
@@ -112,7 +112,6 @@ impl Mempool {
             }
             let spare = self.0.reserve.lock().pop();
             if let Some(pages) = spare {
-                self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
                 return Some(self.element(pages));
             }
             if now != full && full.allow_blocking() {
@@ -133,6 +132,7 @@ impl Mempool {
     }
 
     fn element(&self, pages: PageBlock) -> Element {
+        self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
         Element { pool: self.clone(), pages: Some(pages) }
     }
 
@@ -145,6 +145,14 @@ impl Mempool {
     }
 }
 
+impl Element {
+    /// Says that `request` carries the element from now on: whoever completes it gives the element back. The
+    /// judges need to know on whose progress a waiter depends.
+    pub fn hand_over(&self, request: RequestId) {
+        self.pool.0.mm.sched().emit(EventKind::PoolHandOver { pool: self.pool.0.id, request });
+    }
+}
+
 impl Drop for Element {
     fn drop(&mut self) {
         let Inner { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
@@ -152,10 +160,11 @@ impl Drop for Element {
             let mut reserve = reserve.lock();
             if reserve.len() < *min {
                 reserve.extend(self.pages.take());
-                if let Some(sched) = mm.sched().try_current().map(|_| mm.sched()) {
-                    sched.emit(EventKind::PoolGive { pool: *id });
-                }
             }
+        }
+        // Whoever completes I/O may be no task of the world.
+        if mm.sched().try_current().is_some() {
+            mm.sched().emit(EventKind::PoolGive { pool: *id });
         }
         // Beyond the reserve the memory itself goes back; a waiter finds it there.
         drop(self.pages.take());

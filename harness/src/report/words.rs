@@ -251,6 +251,8 @@ impl Words<'_> {
             Role::Serves => format!("{what} is served by {on}"),
             Role::ServesQueue => format!("{what} is queued for {on}, which is not free"),
             Role::Exits => format!("{on} must exit first"),
+            Role::HasElement => format!("{on} has {what}"),
+            Role::Promised => format!("{on} promised to signal {what}"),
         };
         phrase("needs", text, format!("-> {on}"))
     }

@@ -15,6 +15,7 @@
 //! | [`native`] | OS threads |
 //! | [`strategy`] | the trait a policy implements |
 //! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
+//! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
 //! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
 //!
 //! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
@@ -22,6 +23,7 @@
 //! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
 
 pub mod cell;
+pub mod condition;
 pub mod controlled;
 pub mod core;
 mod listener;
@@ -41,6 +43,7 @@ pub mod wait;
 pub mod work;
 
 pub use self::core::Sched;
+pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};

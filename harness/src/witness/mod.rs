@@ -8,7 +8,7 @@
 //! | [`panel`] | [`Witness`]: the view and all judges, one event at a time |
 //! | [`code`] | [`Code`]: the registry of finding codes |
 //! | [`finding`], [`chain`] | [`Finding`], [`Step`]: what was found; how a chain is put together |
-//! | [`view`] over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
+//! | [`view`] and `needed` over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
@@ -36,6 +36,7 @@ mod hang;
 mod leak;
 mod lint;
 mod lost;
+mod needed;
 pub mod panel;
 mod phantom;
 mod recursion;

@@ -39,7 +39,7 @@ use crate::event::TaskKind;
 use crate::fs::Fs;
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Completion, JoinHandle, Sched, SpinLock};
+use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock};
 use crate::stack::{Parts, Stack};
 
 struct Inner {
@@ -170,6 +170,12 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.0.parts.plan
+    }
+
+    /// A condition of the test's own, which judges can follow.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Condition {
+        Condition::new(self.sched(), name)
     }
 
     /// Something that is stored, to account for what a crash may take.

@@ -115,3 +115,44 @@ fn a_suppression_without_a_reason_or_for_everything_is_refused() {
         assert!(refused.contains("suppression of RD12"), "{refused}");
     }
 }
+
+#[test]
+fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
+    for (promises, expect) in [(true, Code::RD04), (false, Code::RD05)] {
+        check(&[expect], World::builder(), move |world| {
+            let space = world.condition("log space");
+            let lock = Arc::new(reclaimdep::sched::Mutex::new(world.sched(), "journal", "", ()));
+            let (theirs, held) = (space.clone(), Arc::clone(&lock));
+            let promised = world.condition("the promise");
+            let said = promised.clone();
+            let committer = world.spawn("commit", move || {
+                let _promise = promises.then(|| theirs.promise());
+                said.signal();
+                drop(held.lock());
+                theirs.signal();
+            });
+            let _journal = lock.lock();
+            space.wait("log space");
+            committer.join();
+        });
+    }
+}
+
+#[test]
+fn two_tasks_that_each_hold_one_element_and_want_another_wait_for_each_other() {
+    use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
+    let rule = FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: None };
+    let plan = PlanSpec { failpoints: vec![rule], ..PlanSpec::default() };
+    check(&[Code::RD04], World::builder().plan(plan), |world| {
+        let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
+        let tasks = ["one", "two"].map(|name| {
+            let pool = pool.clone();
+            world.spawn(name, move || {
+                let _first = pool.alloc(Gfp::NOIO);
+                World::current().sched().point();
+                let _second = pool.alloc(Gfp::NOIO);
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join());
+    });
+}
