@@ -232,9 +232,12 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn begin(registry: &'a Registry, entry: &'a Arc<Entry>) -> Self {
         entry.scans.fetch_add(1, Ordering::AcqRel);
-        let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
-        registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
-        registry.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        // Under the old rwsem that is what a scan holds.
+        if registry.rwsem.is_none() {
+            let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
+            registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
+            registry.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        }
         Self { registry, entry }
     }
 
@@ -263,7 +266,9 @@ impl Registry {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });
+        if self.registry.rwsem.is_none() {
+            self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });
+        }
         self.entry.scans.fetch_sub(1, Ordering::AcqRel);
         self.entry.idle.wake_all();
     }
