@@ -34,7 +34,7 @@ use crate::event::TaskKind;
 use crate::fs::Fs;
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Completion, JoinHandle, Sched, SpinLock};
+use crate::sched::{Completion, JoinHandle, Sched, SpinLock, quiet};
 use crate::stack::{Parts, Stack};
 
 struct Inner {
@@ -111,6 +111,7 @@ impl World {
     }
 
     fn keep<T>(&self, handle: JoinHandle<T>) -> JoinHandle<T> {
+        let _ours = quiet();
         self.0.tasks.lock().push(handle.done());
         handle
     }
