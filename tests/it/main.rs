@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`attribute`] | does `#[reclaimdep::test]` run what it says, also below `rstest`; are its word lists the library's |
 //! | [`cases`] | is every reported deadlock found where it must be, and only there |
+//! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
 //! | [`readme`] | is the README's test the one that runs |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
 //! | [`tidy`] | does the tree keep its own rules |
 
 mod attribute;
 mod cases;
+mod memory;
 mod readme;
 mod scopes;
 mod tidy;

@@ -28,6 +28,9 @@ pub(crate) const JOBS: &[Job] = &[
     },
 ];
 
+/// Features that are off by default and are checked all the same.
+const FEATURES: [&str; 2] = ["--features", "reclaimdep-scope/linux"];
+
 /// How a job ended.
 pub(crate) enum Outcome {
     Passed,
@@ -73,14 +76,24 @@ fn clippy() -> Outcome {
     if !succeeds(cargo(&["clippy", "--version"])) {
         return skipped_without("clippy");
     }
-    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])).into()
+    run(cargo(&["clippy", "--workspace", "--all-targets", FEATURES[0], FEATURES[1], "--", "-D", "warnings"]))
+        .into()
 }
 
 fn test() -> Outcome {
     let command = if succeeds(cargo(&["nextest", "--version"])) {
-        cargo(&["nextest", "run", "--workspace", "--profile", "ci"])
+        cargo(&["nextest", "run", "--workspace", FEATURES[0], FEATURES[1], "--profile", "ci"])
     } else {
-        cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
+        cargo(&[
+            "test",
+            "--workspace",
+            FEATURES[0],
+            FEATURES[1],
+            "--lib",
+            "--bins",
+            "--tests",
+            "--no-fail-fast",
+        ])
     };
     run(command).into()
 }

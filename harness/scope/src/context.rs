@@ -182,9 +182,10 @@ pub fn announce() {
     }
 }
 
-/// Tells the listener if the flag word is not what the open scopes make it (invariant 7). For
-/// schedulers: where a task or a work item ends.
-pub fn check() {
+/// Tells the listener if the flag word is not what the open scopes make it: invariant 7 of the
+/// project's description. Guards keep it by construction and look again when they are entered and
+/// left; only a legacy token can break it, and its restore asks.
+pub(crate) fn check() {
     if is_attached()
         && let Some(misused) = stack::with(|stack| stack.compare(flags()))
     {

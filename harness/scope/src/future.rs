@@ -24,9 +24,9 @@ use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
 
-use crate::guard::tell;
 use crate::kind::{Entered, ScopeKind};
 use crate::misuse::Misuse;
+use crate::raw::tell;
 use crate::{context, stack};
 
 /// Scopes for futures.

@@ -7,10 +7,10 @@
 
 use core::panic::Location;
 
-use crate::guard::tell;
 use crate::kind::{Entered, ScopeKind};
 use crate::listener::{self, Site};
 use crate::misuse::{Misuse, Misused};
+use crate::raw::tell;
 use crate::stack::{self, Left};
 use crate::{TaskFlags, context, word};
 

@@ -24,7 +24,7 @@
 //! | [`snapshot`], [`thread`], [`future`] | scopes across work items, threads and awaits |
 //! | [`layer`] | [`Layer`], [`enter`]: where in the stack this code is |
 //! | [`shrinker`] | [`Shrinker`], [`register_shrinker`]: caches that give memory back |
-//! | [`reclaim_context`] | [`ReclaimContext`]: which filesystem a scope protects |
+//! | [`mod@reclaim_context`] | [`ReclaimContext`]: which filesystem a scope protects |
 //! | [`legacy`] | tokens as kernels had them, to replay what went wrong |
 //! | [`context`] over `stack` and `word` | the task context, and how a scheduler moves it between tasks |
 //! | [`misuse`] | [`Misuse`]: every way to leave a scope wrongly |
@@ -50,6 +50,7 @@ pub mod linux;
 pub mod listener;
 pub mod lock;
 pub mod misuse;
+mod raw;
 pub mod reclaim_context;
 pub mod shrinker;
 pub mod snapshot;

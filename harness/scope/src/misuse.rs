@@ -59,7 +59,7 @@ misuses! {
     Inherited, "inherited by fork",
         "it was on the task that forked this one and nobody here holds a token; disown it or declare it with enter_permanent";
     RestoredAfterSignal, "outlived its origin",
-        "it stood for a scope of another task that ended first; leave it, then signal";
+        "it stands for a scope of another task, which ended while it was open; leave it, then signal";
     NeverReentered, "handed over to nobody",
         "its transaction was handed over and the intent was dropped; enter the intent on the task that completes it";
     WordDiffers, "flag word overwritten",

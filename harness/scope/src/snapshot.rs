@@ -6,8 +6,9 @@
 //!
 //! Written from the project's description of scoped allocation, 2.10 (ways 1 to 3) and 2.8.
 
-use crate::guard::{Raw, ScopeGuard};
+use crate::guard::ScopeGuard;
 use crate::kind::{Entered, ScopeKind, ScopeRef};
+use crate::raw::Raw;
 use crate::{context, stack};
 
 /// Scopes that a snapshot carries; of more, the innermost.

@@ -5,15 +5,28 @@
 //! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]: this
 //! task leaves its scope, that task enters one of its own; no token ever crosses.
 //!
+//! ```
+//! use reclaimdep_scope::Journal;
+//!
+//! let journal = Journal::new();
+//! let intent = journal.start().handoff();
+//! std::thread::spawn(move || drop(intent.enter())).join().unwrap();
+//! ```
+//!
+//! ```compile_fail,E0277
+//! let transaction = reclaimdep_scope::Journal::new().start();
+//! std::thread::spawn(move || drop(transaction)); // it holds a scope of this task
+//! ```
+//!
 //! Mirrors jbd2's handles and XFS's transaction context; written from the project's description of
 //! scoped allocation, 2.5 and 2.9.
 
 use core::marker::PhantomData;
 
-use crate::guard::{Raw, tell};
 use crate::kind::{Entered, ScopeKind};
 use crate::lock::Key;
 use crate::misuse::{Misuse, Misused};
+use crate::raw::{Raw, tell};
 use crate::{ReclaimContext, Site, context, stack};
 
 /// Journals that one task can have transactions open on with nested starts counted.
@@ -129,9 +142,6 @@ impl Transaction {
     /// unprotected.) A handle that joined a transaction cannot end it: it goes on in the same one.
     #[track_caller]
     pub fn roll(self) -> Self {
-        if self.handles() > 1 {
-            return self;
-        }
         let (journal, kind) = (self.journal, self.kind);
         drop(self);
         Self::start(journal, kind)
@@ -180,7 +190,8 @@ impl Intent {
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        if !self.entered && context::is_attached() {
+        // A task that unwinds gives up whatever it was about to hand over.
+        if !self.entered && context::is_attached() && !std::thread::panicking() {
             let owner = stack::with(|stack| stack.head.task);
             let (kind, site) = (self.kind, self.site);
             tell(Some(Misused { what: Misuse::NeverReentered, kind, owner, seq: 0, site }));

@@ -241,14 +241,17 @@ fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
     let events = run(Era::V5_9, small(), PlanSpec::default(), |rig| {
         dirty(&rig.client, 0, 1);
         let registration = rig.client.0.shrinker.lock();
-        let form = Arc::clone(&registration.as_ref().unwrap().1).as_shrinker();
+        let form = Arc::clone(&registration.as_ref().unwrap().1);
         drop(registration);
-        assert_eq!(form.count(Gfp::NOFS), 1);
+        let shrinker = Arc::clone(&form).as_shrinker();
+        assert_eq!(shrinker.count(Gfp::NOFS), 1);
         let freed = {
             let _nofs = scope::nofs();
-            form.scan(&mut ScanControl::new(Gfp::NOFS, 1))
+            shrinker.scan(&mut ScanControl::new(Gfp::NOFS, 1))
         };
         assert_eq!(freed, Ok(1), "it claims before it frees");
+        // Destroying the client would write too.
+        form.flush();
         rig.done().unwrap();
         assert_eq!(rig.client.buffers(), 0);
     });

@@ -176,6 +176,8 @@ pub enum EventKind {
         freed: Option<u64>,
         /// Objects that it looked at.
         scanned: u64,
+        /// It said beforehand that it leaves the freeing to somebody else.
+        deferred: bool,
     },
     /// A shrinker panicked; it is not called again.
     ShrinkerPanicked {

@@ -70,7 +70,7 @@ impl<'a> Tx<'a> {
     pub(super) fn begin(volume: &'a Volume, credits: u32) -> Result<Self, Errno> {
         let handle = volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?;
         let mut journal = volume.journal.lock_breakable()?;
-        let scope = scope::nofs();
+        let scope = volume.mm.enter_filesystem(scope::Superblock(volume.layer.instance), 0);
         journal.reserve(volume, credits)?;
         Ok(Self {
             volume,

@@ -70,12 +70,11 @@ impl Mm {
         moved
     }
 
-    /// Compacts as a request of this order and mask would, whatever the memory.
-    #[cfg(test)]
-    pub(super) fn compact_for_test(&self, order: u32, requested: Gfp) {
-        let (mask, flags) = (self.effective(requested), scope::context::flags());
-        let task = self.sched().current();
-        self.compact(&Request { order, requested, mask, flags, task });
+    /// Compacts all memory on the running task, as writing to `/proc/sys/vm/compact_memory` does.
+    pub fn compact_memory(&self) {
+        let (requested, flags) = (Gfp::KERNEL, scope::context::flags());
+        let (mask, task) = (self.effective(requested), self.sched().current());
+        self.compact(&Request { order: 0, requested, mask, flags, task });
     }
 
     /// Asks every owner to let go of what it keeps with its pages; says whether all did.

@@ -49,6 +49,6 @@ struct End<'a>(&'a Mm);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.sched().emit(EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: self.0.free() });
+        self.0.sched().emit(EventKind::AllocEnd { outcome: AllocOutcome::Elsewhere, left: self.0.free() });
     }
 }

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use reclaimdep_scope::{self as scope, ReclaimContext, Superblock};
+
 use super::PageBlock;
 use super::credit::Credits;
 use super::domain::{Domain, DomainSpec};
@@ -17,7 +19,7 @@ use super::mapping::Mapping;
 use super::marks::Marks;
 use super::oom::Oom;
 use super::page::{Page, PageOwner, PageState};
-use super::policy::{Policy, PolicyKind, Topology};
+use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
 use super::shrinker::registry::Registry;
 use super::shrinker::{Registration, Shrinker};
@@ -184,6 +186,18 @@ impl Mm {
     #[track_caller]
     pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
         self.0.registry.register(shrinker)
+    }
+
+    /// Enters the scope in which `superblock` protects itself: NOFS, with its reclaim context where the world's
+    /// policy reads one. `private` is the filesystem's own value. The depth is what it is now: a stack that
+    /// changes below an open transaction does not change what that transaction promised.
+    #[track_caller]
+    pub fn enter_filesystem(&self, superblock: Superblock, private: u64) -> scope::ScopeGuard {
+        if self.0.policy.needs() < StackingData::Depth {
+            return scope::nofs();
+        }
+        let depth = self.0.topology.lock().depth(superblock);
+        scope::reclaim_context(ReclaimContext { superblock, depth, private })
     }
 
     /// Asks every shrinker for its count, once for each mask: a count that depends on it is a finding.

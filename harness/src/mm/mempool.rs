@@ -104,7 +104,8 @@ impl Mempool {
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
         let full = mask | Gfp::NOMEMALLOC | Gfp::NORETRY | Gfp::NOWARN;
-        let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO;
+        // The kernel leaves FS, which means nothing without the others; here it would be a malformed mask.
+        let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO - Gfp::FS;
         loop {
             // Read before anything is tried: what is given back during the attempt ends the wait.
             let seen = self.0.given.load(Ordering::Acquire);

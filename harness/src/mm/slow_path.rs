@@ -76,7 +76,8 @@ impl Mm {
         // S2
         let mut rounds = Rounds::default();
         let high_order = request.order > 0 && !request.mask.contains(Gfp::MOVABLE);
-        if request.may_reclaim() && (request.is_costly() || high_order) {
+        let compacts = request.mask.allow_blocking() && !self.reserves(request).emergency();
+        if compacts && (request.is_costly() || high_order) {
             let compacted = self.compact(request);
             let may_take = compacted == Compacted::Done && pressed.is_none();
             if let Some(block) = self.take_if(may_take, request) {

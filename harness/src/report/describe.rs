@@ -76,6 +76,7 @@ fn headline(words: &Words<'_>) -> String {
                 format!("{} wait for each other", names.join(", "))
             }
         },
+        (Code::RD07 | Code::RD08, _) => breach(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
         (Code::RD06, _) => misuse(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
         (Code::RD05, _) => {
             let waits =
@@ -91,6 +92,16 @@ fn headline(words: &Words<'_>) -> String {
     }
 }
 
+/// `rsync in shrinker dm-bufio:loop0: count waits`.
+fn breach(words: &Words<'_>) -> Option<String> {
+    let step = words.finding.chain.last()?;
+    let StepKind::Broke { breach, shrinker } = step.what else {
+        return None;
+    };
+    let by = shrinker.map_or_else(String::new, |id| format!(" in shrinker {}", words.names.shrinker(id)));
+    Some(format!("{}{by}: {}", words.task(step.task), breach.name()))
+}
+
 /// `scope nofs#1 of rsync: left twice`.
 fn misuse(words: &Words<'_>) -> Option<String> {
     match words.finding.chain.last()?.what {
@@ -104,8 +115,7 @@ fn misuse(words: &Words<'_>) -> Option<String> {
 /// `rsync -> request #0 -> loop0 -> lock journal of fs:lower -> rsync`.
 fn summary(words: &Words<'_>) -> String {
     let finding = words.finding;
-    let (Some(first), true) = (finding.tasks.first(), !matches!(finding.code, Code::RD05 | Code::RD06))
-    else {
+    let (Some(first), true) = (finding.tasks.first(), has_path(finding.code)) else {
         return String::new();
     };
     let mut line = words.task(*first);
@@ -123,11 +133,16 @@ fn summary(words: &Words<'_>) -> String {
     }
 }
 
+/// Whether the chain leads somewhere, rather than saying where a task was when it broke a rule.
+fn has_path(code: Code) -> bool {
+    !matches!(code, Code::RD05 | Code::RD06 | Code::RD07 | Code::RD08)
+}
+
 /// E1 where a task alone, or a server in its role, comes back by its own allocation; E2 where a
 /// reclaimer waits for another task.
 fn edge(finding: &judged::Finding) -> Option<Edge> {
     let reclaims = |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
-    if matches!(finding.code, Code::RD05 | Code::RD06) || !finding.chain.iter().any(|step| reclaims(&step)) {
+    if !has_path(finding.code) || !finding.chain.iter().any(|step| reclaims(&step)) {
         return None;
     }
     let serving = |step: &judged::Step| {

@@ -159,6 +159,9 @@ impl Words<'_> {
                 phrase("wait", format!("waits for {what} ({why}{note})"), short)
             }
             StepKind::Running => phrase("running", "runs".to_owned(), "runs".to_owned()),
+            StepKind::Broke { breach, .. } => {
+                phrase("broke", format!("broke a rule: {breach}"), breach.name().to_owned())
+            }
             StepKind::Misused { what, kind, owner, scope } => phrase(
                 "misuse",
                 format!("{}: {}", self.scope(kind, scope, owner), what.sentence()),
@@ -207,7 +210,7 @@ impl Words<'_> {
                 let name = self.names.layer(layer);
                 phrase("layer", format!("entered {name}"), format!("enter {name}"))
             }
-            FrameKind::Alloc { order, requested, effective } => phrase(
+            FrameKind::Alloc { order, requested, effective, .. } => phrase(
                 "alloc",
                 format!("allocates order {order}, {requested}, effective mask {effective}"),
                 format!("alloc {effective}"),

@@ -101,9 +101,7 @@ impl Sched {
     /// Runs `body` as `task` on this thread and catches how it ends.
     pub(super) fn run_task<T>(&self, task: TaskId, origin: Origin, body: impl FnOnce() -> T) -> Ended<T> {
         let _installed = Installed::task(self, task, origin);
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        context::check();
-        match ended {
+        match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => Ended::Value(value),
             Err(payload) if payload.is::<Aborted>() => Ended::Aborted,
             Err(payload) => {
@@ -178,7 +176,6 @@ pub struct Adopted {
 
 impl Drop for Adopted {
     fn drop(&mut self) {
-        context::check();
         self.sched.exit_task(self.task);
     }
 }

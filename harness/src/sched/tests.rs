@@ -78,6 +78,16 @@ fn a_mutex_excludes_on_both_engines() {
 }
 
 #[test]
+fn a_world_ends_though_production_code_locked_in_it() {
+    static LOCK: reclaimdep_scope::Mutex<u32> = reclaimdep_scope::Mutex::new("lock", 0);
+    let sched = Sched::native(1, Box::new(Log::default()));
+    assert!(sched.run_main(|| *LOCK.lock() += 1).is_some());
+    let left = Arc::downgrade(&sched.0);
+    drop(sched);
+    assert!(left.upgrade().is_none(), "something in the world keeps it");
+}
+
+#[test]
 fn depth_first_search_runs_every_schedule_once() {
     // Two tasks that each pass one point and end; main spawns both, then joins in turn. Every
     // schedule that differs in an order of real choices is counted once.

@@ -8,8 +8,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use reclaimdep_scope::context;
-
 use super::side::{Side, quiet};
 use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
@@ -158,7 +156,6 @@ impl WorkQueue {
             };
             sched.emit(EventKind::WorkBegin { work });
             item.side.call(&*item.func);
-            context::check();
             sched.emit(EventKind::WorkEnd { work });
             item.at.lock().running = None;
             done.complete();

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::chain::Chain;
 use super::code::Code;
 use super::finding::Finding;
-use super::frames::{Frame, FrameKind, restriction};
+use super::frames::{Entry, Frame, FrameKind, restriction};
 use super::panel::Judge;
 use super::view::View;
 use super::waits::{Needed, Quorum, Role};
@@ -30,7 +30,7 @@ pub(super) struct Carried {
 }
 
 /// The forbidden entry at the end of a path.
-struct Entry {
+struct Found {
     layer: Layer,
     /// The event that opened the scope or the reclaim.
     restricted: u64,
@@ -75,7 +75,7 @@ fn restricts(frames: &[Frame]) -> bool {
     })
 }
 
-fn finding(event: &Event, view: &View, path: &[Needed], entry: &Entry) -> Finding {
+fn finding(event: &Event, view: &View, path: &[Needed], entry: &Found) -> Finding {
     let mut chain = Chain::new(view);
     for (place, hop) in path.iter().enumerate() {
         let last = place + 1 == path.len();
@@ -97,12 +97,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Looks for a forbidden entry behind the wait at the end of the path; leaves the path that leads
     /// to it. Where any of several servers would do, each must lead to one.
-    fn below(&mut self) -> Option<Entry> {
+    fn below(&mut self) -> Option<Found> {
         let view = self.view;
         let depth = self.path.len();
         let waiter = self.path.last()?.task;
         let (quorum, needed) = view.needed(waiter);
-        let mut first: Option<(Entry, Vec<Needed>)> = None;
+        let mut first: Option<(Found, Vec<Needed>)> = None;
         for next in needed {
             self.visits += 1;
             if depth >= MAX_HOPS || self.visits > MAX_VISITS {
@@ -134,23 +134,23 @@ impl Walk<'_> {
     }
 
     /// A forbidden entry of the task at the end of the path, in the role in which it is there.
-    fn entry(&self, task: TaskId) -> Option<Entry> {
+    fn entry(&self, task: TaskId) -> Option<Found> {
         let since = self.path.last()?.since;
         let frames = self.view.frames(task).iter().filter(|frame| frame.seq > since);
         let layers = frames.filter_map(|frame| match frame.kind {
-            FrameKind::Layer { layer } => self.forbidden(layer.layer, frame.seq, None),
+            FrameKind::Layer { layer } => self.forbidden(layer.into(), frame.seq, None),
             _ => None,
         });
         let submitted = self.submitted.filter(|(who, _)| *who == task).map(|(_, request)| request);
         let waits = matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
         let io = || {
-            (submitted.is_some() || waits).then(|| self.forbidden(Layer::IO, u64::MAX, submitted)).flatten()
+            (submitted.is_some() || waits).then(|| self.forbidden(Entry::IO, u64::MAX, submitted)).flatten()
         };
         layers.chain(std::iter::once_with(io).flatten()).next()
     }
 
     /// Whether the first task's restriction reaches an entry into `layer` at `until`.
-    fn forbidden(&self, layer: Layer, until: u64, submitted: Option<RequestId>) -> Option<Entry> {
+    fn forbidden(&self, entry: Entry, until: u64, submitted: Option<RequestId>) -> Option<Found> {
         let source = self.path.first()?.task;
         let (last, before) = self.path.split_last()?;
         let ends = before.iter().map(|hop| (hop, u64::MAX)).chain(std::iter::once((last, until)));
@@ -159,8 +159,8 @@ impl Walk<'_> {
             let role = frames.filter(move |frame| frame.seq > hop.since && frame.seq < until);
             role.map(|frame| (hop.task, frame.kind, frame.seq))
         });
-        let by = restriction(path, layer).filter(|by| by.task == source)?;
-        Some(Entry { layer, restricted: by.seq, submitted })
+        let by = restriction(path, entry).filter(|by| by.task == source)?;
+        Some(Found { layer: entry.layer, restricted: by.seq, submitted })
     }
 }
 

@@ -5,10 +5,10 @@
 
 use super::code::Code;
 use super::finding::{Finding, Step, StepKind};
-use super::frames::{FrameKind, restriction};
+use super::frames::{Entry, FrameKind, restriction};
 use super::view::View;
 use super::waits::Needed;
-use crate::event::{Event, Layer, RequestId, Resource, Site, TaskId, WorkId};
+use crate::event::{Event, RequestId, Resource, Site, TaskId, WorkId};
 
 /// A chain under construction.
 pub struct Chain<'v> {
@@ -67,10 +67,12 @@ impl<'v> Chain<'v> {
         }
     }
 
-    /// Adds, as the last task's, what `event` shows to be wrong with a scope.
-    pub fn misused(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
-        let Event { seq, time, task, .. } = *event;
-        self.steps.push(Step { task, what, site, time, seq, forbidden: None });
+    /// Adds, as the last task's, what `event` shows to be wrong.
+    pub fn ends_with(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
+        if let Some(task) = self.tasks.last() {
+            let Event { seq, time, .. } = *event;
+            self.steps.push(Step { task: *task, what, site, time, seq, forbidden: None });
+        }
     }
 
     /// Adds the edge from the wait of `waiter` to `needed`.
@@ -134,7 +136,7 @@ impl<'v> Chain<'v> {
             if step.seq <= since && !matches!(step.what, StepKind::Wait { .. }) {
                 continue;
             }
-            step.forbidden = entered(step.what).and_then(|layer| restriction(path.iter().copied(), layer));
+            step.forbidden = entered(step.what).and_then(|entry| restriction(path.iter().copied(), entry));
             if let StepKind::Frame(kind) = step.what {
                 path.push((step.task, kind, step.seq));
             }
@@ -143,10 +145,10 @@ impl<'v> Chain<'v> {
 }
 
 /// The layer that a step enters. Waiting for I/O counts as doing it.
-fn entered(what: StepKind) -> Option<Layer> {
+fn entered(what: StepKind) -> Option<Entry> {
     match what {
-        StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.layer),
-        StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => Some(Layer::IO),
+        StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.into()),
+        StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => Some(Entry::IO),
         _ => None,
     }
 }

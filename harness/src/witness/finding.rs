@@ -3,10 +3,13 @@
 //! Key types: [`Finding`], [`Step`], [`StepKind`]. Numbers and sites only; `report` turns them into
 //! words with the world's names.
 
+use super::breach::Breach;
 use super::code::Code;
 use super::frames::{FrameKind, Restriction};
 use super::waits::{Request, Role, WorkItem};
-use crate::event::{LockId, LockMode, Misuse, RequestId, Resource, ScopeKind, Site, TaskId, WorkId};
+use crate::event::{
+    LockId, LockMode, Misuse, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId, WorkId,
+};
 use crate::units::Nanos;
 
 /// One thing that is wrong.
@@ -87,6 +90,13 @@ pub enum StepKind {
         owner: TaskId,
         /// Which scope of that task; 0 where it is not known.
         scope: u32,
+    },
+    /// A rule between allocator, reclaimer and shrinker was broken here.
+    Broke {
+        /// Which.
+        breach: Breach,
+        /// By which shrinker, if by one.
+        shrinker: Option<ShrinkerId>,
     },
     /// The edge to the next task: the wait before this step needs it.
     Needs {

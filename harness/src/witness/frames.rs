@@ -6,7 +6,7 @@
 
 use crate::event::{
     Entered, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId, Site,
-    TaskId, WorkId,
+    TaskFlags, TaskId, WorkId,
 };
 use crate::units::Nanos;
 
@@ -35,6 +35,8 @@ pub enum FrameKind {
         requested: Gfp,
         /// The mask after the task's scopes.
         effective: Gfp,
+        /// The task's flag word.
+        flags: TaskFlags,
     },
     /// Reclaim.
     Reclaim {
@@ -133,27 +135,77 @@ fn mask_forbids(mask: Gfp, layer: Layer) -> bool {
     }
 }
 
-/// What forbids an entry into `layer` at the end of `path`, a list of (task, frame, its event).
+/// What is entered: a layer, and which instance of it where that is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// Which layer.
+    pub layer: Layer,
+    /// Which one of it; none for any.
+    pub instance: Option<u32>,
+}
+
+impl Entry {
+    /// I/O, to whatever device.
+    pub const IO: Self = Self { layer: Layer::IO, instance: None };
+
+    /// Whether a scope of `kind` forbids it. A scope with a reclaim context protects one filesystem; whether
+    /// another may be entered is the policy's business, and the mask says what it decided.
+    fn forbidden_by(self, kind: ScopeKind) -> bool {
+        match kind {
+            ScopeKind::Context(context) => {
+                let own = self.instance.is_none_or(|instance| instance == context.superblock.0);
+                self.layer == Layer::FS && own
+            }
+            _ => self.layer.forbidden_by(kind),
+        }
+    }
+}
+
+impl From<LayerRef> for Entry {
+    fn from(layer: LayerRef) -> Self {
+        Self { layer: layer.layer, instance: Some(layer.instance) }
+    }
+}
+
+impl From<Layer> for Entry {
+    fn from(layer: Layer) -> Self {
+        Self { layer, instance: None }
+    }
+}
+
+/// What forbids `entry` at the end of `path`, a list of (task, frame, its event).
 ///
-/// That is the outermost scope that forbids the layer and has a reclaim after it; or, where no scope
-/// does, the mask of a reclaim.
+/// That is the outermost scope that forbids it and has a reclaim after it; or, where no scope does, the mask
+/// of a reclaim, or of the scan below it where a policy gave that another.
 pub fn restriction(
     path: impl Iterator<Item = (TaskId, FrameKind, u64)>,
-    layer: Layer,
+    entry: impl Into<Entry>,
 ) -> Option<Restriction> {
+    let entry = entry.into();
     let mut outermost = None;
+    let mut by_mask: Option<Restriction> = None;
+    let mut reclaim = None;
+    let masked = |task, seq, mask| {
+        let by = RestrictedBy::Mask(mask);
+        mask_forbids(mask, entry.layer).then_some(Restriction { task, seq, by })
+    };
     for (task, kind, seq) in path {
         match kind {
-            FrameKind::Scope { kind, scope, .. } if layer.forbidden_by(kind) => {
+            FrameKind::Scope { kind, scope, .. } if entry.forbidden_by(kind) => {
                 let by = RestrictedBy::Scope { kind, scope };
                 outermost = outermost.or(Some(Restriction { task, seq, by }));
             }
             FrameKind::Reclaim { .. } if outermost.is_some() => return outermost,
-            FrameKind::Reclaim { mask, .. } if mask_forbids(mask, layer) => {
-                return Some(Restriction { task, seq, by: RestrictedBy::Mask(mask) });
+            FrameKind::Reclaim { .. } if by_mask.is_some() => return by_mask,
+            FrameKind::Reclaim { mask, .. } => {
+                reclaim = Some((task, seq));
+                by_mask = masked(task, seq, mask);
+            }
+            FrameKind::Scan { mask, .. } if reclaim.is_some_and(|(by, _)| by == task) => {
+                by_mask = reclaim.and_then(|(task, seq)| masked(task, seq, mask));
             }
             _ => {}
         }
     }
-    None
+    by_mask
 }

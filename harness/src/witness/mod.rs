@@ -13,14 +13,18 @@
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
+//! | `shrinker`, `contract` | RD07, RD08: conduct of shrinkers; the contract between allocator and reclaimer |
+//! | [`breach`] | [`Breach`]: the rules that those two name |
 //! | `hang` | RD05: nothing can go on, and there is no cycle |
 //!
 //! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
 //! common path no allocation.
 
+pub mod breach;
 mod carried;
 pub mod chain;
 pub mod code;
+mod contract;
 mod deadlock;
 pub mod finding;
 pub mod frames;
@@ -30,9 +34,11 @@ mod recursion;
 mod scope_misuse;
 #[cfg(test)]
 pub(crate) mod script;
+mod shrinker;
 pub mod view;
 pub mod waits;
 
+pub use breach::Breach;
 pub use code::Code;
 pub use finding::{Finding, Step, StepKind};
 pub use panel::{Judge, Witness};

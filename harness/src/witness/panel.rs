@@ -3,11 +3,13 @@
 //! Key types: [`Judge`], [`Witness`].
 
 use super::carried::Carried;
+use super::contract::Contract;
 use super::deadlock::Deadlock;
 use super::finding::Finding;
 use super::hang::Hang;
 use super::recursion::Recursion;
 use super::scope_misuse::ScopeMisuse;
+use super::shrinker::Conduct;
 use super::view::View;
 use crate::event::Event;
 
@@ -49,6 +51,8 @@ impl Witness {
             Box::<Recursion>::default(),
             Box::<Carried>::default(),
             Box::<ScopeMisuse>::default(),
+            Box::<Conduct>::default(),
+            Box::<Contract>::default(),
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
@@ -147,7 +151,7 @@ mod tests {
             EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
             EventKind::ReclaimExit { freed: 0, priority: 0 },
             EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
-            EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0 },
+            EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0, deferred: false },
             EventKind::LockAttempt { lock, mode, try_lock: false, site },
             EventKind::LockAcquired { lock, mode, site },
             EventKind::LockReleased { lock },

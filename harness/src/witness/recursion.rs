@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::chain::Chain;
 use super::code::Code;
 use super::finding::Finding;
-use super::frames::{FrameKind, restriction};
+use super::frames::{Entry, FrameKind, restriction};
 use super::panel::Judge;
 use super::view::View;
 use crate::event::{Event, EventKind, Layer, Resource, TaskId};
@@ -23,10 +23,10 @@ pub(super) struct Recursion {
 
 impl Judge for Recursion {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
-        let (layer, submitted) = match event.kind {
-            EventKind::LayerEnter { layer, .. } => (layer.layer, None),
-            EventKind::RequestSubmit { request, .. } => (Layer::IO, Some(request)),
-            EventKind::WaitBegin { resource: Resource::Request(_), .. } => (Layer::IO, None),
+        let (entry, submitted) = match event.kind {
+            EventKind::LayerEnter { layer, .. } => (Entry::from(layer), None),
+            EventKind::RequestSubmit { request, .. } => (Entry::IO, Some(request)),
+            EventKind::WaitBegin { resource: Resource::Request(_), .. } => (Entry::IO, None),
             _ => return,
         };
         let frames = view.frames(event.task);
@@ -35,10 +35,10 @@ impl Judge for Recursion {
         }
         // The entry's own frame, where it has one, changes nothing: it is not a scope.
         let path = frames.iter().map(|frame| (event.task, frame.kind, frame.seq));
-        let Some(by) = restriction(path, layer) else {
+        let Some(by) = restriction(path, entry) else {
             return;
         };
-        if self.found.insert((event.task, by.seq, layer)) {
+        if self.found.insert((event.task, by.seq, entry.layer)) {
             let mut chain = Chain::new(view);
             chain.task(event.task, submitted);
             out.push(chain.finish(Code::RD01, event));

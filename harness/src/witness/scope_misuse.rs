@@ -3,7 +3,8 @@
 //! What one task can know of its scopes, its record stack says as an event. Three things need more,
 //! and are read from the view here: a scope that is open when its task ends or when the work item in
 //! which it was entered does, one that was inherited by fork and is still there at the end, and one
-//! that stands for a scope of another task and outlived it. A permanent scope is none of them.
+//! that stands for a scope of another task and was open when that ended (entered later, it is only
+//! cautious). A permanent scope is none of them.
 //!
 //! Invariants 6 to 8 of the project's description of reclaim, section 9.
 
@@ -45,9 +46,7 @@ impl Judge for ScopeMisuse {
             EventKind::ScopeMisuse { what, kind, owner, scope, site } => {
                 vec![Wrong { what, kind, owner, scope, site: Some(site) }]
             }
-            EventKind::ScopeExit { .. } => {
-                closed.and_then(|frame| wrong(task, frame, |how| outlived(how, view))).into_iter().collect()
-            }
+            EventKind::ScopeExit { scope, .. } => outlived(ScopeRef { task: task.0, seq: scope }, view),
             EventKind::WorkEnd { .. } => {
                 closed.map_or(Vec::new(), |work| leaked(view.frames(task), work.seq, Misuse::LeakedPastWork))
             }
@@ -57,9 +56,9 @@ impl Judge for ScopeMisuse {
             _ => return,
         };
         for wrong in wrongs {
-            let known = Wrong { what: Misuse::LeakedPastWork, ..wrong };
-            let again = wrong.what == Misuse::LeakedAtExit && self.found.contains(&known);
-            if !again && self.found.insert(wrong) {
+            // Everything else that is wrong with a scope that leaked out of its item follows from that.
+            let leaked = self.found.contains(&Wrong { what: Misuse::LeakedPastWork, ..wrong });
+            if !leaked && self.found.insert(wrong) {
                 out.push(finding(wrong, event, view));
             }
         }
@@ -83,21 +82,20 @@ fn leak(how: Entered, what: Misuse) -> Option<Misuse> {
     }
 }
 
-/// A scope that stood for another, which is no longer open.
-fn outlived(how: Entered, view: &View) -> Option<Misuse> {
-    let Entered::OnBehalf(ScopeRef { task, seq }) = how else {
-        return None;
-    };
-    let is_origin = |frame: &Frame| matches!(frame.kind, FrameKind::Scope { scope, .. } if scope == seq);
-    let open = view.frames(TaskId(task)).iter().any(is_origin);
-    (!open).then_some(Misuse::RestoredAfterSignal)
+/// The scopes that stand for `origin`, which has just ended.
+fn outlived(origin: ScopeRef, view: &View) -> Vec<Wrong> {
+    let on_behalf = |how| (how == Entered::OnBehalf(origin)).then_some(Misuse::RestoredAfterSignal);
+    let frames = view.tasks().flat_map(|(id, task)| task.frames.iter().map(move |frame| (id, frame)));
+    frames.filter_map(|(id, frame)| wrong(id, frame, on_behalf)).collect()
 }
 
 fn finding(wrong: Wrong, event: &Event, view: &View) -> Finding {
     let Wrong { what, kind, owner, scope, site } = wrong;
+    // Who did it: the task of the event, but for a scope that was left open when another ended.
+    let task = if what == Misuse::RestoredAfterSignal { owner } else { event.task };
     let mut chain = Chain::new(view);
-    chain.task(event.task, None);
-    chain.misused(StepKind::Misused { what, kind, owner, scope }, site, event);
+    chain.task(task, None);
+    chain.ends_with(StepKind::Misused { what, kind, owner, scope }, site, event);
     chain.finish(Code::RD06, event)
 }
 
@@ -168,17 +166,19 @@ mod tests {
         });
     }
 
-    /// A worker's own scope, then an item in which `story` happens, then the worker's end.
+    /// A worker's own scopes, and inside them an item in which `story` happens; then the worker's end.
     #[track_caller]
     fn check_item(expect: &[Misuse], story: impl FnOnce(&mut Script, TaskId, TaskId)) {
         check(expect, |s, requester| {
             let (queue, worker) = s.queue("wq");
             s.scope_as(worker, NOFS, 1, Entered::Permanent);
+            s.scope(worker, ScopeKind::Noio, 9);
             s.scope(requester, NOFS, 1);
             let work = s.queue_work(requester, queue);
             s.begin_work(worker, queue, work);
             story(s, requester, worker);
             s.on(worker, EventKind::WorkEnd { work });
+            s.end_scope(worker, ScopeKind::Noio, 9);
             s.on(worker, EventKind::TaskExit);
         });
     }
@@ -193,8 +193,16 @@ mod tests {
         let origin = |requester: TaskId| Entered::OnBehalf(ScopeRef { task: requester.0, seq: 1 });
         check_item(&[], |s, requester, worker| {
             s.scope_as(worker, NOFS, 2, origin(requester));
+            s.scope(requester, NOFS, 2);
+            s.end_scope(requester, NOFS, 2);
             s.end_scope(worker, NOFS, 2);
             s.end_scope(requester, NOFS, 1);
+        });
+        // The requester did not wait: the scope protects nobody, and harms nobody.
+        check_item(&[], |s, requester, worker| {
+            s.end_scope(requester, NOFS, 1);
+            s.scope_as(worker, NOFS, 2, origin(requester));
+            s.end_scope(worker, NOFS, 2);
         });
         check_item(&[Misuse::RestoredAfterSignal], |s, requester, worker| {
             s.scope_as(worker, NOFS, 2, origin(requester));

@@ -204,8 +204,8 @@ impl View {
                 open(FrameKind::Scope { kind, scope, how }, Some(site));
             }
             EventKind::LayerEnter { layer, site } => open(FrameKind::Layer { layer }, Some(site)),
-            EventKind::AllocBegin { order, requested, effective, site, .. } => {
-                open(FrameKind::Alloc { order, requested, effective }, Some(site));
+            EventKind::AllocBegin { order, requested, effective, flags, site } => {
+                open(FrameKind::Alloc { order, requested, effective, flags }, Some(site));
             }
             EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
             EventKind::ShrinkCountBegin { shrinker, mask } => open(FrameKind::Count { shrinker, mask }, None),

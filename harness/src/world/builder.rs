@@ -161,6 +161,10 @@ impl Builder {
             plan: self.plan.clone(),
             body: Arc::new(body),
         };
+        if self.steps == 0 {
+            return Err(Error::input(format!("`{}` with a step budget of 0", self.name))
+                .advice("give it some, or leave the default"));
+        }
         if self.replay.is_some() && self.tier != Tier::Model {
             let what = format!("`{}` is to replay a trace on tier {}", self.name, self.tier);
             return Err(Error::misuse(what).advice("only the model tier records and replays choices"));

@@ -77,6 +77,19 @@ fn a_trace_with_choices_left_over_does_not_fit() {
 }
 
 #[test]
+fn budgets_of_zero_are_errors() {
+    let empty = StackSpec { pages: 0, ..StackSpec::default() };
+    for (builder, word) in [
+        (World::builder().steps(0), "a step budget of 0"),
+        (World::builder().schedules(0), "no schedule at all"),
+        (World::builder().stack(empty), "0 pages of memory"),
+    ] {
+        let error = builder.run(|_| {}).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
     let mut stack = c01_stack();
     stack.bufio[0].device = "loop7".into();

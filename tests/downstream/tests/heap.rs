@@ -169,7 +169,7 @@ fn what_the_harness_allocates_is_not_heard() {
 #[test]
 fn what_the_users_code_allocates_is_heard() {
     quiet(Tier::Model, |world| {
-        let _shrinker = shrinks(world, |_, count| Some(count));
+        let _shrinker = shrinks(world, |_, _| Some(1));
         assert_eq!(heard(world, || vec![1_u8]), 1, "the closure");
         assert_eq!(heard(world, || Vec::<u64>::with_capacity(4).extend([0; 6])), 2, "growth");
         assert_eq!(heard(world, || drop(vec![0_u8; 1 << 20])), 1, "zeroed");
@@ -185,11 +185,11 @@ fn a_shrinkers_own_allocation_does_not_reclaim_again() {
     for tier in [Tier::Model, Tier::Native] {
         quiet(tier, |world| {
             let depth = AtomicU32::new(0);
-            let _shrinker = shrinks(world, move |_, count| {
+            let _shrinker = shrinks(world, move |_, _| {
                 assert_eq!(depth.fetch_add(1, Ordering::Relaxed), 0, "it is called below itself");
                 drop(vec![1_u8; 100]);
                 depth.fetch_sub(1, Ordering::Relaxed);
-                Some(count)
+                Some(1)
             });
             assert!(heard(world, || vec![1_u8]) >= 2, "the push and the scan");
         });
@@ -210,6 +210,33 @@ fn a_shrinker_that_panics_does_not_unwind_through_a_push() {
     }
 }
 
+/// A shrinker whose count allocates what it counts.
+struct Collects;
+
+impl Shrinker for Collects {
+    fn name(&self) -> &str {
+        "collects"
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        (0..8_u64).collect::<Vec<_>>().len() as u64
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        Ok(control.nr_to_scan)
+    }
+}
+
+#[test]
+fn a_count_that_allocates_on_the_heap_is_found() {
+    let report = pressed(Tier::Model, |world| {
+        let _shrinker = world.mm().register_shrinker(Arc::new(Collects));
+        drop(vec![1_u8]);
+    });
+    assert_eq!(report.codes(), [Code::RD07], "{report}");
+    assert!(report.to_text().contains("on the heap"), "{report}");
+}
+
 /// A deadlock in reclaim below a push, with no wait that the world may break: the world ends, the push
 /// returns, and the task unwinds at its next lock.
 #[test]
@@ -221,9 +248,9 @@ fn a_world_that_ends_below_a_push_ends_cleanly() {
         let report = pressed(tier, move |world| {
             let lock = Arc::new(Mutex::new(world.sched(), "inode", "", ()));
             let theirs = Arc::clone(&lock);
-            let _shrinker = shrinks(world, move |_, count| {
+            let _shrinker = shrinks(world, move |_, _| {
                 drop(theirs.lock());
-                Some(count)
+                Some(1)
             });
             let held = lock.lock();
             drop(vec![1_u8]);

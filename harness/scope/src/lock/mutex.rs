@@ -61,7 +61,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, waiting for it.
     ///
     /// A holder that panicked poisons nothing. In a world a task that locks twice waits for itself,
-    /// and the judges say so.
+    /// and the judges say so; then the world unwinds every task. A `Drop` that must wait for a lock at
+    /// that moment cannot be unwound and ends the process: let it use [`Mutex::try_lock`].
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let world =

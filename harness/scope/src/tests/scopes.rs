@@ -159,14 +159,15 @@ fn a_filesystem_finds_its_own_value_and_no_other() {
 
 #[test]
 fn a_context_follows_its_task_however_deep() {
-    for depth in [0, 1, 4, 5, context::MAX_DEPTH] {
+    for depth in [0, 1, 4, 5, 20, context::MAX_DEPTH] {
         let _task = Attached::new(1, TaskFlags::KTHREAD);
         let guards: Vec<ScopeGuard> = (0..depth).map(|_| nofs()).collect();
         let before: Vec<Scope> = context::scopes().collect();
         {
             let _other = Attached::new(2, TaskFlags::EMPTY);
-            let (_a, _b) = (noio(), pin());
-            assert_eq!(context::scopes().count(), 2);
+            let others: Vec<ScopeGuard> = (0..context::MAX_DEPTH - depth).map(|_| noio()).collect();
+            assert_eq!(context::scopes().count(), others.len());
+            others.into_iter().rev().for_each(drop);
         }
         assert_eq!(context::scopes().collect::<Vec<_>>(), before, "depth {depth}");
         guards.into_iter().rev().for_each(drop);

@@ -196,7 +196,13 @@ impl Registry {
             sched.emit(EventKind::ShrinkScanBegin { shrinker: id, mask, nr_to_scan });
             let outcome = running.call(|shrinker| shrinker.scan(&mut control)).unwrap_or(Err(Stop));
             let looked_at = control.nr_scanned;
-            sched.emit(EventKind::ShrinkScanEnd { shrinker: id, freed: outcome.ok(), scanned: looked_at });
+            let (freed_now, deferred) = (outcome.ok(), shrinker.defers());
+            sched.emit(EventKind::ShrinkScanEnd {
+                shrinker: id,
+                freed: freed_now,
+                scanned: looked_at,
+                deferred,
+            });
             let Ok(count) = outcome else { break };
             freed = freed.saturating_add(count);
             left = left.saturating_sub(looked_at);

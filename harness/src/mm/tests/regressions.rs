@@ -67,7 +67,7 @@ fn reclaims_after_compaction(knobs: MmKnobs) -> usize {
         let _kept =
             pages(mm, 1, PageState { private: true, pinned: false, ..PageState::CLEAN_FILE }, Some(&owner));
         let _reclaimer = scope::noreclaim();
-        mm.compact_for_test(2, Gfp::KERNEL);
+        mm.compact_memory();
         drop(mm.alloc(0, Gfp::KERNEL));
     });
     reclaims(&events, ReclaimKind::Direct)

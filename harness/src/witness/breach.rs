@@ -1,0 +1,73 @@
+//! `Breach`: the rules between allocator, reclaimer and shrinker that can be broken, in one table.
+//!
+//! RD07 and RD08 name them. Written from the project's description of reclaim, 4.3-4.5 and 9 (invariants
+//! 3, 4, 5, 12, 13, 15, 17, 18).
+
+use core::fmt;
+
+use super::code::Code;
+
+macro_rules! breaches {
+    ($($name:ident, $code:ident, $text:literal, $sentence:literal;)*) => {
+        /// A rule that was broken.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Breach {
+            $(#[doc = $sentence] $name,)*
+        }
+
+        impl Breach {
+            /// Every rule, in order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code of a finding that names it.
+            #[must_use]
+            pub const fn code(self) -> Code {
+                match self { $(Self::$name => Code::$code,)* }
+            }
+
+            /// In a few words.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What happened and what to do instead, as a sentence about the task.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+breaches! {
+    CountWaits, RD07, "count waits",
+        "it waits inside a shrinker's count; keep the number in an atomic and read that";
+    CountAllocates, RD07, "count allocates",
+        "it allocates inside a shrinker's count; count without memory";
+    CountDependsOnMask, RD07, "count depends on the mask",
+        "the same cache was counted differently for another mask; count honestly and refuse in scan, so that the work is deferred";
+    Overclaimed, RD07, "scan claims too much",
+        "a scan claims more objects than it looked at or than were counted; return what really left, or declare that it is deferred";
+    Panicked, RD07, "shrinker panics",
+        "a shrinker panicked in the middle of somebody else's allocation; it is not called again";
+    WaitsInKswapd, RD07, "scan waits in kswapd",
+        "a scan that kswapd runs waits for I/O or for a lock of a task in direct reclaim; hand the work to a queue of its own";
+    NestedReclaim, RD08, "reclaim inside reclaim",
+        "it reclaims although it is the reclaimer; PF_MEMALLOC must stay set until reclaim ends";
+    MalformedMask, RD08, "malformed mask",
+        "it asks for what cannot be";
+    MaskGrew, RD08, "effective mask has more than the request",
+        "a scope can only take bits away";
+    NofailFailed, RD08, "__GFP_NOFAIL failed",
+        "a request that must not fail and may wait got nothing";
+    ReservesTaken, RD08, "reserves taken without right",
+        "it took pages below the mark that its request may go down to; only a reclaimer or __GFP_MEMALLOC may";
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name(), self.sentence())
+    }
+}

@@ -1,0 +1,237 @@
+//! RD08: the contract between allocator and reclaimer is broken.
+//!
+//! A reclaimer never reclaims below itself; a mask makes sense and a scope only takes bits away; what must not
+//! fail does not; and nobody goes deeper into the reserves than the request's mark allows. Invariants 3, 4, 5,
+//! 17 and 18 of the project's description of reclaim, section 9; the marks are those of 3.2. The judge keeps
+//! its own arithmetic of marks: it must not trust the allocator that it judges.
+
+use std::collections::BTreeSet;
+
+use super::breach::Breach;
+use super::chain::Chain;
+use super::finding::{Finding, StepKind};
+use super::frames::FrameKind;
+use super::panel::Judge;
+use super::view::View;
+use crate::event::{AllocOutcome, Event, EventKind, Gfp, ReclaimKind, ScopeKind, Site, TaskFlags, TaskId};
+use crate::units::Pages;
+
+/// The judge of RD08.
+#[derive(Debug, Default)]
+pub(super) struct Contract {
+    found: BTreeSet<(TaskId, Breach, Option<Site>)>,
+    min: Option<Pages>,
+    victims: BTreeSet<TaskId>,
+}
+
+impl Judge for Contract {
+    fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
+        let task = event.task;
+        let (breach, site) = match event.kind {
+            EventKind::MemoryMarks { min, .. } => {
+                self.min = Some(min);
+                return;
+            }
+            EventKind::OomKill { victim } => {
+                self.victims.extend(victim);
+                return;
+            }
+            EventKind::ReclaimEnter { kind, .. } => (nested(view, task, kind), None),
+            EventKind::AllocBegin { order, requested, effective, flags, site } => {
+                (request(order, requested, effective, flags), Some(site))
+            }
+            EventKind::AllocEnd { outcome, left } => {
+                let Some(frame) = view.closed() else {
+                    return;
+                };
+                (self.outcome(task, frame.kind, outcome, left), frame.site)
+            }
+            _ => return,
+        };
+        let Some(breach) = breach else {
+            return;
+        };
+        if self.found.insert((task, breach, site)) {
+            let mut chain = Chain::new(view);
+            chain.task(task, None);
+            chain.ends_with(StepKind::Broke { breach, shrinker: None }, site, event);
+            out.push(chain.finish(breach.code(), event));
+        }
+    }
+}
+
+/// A reclaim that begins while the task is the reclaimer already.
+fn nested(view: &View, task: TaskId, kind: ReclaimKind) -> Option<Breach> {
+    if !matches!(kind, ReclaimKind::Direct | ReclaimKind::Memcg) {
+        return None;
+    }
+    let frames = view.frames(task);
+    // The last frame is the reclaim that begins.
+    let outer = frames.split_last().map_or(&[][..], |(_, outer)| outer);
+    let reclaimer = |kind| match kind {
+        FrameKind::Reclaim { .. } => true,
+        FrameKind::Scope { kind, .. } => matches!(kind, ScopeKind::Noreclaim | ScopeKind::Kswapd),
+        _ => false,
+    };
+    outer.iter().any(|frame| reclaimer(frame.kind)).then_some(Breach::NestedReclaim)
+}
+
+fn request(order: u32, requested: Gfp, effective: Gfp, flags: TaskFlags) -> Option<Breach> {
+    if effective - requested != Gfp::EMPTY {
+        return Some(Breach::MaskGrew);
+    }
+    let well_formed = requested.validate_request(order, flags).is_ok() && effective.validate().is_ok();
+    (!well_formed).then_some(Breach::MalformedMask)
+}
+
+impl Contract {
+    fn outcome(&self, task: TaskId, frame: FrameKind, outcome: AllocOutcome, left: Pages) -> Option<Breach> {
+        let FrameKind::Alloc { effective, flags, .. } = frame else {
+            return None;
+        };
+        match outcome {
+            AllocOutcome::Failed => {
+                let must = effective.contains(Gfp::NOFAIL) && effective.allow_blocking();
+                must.then_some(Breach::NofailFailed)
+            }
+            AllocOutcome::Elsewhere => None,
+            AllocOutcome::Ok => {
+                let floor = floor(self.min?, effective, flags, self.victims.contains(&task));
+                (left < floor).then_some(Breach::ReservesTaken)
+            }
+        }
+    }
+}
+
+/// The mark that a request goes down to. One that must not fail may take everything once the killer ran.
+fn floor(min: Pages, mask: Gfp, flags: TaskFlags, victim: bool) -> Pages {
+    let reclaimer = flags.contains(TaskFlags::MEMALLOC) || mask.contains(Gfp::MEMALLOC);
+    let reserves = !mask.contains(Gfp::NOMEMALLOC);
+    if (reclaimer && reserves) || mask.contains(Gfp::NOFAIL) {
+        return Pages(0);
+    }
+    let mut floor = min.0;
+    if mask.contains(Gfp::HIGH) {
+        floor -= floor / 2;
+        if !mask.allow_blocking() && reserves {
+            floor -= floor / 4;
+        }
+    }
+    if victim && reserves {
+        floor -= floor / 2;
+    }
+    Pages(floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::witness::script::Script;
+
+    /// The breaches that are named, in order.
+    #[track_caller]
+    fn check(expect: &[Breach], story: impl FnOnce(&mut Script, TaskId)) {
+        let mut s = Script::default();
+        let task = s.task("cp");
+        s.on(task, EventKind::MemoryMarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
+        story(&mut s, task);
+        let last = |finding: &Finding| match finding.chain.last()?.what {
+            StepKind::Broke { breach, .. } => Some(breach),
+            _ => None,
+        };
+        let named: Vec<_> = s.witness.findings().iter().filter_map(last).collect();
+        assert_eq!(named, expect);
+    }
+
+    fn alloc(s: &mut Script, task: TaskId, requested: Gfp, effective: Gfp, flags: TaskFlags) {
+        let site = Site { file: "x.rs", line: 1 };
+        s.on(task, EventKind::AllocBegin { order: 0, requested, effective, flags, site });
+    }
+
+    /// An allocation with `mask` on a task with `flags`, which leaves `left` pages or fails.
+    #[track_caller]
+    fn check_end(mask: Gfp, flags: TaskFlags, left: Option<u64>, expect: &[Breach]) {
+        check(expect, |s, task| {
+            alloc(s, task, mask, mask, flags);
+            let outcome = if left.is_some() { AllocOutcome::Ok } else { AllocOutcome::Failed };
+            s.on(task, EventKind::AllocEnd { outcome, left: Pages(left.unwrap_or(0)) });
+        });
+    }
+
+    const NONE: TaskFlags = TaskFlags::EMPTY;
+
+    #[test]
+    fn reserves_are_for_those_with_a_right_to_them() {
+        let taken = &[Breach::ReservesTaken][..];
+        for (mask, flags, floor) in [
+            (Gfp::KERNEL, NONE, 1000),
+            (Gfp::NOWAIT, NONE, 1000),
+            (Gfp::KERNEL | Gfp::HIGH, NONE, 500),
+            (Gfp::ATOMIC, NONE, 375),
+            (Gfp::KERNEL | Gfp::NOMEMALLOC, TaskFlags::MEMALLOC, 1000),
+        ] {
+            check_end(mask, flags, Some(floor), &[]);
+            check_end(mask, flags, Some(floor - 1), taken);
+        }
+        check_end(Gfp::KERNEL, TaskFlags::MEMALLOC, Some(0), &[]);
+        check_end(Gfp::KERNEL | Gfp::MEMALLOC, NONE, Some(0), &[]);
+    }
+
+    #[test]
+    fn memory_that_is_not_the_worlds_draws_on_no_reserve() {
+        check(&[], |s, task| {
+            alloc(s, task, Gfp::KERNEL, Gfp::KERNEL, NONE);
+            s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Elsewhere, left: Pages(0) });
+        });
+    }
+
+    #[test]
+    fn a_victim_of_the_killer_gets_half() {
+        let story = |left| {
+            move |s: &mut Script, task| {
+                s.on(task, EventKind::OomKill { victim: Some(task) });
+                alloc(s, task, Gfp::KERNEL, Gfp::KERNEL, NONE);
+                s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(left) });
+            }
+        };
+        check(&[], story(500));
+        check(&[Breach::ReservesTaken], story(499));
+    }
+
+    #[test]
+    fn what_must_not_fail_does_not() {
+        check_end(Gfp::KERNEL | Gfp::NOFAIL, NONE, None, &[Breach::NofailFailed]);
+        check_end(Gfp::KERNEL, NONE, None, &[]);
+    }
+
+    #[test]
+    fn masks_make_sense_and_only_shrink() {
+        check(&[Breach::MaskGrew], |s, task| alloc(s, task, Gfp::NOFS, Gfp::KERNEL, NONE));
+        check(&[Breach::MalformedMask], |s, task| alloc(s, task, Gfp::KERNEL, Gfp::NOIO | Gfp::FS, NONE));
+        let nofail = Gfp::KERNEL | Gfp::NOFAIL;
+        check(&[Breach::MalformedMask], |s, task| {
+            alloc(s, task, nofail, nofail - Gfp::DIRECT_RECLAIM, TaskFlags::MEMALLOC_NOWAIT);
+        });
+        check(&[], |s, task| alloc(s, task, nofail, nofail, NONE));
+        check(&[], |s, task| alloc(s, task, Gfp::KERNEL, Gfp::NOFS, TaskFlags::MEMALLOC_NOFS));
+    }
+
+    #[test]
+    fn a_reclaimer_that_reclaims_is_found() {
+        let direct = EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask: Gfp::KERNEL };
+        check(&[Breach::NestedReclaim], |s, task| {
+            s.on(task, direct);
+            s.on(task, direct);
+        });
+        check(&[Breach::NestedReclaim], |s, task| {
+            s.scope(task, ScopeKind::Noreclaim, 1);
+            s.on(task, direct);
+        });
+        check(&[], |s, task| {
+            s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+            s.reclaim(task, Gfp::KERNEL);
+            s.end_reclaim(task);
+            s.on(task, direct);
+        });
+    }
+}

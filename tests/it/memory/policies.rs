@@ -1,0 +1,126 @@
+//! The same two stories under every policy: the first deadlock, which some cut and some do not; and whether a
+//! NOFS transaction may still reclaim from another filesystem's cache.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reclaimdep::World;
+use reclaimdep::era::Era;
+use reclaimdep::event::Gfp;
+use reclaimdep::inject::Pressure;
+use reclaimdep::mm::policy::{PolicyKind, Target};
+use reclaimdep::mm::{ScanControl, Shrinker, Stop};
+use reclaimdep::scope::Superblock;
+use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, StackSpec};
+use reclaimdep::witness::Code;
+
+use super::check;
+
+fn fs(name: &str) -> FsSpec {
+    FsSpec { name: name.into(), disk: Disk::Memory, mib: 96 }
+}
+
+fn memory(policy: PolicyKind) -> MemorySpec {
+    MemorySpec { policy, ..MemorySpec::default() }
+}
+
+/// dm-bufio of 2013 on a loop device on the filesystem whose transaction allocates.
+#[track_caller]
+fn check_first_story(policy: PolicyKind, expect: &[Code]) {
+    let stack = StackSpec {
+        memory: memory(policy),
+        fs: vec![fs("lower")],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        bufio: vec![BufioSpec {
+            name: "meta".into(),
+            device: "loop0".into(),
+            block_size: 4096,
+            retain_bytes: Some(0),
+            dirty: vec![0],
+        }],
+        ..StackSpec::default()
+    };
+    let builder = World::builder()
+        .name(policy.name())
+        .era(Era::V3_10)
+        .stack(stack)
+        .pressure(Pressure::first_nofs_allocation_of("rsync"));
+    check(expect, builder, |world| {
+        let fs = world.fs("lower");
+        let rsync = world.spawn("rsync", move || fs.create("a").map(drop));
+        rsync.join().expect("the file is made");
+        // After a broken deadlock the write has failed, and this says so.
+        let _ = world.bufio("meta").write_dirty_buffers();
+    });
+}
+
+#[test]
+fn mainline_with_the_old_shrinker_deadlocks_and_every_proposal_cuts_it() {
+    check_first_story(PolicyKind::Mainline, &[Code::RD02, Code::RD04]);
+    for policy in PolicyKind::ALL.iter().filter(|policy| **policy != PolicyKind::Mainline) {
+        check_first_story(*policy, &[]);
+    }
+}
+
+/// The cache of another filesystem, which enters it to give memory back.
+struct OtherCache {
+    superblock: Superblock,
+    scanned: Arc<AtomicU64>,
+}
+
+impl Shrinker for OtherCache {
+    fn name(&self) -> &str {
+        "sb:other"
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        200
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        if !control.mask.contains(Gfp::FS) {
+            return Err(Stop);
+        }
+        let _fs = reclaimdep::scope::enter(reclaimdep::event::Layer::FS, self.superblock.0);
+        self.scanned.fetch_add(1, Ordering::Relaxed);
+        Ok(control.nr_to_scan)
+    }
+
+    fn defers(&self) -> bool {
+        true
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(Target::Superblock(self.superblock))
+    }
+}
+
+/// Whether a transaction of one filesystem may reclaim from the cache of another, equally deep.
+#[track_caller]
+fn check_other_cache(policy: PolicyKind, allowed: bool) {
+    let stack =
+        StackSpec { memory: memory(policy), fs: vec![fs("own"), fs("other")], ..StackSpec::default() };
+    let builder = World::builder()
+        .name(policy.name())
+        .stack(stack)
+        .pressure(Pressure::first_nofs_allocation_of("rsync"));
+    check(&[], builder, move |world| {
+        let scanned = Arc::new(AtomicU64::new(0));
+        let superblock = world.fs("other").superblock();
+        let cache = OtherCache { superblock, scanned: Arc::clone(&scanned) };
+        let registered = world.mm().register_shrinker(Arc::new(cache));
+        let own = world.fs("own");
+        world.spawn("rsync", move || own.create("a").map(drop)).join().expect("the file is made");
+        registered.unregister();
+        assert_eq!(scanned.load(Ordering::Relaxed) > 0, allowed, "{}", policy.name());
+    });
+}
+
+#[test]
+fn only_policies_that_know_the_stack_let_nofs_reclaim_from_another_filesystem() {
+    check_other_cache(PolicyKind::Mainline, false);
+    check_other_cache(PolicyKind::Join, false);
+    check_other_cache(PolicyKind::OnlySwapIo, false);
+    check_other_cache(PolicyKind::ReclaimContext, true);
+    check_other_cache(PolicyKind::Oracle, true);
+}
