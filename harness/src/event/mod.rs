@@ -10,10 +10,12 @@
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
 //! worker likewise, a pool's from who has its elements, a condition's from who promised to signal it.
 
+mod heap;
 mod names;
 mod trace;
 mod words;
 
+pub use heap::{HeapPlace, heap_number, heap_site};
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{
@@ -367,4 +369,9 @@ pub enum Reaction {
 pub trait Observer: Send {
     /// Called once for each event, under the world's event lock: it must not call back.
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction;
+
+    /// How many things it found wrong so far.
+    fn found(&self) -> usize {
+        0
+    }
 }

@@ -109,6 +109,8 @@ pub enum ReclaimKind {
 pub enum AllocOutcome {
     /// Memory was returned.
     Ok,
+    /// Memory was returned that is not the world's: it draws on no reserve.
+    Elsewhere,
     /// Nothing was returned.
     Failed,
 }

@@ -15,7 +15,7 @@ use super::memory::Mm;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site};
 use crate::inject::Failpoint;
-use crate::sched::{SpinLock, WaitQueue, Waiting};
+use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Ticks;
 
 /// A waiter tries again after this long, whatever happens (5 s).
@@ -61,6 +61,7 @@ impl Mempool {
     /// # Errors
     /// A pool that keeps nothing, or memory that cannot be had for what it keeps.
     pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
+        let _ours = quiet();
         if min == 0 {
             return Err(
                 Error::input(format!("mempool `{name}` with a reserve of 0")).advice("keep at least one")
@@ -99,6 +100,7 @@ impl Mempool {
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
     #[track_caller]
     pub fn alloc(&self, mask: Gfp) -> Option<Element> {
+        let _ours = quiet();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
         let full = mask | Gfp::NOMEMALLOC | Gfp::NORETRY | Gfp::NOWARN;
@@ -155,6 +157,7 @@ impl Element {
 
 impl Drop for Element {
     fn drop(&mut self) {
+        let _ours = quiet();
         let Inner { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
         {
             let mut reserve = reserve.lock();

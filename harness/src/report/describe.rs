@@ -41,7 +41,7 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         kind: phrase.kind.to_owned(),
         text: phrase.text,
         short: phrase.short,
-        site: step.site.map(words::site),
+        site: step.site.map(|site| words.place(site)),
         forbidden_by: step.forbidden.map(|by| words.restriction(by)),
         seq: step.seq,
         time: step.time,

@@ -11,6 +11,7 @@
 //! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | [`task`] | who runs on this thread |
 //! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
+//! | `side`, `heap` | whose code runs; heap allocations of the code under test |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`] | OS threads |
 //! | [`strategy`] | the trait a policy implements |
@@ -26,6 +27,7 @@ pub mod cell;
 pub mod condition;
 pub mod controlled;
 pub mod core;
+mod heap;
 mod listener;
 mod lock;
 #[cfg(test)]
@@ -34,6 +36,7 @@ pub mod mutex;
 pub mod native;
 pub mod park;
 pub mod rwsem;
+mod side;
 pub mod spawn;
 pub mod spin;
 pub mod strategy;
@@ -47,6 +50,7 @@ pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
+pub(crate) use side::{OnSide, Side, is_users, quiet};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;

@@ -16,7 +16,7 @@ use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe};
-use crate::sched::Sched;
+use crate::sched::{Sched, Side};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
 use crate::witness::{Code, Finding};
@@ -50,7 +50,7 @@ impl Setup {
     pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
-            (self.body)(&world);
+            Side::User.call(|| (self.body)(&world));
             world.join_all();
             world.teardown()?;
             drop(world);
@@ -75,6 +75,7 @@ impl Setup {
         if self.plan.watches_locks() {
             mm.watch_locks();
         }
+        mm.watch_heap();
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
         let stack = Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;
         Ok(World::new(parts, stack, self.tier, self.era))

@@ -47,6 +47,10 @@ impl Observer for Hub {
     fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
         self.0.lock().observe(event)
     }
+
+    fn found(&self) -> usize {
+        self.0.lock().witness.findings().len()
+    }
 }
 
 impl Heard {

@@ -39,7 +39,7 @@ use crate::event::TaskKind;
 use crate::fs::Fs;
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock};
+use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock, quiet};
 use crate::stack::{Parts, Stack};
 
 struct Inner {
@@ -116,6 +116,7 @@ impl World {
     }
 
     fn keep<T>(&self, handle: JoinHandle<T>) -> JoinHandle<T> {
+        let _ours = quiet();
         self.0.tasks.lock().push(handle.done());
         handle
     }

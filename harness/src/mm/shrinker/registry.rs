@@ -16,7 +16,7 @@ use super::pass::{DEFAULT_BATCH, Pass};
 use super::{EMPTY, ScanControl, Shrinker, Stop};
 use crate::era::{MmKnobs, SlabAlgorithm};
 use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkerId, Site};
-use crate::sched::{RwSem, Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
 /// nothing would otherwise be called for ever.
@@ -27,6 +27,8 @@ struct Entry {
     /// The pseudo-lock that a scan holds.
     lock: LockId,
     shrinker: Arc<dyn Shrinker>,
+    /// Whose code it is.
+    side: Side,
     /// Objects that passes before left undone: of everything, and of the domain.
     deferred: SpinLock<BTreeMap<bool, u64>>,
     scans: AtomicU32,
@@ -62,6 +64,7 @@ impl Registration {
     /// of the shrinker itself it waits for itself, and the judges say so.
     #[track_caller]
     pub fn unregister(self) {
+        let _ours = quiet();
         let site = Site::here();
         let Self { registry, entry } = &self;
         // The old lock is what this waits for, and the wait is over once it was had.
@@ -105,6 +108,8 @@ impl Registry {
     /// Registers (`register_shrinker`); with the old rwsem it waits for every scan in flight.
     #[track_caller]
     pub(in super::super) fn register(self: &Arc<Self>, shrinker: Arc<dyn Shrinker>) -> Registration {
+        let side = Side::now();
+        let _ours = quiet();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
         let (id, lock) = self.sched.names(|names| {
             (names.add_shrinker(shrinker.name()), names.add_lock("shrinker", shrinker.name()))
@@ -113,6 +118,7 @@ impl Registry {
             id,
             lock,
             shrinker,
+            side,
             deferred: SpinLock::default(),
             scans: AtomicU32::new(0),
             dead: AtomicBool::new(false),
@@ -165,7 +171,7 @@ impl Registry {
         let entries = self.entries.lock().clone();
         for entry in &entries {
             let mut running = Running::begin(self, entry);
-            running.call(|shrinker| running_count(&self.sched, entry.id, shrinker, mask));
+            running.count(mask);
         }
     }
 
@@ -177,7 +183,7 @@ impl Registry {
         }
         let (sched, shrinker, id) = (&self.sched, &*entry.shrinker, entry.id);
         let mask = (walk.mask)(shrinker);
-        let Some(freeable) = running.call(|shrinker| running_count(sched, id, shrinker, mask)) else {
+        let Some(freeable) = running.count(mask) else {
             return 0;
         };
         if freeable == 0 || freeable == EMPTY {
@@ -216,13 +222,6 @@ impl Registry {
     }
 }
 
-fn running_count(sched: &Sched, id: ShrinkerId, shrinker: &dyn Shrinker, mask: Gfp) -> u64 {
-    sched.emit(EventKind::ShrinkCountBegin { shrinker: id, mask });
-    let count = shrinker.count(mask);
-    sched.emit(EventKind::ShrinkCountEnd { shrinker: id, count });
-    count
-}
-
 /// A shrinker that runs: unregistering it waits until this is dropped.
 struct Running<'a> {
     registry: &'a Registry,
@@ -241,11 +240,19 @@ impl<'a> Running<'a> {
         Self { registry, entry }
     }
 
+    fn count(&mut self, mask: Gfp) -> Option<u64> {
+        let (sched, shrinker) = (&self.registry.sched, self.entry.id);
+        sched.emit(EventKind::ShrinkCountBegin { shrinker, mask });
+        let count = self.call(|shrinker| shrinker.count(mask))?;
+        sched.emit(EventKind::ShrinkCountEnd { shrinker, count });
+        Some(count)
+    }
+
     /// Calls the shrinker; none where it panics, which is told and ends its being called. The unwinding
     /// of an aborted world goes on.
     fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
-        match catch_unwind(AssertUnwindSafe(|| f(&*entry.shrinker))) {
+        match catch_unwind(AssertUnwindSafe(|| entry.side.call(|| f(&*entry.shrinker)))) {
             Ok(value) => Some(value),
             Err(payload) if Sched::is_abort(&*payload) => resume_unwind(payload),
             Err(payload) => {
