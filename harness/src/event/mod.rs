@@ -17,8 +17,8 @@ mod words;
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId, Resource,
-    ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, LockId, LockMode, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, RequestId,
+    Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
@@ -291,6 +291,8 @@ pub enum EventKind {
         /// Which.
         work: WorkId,
     },
+    /// A claim about order: what the task does in it counts as said, not as seen.
+    Prime(Prime),
     /// A failpoint was passed.
     PointReached {
         /// Which.

@@ -7,11 +7,12 @@ use super::contract::Contract;
 use super::deadlock::Deadlock;
 use super::finding::Finding;
 use super::hang::Hang;
+use super::order::{Cycle, Order, OrderGraph};
 use super::recursion::Recursion;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
 use super::view::View;
-use crate::event::Event;
+use crate::event::{Event, Names};
 
 /// A run with more findings than these keeps the first.
 const MAX_FINDINGS: usize = 1 << 10;
@@ -27,6 +28,8 @@ pub trait Judge: Send {
 pub struct Witness {
     view: View,
     judges: Vec<Box<dyn Judge>>,
+    /// Not among the judges: it reads names too, and what it learns outlives the run.
+    order: Option<Order>,
     findings: Vec<Finding>,
 }
 
@@ -56,15 +59,36 @@ impl Witness {
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
-        Self { view: View::default(), judges, findings: Vec::new() }
+        Self { view: View::default(), judges, order: None, findings: Vec::new() }
+    }
+
+    /// The same with the judge of order (RD03), which goes on from what `graph` holds.
+    #[must_use]
+    pub fn ordered(graph: OrderGraph, class_view: bool) -> Self {
+        Self { order: Some(Order::over(graph, class_view)), ..Self::new() }
+    }
+
+    /// What was learned about order; nothing without that judge.
+    #[must_use]
+    pub fn order(&self) -> Option<&OrderGraph> {
+        self.order.as_ref().map(Order::graph)
+    }
+
+    /// Cycles that only the class view of the order has.
+    #[must_use]
+    pub fn aside(&self) -> &[Cycle] {
+        self.order.as_ref().map_or(&[], Order::aside)
     }
 
     /// Takes in one event; returns what was found at it.
-    pub fn observe(&mut self, event: &Event) -> &[Finding] {
+    pub fn observe(&mut self, event: &Event, names: &Names) -> &[Finding] {
         self.view.apply(event);
         let before = self.findings.len();
         for judge in &mut self.judges {
             judge.observe(event, &self.view, &mut self.findings);
+        }
+        if let Some(order) = &mut self.order {
+            order.observe(event, &self.view, names, &mut self.findings);
         }
         self.findings.truncate(MAX_FINDINGS);
         &self.findings[before..]
@@ -182,10 +206,11 @@ mod tests {
     fn any_events_in_any_order_are_judged_and_described() {
         for seed in 0..8 {
             let mut random = SplitMix64(seed);
-            let mut witness = Witness::new();
+            let mut witness = Witness::ordered(OrderGraph::default(), true);
+            let names = Names::default();
             for seq in 0..EVENTS {
                 let (task, kind) = garbage(&mut random);
-                witness.observe(&Event { seq, time: Nanos(seq), task, kind });
+                witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
             }
             assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
             let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));

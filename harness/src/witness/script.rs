@@ -4,6 +4,7 @@
 //! lines of [`Script::file`], counted by event.
 
 use super::finding::Finding;
+use super::order::OrderGraph;
 use super::panel::Witness;
 use crate::event::{
     AllocOutcome, Entered, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin,
@@ -25,7 +26,21 @@ impl Script {
     pub(crate) fn on(&mut self, task: TaskId, kind: EventKind) {
         let event = Event { seq: self.seq, time: Nanos(self.seq * 10), task, kind };
         self.seq += 1;
-        self.witness.observe(&event);
+        self.witness.observe(&event, &self.names);
+    }
+
+    /// With the judge of order; what the class view alone has is a finding.
+    pub(crate) fn ordered() -> Self {
+        Self::going_on_from(OrderGraph::default(), true)
+    }
+
+    /// The same, after the runs that `graph` was learned in.
+    pub(crate) fn going_on_from(graph: OrderGraph, class_view: bool) -> Self {
+        Self { witness: Witness::ordered(graph, class_view), ..Self::default() }
+    }
+
+    pub(crate) fn give_up(&mut self, task: TaskId, lock: LockId) {
+        self.on(task, EventKind::LockReleased { lock });
     }
 
     fn site(&self) -> Site {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
 use crate::units::Nanos;
-use crate::witness::{Code, Finding, Witness};
+use crate::witness::order::Cycle;
+use crate::witness::{Code, Finding, OrderGraph, Witness};
 
 /// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
-#[derive(Default)]
 pub(super) struct Heard {
     witness: Witness,
     /// The event that closed the last broken cycle, and whose wait is to end.
@@ -22,10 +22,26 @@ pub(super) struct Heard {
 }
 
 /// The observer of a world.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
+    /// The observer of a run that goes on from what `learned` holds about order.
+    pub(super) fn new(learned: OrderGraph, class_view: bool) -> Self {
+        let witness = Witness::ordered(learned, class_view);
+        Self(Arc::new(SpinLock::new(Heard { witness, broken: None, latency: None })))
+    }
+
+    /// What was shown about order.
+    pub(super) fn learned(&self) -> OrderGraph {
+        self.0.lock().witness.order().cloned().unwrap_or_default()
+    }
+
+    /// Cycles that only the class view of the order has.
+    pub(super) fn aside(&self) -> Vec<Cycle> {
+        self.0.lock().witness.aside().to_vec()
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
@@ -38,15 +54,15 @@ impl Hub {
 }
 
 impl Observer for Hub {
-    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
-        self.0.lock().observe(event)
+    fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        self.0.lock().observe(event, names)
     }
 }
 
 impl Heard {
-    fn observe(&mut self, event: &Event) -> Reaction {
+    fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
         self.time_the_break(event);
-        let found = self.witness.observe(event);
+        let found = self.witness.observe(event, names);
         let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
             return Reaction::Go;
         };

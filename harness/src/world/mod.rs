@@ -6,6 +6,7 @@
 //! | [`World`] (here) | the handle that a test's closure gets |
 //! | [`builder`] | [`Builder`]: what to run, on which tier, how often |
 //! | [`tier`] | [`Tier`] |
+//! | [`order`] | [`Orders`]: what runs show about order, carried on; claims ([`World::prime`]) |
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
@@ -17,6 +18,7 @@ mod execution;
 mod hub;
 mod model;
 mod native;
+pub mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 mod shrinker;
@@ -25,6 +27,7 @@ pub mod tier;
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
+pub use order::{Claim, Orders};
 pub use tier::Tier;
 
 use crate::bufio::Client;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::builder::Builder;
 use super::execution::{Execution, Setup};
-use super::hub::Hub;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
@@ -90,7 +89,7 @@ fn execute(
     let (theirs, choices, setup, steps) =
         (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
     controlled::run(&driver, move || {
-        let hub = Hub::default();
+        let hub = setup.hub();
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
         let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
         let trace = choices.lock().take_trace();
