@@ -24,6 +24,10 @@ fn name(node: &Node) -> String {
     }
 }
 
+fn short(node: &Node) -> &str {
+    if node.kind == NodeKind::Lock { &node.class } else { &node.instance }
+}
+
 fn requests(queue: &str) -> String {
     format!("requests of {queue}")
 }
@@ -94,7 +98,7 @@ fn edge_phrase(edge: &order::Edge) -> Phrase {
     Phrase {
         kind: "ordered",
         text: format!("{} and {}{primed}", held(edge), taken(edge)),
-        short: format!("{} -> {}", name(&edge.from), name(&edge.to)),
+        short: format!("{} -> {}", short(&edge.from), short(&edge.to)),
     }
 }
 
@@ -235,3 +239,6 @@ pub(super) fn things(words: &words::Words<'_>) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -222,6 +222,12 @@ impl Script {
     /// The dm-bufio deadlock of 2014.
     pub(crate) fn c01() -> Self {
         let mut s = Self::default();
+        s.c01_story();
+        s
+    }
+
+    pub(crate) fn c01_story(&mut self) {
+        let s = self;
         let fs = s.names.add_layer(Layer::FS, "lower");
         let journal = s.lock("journal", "fs:lower");
         let rsync = s.reclaimer("rsync", fs, journal);
@@ -229,6 +235,5 @@ impl Script {
         let request = s.submit(rsync, queue);
         s.wait(rsync, Resource::Request(request), "buffer WRITING");
         s.worker_needs(worker, queue, request, fs, journal);
-        s
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`judge`] | [`Order`]: from events to what a task takes and holds |
+//! | [`judge`] | [`Order`]: the judge; what a task takes and holds, event by event |
+//! | `levels`, `locks`, `progress` | the same for reclaim, for locks, for requests, work, pools and exits |
 //! | [`graph`] | [`OrderGraph`]: every edge as first seen, in both views |
 //! | `ordering` over `dag` | one view; readers and writers; the cycle that an edge closes |
 //! | [`node`] over `resolve` | [`Node`]: what is taken and held; from a world's numbers to it |
@@ -17,8 +18,11 @@ mod dag;
 pub mod graph;
 mod held;
 pub mod judge;
+mod levels;
+mod locks;
 pub mod node;
 mod ordering;
+mod progress;
 mod resolve;
 
 pub use cycle::{Collision, Cycle, Edge};
