@@ -67,6 +67,11 @@ impl Plan {
         for (rule, number) in pressure.iter().zip(1..) {
             rule.check(number)?;
         }
+        if let Some(rule) = failpoints.iter().find(|rule| rule.times == Some(0)) {
+            let what =
+                format!("the failpoint rule for `{}` has `times` 0, so it never fires", rule.point.name());
+            return Err(Error::input(what).advice("leave `times` out for every pass"));
+        }
         let counts = Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
         let points =
             sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());

@@ -8,6 +8,7 @@
 //! | [`value`] | [`Report`], [`Outcome`]: the value and its JSON |
 //! | [`finding`] | [`Finding`], [`Step`]: one finding in words |
 //! | [`describe`](mod@describe) over `words` | from numbers and [`crate::event::Names`] to words |
+//! | [`order`] | the words of an order that cannot be kept |
 //! | `text` over `page` and `columns` | the seven parts of a report as plain ASCII |
 //!
 //! Written from the project's description of reclaim, sections 5.4 and 7.0. No report holds an
@@ -17,6 +18,7 @@ mod columns;
 pub mod describe;
 mod expect;
 pub mod finding;
+pub mod order;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -25,5 +27,5 @@ pub mod value;
 mod words;
 
 pub use describe::describe;
-pub use finding::{Edge, Finding, Held, Link, Step};
+pub use finding::{Edge, Finding, Held, Link, Order, Step};
 pub use value::{Outcome, Report};
