@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dag::Dag;
 
-/// Cycles of one view beyond these are not looked for.
+/// Cycles of one view beyond these are not told.
 const MAX_CYCLES: usize = 1 << 10;
 
 /// An edge by its position in the graph's list.
@@ -25,7 +25,7 @@ pub(super) struct Ordering {
     edges: BTreeMap<(u32, u32), EdgeId>,
     deferred: BTreeMap<(u32, u32), EdgeId>,
     writers: BTreeSet<u32>,
-    found: BTreeSet<Vec<u32>>,
+    told: usize,
 }
 
 impl Ordering {
@@ -59,7 +59,9 @@ impl Ordering {
         }
         self.edges.insert((from, to), edge);
         let mut cycles = self.dag.insert(from, to);
-        cycles.retain(|cycle| self.is_new(cycle));
+        // Each holds the edge that is new, so none is told twice.
+        cycles.truncate(MAX_CYCLES - self.told);
+        self.told += cycles.len();
         cycles
     }
 
@@ -71,12 +73,5 @@ impl Ordering {
         let waiting: Vec<_> =
             self.deferred.range((node, 0)..=(node, u32::MAX)).map(|(k, v)| (*k, *v)).collect();
         waiting.into_iter().flat_map(|((from, to), edge)| self.link(from, to, true, edge)).collect()
-    }
-
-    fn is_new(&mut self, cycle: &[u32]) -> bool {
-        let first = cycle.iter().enumerate().min_by_key(|(_, node)| **node).map_or(0, |(place, _)| place);
-        let mut canonical = cycle.to_vec();
-        canonical.rotate_left(first);
-        self.found.len() < MAX_CYCLES && self.found.insert(canonical)
     }
 }

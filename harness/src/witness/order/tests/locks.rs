@@ -204,6 +204,37 @@ fn a_class_between_two_of_another_is_told_apart_by_instance() {
 }
 
 #[test]
+fn a_cycle_of_instances_is_not_told_again_for_their_classes() {
+    check(&["fs:mid > X"], |s| {
+        let ([top, mid, _], x) = (stack(s), s.lock("x", "X"));
+        let t = s.task("t");
+        // The class view has the first of these edges for both.
+        nest(s, t, &[(top, EXCLUSIVE), (x, EXCLUSIVE)]);
+        nest(s, t, &[(mid, EXCLUSIVE), (x, EXCLUSIVE)]);
+        nest(s, t, &[(x, EXCLUSIVE), (mid, EXCLUSIVE)]);
+    });
+}
+
+#[test]
+fn a_writer_of_another_of_the_class_counts_in_the_class_view() {
+    for writer_first in [false, true] {
+        let s = check(&["[X > fs:top]"], |s| {
+            let ([top, mid, _], x) = (stack(s), s.lock("x", "X"));
+            let t = s.task("t");
+            if writer_first {
+                nest(s, t, &[(mid, EXCLUSIVE)]);
+            }
+            nest(s, t, &[(x, EXCLUSIVE), (top, SHARED)]);
+            nest(s, t, &[(top, SHARED), (x, EXCLUSIVE)]);
+            if !writer_first {
+                nest(s, t, &[(mid, EXCLUSIVE)]);
+            }
+        });
+        assert!(s.last().order.as_ref().unwrap().collisions.is_empty());
+    }
+}
+
+#[test]
 fn two_locks_of_one_name_are_two_and_the_same_two_in_the_next_run() {
     let story = |s: &mut Script, turned: bool| {
         let (one, two) = (s.lock("twin", "x"), s.lock("twin", "x"));

@@ -174,6 +174,16 @@ fn what_a_task_takes_is_not_held_by_who_joins_it() {
     check(&[], story(false));
 }
 
+#[test]
+fn a_second_element_of_a_pool_is_no_recursion() {
+    check(&[], |s| {
+        let pool = s.names.add_pool("bio");
+        let task = s.task("t");
+        s.on(task, EventKind::PoolTake { pool });
+        s.wait(task, Resource::Pool(pool), "mempool element");
+    });
+}
+
 /// rsync makes a file: under the journal it allocates, in NOFS. Memory is plentiful.
 fn make_a_file(s: &mut Script, journal: LockId) {
     let rsync = s.task("rsync");
