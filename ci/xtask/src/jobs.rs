@@ -26,6 +26,12 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: false,
         run: demo,
     },
+    Job {
+        name: "bench",
+        what: "what the harness costs, as ratios; writes harness/docs/performance.md",
+        in_full_run: false,
+        run: bench,
+    },
 ];
 
 /// Features that are off by default and are checked all the same.
@@ -111,6 +117,10 @@ fn privileged() -> Outcome {
         args.extend(["--features", "second-opinion"]);
     }
     run(cargo(&args)).into()
+}
+
+fn bench() -> Outcome {
+    crate::bench::bench().into()
 }
 
 fn demo() -> Outcome {
