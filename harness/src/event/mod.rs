@@ -10,10 +10,12 @@
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
 //! worker likewise.
 
+pub mod file;
 mod names;
 mod trace;
 mod words;
 
+pub use file::{EventReader, EventWriter};
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{

@@ -37,7 +37,8 @@ ids! {
 }
 
 /// What a task can wait for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Resource {
     /// A lock; its holders must release it.
     Lock(LockId),
@@ -58,7 +59,8 @@ pub enum Resource {
 }
 
 /// How a lock is held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LockMode {
     /// One holder.
     Exclusive,
@@ -67,7 +69,8 @@ pub enum LockMode {
 }
 
 /// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitOutcome {
     /// The resource came.
     Satisfied,
@@ -90,7 +93,8 @@ pub enum Op {
 }
 
 /// Who runs reclaim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReclaimKind {
     /// The allocating task itself.
     Direct,
@@ -103,7 +107,8 @@ pub enum ReclaimKind {
 }
 
 /// How an allocation ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AllocOutcome {
     /// Memory was returned.
     Ok,
@@ -112,7 +117,8 @@ pub enum AllocOutcome {
 }
 
 /// What kind of task this is, which decides whether its waiting means anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// Part of the test: it is expected to finish.
     Task,

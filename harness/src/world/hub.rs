@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use super::record::Recorder;
+use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
 use crate::units::Nanos;
@@ -19,6 +21,7 @@ pub(super) struct Heard {
     broken: Option<(Nanos, TaskId)>,
     /// From the event that closed a cycle to the end of the wait that was broken for it.
     latency: Option<Nanos>,
+    recorder: Option<Recorder>,
 }
 
 /// The observer of a world.
@@ -26,6 +29,20 @@ pub(super) struct Heard {
 pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
+    /// A hub that also writes what it hears.
+    pub(super) fn recording(recorder: Option<Recorder>) -> Self {
+        Self(Arc::new(SpinLock::new(Heard { recorder, ..Heard::default() })))
+    }
+
+    /// Ends the recording, if there is one.
+    ///
+    /// # Errors
+    /// The first that writing met.
+    pub(super) fn end_recording(&self, names: &Names) -> Result<()> {
+        let recorder = self.0.lock().recorder.take();
+        recorder.map_or(Ok(()), |recorder| recorder.finish(names))
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
@@ -38,8 +55,12 @@ impl Hub {
 }
 
 impl Observer for Hub {
-    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
-        self.0.lock().observe(event)
+    fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        let mut heard = self.0.lock();
+        if let Some(recorder) = &mut heard.recorder {
+            recorder.record(event, names);
+        }
+        heard.observe(event)
     }
 }
 

@@ -9,22 +9,27 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
+//! | [`judge`] | judges over what was recorded: event files |
+//! | `record` | a run's events into a file |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
 pub mod builder;
 mod execution;
 mod hub;
+pub mod judge;
 mod model;
 mod native;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
+mod record;
 mod shrinker;
 pub mod tier;
 
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
+pub use judge::{Judged, judge_events};
 pub use tier::Tier;
 
 use crate::bufio::Client;

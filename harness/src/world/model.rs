@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::builder::Builder;
 use super::execution::{Execution, Setup};
 use super::hub::Hub;
+use super::record::Recorder;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
@@ -30,7 +31,8 @@ pub(super) fn run(builder: &Builder, setup: Setup) -> Result<Report> {
         Some(trace) => return replay(builder, &setup, trace),
         None => explore(builder, &setup)?,
     };
-    if let (Some(trace), false) = (&report.trace, report.is_quiet()) {
+    // Recording waits for this second run: of the first ones, only the last is reported.
+    if let (Some(trace), true) = (&report.trace, !report.is_quiet() || builder.record.is_some()) {
         let again = Report { schedules: report.schedules, ..replay(builder, &setup, trace)? };
         if again.to_json() != report.to_json() {
             return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
@@ -55,7 +57,7 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
             stop.stop();
         }
     };
-    let kept = execute(builder, setup, strategy, enough);
+    let kept = execute(builder, setup, strategy, Hub::default, enough);
     let (execution, trace) = kept.last.ok_or_else(|| {
         Error::input(format!("`{}` explores no schedule at all", builder.name)).advice("give it at least one")
     })?;
@@ -65,7 +67,9 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
 fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
-    let kept = execute(builder, setup, strategy, |_| {});
+    let hub = Hub::recording(Recorder::of(builder)?);
+    let theirs = hub.clone();
+    let kept = execute(builder, setup, strategy, move || theirs.clone(), |_| {});
     if let Some(position) = mismatch.position() {
         let what = if position < trace.0.len() {
             format!("choice {position} (from 0) cannot be taken")
@@ -76,6 +80,7 @@ fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
             .advice("replay it with the same code, stack, plan and era that printed it"));
     }
     let (execution, _) = kept.last.expect("a replay runs once");
+    hub.end_recording(&execution.names)?;
     execution.into_report(builder, 1, Some(trace.clone()))
 }
 
@@ -83,6 +88,7 @@ fn execute(
     builder: &Builder,
     setup: &Setup,
     strategy: impl Strategy + 'static,
+    hub: impl Fn() -> Hub + Send + Sync + 'static,
     look: impl Fn(&Execution) + Send + Sync + 'static,
 ) -> Kept {
     let driver = Driver::new(Box::new(strategy));
@@ -90,7 +96,7 @@ fn execute(
     let (theirs, choices, setup, steps) =
         (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
     controlled::run(&driver, move || {
-        let hub = Hub::default();
+        let hub = hub();
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
         let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
         let trace = choices.lock().take_trace();
