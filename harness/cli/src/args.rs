@@ -61,7 +61,7 @@ pub(crate) struct RunArgs {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct JudgeArgs {
-    /// Event files, as a world records them.
+    /// Event files, as a world records them, or what a kernel wrote: trace events, stacks, hung tasks.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Print the reports as JSON, one a line.

@@ -1,13 +1,16 @@
-//! `judge`: event files, judged again.
+//! `judge`: what was recorded, judged: event files, and text of a real kernel.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use reclaimdep::error::{Error, Result};
-use reclaimdep::world::{Judged, judge_events};
+use reclaimdep::world::{Judged, judge_events, judge_recording};
 
 use crate::args::JudgeArgs;
+
+/// No more of a kernel's text than this is read.
+const MAX_TEXT: u64 = 1 << 30;
 
 /// Judges every file and prints its report; whether nothing was found in any.
 ///
@@ -33,10 +36,18 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
     trouble.map_or(Ok(quiet), Err)
 }
 
+/// An event file begins with a brace; no line of a kernel does.
 fn one(path: &Path) -> Result<Judged> {
-    let file = File::open(path)
-        .map_err(|error| Error::os(format!("cannot open {}", path.display())).because(error))?;
-    judge_events(BufReader::new(file)).map_err(|error| in_file(path, error))
+    let trouble = |what, error| Error::os(format!("cannot {what} {}", path.display())).because(error);
+    let mut file = BufReader::new(File::open(path).map_err(|error| trouble("open", error))?);
+    let begins = file.fill_buf().map_err(|error| trouble("read", error))?;
+    if begins.first() == Some(&b'{') {
+        return judge_events(file).map_err(|error| in_file(path, error));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_TEXT).read_to_end(&mut text).map_err(|error| trouble("read", error))?;
+    let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+    judge_recording(&name, &text).map_err(|error| in_file(path, error))
 }
 
 fn in_file(path: &Path, error: Error) -> Error {
@@ -57,6 +68,6 @@ mod tests {
     #[test]
     fn what_cannot_be_judged_is_an_error_that_names_the_file() {
         check_refused(&["no/such/file"], &["no/such/file"]);
-        check_refused(&["Cargo.toml"], &["Cargo.toml", "line 1, byte 0"]);
+        check_refused(&["Cargo.toml"], &["Cargo.toml", "no recording", "tracefs"]);
     }
 }

@@ -9,7 +9,7 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
-//! | [`judge`] | judges over what was recorded: event files |
+//! | [`judge`] | judges over what was recorded: event files, text of real kernels |
 //! | `record` | a run's events into a file |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
@@ -29,7 +29,7 @@ pub mod tier;
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
-pub use judge::{Judged, judge_events};
+pub use judge::{Judged, judge_events, judge_recording};
 pub use tier::Tier;
 
 use crate::bufio::Client;
