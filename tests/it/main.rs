@@ -6,6 +6,7 @@
 //! | [`cases`] | is every reported deadlock found where it must be, and only there |
 //! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
 //! | [`readme`] | is the README's test the one that runs |
+//! | [`recordings`] | do the judges agree with what real kernels did |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
 //! | [`tidy`] | does the tree keep its own rules |
 
@@ -14,5 +15,6 @@ mod cases;
 mod memory;
 mod order;
 mod readme;
+mod recordings;
 mod scopes;
 mod tidy;

@@ -2,6 +2,7 @@
 //! say what is known.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use reclaimdep::Tier;
@@ -21,6 +22,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run reported deadlocks and compare with what must be found.
     Run(RunArgs),
+    /// Judge what was recorded, and print a report of each file.
+    Judge(JudgeArgs),
     /// Show which tiers this machine can run, and what the others lack.
     Doctor,
     /// Say what a finding code means.
@@ -54,6 +57,16 @@ pub(crate) struct RunArgs {
     /// Run exactly this schedule, as a report prints it; needs one case, --era and --tier.
     #[arg(long, value_name = "TRACE", requires_all = ["case", "era", "tier"], conflicts_with_all = ["schedules", "seed"])]
     pub(crate) replay: Option<Trace>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct JudgeArgs {
+    /// Event files, as a world records them, or what a kernel wrote: trace events, stacks, hung tasks.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print the reports as JSON, one a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Cargo calls `cargo-reclaimdep reclaimdep ..`; a person may call it without the second word.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `run` | `run`: cases, over eras and tiers, against what they expect |
+//! | `judge` | `judge`: what was recorded, judged again |
 //! | `list` | `list`: the cases |
 //! | `explain` | `explain`: what a finding code means |
 //! | `doctor` | `doctor`: which tiers this machine can run |
@@ -17,6 +18,7 @@
 mod args;
 mod doctor;
 mod explain;
+mod judge;
 mod list;
 mod run;
 mod table;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Judge(args) => judge::judge(&args),
         Command::Doctor => {
             print!("{}", doctor::doctor());
             Ok(true)

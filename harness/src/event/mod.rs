@@ -10,11 +10,13 @@
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
 //! worker likewise, a pool's from who has its elements, a condition's from who promised to signal it.
 
+pub mod file;
 mod heap;
 mod names;
 mod trace;
 mod words;
 
+pub use file::{EventReader, EventWriter};
 pub use heap::{HeapPlace, heap_number, heap_site};
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
@@ -294,7 +296,10 @@ pub enum EventKind {
         work: WorkId,
     },
     /// A claim about order: what the task does in it counts as said, not as seen.
-    Prime(Prime),
+    Prime {
+        /// Which step of it.
+        step: Prime,
+    },
     /// A failpoint was passed.
     PointReached {
         /// Which.

@@ -11,17 +11,17 @@ use super::{
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    tasks: Vec<String>,
-    locks: Vec<LockName>,
-    queues: Vec<String>,
-    works: Vec<String>,
-    conditions: Vec<String>,
-    shrinkers: Vec<String>,
-    points: Vec<String>,
-    pools: Vec<String>,
-    items: Vec<String>,
-    layers: Vec<(LayerRef, String)>,
-    heap: BTreeMap<u32, HeapPlace>,
+    pub(super) tasks: Vec<String>,
+    pub(super) locks: Vec<LockName>,
+    pub(super) queues: Vec<String>,
+    pub(super) works: Vec<String>,
+    pub(super) conditions: Vec<String>,
+    pub(super) shrinkers: Vec<String>,
+    pub(super) points: Vec<String>,
+    pub(super) pools: Vec<String>,
+    pub(super) items: Vec<String>,
+    pub(super) layers: Vec<(LayerRef, String)>,
+    pub(super) heap: BTreeMap<u32, HeapPlace>,
 }
 
 /// A lock's class and instance.

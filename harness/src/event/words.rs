@@ -40,7 +40,8 @@ ids! {
 }
 
 /// What a task can wait for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Resource {
     /// A lock; its holders must release it.
     Lock(LockId),
@@ -61,7 +62,8 @@ pub enum Resource {
 }
 
 /// How a lock is held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LockMode {
     /// One holder.
     Exclusive,
@@ -70,7 +72,8 @@ pub enum LockMode {
 }
 
 /// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitOutcome {
     /// The resource came.
     Satisfied,
@@ -93,7 +96,8 @@ pub enum Op {
 }
 
 /// Who runs reclaim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReclaimKind {
     /// The allocating task itself.
     Direct,
@@ -119,7 +123,8 @@ pub enum Prime {
 }
 
 /// How an allocation ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AllocOutcome {
     /// Memory was returned.
     Ok,
@@ -130,7 +135,8 @@ pub enum AllocOutcome {
 }
 
 /// What kind of task this is, which decides whether its waiting means anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// Part of the test: it is expected to finish.
     Task,

@@ -3,6 +3,7 @@
 //! Key type: [`Builder`]. The attribute and the command line are sugar over it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::World;
@@ -41,6 +42,7 @@ pub struct Builder {
     pub(super) steps: u64,
     pub(super) expect: Vec<Code>,
     pub(super) replay: Option<Trace>,
+    pub(super) record: Option<PathBuf>,
     pub(super) rerun: Option<Vec<OsString>>,
     pub(super) test: Option<String>,
     pub(super) class_view: bool,
@@ -63,6 +65,7 @@ impl Builder {
             steps: STEP_BUDGET,
             expect: Vec::new(),
             replay: None,
+            record: None,
             rerun: None,
             test: None,
             class_view: false,
@@ -156,6 +159,13 @@ impl Builder {
         self
     }
 
+    /// Writes the events of the execution that is reported to this file, in the form of
+    /// [`crate::event::file`]; [`super::judge_events`] judges them again. Not on the loop tier.
+    pub fn record(mut self, path: impl Into<PathBuf>) -> Self {
+        self.record = Some(path.into());
+        self
+    }
+
     /// The arguments with which this executable comes back to this very run. The loop tier runs in
     /// a child; a test is found again by its name, any other program by its own arguments, unless
     /// they say it here.
@@ -209,6 +219,10 @@ impl Builder {
         if self.replay.is_some() && self.tier != Tier::Model {
             let what = format!("`{}` is to replay a trace on tier {}", self.name, self.tier);
             return Err(Error::misuse(what).advice("only the model tier records and replays choices"));
+        }
+        if self.record.is_some() && self.tier == Tier::Loop {
+            let what = format!("`{}` is to record its events on tier {}", self.name, self.tier);
+            return Err(Error::misuse(what).advice("the tiers model and native record"));
         }
         match self.tier {
             Tier::Model => model::run(&self, setup),

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use super::record::Recorder;
+use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
 use crate::units::Nanos;
@@ -13,12 +15,14 @@ use crate::witness::order::Cycle;
 use crate::witness::{Code, Finding, OrderGraph, Witness};
 
 /// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
+#[derive(Default)]
 pub(super) struct Heard {
     witness: Witness,
     /// The event that closed the last broken cycle, and whose wait is to end.
     broken: Option<(Nanos, TaskId)>,
     /// From the event that closed a cycle to the end of the wait that was broken for it.
     latency: Option<Nanos>,
+    recorder: Option<Recorder>,
 }
 
 /// The observer of a world.
@@ -30,7 +34,7 @@ impl Hub {
     pub(super) fn new(learned: OrderGraph, class_view: bool, lints: bool) -> Self {
         let witness = Witness::ordered(learned, class_view);
         let witness = if lints { witness.with_lints() } else { witness };
-        Self(Arc::new(SpinLock::new(Heard { witness, broken: None, latency: None })))
+        Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
     }
 
     /// What was shown about order.
@@ -41,6 +45,21 @@ impl Hub {
     /// Cycles that only the class view of the order has.
     pub(super) fn aside(&self) -> Vec<Cycle> {
         self.0.lock().witness.aside().to_vec()
+    }
+
+    /// The same, which also writes what it hears.
+    pub(super) fn recording(self, recorder: Option<Recorder>) -> Self {
+        self.0.lock().recorder = recorder;
+        self
+    }
+
+    /// Ends the recording, if there is one.
+    ///
+    /// # Errors
+    /// The first that writing met.
+    pub(super) fn end_recording(&self, names: &Names) -> Result<()> {
+        let recorder = self.0.lock().recorder.take();
+        recorder.map_or(Ok(()), |recorder| recorder.finish(names))
     }
 
     /// What was found so far.
@@ -56,7 +75,11 @@ impl Hub {
 
 impl Observer for Hub {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
-        self.0.lock().observe(event, names)
+        let mut heard = self.0.lock();
+        if let Some(recorder) = &mut heard.recorder {
+            recorder.record(event, names);
+        }
+        heard.observe(event, names)
     }
 
     fn found(&self) -> usize {

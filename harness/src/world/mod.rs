@@ -12,6 +12,8 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
+//! | [`judge`] | judges over what was recorded: event files, text of real kernels |
+//! | `record` | a run's events into a file |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
@@ -19,11 +21,13 @@ pub mod builder;
 pub mod durable;
 mod execution;
 mod hub;
+pub mod judge;
 mod model;
 mod native;
 pub mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
+mod record;
 mod shrinker;
 mod suppress;
 pub mod tier;
@@ -32,6 +36,7 @@ use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
 pub use durable::Durable;
+pub use judge::{Judged, judge_events, judge_recording};
 pub use order::{Claim, Orders};
 pub use tier::Tier;
 

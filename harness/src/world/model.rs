@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::builder::Builder;
 use super::execution::{Execution, Setup};
+use super::hub::Hub;
+use super::record::Recorder;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
@@ -29,7 +31,8 @@ pub(super) fn run(builder: &Builder, setup: Setup) -> Result<Report> {
         Some(trace) => return replay(builder, &setup, trace),
         None => explore(builder, &setup)?,
     };
-    if let (Some(trace), false) = (&report.trace, report.is_quiet()) {
+    // Recording waits for this second run: of the first ones, only the last is reported.
+    if let (Some(trace), true) = (&report.trace, !report.is_quiet() || builder.record.is_some()) {
         let again = Report { schedules: report.schedules, ..replay(builder, &setup, trace)? };
         if again.to_json() != report.to_json() {
             return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
@@ -54,7 +57,8 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
             stop.stop();
         }
     };
-    let kept = execute(builder, setup, strategy, enough);
+    let theirs = setup.clone();
+    let kept = execute(builder, setup, strategy, move || theirs.hub(), enough);
     let (execution, trace) = kept.last.ok_or_else(|| {
         Error::input(format!("`{}` explores no schedule at all", builder.name)).advice("give it at least one")
     })?;
@@ -64,7 +68,9 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
 fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
-    let kept = execute(builder, setup, strategy, |_| {});
+    let hub = setup.hub().recording(Recorder::of(builder)?);
+    let theirs = hub.clone();
+    let kept = execute(builder, setup, strategy, move || theirs.clone(), |_| {});
     if let Some(position) = mismatch.position() {
         let what = if position < trace.0.len() {
             format!("choice {position} (from 0) cannot be taken")
@@ -75,6 +81,7 @@ fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
             .advice("replay it with the same code, stack, plan and era that printed it"));
     }
     let (execution, _) = kept.last.expect("a replay runs once");
+    hub.end_recording(&execution.names)?;
     execution.into_report(builder, 1, Some(trace.clone()))
 }
 
@@ -82,6 +89,7 @@ fn execute(
     builder: &Builder,
     setup: &Setup,
     strategy: impl Strategy + 'static,
+    hub: impl Fn() -> Hub + Send + Sync + 'static,
     look: impl Fn(&Execution) + Send + Sync + 'static,
 ) -> Kept {
     let driver = Driver::new(Box::new(strategy));
@@ -89,7 +97,7 @@ fn execute(
     let (theirs, choices, setup) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone());
     let steps = builder.steps;
     controlled::run(&driver, move || {
-        let hub = setup.hub();
+        let hub = hub();
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
         let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
         let trace = choices.lock().take_trace();

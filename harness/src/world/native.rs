@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::builder::Builder;
 use super::execution::Setup;
+use super::record::Recorder;
 use crate::error::Result;
 use crate::report::Report;
 use crate::sched::Sched;
@@ -11,7 +12,9 @@ use crate::stack::InProcess;
 
 /// Runs what `builder` describes, once.
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let hub = setup.hub();
+    let hub = setup.hub().recording(Recorder::of(builder)?);
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
-    setup.execute(&sched, &hub, Arc::new(InProcess)).into_report(builder, 1, None)
+    let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
+    hub.end_recording(&execution.names)?;
+    execution.into_report(builder, 1, None)
 }

@@ -44,9 +44,9 @@ impl Claim<'_> {
     }
 
     fn bracket<T>(&self, begin: Prime, end: Prime, inside: impl FnOnce() -> T) -> T {
-        self.sched.emit(EventKind::Prime(begin));
+        self.sched.emit(EventKind::Prime { step: begin });
         let result = inside();
-        self.sched.emit(EventKind::Prime(end));
+        self.sched.emit(EventKind::Prime { step: end });
         result
     }
 }

@@ -98,3 +98,46 @@ fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
         assert!(error.contains("`loop7`") && error.contains("`loop0`"), "{error}");
     }
 }
+
+/// Records, and judges the file; nothing may be lost on the way.
+#[track_caller]
+fn check_recorded(builder: Builder) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let live = run(builder.record(file.path()));
+    let judged = judge_events(std::io::BufReader::new(file.reopen().unwrap())).unwrap();
+    assert!(judged.damage.is_none(), "{:?}", judged.damage);
+    let head = |report: &Report| (report.name.clone(), report.tier.clone(), report.era.clone());
+    assert_eq!(head(&judged.report), head(&live));
+    assert_eq!(judged.report.findings, live.findings);
+}
+
+#[test]
+fn a_recorded_run_is_judged_as_the_live_one() {
+    for tier in [Tier::Model, Tier::Native] {
+        for era in [Era::V3_10, Era::V5_9] {
+            check_recorded(c01(era).tier(tier).schedules(20));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_an_error() {
+    let error = c01(Era::V5_9).record("no/such/folder/x").schedules(1).run(c01_body).unwrap_err();
+    assert!(error.to_string().contains("no/such/folder/x"), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_judged_up_to_the_damage() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    run(c01(Era::V3_10).record(file.path()));
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let cut = |keep: usize| judge_events(&text.as_bytes()[..keep]).unwrap();
+    let whole = judge_events(text.as_bytes()).unwrap();
+    assert!(whole.damage.is_none() && whole.report.notes.is_empty());
+    for (keep, codes) in [(text.len() - 5, &[Code::RD02, Code::RD04][..]), (text.len() / 4, &[])] {
+        let Judged { report, damage } = cut(keep);
+        assert_eq!(report.codes(), codes);
+        let damage = damage.expect("it was cut off").to_string();
+        assert!(report.notes.iter().any(|note| note.contains(&damage)), "{damage}: {:?}", report.notes);
+    }
+}

@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["witness"]),
     ("explore", &["sched", "witness", "inject", "report"]),
     ("host", &["block", "sched"]),
+    ("recording", &[]),
     ("heap", &["sched", "inject", "mm"]),
 ];
 

@@ -106,12 +106,12 @@ fn what_happened_covers_what_was_possible_and_nothing_else() {
 }
 
 fn claim_against_the_order(s: &mut Script, task: TaskId, lock: LockId) {
-    s.on(task, EventKind::Prime(Prime::Begin));
+    s.on(task, EventKind::Prime { step: Prime::Begin });
     s.take(task, lock, LockMode::Exclusive);
-    s.on(task, EventKind::Prime(Prime::Enter(Gfp::KERNEL)));
-    s.on(task, EventKind::Prime(Prime::Leave));
+    s.on(task, EventKind::Prime { step: Prime::Enter(Gfp::KERNEL) });
+    s.on(task, EventKind::Prime { step: Prime::Leave });
     s.give_up(task, lock);
-    s.on(task, EventKind::Prime(Prime::End));
+    s.on(task, EventKind::Prime { step: Prime::End });
 }
 
 #[test]

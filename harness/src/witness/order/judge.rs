@@ -100,7 +100,7 @@ impl Order {
                 self.lock(&at, out);
             }
             EventKind::WaitBegin { resource, site, .. } => self.wait(&at, event.task, resource, site, out),
-            EventKind::Prime(prime) => self.prime(&at, prime, out),
+            EventKind::Prime { step: prime } => self.prime(&at, prime, out),
             _ => self.serve(&at, out),
         }
     }

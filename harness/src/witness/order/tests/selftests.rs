@@ -8,9 +8,9 @@ use crate::units::Pages;
 use crate::witness::script::Script;
 
 fn claim(s: &mut Script, task: TaskId, inside: impl FnOnce(&mut Script)) {
-    s.on(task, EventKind::Prime(Prime::Enter(Gfp::KERNEL)));
+    s.on(task, EventKind::Prime { step: Prime::Enter(Gfp::KERNEL) });
     inside(s);
-    s.on(task, EventKind::Prime(Prime::Leave));
+    s.on(task, EventKind::Prime { step: Prime::Leave });
 }
 
 fn alloc(s: &mut Script, task: TaskId, requested: Gfp, effective: Gfp) {
@@ -112,7 +112,7 @@ fn check_claim(expect: &[&str], primed: usize, backwards: bool, then_reclaims: b
     let s = check(expect, |s| {
         let lock = s.lock("lock", "l");
         let task = s.task("driver");
-        s.on(task, EventKind::Prime(Prime::Begin));
+        s.on(task, EventKind::Prime { step: Prime::Begin });
         if backwards {
             s.take(task, lock, LockMode::Exclusive);
             claim(s, task, |_| {});
@@ -123,7 +123,7 @@ fn check_claim(expect: &[&str], primed: usize, backwards: bool, then_reclaims: b
                 s.give_up(task, lock);
             });
         }
-        s.on(task, EventKind::Prime(Prime::End));
+        s.on(task, EventKind::Prime { step: Prime::End });
         if then_reclaims {
             s.reclaim(task, Gfp::KERNEL);
             s.take(task, lock, LockMode::Exclusive);
@@ -151,11 +151,11 @@ fn what_was_claimed_and_then_happened_is_no_claim() {
     let s = check(&["l > fs_reclaim"], |s| {
         let lock = s.lock("lock", "l");
         let (driver, reclaimer) = (s.task("driver"), s.task("reclaimer"));
-        s.on(driver, EventKind::Prime(Prime::Begin));
+        s.on(driver, EventKind::Prime { step: Prime::Begin });
         s.take(driver, lock, LockMode::Exclusive);
         claim(s, driver, |_| {});
         s.give_up(driver, lock);
-        s.on(driver, EventKind::Prime(Prime::End));
+        s.on(driver, EventKind::Prime { step: Prime::End });
         s.take(driver, lock, LockMode::Exclusive);
         alloc(s, driver, Gfp::KERNEL, Gfp::KERNEL);
         s.give_up(driver, lock);

@@ -1,0 +1,73 @@
+//! `judge`: what was recorded, judged: event files, and text of a real kernel.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use reclaimdep::error::{Error, Result};
+use reclaimdep::world::{Judged, judge_events, judge_recording};
+
+use crate::args::JudgeArgs;
+
+/// No more of a kernel's text than this is read.
+const MAX_TEXT: u64 = 1 << 30;
+
+/// Judges every file and prints its report; whether nothing was found in any.
+///
+/// # Errors
+/// If a file cannot be read, or not to its end. That keeps neither the others from being judged nor what
+/// comes before the damage.
+pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
+    let (mut quiet, mut trouble) = (true, None);
+    for path in &args.files {
+        match one(path) {
+            Ok(Judged { report, damage }) => {
+                if args.json {
+                    println!("{}", report.to_json_line());
+                } else {
+                    print!("{}", report.to_text());
+                }
+                quiet &= report.is_quiet();
+                trouble = trouble.or(damage.map(|damage| in_file(path, damage)));
+            }
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    trouble.map_or(Ok(quiet), Err)
+}
+
+/// An event file begins with a brace; no line of a kernel does.
+fn one(path: &Path) -> Result<Judged> {
+    let trouble = |what, error| Error::os(format!("cannot {what} {}", path.display())).because(error);
+    let mut file = BufReader::new(File::open(path).map_err(|error| trouble("open", error))?);
+    let begins = file.fill_buf().map_err(|error| trouble("read", error))?;
+    if begins.first() == Some(&b'{') {
+        return judge_events(file).map_err(|error| in_file(path, error));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_TEXT).read_to_end(&mut text).map_err(|error| trouble("read", error))?;
+    let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+    judge_recording(&name, &text).map_err(|error| in_file(path, error))
+}
+
+fn in_file(path: &Path, error: Error) -> Error {
+    Error::input(format!("{}", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(files: &[&str], says: &[&str]) {
+        let args = JudgeArgs { files: files.iter().map(Into::into).collect(), json: false };
+        let message = judge(&args).unwrap_err().to_string();
+        assert!(says.iter().all(|part| message.contains(part)), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_an_error_that_names_the_file() {
+        check_refused(&["no/such/file"], &["no/such/file"]);
+        check_refused(&["Cargo.toml"], &["Cargo.toml", "no recording", "tracefs"]);
+    }
+}

@@ -1,0 +1,97 @@
+//! The table of event kinds, and their forms.
+//!
+//! Key type: [`Form`]. One row for each kind of [`EventKind`], from which writer and reader follow: a
+//! kind without a row does not compile. A kind's word is its name in kebab-case.
+
+use serde::{Deserialize, Serialize};
+
+use super::coded::Coded;
+use super::declared::{Declared, Numbers};
+use crate::error::{Errno, Result};
+use crate::event::{
+    AllocOutcome, Entered, EventKind, Gfp, ItemId, LayerRef, LockId, LockMode, Misuse, Op, Origin, PointId,
+    PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId,
+    TaskKind, WaitId, WaitOutcome, WorkId,
+};
+use crate::units::{Pages, Sectors};
+
+macro_rules! forms {
+    ($($kind:ident { $($field:ident: $ty:ty),* };)*) => {
+        /// An event's kind, as it stands in a file.
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+        pub(super) enum Form {
+            $($kind { $($field: <$ty as Coded>::Form),* },)*
+        }
+
+        impl Form {
+            /// The form of `kind`; what it needs declared is then pending in `numbers`.
+            pub(super) fn of(kind: EventKind, numbers: &mut Numbers) -> Self {
+                match kind {
+                    $(EventKind::$kind { $($field),* } => {
+                        Self::$kind { $($field: Coded::encode($field, numbers)),* }
+                    })*
+                }
+            }
+
+            /// The kind whose form this is.
+            pub(super) fn kind(self, declared: &mut Declared) -> Result<EventKind> {
+                Ok(match self {
+                    $(Self::$kind { $($field),* } => {
+                        EventKind::$kind { $($field: Coded::decode($field, declared)?),* }
+                    })*
+                })
+            }
+        }
+
+        /// Every kind, by name.
+        #[cfg(test)]
+        pub(super) const KINDS: &[&str] = &[$(stringify!($kind)),*];
+    };
+}
+
+forms! {
+TaskSpawn { parent: TaskId, kind: TaskKind };
+TaskExit {};
+ScopeEnter { kind: ScopeKind, scope: u32, site: Site, how: Entered };
+ScopeExit { kind: ScopeKind, scope: u32 };
+ScopeMisuse { what: Misuse, kind: ScopeKind, owner: TaskId, scope: u32, site: Site };
+LayerEnter { layer: LayerRef, site: Site };
+LayerExit { layer: LayerRef };
+AllocBegin { order: u32, requested: Gfp, effective: Gfp, flags: TaskFlags, site: Site };
+AllocEnd { outcome: AllocOutcome, left: Pages };
+MemoryMarks { min: Pages, low: Pages, high: Pages };
+OomKill { victim: Option<TaskId> };
+ReclaimEnter { kind: ReclaimKind, mask: Gfp };
+ReclaimExit { freed: u64, priority: u32 };
+ShrinkCountBegin { shrinker: ShrinkerId, mask: Gfp };
+ShrinkCountEnd { shrinker: ShrinkerId, count: u64 };
+ShrinkScanBegin { shrinker: ShrinkerId, mask: Gfp, nr_to_scan: u64 };
+ShrinkScanEnd { shrinker: ShrinkerId, freed: Option<u64>, scanned: u64, deferred: bool };
+ShrinkerPanicked { shrinker: ShrinkerId };
+PoolTake { pool: PoolId };
+PoolGive { pool: PoolId };
+PoolHandOver { pool: PoolId, request: RequestId };
+Promise { condition: WaitId };
+PromiseEnd { condition: WaitId };
+ShrinkerRegistered { shrinker: ShrinkerId, site: Site };
+ShrinkerUnregistered { shrinker: ShrinkerId };
+Acknowledged { item: ItemId, version: u64, site: Site };
+Recovered { item: ItemId, version: u64 };
+WorldEnd {};
+Prime { step: Prime };
+LockAttempt { lock: LockId, mode: LockMode, try_lock: bool, site: Site };
+LockAcquired { lock: LockId, mode: LockMode, site: Site };
+LockReleased { lock: LockId };
+WaitBegin { resource: Resource, why: &'static str, breakable: bool, site: Site };
+WaitEnd { resource: Resource, outcome: WaitOutcome };
+QueueServer { queue: QueueId };
+RequestSubmit { request: RequestId, queue: QueueId, op: Op, sector: Sectors, sectors: Sectors, origin: Option<Origin>, site: Site };
+RequestServe { request: RequestId };
+RequestServed { request: RequestId };
+RequestComplete { request: RequestId, error: Option<Errno> };
+WorkQueued { work: WorkId, queue: QueueId };
+WorkBegin { work: WorkId };
+WorkEnd { work: WorkId };
+PointReached { point: PointId, fired: bool };
+Stall { step_budget: bool };}
