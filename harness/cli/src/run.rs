@@ -79,6 +79,8 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
         schedules: args.schedules,
         seed: args.seed,
         replay: args.replay.clone(),
+        // A thousand schedules for each finding are for who looks at one case, not for a table of all.
+        try_cuts: args.case.is_some(),
         rerun: Some(again(case, row, tier, args)),
     };
     let outcome = case.run(tier, row.era, &options);

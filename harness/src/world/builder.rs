@@ -39,6 +39,7 @@ pub struct Builder {
     pub(super) replay: Option<Trace>,
     pub(super) rerun: Option<Vec<OsString>>,
     pub(super) test: Option<String>,
+    pub(super) try_cuts: bool,
 }
 
 impl Builder {
@@ -57,6 +58,7 @@ impl Builder {
             replay: None,
             rerun: None,
             test: None,
+            try_cuts: false,
         }
     }
 
@@ -133,6 +135,14 @@ impl Builder {
         self
     }
 
+    /// Whether a finding is followed by the question what cuts it: the same run is tried in each other
+    /// era, with each knob at its newest and under each policy, and [`Report::cuts`] lists those that
+    /// stay quiet. Model tier only; costs a thousand schedules or so where something is found.
+    pub fn try_cuts(mut self, yes: bool) -> Self {
+        self.try_cuts = yes;
+        self
+    }
+
     /// The arguments with which this executable comes back to this very run. The loop tier runs in
     /// a child; a test is found again by its name, any other program by its own arguments, unless
     /// they say it here.
@@ -170,7 +180,7 @@ impl Builder {
             return Err(Error::misuse(what).advice("only the model tier records and replays choices"));
         }
         match self.tier {
-            Tier::Model => model::run(&self, setup),
+            Tier::Model => model::run(&self, &setup),
             Tier::Native => native::run(&self, &setup),
             #[cfg(all(feature = "loop", target_os = "linux"))]
             Tier::Loop => super::real::run(&self, &setup),

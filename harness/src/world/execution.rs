@@ -42,6 +42,8 @@ pub(super) struct Execution {
     /// The harness's own trouble in building or taking down.
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
+    /// Whether anybody reclaimed.
+    pub(super) reclaimed: bool,
 }
 
 impl Setup {
@@ -59,6 +61,7 @@ impl Setup {
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
+            reclaimed: hub.reclaimed(),
         }
     }
 

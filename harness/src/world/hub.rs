@@ -19,6 +19,7 @@ pub(super) struct Heard {
     broken: Option<(Nanos, TaskId)>,
     /// From the event that closed a cycle to the end of the wait that was broken for it.
     latency: Option<Nanos>,
+    reclaimed: bool,
 }
 
 /// The observer of a world.
@@ -29,6 +30,11 @@ impl Hub {
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
+    }
+
+    /// Whether anybody reclaimed.
+    pub(super) fn reclaimed(&self) -> bool {
+        self.0.lock().reclaimed
     }
 
     /// How long it took from closing the cycle to breaking it.
@@ -46,6 +52,7 @@ impl Observer for Hub {
 impl Heard {
     fn observe(&mut self, event: &Event) -> Reaction {
         self.time_the_break(event);
+        self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
         let found = self.witness.observe(event);
         let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
             return Reaction::Go;

@@ -9,10 +9,12 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
+//! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
 pub mod builder;
+mod cuts;
 mod execution;
 mod hub;
 mod model;
