@@ -1,19 +1,15 @@
 //! Reports of scripted runs: text, JSON, what belongs to what.
 
+mod schema;
+
 use expect_test::{Expect, expect};
 
+use super::samples::report;
 use super::{Edge, Outcome, Report, describe};
 use crate::event::Trace;
 use crate::event::{Gfp, Layer, LockMode, Names, Resource, TaskKind};
 use crate::witness::Code;
 use crate::witness::script::Script;
-
-fn report(s: &Script) -> Report {
-    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
-    let mut report = Report::new("c01", "model", "v3.10", findings.collect());
-    report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
-    report
-}
 
 #[track_caller]
 fn check(report: &Report, expect: &Expect) {
