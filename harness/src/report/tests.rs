@@ -79,6 +79,20 @@ fn the_dm_bufio_deadlock_of_2014() {
 }
 
 #[test]
+fn what_the_whole_run_says_stands_below_the_findings() {
+    let text = super::samples::c01().to_text();
+    let (_, foot) = text.rsplit_once("\n\n").unwrap();
+    expect![[r#"
+        cuts     quiet in 50 schedules under era v3.18
+        note     taking the stack down: EIO
+        latency  56575 ns from the last wait to this report
+        trace    t1*3.t0
+        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+    "#]]
+    .assert_eq(foot);
+}
+
+#[test]
 fn a_hang() {
     let mut s = Script::default();
     let task = s.task("main");

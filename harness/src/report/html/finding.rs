@@ -39,7 +39,8 @@ fn body(m: &mut Markup, finding: &Finding) {
         m.close("p");
     }
     who(m, finding);
-    figure(m, "Who waits for whom", &graph::draw(finding));
+    let title = if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
+    figure(m, title, &graph::draw(finding));
     figure(m, "What each task did, in order", &sequence::draw(finding));
     chain(m, finding);
     holds(m, finding);
