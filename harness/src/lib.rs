@@ -42,6 +42,7 @@ pub mod error;
 pub mod event;
 pub mod explore;
 pub mod fs;
+pub mod heap;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 pub mod host;
 pub mod inject;
@@ -56,6 +57,7 @@ pub mod witness;
 pub mod world;
 
 pub use error::{Error, Result};
+pub use heap::Heap;
 pub use reclaimdep_macros::test;
 pub use reclaimdep_scope as scope;
 pub use world::{Tier, World};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::bio::Bio;
 use crate::error::Errno;
 use crate::event::{Op, QueueId, Resource, Site};
-use crate::sched::{Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{Sched, SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device that serves requests.
@@ -121,6 +121,7 @@ fn submit_and_wait(
 /// `EINVAL` for an extent that is not whole sectors; else what the device says.
 #[track_caller]
 pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
+    let _ours = quiet();
     let sector = whole_sectors(offset, buf.len())?;
     let data = submit_and_wait(device, Op::Read, sector, vec![0; buf.len()], Site::here())?;
     buf.copy_from_slice(&data);
@@ -133,6 +134,7 @@ pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<
 /// `EINVAL` for an extent that is not whole sectors; else what the device says.
 #[track_caller]
 pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    let _ours = quiet();
     let sector = whole_sectors(offset, data.len())?;
     submit_and_wait(device, Op::Write, sector, data.to_vec(), Site::here()).map(drop)
 }
@@ -143,6 +145,7 @@ pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<()
 /// What the device says.
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
+    let _ours = quiet();
     submit_and_wait(device, Op::Flush, Sectors(0), Vec::new(), Site::here()).map(drop)
 }
 

@@ -10,7 +10,7 @@ use super::bio::Bio;
 use super::device::{BlockDevice, Queue, in_range};
 use crate::error::{Errno, Error, Result};
 use crate::event::Op;
-use crate::sched::Sched;
+use crate::sched::{Sched, quiet};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device whose sectors live in a file.
@@ -70,6 +70,7 @@ impl BlockDevice for FileDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
+        let _ours = quiet();
         bio.submitted(&self.queue.sched, self.queue.id);
         if !in_range(self, &bio) {
             bio.complete(Err(Errno::EIO));

@@ -15,7 +15,7 @@ use super::bio::Bio;
 use super::device::{BackingFile, BlockDevice, Queue, in_range};
 use crate::error::Errno;
 use crate::event::{EventKind, Layer, LayerRef, Op, Resource, TaskKind};
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 #[derive(Default)]
@@ -127,6 +127,7 @@ impl BlockDevice for LoopDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
+        let _ours = quiet();
         let Queue { sched, id } = &self.0.queue;
         bio.submitted(sched, *id);
         if !in_range(self, &bio) {

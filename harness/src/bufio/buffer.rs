@@ -9,7 +9,7 @@ use super::client::Client;
 use crate::error::Errno;
 use crate::event::{RequestId, Resource, Site};
 use crate::mm::PageBlock;
-use crate::sched::{SpinLock, WaitQueue, Waiting};
+use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 
 /// The three state bits; none set is clean and idle.
 pub(super) struct State;
@@ -137,13 +137,16 @@ impl Buffer {
         self.buf.block
     }
 
-    /// Reads the data. `f` must not wait.
+    /// Reads the data. `f` must not wait; what it allocates on the heap does not reclaim, because reclaim may
+    /// want this very buffer.
     pub fn with_data<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+        let _ours = quiet();
         f(&self.buf.data.lock())
     }
 
-    /// Changes the data; follow with [`Buffer::mark_dirty`]. `f` must not wait.
+    /// Changes the data; follow with [`Buffer::mark_dirty`]. `f` must not wait, as in [`Buffer::with_data`].
     pub fn with_data_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        let _ours = quiet();
         f(&mut self.buf.data.lock())
     }
 }

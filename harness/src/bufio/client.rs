@@ -15,7 +15,7 @@ use crate::event::{Layer, LayerRef, WaitId};
 use crate::inject::Plan;
 use crate::mm::policy::Node;
 use crate::mm::{Mm, PageBlock, Registration};
-use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, WorkQueue};
+use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, WorkQueue, quiet};
 use crate::units::{PAGE_SIZE, SECTOR_SIZE};
 
 /// Buffers that a client keeps at the least (DM_BUFIO_MIN_BUFFERS).
@@ -131,6 +131,7 @@ impl Client {
     /// If the block size is not a power of two of at least a sector, if the device is shorter than
     /// a block, or if there is no memory for the reserved buffers.
     pub fn create(parts: Parts, options: ClientOptions) -> Result<Self> {
+        let _ours = quiet();
         let name = parts.device.name().to_owned();
         let size = u64::from(options.block_size);
         if !size.is_power_of_two() || size < SECTOR_SIZE {
@@ -187,6 +188,7 @@ impl Client {
     /// # Errors
     /// If buffers are still held (a leak: each is named), or if a write failed.
     pub fn destroy(&self) -> Result<()> {
+        let _ours = quiet();
         let written = self.write_dirty_buffers();
         let leaked = self.drop_unheld();
         let shrinker = self.0.shrinker.lock().take();

@@ -13,10 +13,13 @@ use super::buffer::{Buf, Buffer, State};
 use super::client::{Cache, Client};
 use crate::error::Errno;
 use crate::event::Site;
+use crate::sched::{OnSide, quiet};
 
 impl Client {
-    pub(super) fn enter(&self) -> scope::LayerGuard {
-        scope::enter(self.0.layer.layer, self.0.layer.instance)
+    /// Enters the client's layer on the running task; what is allocated there is the harness's.
+    pub(super) fn enter(&self) -> (scope::LayerGuard, OnSide) {
+        let ours = quiet();
+        (scope::enter(self.0.layer.layer, self.0.layer.instance), ours)
     }
 
     /// The block if it is cached and readable now; never waits for I/O (`dm_bufio_get`).

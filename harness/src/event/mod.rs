@@ -8,17 +8,19 @@
 //! A *resource* is what a task can wait for. Who must act before the wait ends follows from the
 //! events alone: a lock's holders from acquire and release, a request's server from
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
-//! worker likewise.
+//! worker likewise, a pool's from who has its elements, a condition's from who promised to signal it.
 
+mod heap;
 mod names;
 mod trace;
 mod words;
 
+pub use heap::{HeapPlace, heap_number, heap_site};
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId, Resource,
-    ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId,
+    Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
@@ -182,7 +184,7 @@ pub enum EventKind {
         /// Which shrinker.
         shrinker: ShrinkerId,
     },
-    /// The task took an element of a pool's reserve.
+    /// The task took an element of a pool, from its reserve or from memory.
     PoolTake {
         /// Which pool.
         pool: PoolId,
@@ -298,6 +300,53 @@ pub enum EventKind {
         /// Whether it did something.
         fired: bool,
     },
+    /// The request carries an element of a pool from now on: whoever completes it gives the element back.
+    PoolHandOver {
+        /// Which pool.
+        pool: PoolId,
+        /// To which request.
+        request: RequestId,
+    },
+    /// The task will signal a condition, and nobody else need.
+    Promise {
+        /// Which.
+        condition: WaitId,
+    },
+    /// The task signalled the condition, or need not any more.
+    PromiseEnd {
+        /// Which.
+        condition: WaitId,
+    },
+    /// A shrinker was registered.
+    ShrinkerRegistered {
+        /// Which.
+        shrinker: ShrinkerId,
+        /// Where.
+        site: Site,
+    },
+    /// The shrinker was unregistered.
+    ShrinkerUnregistered {
+        /// Which.
+        shrinker: ShrinkerId,
+    },
+    /// Somebody was told that this version of an item is durable.
+    Acknowledged {
+        /// Which item.
+        item: ItemId,
+        /// Which version: later ones are larger.
+        version: u64,
+        /// Where.
+        site: Site,
+    },
+    /// After a crash, this is the version of an item that is there; 0 for none.
+    Recovered {
+        /// Which item.
+        item: ItemId,
+        /// Which version.
+        version: u64,
+    },
+    /// The world ended in good order: everything was taken down.
+    WorldEnd,
     /// Nothing can go on: every task waits and no timer is pending, or the step budget is spent.
     Stall {
         /// Whether it is the budget that ended the run.
@@ -320,4 +369,9 @@ pub enum Reaction {
 pub trait Observer: Send {
     /// Called once for each event, under the world's event lock: it must not call back.
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction;
+
+    /// How many things it found wrong so far.
+    fn found(&self) -> usize {
+        0
+    }
 }

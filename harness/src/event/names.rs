@@ -2,7 +2,11 @@
 //!
 //! Filled while the stack is built, read by reports.
 
-use super::{Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId};
+use std::collections::BTreeMap;
+
+use super::{
+    HeapPlace, ItemId, Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId,
+};
 
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +19,9 @@ pub struct Names {
     shrinkers: Vec<String>,
     points: Vec<String>,
     pools: Vec<String>,
+    items: Vec<String>,
     layers: Vec<(LayerRef, String)>,
+    heap: BTreeMap<u32, HeapPlace>,
 }
 
 /// A lock's class and instance.
@@ -57,6 +63,7 @@ impl Names {
         add_shrinker, shrinker, shrinkers, ShrinkerId;
         add_point, point, points, PointId;
         add_pool, pool, pools, PoolId;
+        add_item, item, items, ItemId;
     }
 
     /// Registers a lock and returns its number.
@@ -70,6 +77,17 @@ impl Names {
     #[must_use]
     pub fn lock(&self, id: LockId) -> Option<&LockName> {
         self.locks.get(id.0 as usize)
+    }
+
+    /// Says where a heap allocation was made.
+    pub fn place_heap_allocation(&mut self, number: u32, place: HeapPlace) {
+        self.heap.insert(number, place);
+    }
+
+    /// Where heap allocation number `number` was made, if a finding made somebody look.
+    #[must_use]
+    pub fn heap_place(&self, number: u32) -> Option<&HeapPlace> {
+        self.heap.get(&number)
     }
 
     /// Registers an instance of a layer and returns its reference.

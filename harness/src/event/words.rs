@@ -34,6 +34,8 @@ ids! {
     PointId,
     /// A pool of elements kept in reserve.
     PoolId,
+    /// Something that is stored and may be lost: a block, a file.
+    ItemId,
 }
 
 /// What a task can wait for.
@@ -47,7 +49,7 @@ pub enum Resource {
     Work(WorkId),
     /// A task; it must exit.
     Task(TaskId),
-    /// A condition whose signaller is not known.
+    /// A condition: whoever promised to signal it must; where nobody did, its signaller is not known.
     Condition(WaitId),
     /// An element of a pool; whoever has one must give it back.
     Pool(PoolId),
@@ -107,6 +109,8 @@ pub enum ReclaimKind {
 pub enum AllocOutcome {
     /// Memory was returned.
     Ok,
+    /// Memory was returned that is not the world's: it draws on no reserve.
+    Elsewhere,
     /// Nothing was returned.
     Failed,
 }

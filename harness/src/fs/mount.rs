@@ -21,7 +21,7 @@ use crate::error::{Errno, Error, Result};
 use crate::event::{Gfp, Layer};
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Mutex, Sched, SpinLock};
+use crate::sched::{Mutex, Sched, SpinLock, quiet};
 use crate::units::Ticks;
 
 /// Makes an empty filesystem on all of `device`.
@@ -37,6 +37,7 @@ pub fn mkfs(device: &dyn BlockDevice) -> Result<()> {
 /// # Errors
 /// As [`mkfs`]; if `format` does not fit the device.
 pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
+    let _ours = quiet();
     let layout = Layout::plan(device.sectors().bytes() / BLOCK_SIZE as u64, format)?;
     let failed = |block| move |errno| io_error("write", device, block, errno);
     let mut old = [0; BLOCK_SIZE];
@@ -89,6 +90,7 @@ impl Fs {
         name: &str,
         device: Arc<dyn BlockDevice>,
     ) -> Result<Self> {
+        let _ours = quiet();
         let layer = sched.add_layer(Layer::FS, name);
         let _fs = scope::enter(layer.layer, layer.instance);
         let superblock = Super::read(&*device)?;
@@ -133,7 +135,7 @@ impl Fs {
     /// can never hold so much; else what writing the journal says.
     #[track_caller]
     pub fn begin(&self, credits: u32) -> Result<Tx<'_>, Errno> {
-        let layer = self.0.enter();
+        let (layer, _ours) = self.0.enter();
         Ok(Tx::begin(&self.0, credits)?.with_layer(layer))
     }
 

@@ -22,7 +22,7 @@ use super::volume::{Cached, Volume};
 use crate::error::Errno;
 use crate::event::Gfp;
 use crate::mm::PageBlock;
-use crate::sched::MutexGuard;
+use crate::sched::{MutexGuard, quiet};
 
 /// An image that the handle changed; the page is there where the block is new in core.
 struct Staged {
@@ -92,6 +92,7 @@ impl<'a> Tx<'a> {
 
     /// Merges what was staged into the running transaction.
     pub fn commit(mut self) {
+        let _ours = quiet();
         let volume = self.volume;
         let (staged, freed) = (std::mem::take(&mut self.staged), std::mem::take(&mut self.freed));
         let mut unused = Vec::new();

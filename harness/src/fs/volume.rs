@@ -22,7 +22,7 @@ use crate::error::Errno;
 use crate::event::{Gfp, LayerRef};
 use crate::inject::Plan;
 use crate::mm::{Mm, PageBlock};
-use crate::sched::{Mutex, RwSem, Sched, SpinLock};
+use crate::sched::{Mutex, OnSide, RwSem, Sched, SpinLock, quiet};
 
 /// A metadata block in core.
 pub(super) struct Cached {
@@ -68,10 +68,11 @@ impl View for Volume {
 }
 
 impl Volume {
-    /// Enters the filesystem layer on the running task.
+    /// Enters the filesystem layer on the running task; what is allocated there is the harness's.
     #[track_caller]
-    pub(super) fn enter(&self) -> scope::LayerGuard {
-        scope::enter(self.layer.layer, self.layer.instance)
+    pub(super) fn enter(&self) -> (scope::LayerGuard, OnSide) {
+        let ours = quiet();
+        (scope::enter(self.layer.layer, self.layer.instance), ours)
     }
 
     /// The newest merged image of a metadata block; reads it where it is not in core.

@@ -19,4 +19,4 @@ pub mod pressure;
 
 pub use failpoint::{Failpoint, FailpointRule};
 pub use plan::{Plan, PlanSpec};
-pub use pressure::{AllocPoint, By, InScope, PageFilter, Pressed, Pressure};
+pub use pressure::{AllocPoint, By, InScope, Of, PageFilter, Pressed, Pressure};

@@ -26,6 +26,19 @@ pub enum By {
     Kswapd,
 }
 
+/// Which allocations a rule is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Of {
+    /// Every one.
+    #[default]
+    Any,
+    /// Those of the world's pages.
+    Pages,
+    /// Those on the process's heap, heard of where [`crate::Heap`] is its allocator.
+    Heap,
+}
+
 /// A scope that a rule can ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,6 +56,9 @@ pub struct Pressure {
     /// Only allocations of the task of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// Only allocations of this kind.
+    #[serde(default)]
+    pub of: Of,
     /// Only allocations whose effective mask has lost `__GFP_FS` to a scope or to the request.
     #[serde(default)]
     pub in_nofs: bool,
@@ -52,7 +68,7 @@ pub struct Pressure {
     /// Only allocations of at least this order.
     #[serde(default)]
     pub min_order: u32,
-    /// Only allocations whose source file ends like this.
+    /// Only allocations whose source file ends like this; one on the heap knows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Not at allocations, but where a lock of this class was taken.
@@ -86,6 +102,8 @@ pub struct AllocPoint {
     pub flags: TaskFlags,
     /// Where.
     pub site: Site,
+    /// Whether it is of the world's pages or on the heap.
+    pub of: Of,
 }
 
 impl Pressure {
@@ -118,6 +136,13 @@ impl Pressure {
         Self { task: Some(task.into()), at_lock: Some(class.into()), times: Some(1), ..Self::default() }
     }
 
+    /// The same rule, about allocations of this kind alone.
+    #[must_use]
+    pub fn of(mut self, of: Of) -> Self {
+        self.of = of;
+        self
+    }
+
     /// The same rule, by kswapd.
     #[must_use]
     pub fn by_kswapd(mut self) -> Self {
@@ -147,10 +172,14 @@ impl Pressure {
         if self.times == Some(0) {
             return wrong("`times` is 0, so it never hits", "leave `times` out for every match");
         }
-        let allocation = self.in_nofs || self.min_order > 0 || self.file.is_some();
+        let allocation = self.in_nofs || self.min_order > 0 || self.file.is_some() || self.of != Of::Any;
         if self.at_lock.is_some() && allocation {
             let what = "`at-lock` stands with what only an allocation has";
-            return wrong(what, "leave out `in-nofs`, `min-order` and `file`");
+            return wrong(what, "leave out `of`, `in-nofs`, `min-order` and `file`");
+        }
+        if self.of == Of::Heap && self.file.is_some() {
+            let what = "`of` is `heap` and there is a `file`, so it never hits";
+            return wrong(what, "leave out `file`: an allocation on the heap knows no source file");
         }
         for (key, empty) in [
             ("shrinkers", self.shrinkers.as_ref().is_some_and(Vec::is_empty)),
@@ -165,11 +194,12 @@ impl Pressure {
 
     /// Whether the rule is about this allocation, whatever its count.
     pub(super) fn is_about(&self, point: &AllocPoint) -> bool {
-        let AllocPoint { order, mask, flags, site } = *point;
+        let AllocPoint { order, mask, flags, site, of } = *point;
         let nofs = mask.allow_blocking() && !mask.contains(Gfp::FS);
         let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
         let in_file = self.file.as_ref().is_none_or(|end| site.file.ends_with(end.as_str()));
-        let asked = (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
+        let of_kind = self.of == Of::Any || self.of == of;
+        let asked = of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
         // One that may not reclaim cannot be made to; it would just fail, which is a failpoint.
         let may_reclaim = mask.allow_blocking() && !flags.contains(TaskFlags::MEMALLOC);
         self.at_lock.is_none() && asked && (may_reclaim || self.by == By::Kswapd)

@@ -8,7 +8,8 @@
 use super::memory::{Inner, Mm};
 use super::slow_path::{Request, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
-use crate::inject::{AllocPoint, Failpoint};
+use crate::inject::{AllocPoint, Failpoint, Of};
+use crate::sched::quiet;
 use crate::units::Pages;
 
 /// The largest order that there is (MAX_PAGE_ORDER).
@@ -45,6 +46,7 @@ impl PageBlock {
 
 impl Drop for PageBlock {
     fn drop(&mut self) {
+        let _ours = quiet();
         let Inner { free, credits, domain, .. } = &*self.mm.0;
         *free.lock() += self.pages;
         if let (true, Some(domain)) = (self.charged, domain) {
@@ -82,6 +84,7 @@ impl Mm {
 
     /// The same for an allocation that was made elsewhere.
     pub(crate) fn alloc_at(&self, order: u32, requested: Gfp, site: Site) -> Option<PageBlock> {
+        let _ours = quiet();
         let sched = self.sched();
         sched.point();
         let (mask, flags, task) = (self.effective(requested), flags(), sched.current());
@@ -110,7 +113,8 @@ impl Mm {
         if may_fail && plan.pass(sched, Failpoint::MmAlloc).is_err() {
             return None;
         }
-        let pressed = plan.press(sched, &AllocPoint { order, mask, flags: request.flags, site });
+        let point = AllocPoint { order, mask, flags: request.flags, site, of: Of::Pages };
+        let pressed = plan.press(sched, &point);
         if pressed.as_ref().is_some_and(|pressed| pressed.by_kswapd()) {
             self.force_kswapd();
             sched.point();

@@ -85,7 +85,7 @@ impl Mm {
             if !state.private || state.pinned || !page.try_lock() {
                 continue;
             }
-            let released = page.owner().is_none_or(|owner| owner.release(&page, mask));
+            let released = page.release(mask);
             page.unlock();
             all &= released;
         }

@@ -133,7 +133,7 @@ impl Mm {
                 Verdict::Unmap => page.update(|state| state.mapped = false),
                 Verdict::Write => return self.write(page, mask),
                 Verdict::Release => {
-                    if !page.owner().is_none_or(|owner| owner.release(page, mask)) {
+                    if !page.release(mask) {
                         return End::Back { activate: true };
                     }
                     page.update(|state| state.private = false);
@@ -159,10 +159,12 @@ impl Mm {
 
     /// Starts the write and goes on: it is for another pass to find the page clean.
     fn write(&self, page: &Arc<Page>, mask: Gfp) -> End {
-        let started = match (page.slot(), page.owner()) {
-            (Some(slot), _) => slot.write(page, mask),
-            (None, Some(owner)) => owner.writepage(page, mask),
-            (None, None) => return End::Back { activate: true },
+        let started = match page.slot() {
+            Some(slot) => Some(slot.write(page, mask)),
+            None => page.writepage(mask),
+        };
+        let Some(started) = started else {
+            return End::Back { activate: true };
         };
         page.update(|state| state.marked = started.is_ok());
         End::Back { activate: started.is_err() }

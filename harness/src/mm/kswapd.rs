@@ -15,7 +15,7 @@ use reclaimdep_scope as scope;
 use super::memory::{Inner, Mm};
 use super::reclaim::Scan;
 use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskKind};
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Runs without progress after which it gives up (MAX_RECLAIM_RETRIES of a node).
 pub(super) const MAX_FAILURES: u32 = 16;
@@ -48,6 +48,7 @@ impl Kswapd {
 impl Mm {
     /// Starts kswapd, unless it runs.
     pub fn start_kswapd(&self) {
+        let _ours = quiet();
         let kswapd = &self.0.kswapd;
         let mut task = kswapd.task.lock();
         if task.is_none() {
@@ -64,6 +65,7 @@ impl Mm {
 
     /// Ends kswapd and waits for that.
     pub fn stop_kswapd(&self) {
+        let _ours = quiet();
         let Inner { kswapd, .. } = &*self.0;
         kswapd.stopping.store(true, Ordering::Release);
         kswapd.wake.wake_all();

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::event::Gfp;
-use crate::sched::SpinLock;
+use crate::sched::{SpinLock, quiet};
 
 struct State {
     /// What allocations may do without a constraint; none for anything.
@@ -66,6 +66,7 @@ impl Mapping {
 
     /// Takes `bits` away until the guard is dropped.
     pub fn constrain(&self, bits: Gfp) -> Constraint {
+        let _ours = quiet();
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;

@@ -29,7 +29,7 @@ use crate::era::MmKnobs;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, TaskId, TaskKind};
 use crate::inject::Plan;
-use crate::sched::{Sched, SpinLock};
+use crate::sched::{Sched, Side, SpinLock, quiet};
 use crate::units::Pages;
 
 /// What memory to make.
@@ -178,6 +178,7 @@ impl Mm {
 
     /// The stack as policies know it; whoever builds it says what depends on what.
     pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
+        let _ours = quiet();
         f(&mut self.0.topology.lock())
     }
 
@@ -201,6 +202,7 @@ impl Mm {
 
     /// Asks every shrinker for its count, once for each mask: a count that depends on it is a finding.
     pub fn probe_shrinkers(&self) {
+        let _ours = quiet();
         for mask in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
             self.0.registry.count_all(mask);
         }
@@ -225,12 +227,15 @@ impl Mm {
 
     /// Adds a swap area; the first with room is used.
     pub fn add_swap(&self, area: SwapArea) {
+        let _ours = quiet();
         self.0.swap.lock().push(area);
     }
 
     /// Calls `flusher` when reclaim meets nothing but dirty pages that nobody writes.
     pub fn on_dirty(&self, flusher: impl Fn() + Send + Sync + 'static) {
-        self.0.flushers.lock().push(Arc::new(flusher));
+        let side = Side::now();
+        let _ours = quiet();
+        self.0.flushers.lock().push(Arc::new(move || side.call(&flusher)));
     }
 
     /// A page on reclaim's lists, in the memory of `block`.
@@ -240,11 +245,13 @@ impl Mm {
         state: PageState,
         owner: Option<Arc<dyn PageOwner>>,
     ) -> Arc<Page> {
+        let side = Side::now();
+        let _ours = quiet();
         let lists = match (&self.0.domain, block.is_charged()) {
             (Some(domain), true) => &domain.lists,
             _ => &self.0.lists,
         };
-        let page = Page::new(&self.0.sched, block, state, owner);
+        let page = Page::new(&self.0.sched, block, state, owner.map(|owner| (side, owner)));
         lists.add(Arc::clone(&page));
         page
     }

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::error::{Error, Result};
-use crate::event::{EventKind, Gfp, PoolId, Resource, Site};
+use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site};
 use crate::inject::Failpoint;
-use crate::sched::{SpinLock, WaitQueue, Waiting};
+use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Ticks;
 
 /// A waiter tries again after this long, whatever happens (5 s).
@@ -61,6 +61,7 @@ impl Mempool {
     /// # Errors
     /// A pool that keeps nothing, or memory that cannot be had for what it keeps.
     pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
+        let _ours = quiet();
         if min == 0 {
             return Err(
                 Error::input(format!("mempool `{name}` with a reserve of 0")).advice("keep at least one")
@@ -99,6 +100,7 @@ impl Mempool {
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
     #[track_caller]
     pub fn alloc(&self, mask: Gfp) -> Option<Element> {
+        let _ours = quiet();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
         let full = mask | Gfp::NOMEMALLOC | Gfp::NORETRY | Gfp::NOWARN;
@@ -112,7 +114,6 @@ impl Mempool {
             }
             let spare = self.0.reserve.lock().pop();
             if let Some(pages) = spare {
-                self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
                 return Some(self.element(pages));
             }
             if now != full && full.allow_blocking() {
@@ -133,6 +134,7 @@ impl Mempool {
     }
 
     fn element(&self, pages: PageBlock) -> Element {
+        self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
         Element { pool: self.clone(), pages: Some(pages) }
     }
 
@@ -145,17 +147,27 @@ impl Mempool {
     }
 }
 
+impl Element {
+    /// Says that `request` carries the element from now on: whoever completes it gives the element back. The
+    /// judges need to know on whose progress a waiter depends.
+    pub fn hand_over(&self, request: RequestId) {
+        self.pool.0.mm.sched().emit(EventKind::PoolHandOver { pool: self.pool.0.id, request });
+    }
+}
+
 impl Drop for Element {
     fn drop(&mut self) {
+        let _ours = quiet();
         let Inner { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
         {
             let mut reserve = reserve.lock();
             if reserve.len() < *min {
                 reserve.extend(self.pages.take());
-                if let Some(sched) = mm.sched().try_current().map(|_| mm.sched()) {
-                    sched.emit(EventKind::PoolGive { pool: *id });
-                }
             }
+        }
+        // Whoever completes I/O may be no task of the world.
+        if mm.sched().try_current().is_some() {
+            mm.sched().emit(EventKind::PoolGive { pool: *id });
         }
         // Beyond the reserve the memory itself goes back; a waiter finds it there.
         drop(self.pages.take());

@@ -9,6 +9,7 @@
 //! | [`memory`] | [`Mm`], [`MmOptions`]: the memory of a world |
 //! | [`alloc`], `slow_path` | [`PageBlock`]: one allocation, step by step |
 //! | [`marks`] | [`Marks`], [`Reserves`](marks::Reserves): how far down a request may go |
+//! | `heap` | allocations on the process's heap, which may reclaim here |
 //! | [`annotation`] | [`Annotation`](annotation::Annotation): what an allocation depends on, reclaiming or not |
 //! | `reclaim`, `inactive` over `lru`, `credit` | priorities, the node, pages one by one |
 //! | [`page`] | [`Page`], [`PageOwner`], and [`decide`](page::decide): what reclaim does with one |
@@ -29,6 +30,7 @@ pub mod annotation;
 mod compaction;
 mod credit;
 pub mod domain;
+mod heap;
 mod inactive;
 mod kswapd;
 mod lru;

@@ -14,7 +14,7 @@ use super::alloc::PageBlock;
 use super::memory::Mm;
 use super::slow_path::{PAGE_ALLOC_COSTLY_ORDER, Request};
 use crate::event::{EventKind, Gfp, TaskId};
-use crate::sched::SpinLock;
+use crate::sched::{Side, SpinLock, quiet};
 use crate::units::{Pages, Ticks};
 
 /// Whom the OOM killer may choose.
@@ -34,7 +34,8 @@ type Notifier = dyn Fn() -> Pages + Send + Sync;
 #[derive(Default)]
 pub(super) struct Oom {
     running: AtomicBool,
-    candidates: SpinLock<Vec<Arc<dyn Victim>>>,
+    /// Each with whose code it is.
+    candidates: SpinLock<Vec<(Side, Arc<dyn Victim>)>>,
     victims: SpinLock<Vec<TaskId>>,
     notifiers: SpinLock<Vec<Arc<Notifier>>>,
 }
@@ -58,12 +59,16 @@ pub(super) enum Step {
 impl Mm {
     /// Offers a task to the OOM killer.
     pub fn add_victim(&self, victim: Arc<dyn Victim>) {
-        self.0.oom.candidates.lock().push(victim);
+        let side = Side::now();
+        let _ours = quiet();
+        self.0.oom.candidates.lock().push((side, victim));
     }
 
     /// Calls `notifier` before anybody is killed; it says how much it freed.
     pub fn on_oom(&self, notifier: impl Fn() -> Pages + Send + Sync + 'static) {
-        self.0.oom.notifiers.lock().push(Arc::new(notifier));
+        let side = Side::now();
+        let _ours = quiet();
+        self.0.oom.notifiers.lock().push(Arc::new(move || side.call(&notifier)));
     }
 
     pub(super) fn oom_step(&self, request: &Request) -> Step {
@@ -111,15 +116,15 @@ impl Mm {
     pub(super) fn kill_somebody(&self) -> bool {
         let oom = &self.0.oom;
         let candidates = oom.candidates.lock().clone();
-        let worst = candidates.iter().filter(|victim| !oom.is_victim(victim.task()));
+        let worst = candidates.iter().filter(|(_, victim)| !oom.is_victim(victim.task()));
         // The first of several that are equally bad.
-        let chosen = worst.rev().max_by_key(|victim| victim.badness());
-        self.sched().emit(EventKind::OomKill { victim: chosen.map(|victim| victim.task()) });
-        let Some(victim) = chosen else {
+        let chosen = worst.rev().max_by_key(|(side, victim)| side.call(|| victim.badness()));
+        self.sched().emit(EventKind::OomKill { victim: chosen.map(|(_, victim)| victim.task()) });
+        let Some((side, victim)) = chosen else {
             return false;
         };
         oom.victims.lock().push(victim.task());
-        victim.kill();
+        side.call(|| victim.kill());
         true
     }
 }

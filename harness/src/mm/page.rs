@@ -17,7 +17,7 @@ use super::alloc::PageBlock;
 use super::swap::Slot;
 use crate::error::Errno;
 use crate::event::{Gfp, Resource};
-use crate::sched::{Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
 /// What a page holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -255,7 +255,7 @@ struct Inner {
 
 /// A page on reclaim's lists.
 pub struct Page {
-    owner: Option<Arc<dyn PageOwner>>,
+    owner: Option<(Side, Arc<dyn PageOwner>)>,
     inner: SpinLock<Inner>,
     locked: AtomicBool,
     written: WaitQueue,
@@ -272,10 +272,12 @@ impl Page {
         sched: &Sched,
         block: PageBlock,
         state: PageState,
-        owner: Option<Arc<dyn PageOwner>>,
+        owner: Option<(Side, Arc<dyn PageOwner>)>,
     ) -> Arc<Self> {
         let state = PageState {
-            has_writepage: owner.as_ref().map_or(state.class != Class::File, |owner| owner.has_writepage()),
+            has_writepage: owner
+                .as_ref()
+                .map_or(state.class != Class::File, |(_, owner)| owner.has_writepage()),
             ..state
         };
         Arc::new(Self {
@@ -301,11 +303,22 @@ impl Page {
     /// Whose it is.
     #[must_use]
     pub fn owner(&self) -> Option<&Arc<dyn PageOwner>> {
-        self.owner.as_ref()
+        self.owner.as_ref().map(|(_, owner)| owner)
+    }
+
+    /// Asks the owner to let go of what it keeps with the page; a page of nobody's has nothing.
+    pub(super) fn release(self: &Arc<Self>, mask: Gfp) -> bool {
+        self.owner.as_ref().is_none_or(|(side, owner)| side.call(|| owner.release(self, mask)))
+    }
+
+    /// Tells the owner, if there is one, to write the page.
+    pub(super) fn writepage(self: &Arc<Self>, mask: Gfp) -> Option<Result<(), Errno>> {
+        self.owner.as_ref().map(|(side, owner)| side.call(|| owner.writepage(self, mask)))
     }
 
     /// Changes what it is.
     pub fn update(&self, change: impl FnOnce(&mut PageState)) {
+        let _ours = quiet();
         change(&mut self.inner.lock().state);
     }
 

@@ -13,7 +13,7 @@ use super::page::Page;
 use super::policy;
 use crate::error::{Errno, Error, Result};
 use crate::event::Gfp;
-use crate::sched::SpinLock;
+use crate::sched::{Side, SpinLock, quiet};
 
 /// What writes a page of swap.
 pub trait SwapIo: Send + Sync {
@@ -29,6 +29,8 @@ struct Inner {
     name: String,
     place: policy::SwapArea,
     io: Arc<dyn SwapIo>,
+    /// Whose code `io` is.
+    side: Side,
     used: SpinLock<Vec<bool>>,
 }
 
@@ -55,8 +57,10 @@ impl SwapArea {
             return Err(Error::input(format!("swap area `{name}` of {slots} pages"))
                 .advice(format!("give it between 1 and {MAX_SLOTS}")));
         }
+        let side = Side::now();
+        let _ours = quiet();
         let used = SpinLock::new(vec![false; slots]);
-        Ok(Self(Arc::new(Inner { name: name.to_owned(), place, io, used })))
+        Ok(Self(Arc::new(Inner { name: name.to_owned(), place, io, side, used })))
     }
 
     /// What it stands on.
@@ -111,6 +115,7 @@ impl Slot {
     }
 
     pub(super) fn write(&self, page: &Arc<Page>, mask: Gfp) -> Result<(), Errno> {
-        self.0.area.0.io.write(page, self.0.index as u64, mask)
+        let Inner { io, side, .. } = &*self.0.area.0;
+        side.call(|| io.write(page, self.0.index as u64, mask))
     }
 }

@@ -9,6 +9,7 @@ use reclaimdep_scope as scope;
 use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::event::Gfp;
+use crate::sched::quiet;
 
 /// The scope that a caller's mask becomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,7 @@ impl Mm {
     /// `None` where a page or a table could not be had. NOFAIL counts only where the mask may block.
     #[track_caller]
     pub fn vmalloc(&self, pages: u64, mask: Gfp) -> Option<Vec<PageBlock>> {
+        let _ours = quiet();
         let mask = if mask.allow_blocking() { mask } else { mask - Gfp::NOFAIL };
         let mut area = Vec::new();
         for _ in 0..pages {

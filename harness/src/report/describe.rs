@@ -41,7 +41,7 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         kind: phrase.kind.to_owned(),
         text: phrase.text,
         short: phrase.short,
-        site: step.site.map(words::site),
+        site: step.site.map(|site| words.place(site)),
         forbidden_by: step.forbidden.map(|by| words.restriction(by)),
         to: match step.what {
             StepKind::Needs { on, .. } => Some(words.task(on)),
@@ -80,7 +80,7 @@ fn headline(words: &Words<'_>) -> String {
                 format!("{} wait for each other", names.join(", "))
             }
         },
-        (Code::RD07 | Code::RD08, _) => breach(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
+
         (Code::RD06, _) => misuse(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
         (Code::RD05, _) => {
             let waits =
@@ -92,18 +92,18 @@ fn headline(words: &Words<'_>) -> String {
                 format!("nothing can go on: {waits} waiting, and no cycle among them")
             }
         }
-        (code, _) => code.meaning().to_owned(),
+        (code, _) => breach(words).unwrap_or_else(|| code.meaning().to_owned()),
     }
 }
 
-/// `rsync in shrinker dm-bufio:loop0: count waits`.
+/// `rsync, shrinker dm-bufio:loop0: count waits`.
 fn breach(words: &Words<'_>) -> Option<String> {
     let step = words.finding.chain.last()?;
-    let StepKind::Broke { breach, shrinker } = step.what else {
+    let StepKind::Broke { breach, subject } = step.what else {
         return None;
     };
-    let by = shrinker.map_or_else(String::new, |id| format!(" in shrinker {}", words.names.shrinker(id)));
-    Some(format!("{}{by}: {}", words.task(step.task), breach.name()))
+    let about = subject.map_or_else(String::new, |subject| format!(", {}", words.subject(subject)));
+    Some(format!("{}{about}: {}", words.task(step.task), breach.name()))
 }
 
 /// `scope nofs#1 of rsync: left twice`.
@@ -139,7 +139,7 @@ fn summary(words: &Words<'_>) -> String {
 
 /// Whether the chain leads somewhere, rather than saying where a task was when it broke a rule.
 fn has_path(code: Code) -> bool {
-    !matches!(code, Code::RD05 | Code::RD06 | Code::RD07 | Code::RD08)
+    matches!(code, Code::RD01 | Code::RD02 | Code::RD03 | Code::RD04)
 }
 
 /// E1 where a task alone, or a server in its role, comes back by its own allocation; E2 where a

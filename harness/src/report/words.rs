@@ -4,10 +4,10 @@
 //! a resource is also its identity when findings are compared.
 
 use crate::event::{
-    Entered, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, Site,
-    TaskId, WorkId,
+    Entered, HeapPlace, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef,
+    Site, TaskId, WorkId, heap_number,
 };
-use crate::witness::finding::{Finding, Step, StepKind};
+use crate::witness::finding::{Finding, Step, StepKind, Subject};
 use crate::witness::frames::{FrameKind, RestrictedBy, Restriction};
 use crate::witness::waits::Role;
 
@@ -122,6 +122,19 @@ impl Words<'_> {
         format!("{article}scope {} of {}", scope_name(kind, scope), self.task(owner))
     }
 
+    /// What a broken rule is about: `shrinker dm-bufio:loop0`.
+    pub(super) fn subject(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Shrinker(shrinker) => format!("shrinker {}", self.names.shrinker(shrinker)),
+            Subject::Lock(lock) => self.lock(lock),
+            Subject::Pool(pool) => format!("pool {}", self.names.pool(pool)),
+            Subject::Request(request) => self.request(request),
+            Subject::Work(work) => self.work(work),
+            Subject::Item(item) => self.names.item(item).to_owned(),
+            Subject::Scope { kind, scope } => format!("scope {}", scope_name(kind, scope)),
+        }
+    }
+
     /// What forbids: `scope nofs#1 of rsync`.
     pub(super) fn restriction(&self, by: Restriction) -> String {
         let task = self.task(by.task);
@@ -137,7 +150,7 @@ impl Words<'_> {
 
     pub(super) fn step(&self, step: &Step) -> Phrase {
         match step.what {
-            StepKind::Frame(frame) => self.frame(frame),
+            StepKind::Frame(frame) => self.on_heap(step.site, self.frame(frame)),
             StepKind::Holds { lock, mode: how } => phrase(
                 "holds",
                 format!("holds {} ({})", self.lock(lock), mode(how)),
@@ -159,8 +172,10 @@ impl Words<'_> {
                 phrase("wait", format!("waits for {what} ({why}{note})"), short)
             }
             StepKind::Running => phrase("running", "runs".to_owned(), "runs".to_owned()),
-            StepKind::Broke { breach, .. } => {
-                phrase("broke", format!("broke a rule: {breach}"), breach.name().to_owned())
+            StepKind::Broke { breach, subject } => {
+                let about =
+                    subject.map_or_else(String::new, |subject| format!("{}: ", self.subject(subject)));
+                phrase("broke", format!("broke a rule: {about}{breach}"), breach.name().to_owned())
             }
             StepKind::Misused { what, kind, owner, scope } => phrase(
                 "misuse",
@@ -168,6 +183,27 @@ impl Words<'_> {
                 format!("{}: {what}", scope_name(kind, scope)),
             ),
             StepKind::Needs { resource, on, how, .. } => self.needs(resource, &self.task(on), how),
+        }
+    }
+
+    /// Says of an allocation on the heap which function made it.
+    fn on_heap(&self, site: Option<Site>, phrase: Phrase) -> Phrase {
+        let Some(number) = site.and_then(heap_number) else {
+            return phrase;
+        };
+        let by = self.names.heap_place(number).map_or_else(String::new, |at| format!(", by {}", at.function));
+        Phrase { text: format!("{}, on the heap{by}", phrase.text), ..phrase }
+    }
+
+    /// `file:line` of a step. An allocation on the heap has that of the allocator's caller, which was looked
+    /// for when something was found.
+    pub(super) fn place(&self, place: Site) -> String {
+        let Some(number) = heap_number(place) else {
+            return site(place);
+        };
+        match self.names.heap_place(number) {
+            Some(HeapPlace { line: Some((file, line)), .. }) => file_line(file, *line),
+            _ => "(no line information)".to_owned(),
         }
     }
 
@@ -236,6 +272,8 @@ impl Words<'_> {
             Role::Serves => format!("{what} is served by {on}"),
             Role::ServesQueue => format!("{what} is queued for {on}, which is not free"),
             Role::Exits => format!("{on} must exit first"),
+            Role::HasElement => format!("{on} has {what}"),
+            Role::Promised => format!("{on} promised to signal {what}"),
         };
         phrase("needs", text, format!("-> {on}"))
     }
@@ -246,11 +284,15 @@ impl Words<'_> {
 /// The compiler names files of the workspace relative to its root, and others absolutely: of those
 /// the package's directory and what follows is kept.
 pub(super) fn site(site: Site) -> String {
-    let file = site.file.replace('\\', "/");
+    file_line(site.file, site.line)
+}
+
+fn file_line(file: &str, line: u32) -> String {
+    let file = file.replace('\\', "/");
     let absolute = file.starts_with('/') || file.get(1..3) == Some(":/");
     let start = if absolute { package_start(&file) } else { 0 };
     let path = file[start..].trim_start_matches("../").trim_start_matches("./");
-    format!("{path}:{}", site.line)
+    format!("{path}:{line}")
 }
 
 /// Where the directory of the package begins in an absolute path.

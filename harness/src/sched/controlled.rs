@@ -27,24 +27,28 @@ pub struct Driver {
     strategy: Box<dyn Strategy>,
     trace: Trace,
     steps: u64,
+    /// The trace was taken: what is left is tasks of an aborted world that unwind, in whatever order.
+    over: bool,
 }
 
 impl Driver {
     /// A driver that asks `strategy`.
     #[must_use]
     pub fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
-        Arc::new(SpinLock::new(Self { strategy, trace: Trace::default(), steps: 0 }))
+        Arc::new(SpinLock::new(Self { strategy, trace: Trace::default(), steps: 0, over: false }))
     }
 
-    /// The choices of the execution so far.
+    /// The choices of the execution, which is over: those that follow until the next one are nobody's.
     #[must_use]
     pub fn take_trace(&mut self) -> Trace {
+        self.over = true;
         std::mem::take(&mut self.trace)
     }
 
     fn begin(&mut self) -> bool {
         self.trace.0.clear();
         self.steps = 0;
+        self.over = false;
         self.strategy.begin()
     }
 
@@ -52,13 +56,16 @@ impl Driver {
         if let [only] = runnable {
             return *only;
         }
+        if self.over {
+            return runnable[0];
+        }
         let task = self.strategy.task(runnable, current);
         self.trace.0.push(Choice::Task(task));
         task
     }
 
     fn number(&mut self, bound: u32) -> u32 {
-        if bound < 2 {
+        if bound < 2 || self.over {
             return 0;
         }
         let number = self.strategy.number(bound);

@@ -15,6 +15,7 @@ use super::SpinLock;
 use super::controlled::{Controlled, Driver};
 use super::listener::{LISTENER, Production};
 use super::native::Native;
+use super::side::quiet;
 use super::table::Table;
 use super::task::with_current;
 use crate::event::{
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     pub(super) extension: OnceLock<Box<dyn Any + Send + Sync>>,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
+    pub(super) heap: super::heap::Heap,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -72,6 +74,7 @@ impl Sched {
             extension: OnceLock::new(),
             on_lock: OnceLock::new(),
             production: Production::default(),
+            heap: super::heap::Heap::default(),
         }))
     }
 
@@ -135,11 +138,13 @@ impl Sched {
     /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the first
     /// hook of a world is kept.
     pub fn on_lock(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
+        let _ours = quiet();
         self.0.on_lock.get_or_init(|| Box::new(hook));
     }
 
     /// The running task has taken `lock` and holds no leaf lock.
     pub(super) fn took(&self, lock: LockId) {
+        let _ours = quiet();
         if let Some(hook) = self.0.on_lock.get() {
             let class = self.names(|names| names.lock(lock).map_or("", |name| name.class));
             hook(class);
@@ -153,6 +158,7 @@ impl Sched {
 
     /// Tells the observer what `task` did, whoever runs now.
     pub fn emit_for(&self, task: TaskId, kind: EventKind) {
+        let _ours = quiet();
         let time = self.clock();
         let mut hub = self.0.hub.lock();
         let hub = &mut *hub;
@@ -167,6 +173,7 @@ impl Sched {
 
     /// Registers names.
     pub fn names<R>(&self, f: impl FnOnce(&mut Names) -> R) -> R {
+        let _ours = quiet();
         f(&mut self.0.hub.lock().names)
     }
 
@@ -216,6 +223,7 @@ impl Sched {
     /// A number below `bound` that the world's strategy chooses.
     #[must_use]
     pub fn choose(&self, bound: u32) -> u32 {
+        let _ours = quiet();
         match &self.0.engine {
             Engine::Controlled(controlled) => controlled.choose(bound),
             Engine::Native(native) => native.choose(bound),
@@ -238,6 +246,7 @@ impl Sched {
         if std::thread::panicking() {
             return;
         }
+        let _ours = quiet();
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::park::Wake;
+use super::side::quiet;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
@@ -99,6 +100,7 @@ impl BareLock {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
+        let _ours = quiet();
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
@@ -136,6 +138,7 @@ impl BareLock {
     }
 
     pub(super) fn try_acquire(&self, sched: &Sched, mode: LockMode, site: Site) -> bool {
+        let _ours = quiet();
         sched.point();
         let lock = self.id;
         let mut state = self.state.lock();
@@ -153,6 +156,7 @@ impl BareLock {
     }
 
     pub(super) fn release(&self, sched: &Sched) {
+        let _ours = quiet();
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);

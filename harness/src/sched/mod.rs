@@ -11,10 +11,12 @@
 //! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | [`task`] | who runs on this thread |
 //! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
+//! | `side`, `heap` | whose code runs; heap allocations of the code under test |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`] | OS threads |
 //! | [`strategy`] | the trait a policy implements |
 //! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
+//! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
 //! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
 //!
 //! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
@@ -22,8 +24,10 @@
 //! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
 
 pub mod cell;
+pub mod condition;
 pub mod controlled;
 pub mod core;
+mod heap;
 mod listener;
 mod lock;
 #[cfg(test)]
@@ -32,6 +36,7 @@ pub mod mutex;
 pub mod native;
 pub mod park;
 pub mod rwsem;
+mod side;
 pub mod spawn;
 pub mod spin;
 pub mod strategy;
@@ -41,9 +46,11 @@ pub mod wait;
 pub mod work;
 
 pub use self::core::Sched;
+pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
+pub(crate) use side::{OnSide, Side, is_users, quiet};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;

@@ -11,6 +11,7 @@ use reclaimdep_scope::context;
 
 use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
+use super::side::{Side, quiet};
 use super::table::TaskState;
 use super::task::{Installed, Origin};
 use super::{Completion, SpinLock};
@@ -25,6 +26,7 @@ pub(super) enum Ended<T> {
 
 impl Sched {
     pub(super) fn add_task(&self, name: &str, kind: TaskKind, parent: Option<TaskId>) -> TaskId {
+        let _ours = quiet();
         let task = {
             let mut table = self.0.table.lock();
             table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
@@ -71,6 +73,7 @@ impl Sched {
         origin: Origin,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
+        let _ours = quiet();
         let parent = self.current();
         // In a controlled world coroutine numbers and task numbers must agree, so nothing may run
         // between taking the number and starting the coroutine.
@@ -82,7 +85,7 @@ impl Sched {
             if let Engine::Controlled(controlled) = &sched.0.engine {
                 controlled.started(task);
             }
-            let ended = sched.run_task(task, origin, body);
+            let ended = sched.run_task(task, origin, || Side::of(kind).call(body));
             *slot.lock() = Some(ended);
             sched.emit_for(task, EventKind::TaskExit);
             done.complete();
@@ -203,6 +206,7 @@ impl<T> JoinHandle<T> {
     /// With the task's panic, if it panicked.
     #[track_caller]
     pub fn join(self) -> T {
+        let _ours = quiet();
         self.done.wait_at("task exit", Site::here());
         match self.slot.lock().take() {
             Some(Ended::Value(value)) => value,

@@ -11,6 +11,7 @@ use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
 
 use super::Sched;
+use super::side::{OnSide, quiet};
 use crate::event::{Site, TaskId};
 
 /// A task and its world.
@@ -48,13 +49,16 @@ impl Origin {
 pub(super) struct Installed {
     before: Option<Current>,
     context: Context,
+    /// A task begins on the harness's side.
+    _side: OnSide,
 }
 
 impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
+        let side = quiet();
         let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
-        let mut this = Self { before, context };
+        let mut this = Self { before, context, _side: side };
         context::swap(&mut this.context);
         this
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::park::Wake;
+use super::side::{Side, quiet};
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};
@@ -54,6 +55,7 @@ impl WaitQueue {
     /// An empty queue.
     #[must_use]
     pub fn new(sched: &Sched) -> Self {
+        let _ours = quiet();
         Self { sched: sched.clone(), waiters: Arc::default() }
     }
 
@@ -83,6 +85,9 @@ impl WaitQueue {
         if condition() {
             return WaitOutcome::Satisfied;
         }
+        let whose = Side::now();
+        let mut condition = || whose.call(&mut condition);
+        let _ours = quiet();
         let me = self.sched.current();
         let Waiting { resource, why, breakable, site } = waiting;
         self.waiters.lock().push_back(me);
@@ -111,6 +116,7 @@ impl WaitQueue {
 
     /// Wakes every waiter: each tests its condition again.
     pub fn wake_all(&self) {
+        let _ours = quiet();
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for task in waiters {
             self.sched.wake(task);
@@ -119,6 +125,7 @@ impl WaitQueue {
 
     /// Wakes the waiter that has waited longest: it tests its condition again.
     pub fn wake_one(&self) {
+        let _ours = quiet();
         let waiter = self.waiters.lock().pop_front();
         if let Some(task) = waiter {
             self.sched.wake(task);
@@ -144,6 +151,7 @@ impl Completion {
     /// A completion that stands for `resource`.
     #[must_use]
     pub fn new(sched: &Sched, resource: Resource) -> Self {
+        let _ours = quiet();
         Self { resource, done: Arc::default(), queue: WaitQueue::new(sched) }
     }
 

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::side::{Side, quiet};
 use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
 use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
@@ -19,6 +20,8 @@ type Func = dyn Fn() + Send + Sync;
 pub struct Work {
     name: &'static str,
     func: Arc<Func>,
+    /// Whose the function is.
+    side: Side,
     at: Arc<SpinLock<At>>,
 }
 
@@ -38,7 +41,9 @@ impl std::fmt::Debug for Work {
 impl Work {
     /// Work that calls `func`.
     pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { name, func: Arc::new(func), at: Arc::default() }
+        let side = Side::now();
+        let _ours = quiet();
+        Self { name, func: Arc::new(func), side, at: Arc::default() }
     }
 }
 
@@ -70,6 +75,7 @@ impl WorkQueue {
     /// A queue called `name`, with its worker started.
     #[must_use]
     pub fn new(sched: &Sched, name: &str) -> Self {
+        let _ours = quiet();
         let queue = sched.add_queue(name);
         let inner = Arc::new(Inner {
             sched: sched.clone(),
@@ -88,6 +94,7 @@ impl WorkQueue {
     /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it did
     /// (`queue_work`).
     pub fn queue(&self, work: &Work) -> bool {
+        let _ours = quiet();
         {
             let mut state = self.0.state.lock();
             let mut at = work.at.lock();
@@ -117,6 +124,7 @@ impl WorkQueue {
 
     /// Runs what is queued, then ends the worker (`destroy_workqueue`).
     pub fn destroy(&self) {
+        let _ours = quiet();
         self.0.state.lock().stopping = true;
         self.0.wake.wake_all();
         let worker = self.0.worker.lock().take();
@@ -147,7 +155,7 @@ impl WorkQueue {
                 (work, done)
             };
             sched.emit(EventKind::WorkBegin { work });
-            (item.func)();
+            item.side.call(&*item.func);
             sched.emit(EventKind::WorkEnd { work });
             item.at.lock().running = None;
             done.complete();

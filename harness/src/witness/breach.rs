@@ -1,6 +1,6 @@
 //! `Breach`: the rules between allocator, reclaimer and shrinker that can be broken, in one table.
 //!
-//! RD07 and RD08 name them. Written from the project's description of reclaim, 4.3-4.5 and 9 (invariants
+//! RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5 and 9 (invariants
 //! 3, 4, 5, 12, 13, 15, 17, 18).
 
 use core::fmt;
@@ -64,6 +64,26 @@ breaches! {
         "a request that must not fail and may wait got nothing";
     ReservesTaken, RD08, "reserves taken without right",
         "it took pages below the mark that its request may go down to; only a reclaimer or __GFP_MEMALLOC may";
+    Convoy, RD09, "convoy",
+        "it waits for I/O with a lock that others have stood behind longer than the bound; give the lock up before waiting";
+    PhantomProgress, RD10, "phantom progress",
+        "reclaim claimed enough for this allocation, nobody else took it, and the allocation failed; claim what really left";
+    ScopeWithoutAllocation, RD11, "scope without an allocation",
+        "nothing was allocated in the scope; enter it where the resource is taken that makes reclaim dangerous, or drop it";
+    RedundantMask, RD11, "mask redundant under its scope",
+        "the request restricts what its scope restricts already; write GFP_KERNEL and let the scope say it";
+    NoioWhereNofsWouldDo, RD11, "NOIO where NOFS would do",
+        "the task serves no request and is in no block layer, so reclaim could do I/O for it; use nofs";
+    LeftLocked, RD12, "lock held at the end",
+        "a lock is still held when the world has ended; drop its guard on every path";
+    LeftRegistered, RD12, "shrinker registered at the end",
+        "a shrinker is still registered when the world has ended; unregister it before its cache goes";
+    LeftInFlight, RD12, "request or work left at the end",
+        "a request or a work item is unfinished when the world has ended; wait for it before taking down what serves it";
+    LeftOut, RD12, "pool element kept at the end",
+        "an element of a pool was not given back; what waits for it would wait for ever";
+    LostData, RD13, "acknowledged data is lost",
+        "a version that was acknowledged as durable is not there after the crash; flush before acknowledging";
 }
 
 impl fmt::Display for Breach {

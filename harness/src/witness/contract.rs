@@ -54,7 +54,7 @@ impl Judge for Contract {
         if self.found.insert((task, breach, site)) {
             let mut chain = Chain::new(view);
             chain.task(task, None);
-            chain.ends_with(StepKind::Broke { breach, shrinker: None }, site, event);
+            chain.ends_with(StepKind::Broke { breach, subject: None }, site, event);
             out.push(chain.finish(breach.code(), event));
         }
     }
@@ -94,6 +94,7 @@ impl Contract {
                 let must = effective.contains(Gfp::NOFAIL) && effective.allow_blocking();
                 must.then_some(Breach::NofailFailed)
             }
+            AllocOutcome::Elsewhere => None,
             AllocOutcome::Ok => {
                 let floor = floor(self.min?, effective, flags, self.victims.contains(&task));
                 (left < floor).then_some(Breach::ReservesTaken)
@@ -174,6 +175,14 @@ mod tests {
         }
         check_end(Gfp::KERNEL, TaskFlags::MEMALLOC, Some(0), &[]);
         check_end(Gfp::KERNEL | Gfp::MEMALLOC, NONE, Some(0), &[]);
+    }
+
+    #[test]
+    fn memory_that_is_not_the_worlds_draws_on_no_reserve() {
+        check(&[], |s, task| {
+            alloc(s, task, Gfp::KERNEL, Gfp::KERNEL, NONE);
+            s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Elsewhere, left: Pages(0) });
+        });
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::code::Code;
 use super::frames::{FrameKind, Restriction};
 use super::waits::{Request, Role, WorkItem};
 use crate::event::{
-    LockId, LockMode, Misuse, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId, WorkId,
+    ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId,
+    WorkId,
 };
 use crate::units::Nanos;
 
@@ -50,6 +51,30 @@ pub struct Step {
     pub seq: u64,
     /// What forbids this step, if it is an entry that should not have been.
     pub forbidden: Option<Restriction>,
+}
+
+/// What a broken rule is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Subject {
+    /// A shrinker.
+    Shrinker(ShrinkerId),
+    /// A lock.
+    Lock(LockId),
+    /// A pool.
+    Pool(PoolId),
+    /// A request.
+    Request(RequestId),
+    /// A work item.
+    Work(WorkId),
+    /// Something that is stored.
+    Item(ItemId),
+    /// A scope of the task.
+    Scope {
+        /// What it forbids.
+        kind: ScopeKind,
+        /// Which of the task.
+        scope: u32,
+    },
 }
 
 /// What a step is.
@@ -95,8 +120,8 @@ pub enum StepKind {
     Broke {
         /// Which.
         breach: Breach,
-        /// By which shrinker, if by one.
-        shrinker: Option<ShrinkerId>,
+        /// What it is about, where that is more than the task.
+        subject: Option<Subject>,
     },
     /// The edge to the next task: the wait before this step needs it.
     Needs {

@@ -8,13 +8,16 @@
 //! | [`panel`] | [`Witness`]: the view and all judges, one event at a time |
 //! | [`code`] | [`Code`]: the registry of finding codes |
 //! | [`finding`], [`chain`] | [`Finding`], [`Step`]: what was found; how a chain is put together |
-//! | [`view`] over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
+//! | [`view`] and `needed` over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
 //! | `shrinker`, `contract` | RD07, RD08: conduct of shrinkers; the contract between allocator and reclaimer |
-//! | [`breach`] | [`Breach`]: the rules that those two name |
+//! | `convoy`, `phantom` | RD09, RD10: tasks behind a lock held over I/O; progress that helped nobody |
+//! | `lint` | RD11: scopes and masks that restrict too much, where a test asks |
+//! | `leak`, `lost` | RD12, RD13: what is left behind; what is not there after a crash |
+//! | [`breach`] | [`Breach`]: the rules that RD07 to RD13 name |
 //! | `hang` | RD05: nothing can go on, and there is no cycle |
 //!
 //! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
@@ -25,11 +28,17 @@ mod carried;
 pub mod chain;
 pub mod code;
 mod contract;
+mod convoy;
 mod deadlock;
 pub mod finding;
 pub mod frames;
 mod hang;
+mod leak;
+mod lint;
+mod lost;
+mod needed;
 pub mod panel;
+mod phantom;
 mod recursion;
 mod scope_misuse;
 #[cfg(test)]

@@ -4,9 +4,14 @@
 
 use super::carried::Carried;
 use super::contract::Contract;
+use super::convoy::Convoy;
 use super::deadlock::Deadlock;
 use super::finding::Finding;
 use super::hang::Hang;
+use super::leak::Leak;
+use super::lint::Lint;
+use super::lost::Lost;
+use super::phantom::Phantom;
 use super::recursion::Recursion;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
@@ -53,10 +58,21 @@ impl Witness {
             Box::<ScopeMisuse>::default(),
             Box::<Conduct>::default(),
             Box::<Contract>::default(),
+            Box::<Convoy>::default(),
+            Box::<Phantom>::default(),
+            Box::<Leak>::default(),
+            Box::<Lost>::default(),
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
         Self { view: View::default(), judges, findings: Vec::new() }
+    }
+
+    /// The same, which also makes lints (RD11).
+    #[must_use]
+    pub fn with_lints(mut self) -> Self {
+        self.judges.push(Box::<Lint>::default());
+        self
     }
 
     /// Takes in one event; returns what was found at it.

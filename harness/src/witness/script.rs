@@ -10,7 +10,7 @@ use crate::event::{
     QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
     WaitOutcome, WorkId,
 };
-use crate::units::{Nanos, Pages, Sectors};
+use crate::units::{Nanos, Pages, Sectors, Ticks};
 
 #[derive(Default)]
 pub(crate) struct Script {
@@ -19,13 +19,25 @@ pub(crate) struct Script {
     pub(crate) file: Option<&'static str>,
     seq: u64,
     requests: u32,
+    passed: Nanos,
 }
 
 impl Script {
     pub(crate) fn on(&mut self, task: TaskId, kind: EventKind) {
-        let event = Event { seq: self.seq, time: Nanos(self.seq * 10), task, kind };
+        let event = Event { seq: self.seq, time: Nanos(self.seq * 10) + self.passed, task, kind };
         self.seq += 1;
         self.witness.observe(&event);
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, ticks: Ticks) {
+        self.passed += ticks.nanos();
+    }
+
+    /// The task enters a block layer.
+    pub(crate) fn layer_of_blocks(&mut self, task: TaskId) {
+        let layer = self.names.add_layer(Layer::IO, "vda");
+        self.enter(task, layer);
     }
 
     fn site(&self) -> Site {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::Breach;
 use super::chain::Chain;
-use super::finding::{Finding, StepKind};
+use super::finding::{Finding, StepKind, Subject};
 use super::frames::FrameKind;
 use super::panel::Judge;
 use super::view::View;
@@ -40,7 +40,11 @@ impl Judge for Conduct {
         if self.found.insert((shrinker, breach)) {
             let mut chain = Chain::new(view);
             chain.task(event.task, None);
-            chain.ends_with(StepKind::Broke { breach, shrinker: Some(shrinker) }, None, event);
+            chain.ends_with(
+                StepKind::Broke { breach, subject: Some(Subject::Shrinker(shrinker)) },
+                None,
+                event,
+            );
             out.push(chain.finish(breach.code(), event));
         }
     }

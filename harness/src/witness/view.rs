@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, Held};
-use super::waits::{Holder, Lock, Needed, Progress, Quorum, Request, Role, Wait, WorkItem};
+use super::waits::{ElementHolder, Holder, Lock, Progress, Request, Wait, WorkItem};
 use crate::event::{
-    Event, EventKind, LockId, LockMode, QueueId, RequestId, Resource, Site, TaskId, TaskKind, WorkId,
+    Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId, TaskKind, WaitId, WorkId,
 };
 
 /// Numbers from here on are not kept: no world has as many tasks, locks or queues.
@@ -38,11 +38,13 @@ pub struct Task {
 /// The world rebuilt from its events.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    tasks: Vec<Task>,
-    locks: Vec<Lock>,
-    servers: Vec<Vec<TaskId>>,
-    requests: BTreeMap<RequestId, Request>,
-    works: BTreeMap<WorkId, WorkItem>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) locks: Vec<Lock>,
+    pub(super) servers: Vec<Vec<TaskId>>,
+    pub(super) requests: BTreeMap<RequestId, Request>,
+    pub(super) works: BTreeMap<WorkId, WorkItem>,
+    pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
+    pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
     closed: Option<Frame>,
     exited: Option<(TaskId, Task)>,
 }
@@ -95,6 +97,16 @@ impl View {
         self.works.get(&id)
     }
 
+    /// Every request that is in flight.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestId, &Request)> {
+        self.requests.iter().map(|(id, request)| (*id, request))
+    }
+
+    /// Every work item that is not finished.
+    pub fn works(&self) -> impl Iterator<Item = (WorkId, &WorkItem)> {
+        self.works.iter().map(|(id, work)| (*id, work))
+    }
+
     /// The frames of a task; none for one never seen.
     #[must_use]
     pub fn frames(&self, id: TaskId) -> &[Frame] {
@@ -119,42 +131,6 @@ impl View {
         self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())
     }
 
-    /// Who must act before the wait of `waiter` ends.
-    pub fn needed(&self, waiter: TaskId) -> (Quorum, impl Iterator<Item = Needed> + '_) {
-        let (mut one, mut servers, mut lock) = (None, &[][..], None);
-        match self.wait(waiter).map(|wait| wait.resource) {
-            Some(Resource::Lock(id)) => lock = self.locks.get(id.0 as usize),
-            Some(Resource::Request(id)) => {
-                if let Some(request) = self.requests.get(&id) {
-                    (one, servers) = self.server(request.progress, request.queue);
-                }
-            }
-            Some(Resource::Work(id)) => {
-                if let Some(work) = self.works.get(&id) {
-                    (one, servers) = self.server(work.progress, work.queue);
-                }
-            }
-            Some(Resource::Task(task)) => {
-                let alive = self.task(task).is_some_and(|task| task.alive);
-                one = alive.then_some(Needed { task, how: Role::Exits, since: 0 });
-            }
-            Some(Resource::Condition(_) | Resource::Pool(_) | Resource::Idle(_) | Resource::Timer) | None => {
-            }
-        }
-        let servers = servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
-        let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
-        let quorum = if servers.len() > 0 { Quorum::Any } else { Quorum::All };
-        (quorum, one.into_iter().chain(servers).chain(holders))
-    }
-
-    fn server(&self, progress: Progress, queue: QueueId) -> (Option<Needed>, &[TaskId]) {
-        match progress {
-            Progress::Served { by, since } => (Some(Needed { task: by, how: Role::Serves, since }), &[]),
-            Progress::Queued => (None, self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)),
-            Progress::Below => (None, &[]),
-        }
-    }
-
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         (self.closed, self.exited) = (None, None);
@@ -170,6 +146,7 @@ impl View {
         self.apply_frame(event);
         self.apply_lock(event);
         self.apply_request(event);
+        self.apply_promise(event);
     }
 
     fn exit(&mut self, id: TaskId) {

@@ -5,7 +5,7 @@
 //! took yet needs any one server of its queue, and a server that is busy counts for what it does
 //! now, because the queue is a FIFO.
 
-use crate::event::{LockMode, Op, Origin, QueueId, Resource, Site, TaskId};
+use crate::event::{LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
 use crate::units::{Nanos, Sectors};
 
 /// A task's present wait.
@@ -29,10 +29,7 @@ impl Wait {
     /// Whether some task must act before the wait ends.
     #[must_use]
     pub const fn needs_a_task(&self) -> bool {
-        !matches!(
-            self.resource,
-            Resource::Idle(_) | Resource::Timer | Resource::Condition(_) | Resource::Pool(_)
-        )
+        !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
     }
 }
 
@@ -69,6 +66,10 @@ pub enum Role {
     ServesQueue,
     /// It must exit.
     Exits,
+    /// It has an element of the pool.
+    HasElement,
+    /// It promised to signal the condition.
+    Promised,
 }
 
 /// How far a request or work item is.
@@ -123,6 +124,15 @@ pub struct WorkItem {
     pub seq: u64,
     /// How far it is.
     pub progress: Progress,
+}
+
+/// Who has an element of a pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ElementHolder {
+    /// A task, since this event.
+    Task(TaskId, u64),
+    /// A request: whoever completes it gives the element back.
+    Request(RequestId),
 }
 
 /// A lock's holder.

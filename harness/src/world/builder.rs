@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::World;
 use super::execution::Setup;
+use super::suppress::Suppression;
 use super::tier::Tier;
 use super::{model, native};
 use crate::era::{Era, Knobs};
@@ -34,6 +35,8 @@ pub struct Builder {
     pub(super) plan: PlanSpec,
     pub(super) schedules: u64,
     pub(super) seed: u64,
+    pub(super) lints: bool,
+    pub(super) suppressions: Vec<Suppression>,
     pub(super) steps: u64,
     pub(super) expect: Vec<Code>,
     pub(super) replay: Option<Trace>,
@@ -53,6 +56,8 @@ impl Builder {
             plan: PlanSpec::default(),
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
+            lints: false,
+            suppressions: Vec::new(),
             steps: STEP_BUDGET,
             expect: Vec::new(),
             replay: None,
@@ -117,6 +122,19 @@ impl Builder {
         self
     }
 
+    /// Whether scopes and masks that restrict too much, or nothing, are findings too (RD11).
+    pub fn lints(mut self, lints: bool) -> Self {
+        self.lints = lints;
+        self
+    }
+
+    /// Passes over findings of `code` whose headline contains `part`, for this `reason`. The report says which were
+    /// passed over, and which suppressions were not needed.
+    pub fn suppress(mut self, code: Code, part: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.suppressions.push(Suppression { code, part: part.into(), reason: reason.into() });
+        self
+    }
+
     /// Steps of one execution after which it counts as a hang.
     pub fn steps(mut self, steps: u64) -> Self {
         self.steps = steps;
@@ -171,6 +189,7 @@ impl Builder {
             plan: self.plan.clone(),
             body: Arc::new(body),
         };
+        self.suppressions.iter().try_for_each(Suppression::check)?;
         if self.steps == 0 {
             return Err(Error::input(format!("`{}` with a step budget of 0", self.name))
                 .advice("give it some, or leave the default"));

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use super::World;
 use super::builder::Builder;
 use super::hub::Hub;
+use super::suppress::{self, Suppression};
 use super::tier::Tier;
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
-use crate::event::Names;
 use crate::event::Trace;
+use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe};
-use crate::sched::Sched;
+use crate::sched::{Sched, Side};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
-use crate::witness::Finding;
+use crate::witness::{Code, Finding};
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -51,9 +52,12 @@ impl Setup {
     pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
-            (self.body)(&world);
+            Side::User.call(|| (self.body)(&world));
             world.join_all();
-            world.teardown()
+            world.teardown()?;
+            drop(world);
+            sched.emit(EventKind::WorldEnd);
+            Ok(())
         });
         Execution {
             findings: hub.findings(),
@@ -74,6 +78,7 @@ impl Setup {
         if self.plan.watches_locks() {
             mm.watch_locks();
         }
+        mm.watch_heap();
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
         let stack = Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;
         Ok(World::new(parts, stack, self.tier, self.era))
@@ -94,6 +99,15 @@ impl Setup {
 }
 
 impl Execution {
+    /// The codes of what was found and is not passed over.
+    pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
+        if suppressions.is_empty() {
+            return self.findings.iter().map(|finding| finding.code).collect();
+        }
+        let described = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
+    }
+
     /// What the execution comes to, as a value.
     ///
     /// # Errors
@@ -106,7 +120,9 @@ impl Execution {
         trace: Option<Trace>,
     ) -> Result<Report> {
         let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        report.notes = passed_over;
         match self.trouble {
             Some(trouble) if report.findings.is_empty() => return Err(trouble),
             Some(trouble) => report.notes.push(format!("taking the stack down: {trouble}")),

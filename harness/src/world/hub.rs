@@ -27,6 +27,12 @@ pub(super) struct Heard {
 pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
+    /// A hub whose judges also make lints, where `lints` says so.
+    pub(super) fn new(lints: bool) -> Self {
+        let witness = if lints { Witness::new().with_lints() } else { Witness::new() };
+        Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
@@ -46,6 +52,10 @@ impl Hub {
 impl Observer for Hub {
     fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
         self.0.lock().observe(event)
+    }
+
+    fn found(&self) -> usize {
+        self.0.lock().witness.findings().len()
     }
 }
 

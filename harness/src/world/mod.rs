@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`World`] (here) | the handle that a test's closure gets |
 //! | [`builder`] | [`Builder`]: what to run, on which tier, how often |
+//! | [`durable`] | [`Durable`]: what was acknowledged, what is there after a crash |
+//! | `suppress` | findings that a test knows of |
 //! | [`tier`] | [`Tier`] |
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
@@ -15,6 +17,7 @@
 
 pub mod builder;
 mod cuts;
+pub mod durable;
 mod execution;
 mod hub;
 mod model;
@@ -22,11 +25,13 @@ mod native;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 mod shrinker;
+mod suppress;
 pub mod tier;
 
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
+pub use durable::Durable;
 pub use tier::Tier;
 
 use crate::bufio::Client;
@@ -36,7 +41,7 @@ use crate::event::TaskKind;
 use crate::fs::Fs;
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Completion, JoinHandle, Sched, SpinLock};
+use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock, quiet};
 use crate::stack::{Parts, Stack};
 
 struct Inner {
@@ -113,6 +118,7 @@ impl World {
     }
 
     fn keep<T>(&self, handle: JoinHandle<T>) -> JoinHandle<T> {
+        let _ours = quiet();
         self.0.tasks.lock().push(handle.done());
         handle
     }
@@ -167,6 +173,18 @@ impl World {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.0.parts.plan
+    }
+
+    /// A condition of the test's own, which judges can follow.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Condition {
+        Condition::new(self.sched(), name)
+    }
+
+    /// Something that is stored, to account for what a crash may take.
+    #[must_use]
+    pub fn durable(&self, name: &str) -> Durable {
+        Durable::new(self.sched(), name)
     }
 
     /// The scheduler.

@@ -53,13 +53,13 @@ fn found_again(builder: &Builder, setup: &Setup) -> Result<Report> {
 fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
     let strategy = Budget::new(Mixed::new(builder.seed), builder.schedules);
     let stop = strategy.stop();
-    let expect = builder.expect.clone();
+    let (expect, suppressions) = (builder.expect.clone(), builder.suppressions.clone());
     let enough = move |execution: &Execution| {
-        let found = |code| execution.findings.iter().any(|finding| finding.code == code);
+        let codes = execution.codes(&suppressions);
         let shown = if expect.is_empty() {
-            !execution.findings.is_empty()
+            !codes.is_empty()
         } else {
-            expect.iter().all(|code| found(*code))
+            expect.iter().all(|code| codes.contains(code))
         };
         if shown || execution.panic.is_some() || execution.trouble.is_some() {
             stop.stop();
@@ -97,10 +97,10 @@ pub(super) fn execute(
 ) -> Kept {
     let driver = Driver::new(Box::new(strategy));
     let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None }));
-    let (theirs, choices, setup, steps) =
-        (Arc::clone(&kept), Arc::clone(&driver), setup.clone(), builder.steps);
+    let (theirs, choices, setup) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone());
+    let (steps, lints) = (builder.steps, builder.lints);
     controlled::run(&driver, move || {
-        let hub = Hub::default();
+        let hub = Hub::new(lints);
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
         let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
         let trace = choices.lock().take_trace();

@@ -12,7 +12,7 @@ use crate::stack::InProcess;
 
 /// Runs what `builder` describes, once.
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let hub = Hub::default();
+    let hub = Hub::new(builder.lints);
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
     setup.execute(&sched, &hub, Arc::new(InProcess)).into_report(builder, 1, None)
 }

@@ -11,7 +11,7 @@ use reclaimdep_scope::listener::ShrinkerHandle;
 use super::World;
 use crate::event::Gfp;
 use crate::mm::{ScanControl, Shrinker, Stop};
-use crate::sched::Sched;
+use crate::sched::{Sched, Side, quiet};
 
 /// A shrinker of production code, as `mm` calls it.
 struct Adapter(Arc<dyn scope::Shrinker>);
@@ -41,5 +41,8 @@ impl Shrinker for Adapter {
 /// Registers with the memory of the world that `sched` belongs to.
 pub(super) fn register(sched: &Sched, shrinker: Arc<dyn scope::Shrinker>) -> Option<ShrinkerHandle> {
     let world = World::of(sched)?;
-    Some(Box::new(world.mm().register_shrinker(Arc::new(Adapter(shrinker)))))
+    let side = Side::now();
+    let _ours = quiet();
+    let adapter = Arc::new(Adapter(shrinker));
+    Some(Box::new(side.call(|| world.mm().register_shrinker(adapter))))
 }

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`regressions`] | reported mistakes of memory management, old behaviour and new |
 //! | [`conduct`] | shrinkers that wait, lie, panic, or count by the mask |
+//! | [`judges`] | what is left, lost, claimed, restricted too much; suppressions |
 //! | [`policies`] | the same two stories under every policy |
 
 mod conduct;
+mod judges;
 mod policies;
 mod regressions;
 

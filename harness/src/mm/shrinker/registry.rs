@@ -16,7 +16,7 @@ use super::pass::{DEFAULT_BATCH, Pass};
 use super::{EMPTY, ScanControl, Shrinker, Stop};
 use crate::era::{MmKnobs, SlabAlgorithm};
 use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkerId, Site};
-use crate::sched::{RwSem, Sched, SpinLock, WaitQueue, Waiting};
+use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
 /// nothing would otherwise be called for ever.
@@ -27,6 +27,8 @@ struct Entry {
     /// The pseudo-lock that a scan holds.
     lock: LockId,
     shrinker: Arc<dyn Shrinker>,
+    /// Whose code it is.
+    side: Side,
     /// Objects that passes before left undone: of everything, and of the domain.
     deferred: SpinLock<BTreeMap<bool, u64>>,
     scans: AtomicU32,
@@ -62,6 +64,7 @@ impl Registration {
     /// of the shrinker itself it waits for itself, and the judges say so.
     #[track_caller]
     pub fn unregister(self) {
+        let _ours = quiet();
         let site = Site::here();
         let Self { registry, entry } = &self;
         // The old lock is what this waits for, and the wait is over once it was had.
@@ -105,6 +108,8 @@ impl Registry {
     /// Registers (`register_shrinker`); with the old rwsem it waits for every scan in flight.
     #[track_caller]
     pub(in super::super) fn register(self: &Arc<Self>, shrinker: Arc<dyn Shrinker>) -> Registration {
+        let side = Side::now();
+        let _ours = quiet();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
         let (id, lock) = self.sched.names(|names| {
             (names.add_shrinker(shrinker.name()), names.add_lock("shrinker", shrinker.name()))
@@ -113,18 +118,28 @@ impl Registry {
             id,
             lock,
             shrinker,
+            side,
             deferred: SpinLock::default(),
             scans: AtomicU32::new(0),
             dead: AtomicBool::new(false),
             idle: WaitQueue::new(&self.sched),
         });
+        self.sched.emit(EventKind::ShrinkerRegistered { shrinker: id, site: Site::here() });
         self.entries.lock().push(Arc::clone(&entry));
         Registration { registry: Arc::clone(self), entry }
     }
 
     fn remove(&self, entry: &Arc<Entry>) {
         entry.dead.store(true, Ordering::Release);
-        self.entries.lock().retain(|known| !Arc::ptr_eq(known, entry));
+        let mut entries = self.entries.lock();
+        let before = entries.len();
+        entries.retain(|known| !Arc::ptr_eq(known, entry));
+        let gone = entries.len() < before;
+        drop(entries);
+        // Whoever drops it may be no task any more.
+        if gone && self.sched.try_current().is_some() {
+            self.sched.emit(EventKind::ShrinkerUnregistered { shrinker: entry.id });
+        }
     }
 
     /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
@@ -156,7 +171,7 @@ impl Registry {
         let entries = self.entries.lock().clone();
         for entry in &entries {
             let mut running = Running::begin(self, entry);
-            running.call(|shrinker| running_count(&self.sched, entry.id, shrinker, mask));
+            running.count(mask);
         }
     }
 
@@ -168,7 +183,7 @@ impl Registry {
         }
         let (sched, shrinker, id) = (&self.sched, &*entry.shrinker, entry.id);
         let mask = (walk.mask)(shrinker);
-        let Some(freeable) = running.call(|shrinker| running_count(sched, id, shrinker, mask)) else {
+        let Some(freeable) = running.count(mask) else {
             return 0;
         };
         if freeable == 0 || freeable == EMPTY {
@@ -207,13 +222,6 @@ impl Registry {
     }
 }
 
-fn running_count(sched: &Sched, id: ShrinkerId, shrinker: &dyn Shrinker, mask: Gfp) -> u64 {
-    sched.emit(EventKind::ShrinkCountBegin { shrinker: id, mask });
-    let count = shrinker.count(mask);
-    sched.emit(EventKind::ShrinkCountEnd { shrinker: id, count });
-    count
-}
-
 /// A shrinker that runs: unregistering it waits until this is dropped.
 struct Running<'a> {
     registry: &'a Registry,
@@ -223,17 +231,28 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn begin(registry: &'a Registry, entry: &'a Arc<Entry>) -> Self {
         entry.scans.fetch_add(1, Ordering::AcqRel);
-        let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
-        registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
-        registry.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        // Under the old rwsem that is what a scan holds.
+        if registry.rwsem.is_none() {
+            let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
+            registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
+            registry.sched.emit(EventKind::LockAcquired { lock, mode, site });
+        }
         Self { registry, entry }
+    }
+
+    fn count(&mut self, mask: Gfp) -> Option<u64> {
+        let (sched, shrinker) = (&self.registry.sched, self.entry.id);
+        sched.emit(EventKind::ShrinkCountBegin { shrinker, mask });
+        let count = self.call(|shrinker| shrinker.count(mask))?;
+        sched.emit(EventKind::ShrinkCountEnd { shrinker, count });
+        Some(count)
     }
 
     /// Calls the shrinker; none where it panics, which is told and ends its being called. The unwinding
     /// of an aborted world goes on.
     fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
-        match catch_unwind(AssertUnwindSafe(|| f(&*entry.shrinker))) {
+        match catch_unwind(AssertUnwindSafe(|| entry.side.call(|| f(&*entry.shrinker)))) {
             Ok(value) => Some(value),
             Err(payload) if Sched::is_abort(&*payload) => resume_unwind(payload),
             Err(payload) => {
@@ -254,7 +273,9 @@ impl Registry {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });
+        if self.registry.rwsem.is_none() {
+            self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });
+        }
         self.entry.scans.fetch_sub(1, Ordering::AcqRel);
         self.entry.idle.wake_all();
     }

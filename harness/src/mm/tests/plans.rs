@@ -8,7 +8,7 @@ use super::{reclaims, rig};
 use crate::event::EventKind;
 use crate::event::Gfp;
 use crate::event::ReclaimKind::{Direct, Kswapd};
-use crate::inject::{InScope, Plan, PlanSpec, Pressure};
+use crate::inject::{InScope, Of, Plan, PlanSpec, Pressure};
 use crate::sched::Mutex;
 use reclaimdep_scope as scope;
 
@@ -37,9 +37,47 @@ fn a_rule_hits_what_it_says() {
     check(Pressure { file: Some("tests/plans.rs".into()), ..Pressure::default() }, 6);
     check(Pressure { file: Some("tests/other.rs".into()), ..Pressure::default() }, 0);
     check(Pressure { skip: 2, times: Some(3), ..Pressure::default() }, 3);
+    check(Pressure::every_allocation().of(Of::Pages), 6);
+    check(Pressure::every_allocation().of(Of::Heap), 0);
     check(Pressure::nth_allocation_of("main", 6), 1);
     check(Pressure::nth_allocation_of("main", 7), 0);
     check(Pressure::nth_allocation_of("nobody", 1), 0);
+}
+
+/// How many of two heap allocations (one plain, one in NOFS), beside one of pages, a rule sends into reclaim.
+#[track_caller]
+fn check_heap(rule: Pressure, expect: usize) {
+    let shown = format!("{rule:?}");
+    let events = rig(1024).pressure(rule).run(|mm| {
+        mm.watch_heap();
+        mm.sched().heap_allocation(1, 0);
+        let free = mm.free();
+        let _nofs = scope::nofs();
+        mm.sched().heap_allocation(2, 3);
+        assert_eq!(mm.free(), free, "the memory is not the world's");
+        drop(mm.alloc(0, Gfp::KERNEL));
+    });
+    assert_eq!(reclaims(&events, Direct), expect, "{shown}");
+    let begun = events.iter().filter(|kind| matches!(kind, EventKind::AllocBegin { .. })).count();
+    let ended = events.iter().filter(|kind| matches!(kind, EventKind::AllocEnd { .. })).count();
+    assert_eq!((begun, ended), (3, 3), "all are told");
+}
+
+#[test]
+fn a_rule_says_whether_it_is_about_the_heap() {
+    check_heap(Pressure::every_allocation(), 3);
+    check_heap(Pressure::every_allocation().of(Of::Heap), 2);
+    check_heap(Pressure::every_allocation().of(Of::Pages), 1);
+    check_heap(Pressure { in_nofs: true, ..Pressure::default() }.of(Of::Heap), 1);
+    check_heap(Pressure { min_order: 2, ..Pressure::default() }, 1);
+    check_heap(Pressure { file: Some(".rs".into()), ..Pressure::default() }, 1);
+    check_heap(Pressure::every_allocation().of(Of::Heap).by_kswapd(), 0);
+}
+
+#[test]
+fn a_rule_about_the_heap_is_data() {
+    let rule: Pressure = serde_json::from_str(r#"{ "of": "heap", "in-nofs": true }"#).unwrap();
+    assert_eq!(rule, Pressure { in_nofs: true, ..Pressure::default() }.of(Of::Heap));
 }
 
 #[test]
@@ -111,6 +149,8 @@ fn rules_that_could_never_hit_or_say_two_things_are_refused() {
     for (rule, word) in [
         (Pressure { times: Some(0), ..Pressure::default() }, "`times` is 0"),
         (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` stands with"),
+        (Pressure::at_lock("a", "b").of(Of::Heap), "`at-lock` stands with"),
+        (Pressure { file: Some("x.rs".into()), ..Pressure::default() }.of(Of::Heap), "`of` is `heap`"),
         (Pressure::default().with_shrinkers(Vec::<String>::new()), "`shrinkers` is an empty list"),
         (Pressure::default().with_pages([]), "`pages` is an empty list"),
     ] {

@@ -1,6 +1,6 @@
 //! RD02 on scripted events: the planted bug, its healthy twin, and the paths that must stay legal.
 
-use crate::event::{Gfp, Layer, LockMode, Resource, ScopeKind, TaskKind};
+use crate::event::{EventKind, Gfp, Layer, LockMode, PoolId, Resource, ScopeKind, TaskKind};
 use crate::witness::script::Script;
 
 #[track_caller]
@@ -161,4 +161,64 @@ fn the_same_entry_for_two_waits_is_found_for_each() {
         s.serve(worker, queue, first);
         s.enter(worker, fs);
     });
+}
+
+const POOL: PoolId = PoolId(0);
+
+/// A reclaimer in NOFS waits for an element of a pool that is with `holders`; one of them enters the filesystem.
+fn pool_story(hand_over: bool, another_is_free: bool) -> impl FnOnce(&mut Script) {
+    move |s| {
+        s.names.add_pool("bio");
+        let fs = s.names.add_layer(Layer::FS, "lower");
+        let journal = s.lock("journal", "fs:lower");
+        let (queue, worker) = s.queue("loop0");
+        let holder = s.task("holder");
+        s.on(holder, EventKind::PoolTake { pool: POOL });
+        if another_is_free {
+            let other = s.task("other");
+            s.on(other, EventKind::PoolTake { pool: POOL });
+        }
+        let inside = if hand_over {
+            let request = s.submit(holder, queue);
+            s.on(holder, EventKind::PoolHandOver { pool: POOL, request });
+            s.serve(worker, queue, request);
+            worker
+        } else {
+            holder
+        };
+        let rsync = s.reclaimer("rsync", fs, journal);
+        s.wait(rsync, Resource::Pool(POOL), "mempool element");
+        s.enter(inside, fs);
+    }
+}
+
+#[test]
+fn an_element_of_a_pool_carries_the_scope_to_whoever_has_it() {
+    check(&["RD02"], pool_story(false, false));
+    check(&["RD02"], pool_story(true, false));
+    check(&[], pool_story(false, true));
+    check(&[], pool_story(true, true));
+}
+
+#[test]
+fn a_condition_carries_the_scope_to_whoever_promised_to_signal_it() {
+    let story = |promised: bool| {
+        move |s: &mut Script| {
+            let condition = s.names.add_condition("log space");
+            let fs = s.names.add_layer(Layer::FS, "lower");
+            let journal = s.lock("journal", "fs:lower");
+            let commit = s.task("commit");
+            if promised {
+                s.on(commit, EventKind::Promise { condition });
+            }
+            let rsync = s.reclaimer("rsync", fs, journal);
+            s.wait(rsync, Resource::Condition(condition), "log space");
+            s.enter(commit, fs);
+            s.on(commit, EventKind::PromiseEnd { condition });
+            s.leave(commit, fs);
+            s.enter(commit, fs);
+        }
+    };
+    check(&["RD02"], story(true));
+    check(&[], story(false));
 }

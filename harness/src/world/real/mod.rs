@@ -59,7 +59,7 @@ fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report>
 
 /// The run itself, in this process.
 fn here(builder: &Builder, setup: &Setup, child: Option<Arc<Child>>) -> Result<Report> {
-    let hub = Hub::default();
+    let hub = Hub::new(builder.lints);
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
     let backend = Arc::new(backend::Real::new(child));
     setup.execute(&sched, &hub, backend).into_report(builder, 1, None)

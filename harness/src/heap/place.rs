@@ -1,0 +1,138 @@
+//! Who allocated, from a backtrace.
+//!
+//! Key function: [`find`]. A backtrace of `std` can be read only as text. Its frames are told from the innermost
+//! on; the first that is neither the allocator's, nor a collection's, nor the harness's is the user's. It costs
+//! milliseconds, so it is asked for only once something was found.
+
+use std::backtrace::Backtrace;
+
+use crate::event::HeapPlace;
+
+/// Crates whose frames stand between an allocation and whoever wanted it.
+const BETWEEN: &[&str] = &[
+    "std",
+    "core",
+    "alloc",
+    "hashbrown",
+    "__rustc",
+    "reclaimdep",
+    "reclaimdep_scope",
+    "shuttle",
+    "generator",
+];
+
+/// The compiler's own functions between a collection and the allocator; their line is that of the `static`.
+const SHIM: &str = "__rust_";
+
+/// Where the standard library's source is, as its own debug information or a toolchain's has it.
+const STD: &[&str] = &["/rustc/", "/rustlib/src/", "/rust/deps/"];
+
+/// Where the allocation that the running code makes comes from.
+pub(super) fn find() -> HeapPlace {
+    let trace = format!("{:#}", Backtrace::force_capture());
+    let place = frames(&trace).into_iter().find(is_users);
+    place.unwrap_or_else(|| HeapPlace { function: "an unknown function".to_owned(), line: None })
+}
+
+/// The frames of a trace in its long form: `N: ADDRESS - FUNCTION`, then `at FILE:LINE:COLUMN` where that is
+/// known. An inlined frame has neither number nor address.
+fn frames(trace: &str) -> Vec<HeapPlace> {
+    let mut frames: Vec<HeapPlace> = Vec::new();
+    for line in trace.lines().map(str::trim) {
+        match (line.strip_prefix("at "), frames.last_mut()) {
+            (Some(at), Some(frame)) => frame.line = file_line(at),
+            _ => frames.push(HeapPlace { function: function(line), line: None }),
+        }
+    }
+    frames
+}
+
+/// The name without what differs between builds: the address before it and the hash after it.
+fn function(line: &str) -> String {
+    let name = match line.split_once(" - ") {
+        Some((number, name)) if number.contains("0x") => name,
+        _ => line,
+    };
+    let hash = |tail: &str| tail.strip_prefix('h').is_some_and(|hex| hex.len() == 16 && is_hex(hex));
+    match name.rsplit_once("::") {
+        Some((name, tail)) if hash(tail) => name.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `FILE` and `LINE` of `FILE:LINE:COLUMN`.
+fn file_line(at: &str) -> Option<(String, u32)> {
+    let (rest, _column) = at.rsplit_once(':')?;
+    let (file, line) = rest.rsplit_once(':')?;
+    Some((file.to_owned(), line.parse().ok()?))
+}
+
+/// Whether the frame is the user's. With no more than line tables a function has no path in its name, only a
+/// file; without debug information it is the other way round.
+fn is_users(frame: &HeapPlace) -> bool {
+    let HeapPlace { function, line } = frame;
+    let name = function.trim_start_matches(['<', '&', '*', '(', '[']);
+    let krate = name.split_once("::").map(|(krate, _)| krate.split('[').next().unwrap_or(krate));
+    match (krate, line) {
+        (Some(krate), _) if BETWEEN.contains(&krate) => false,
+        _ if function.contains(SHIM) => false,
+        (_, Some((file, _))) => !STD.iter().any(|part| file.contains(part)) && !file.contains(ours()),
+        (krate, None) => krate.is_some(),
+    }
+}
+
+/// The harness's own source, as debug information has it.
+fn ours() -> &'static str {
+    file!().trim_end_matches("heap/place.rs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "
+   0:     0x55d1c2a3f0a1 - std::backtrace::Backtrace::create::h0123456789abcdef
+                               at /rustc/59807616e/library/std/src/backtrace.rs:331:13
+   1:     0x55d1c2a3f0a1 - <reclaimdep::heap::Heap<A> as core::alloc::global::GlobalAlloc>::alloc::h00112233445566aa
+                               at /build/harness/src/heap/mod.rs:101:9
+                           __rust_alloc
+                               at /build/downstream/tests/heap.rs:19:1
+                           hear
+                               at /build/HARNESS/heap/hook.rs:38:9
+   2:     0x55d1c2a3f0b2 - <T as alloc::slice::hack::ConvertVec>::to_vec::h8899aabbccddeeff
+                               at /rustc/59807616e/library/alloc/src/slice.rs:160:6
+   3:     0x55d1c2a3f0c3 - <downstream::Notes as core::clone::Clone>::clone::hfedcba9876543210
+                               at /build/downstream/src/lib.rs:41:22
+   4:     0x55d1c2a3f0d4 - main
+";
+
+    #[test]
+    fn the_first_frame_that_is_nobody_elses_is_the_users() {
+        let trace = TRACE.replace("HARNESS/", ours());
+        let frame = frames(trace.trim_matches('\n')).into_iter().find(is_users).unwrap();
+        let function = "<downstream::Notes as core::clone::Clone>::clone".to_owned();
+        assert_eq!(
+            frame,
+            HeapPlace { function, line: Some(("/build/downstream/src/lib.rs".to_owned(), 41)) }
+        );
+    }
+
+    #[test]
+    fn without_line_information_the_function_is_left() {
+        let frame = frames("   3:     0x55d1c2a3f0c3 - downstream::edit::hfedcba9876543210\n").pop().unwrap();
+        assert_eq!(frame, HeapPlace { function: "downstream::edit".to_owned(), line: None });
+        assert!(is_users(&frame));
+    }
+
+    #[test]
+    fn a_trace_is_taken_here_and_this_very_crate_is_no_user() {
+        let all = frames(&format!("{:#}", Backtrace::force_capture()));
+        let mine = "a_trace_is_taken_here";
+        assert!(all.iter().any(|frame| frame.function.contains(mine)), "a trace has another form: {all:?}");
+        assert!(!find().function.contains(mine));
+    }
+}

@@ -1,0 +1,136 @@
+//! RD09: tasks stand behind a lock whose holder waits for I/O.
+//!
+//! Nothing is wrong with any one wait; but a lock that is held over I/O makes everybody as slow as the device,
+//! and in reclaim that is everybody who needs memory. A convoy is two or more waiters for longer than a bound,
+//! in the world's own time. Written from the project's description of reclaim, 4.5.
+
+use std::collections::BTreeMap;
+
+use super::breach::Breach;
+use super::chain::Chain;
+use super::finding::{Finding, StepKind, Subject};
+use super::panel::Judge;
+use super::view::View;
+use crate::event::{Event, EventKind, LockId, Resource, TaskId};
+use crate::units::{Nanos, Ticks};
+
+/// Fewer waiters than these are no convoy.
+const MIN_WAITERS: usize = 2;
+/// A shorter stand than this is no convoy.
+const BOUND: Ticks = Ticks(100);
+
+/// A lock with waiters whose holder waits for I/O.
+#[derive(Debug)]
+struct Jam {
+    holder: TaskId,
+    since: Nanos,
+    told: bool,
+}
+
+/// The judge of RD09.
+#[derive(Debug, Default)]
+pub(super) struct Convoy {
+    jams: BTreeMap<LockId, Jam>,
+}
+
+impl Judge for Convoy {
+    fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
+        for (lock, jam) in &mut self.jams {
+            let stood = event.time.0.saturating_sub(jam.since.0);
+            if !jam.told && stood >= BOUND.nanos().0 {
+                jam.told = true;
+                out.push(finding(*lock, jam.holder, event, view));
+            }
+        }
+        let changes = matches!(
+            event.kind,
+            EventKind::WaitBegin { .. }
+                | EventKind::WaitEnd { .. }
+                | EventKind::LockAcquired { .. }
+                | EventKind::LockReleased { .. }
+                | EventKind::TaskExit
+        );
+        if changes {
+            self.look(event.time, view);
+        }
+    }
+}
+
+impl Convoy {
+    /// Which locks are jammed now; those that were before keep their beginning.
+    fn look(&mut self, now: Nanos, view: &View) {
+        let mut jams = BTreeMap::new();
+        for (holder, task) in view.tasks() {
+            let waits_for_io = matches!(task.wait.map(|wait| wait.resource), Some(Resource::Request(_)));
+            for held in task.held.iter().filter(|_| waits_for_io) {
+                if waiters(held.lock, view) >= MIN_WAITERS {
+                    let before = self.jams.remove(&held.lock).filter(|jam| jam.holder == holder);
+                    let jam = before.unwrap_or(Jam { holder, since: now, told: false });
+                    jams.insert(held.lock, jam);
+                }
+            }
+        }
+        self.jams = jams;
+    }
+}
+
+fn waiters(lock: LockId, view: &View) -> usize {
+    let waits = |id: TaskId| view.wait(id).is_some_and(|wait| wait.resource == Resource::Lock(lock));
+    view.tasks().filter(|(id, _)| waits(*id)).count()
+}
+
+fn finding(lock: LockId, holder: TaskId, event: &Event, view: &View) -> Finding {
+    let mut chain = Chain::new(view);
+    let behind = view.tasks().map(|(id, _)| id);
+    for id in behind.filter(|id| view.wait(*id).is_some_and(|wait| wait.resource == Resource::Lock(lock))) {
+        chain.task(id, None);
+    }
+    chain.task(holder, None);
+    let what = StepKind::Broke { breach: Breach::Convoy, subject: Some(Subject::Lock(lock)) };
+    chain.ends_with(what, None, event);
+    chain.finish(Breach::Convoy.code(), event)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{LockMode, Resource, WaitOutcome};
+    use crate::units::Ticks;
+    use crate::witness::script::Script;
+
+    /// A holder that waits for I/O with `waiters` behind its lock, for `ticks`.
+    #[track_caller]
+    fn check(expect: &[&str], waiters: usize, ticks: u64, for_io: bool) {
+        let mut s = Script::default();
+        let (lock, holder) = (s.lock("client", ""), s.task("holder"));
+        let (queue, _) = s.queue("vda");
+        s.take(holder, lock, LockMode::Exclusive);
+        let request = s.submit(holder, queue);
+        if for_io {
+            s.wait(holder, Resource::Request(request), "buffer WRITING");
+        }
+        for number in 0..waiters {
+            let waiter = s.task(&format!("waiter {number}"));
+            s.want(waiter, lock, LockMode::Exclusive, false);
+        }
+        s.pass(Ticks(ticks));
+        if for_io {
+            s.end_wait(holder, Resource::Request(request), WaitOutcome::Satisfied);
+        }
+        s.pass(Ticks(1000));
+        s.task("anybody");
+        assert_eq!(s.codes(), expect);
+    }
+
+    #[test]
+    fn several_behind_a_lock_that_is_held_over_io_are_a_convoy() {
+        check(&["RD09"], 2, 100, true);
+        check(&["RD09"], 5, 500, true);
+    }
+
+    #[test]
+    fn a_short_stand_one_waiter_or_a_busy_holder_are_none() {
+        check(&[], 2, 99, true);
+        check(&[], 1, 500, true);
+        check(&[], 2, 500, false);
+    }
+}

@@ -1,0 +1,158 @@
+//! Judges of what is left, lost, claimed and restricted, in whole worlds.
+
+use std::sync::Arc;
+
+use reclaimdep::World;
+use reclaimdep::event::Gfp;
+use reclaimdep::mm::{Mempool, PageBlock, ScanControl, Shrinker, Stop};
+use reclaimdep::scope;
+use reclaimdep::stack::StackSpec;
+use reclaimdep::witness::Code;
+
+use super::{Planted, check};
+
+/// A cache that hands its work to somebody who never comes, as dm-bufio's does while its queue is stuck.
+struct Owes;
+
+impl Shrinker for Owes {
+    fn name(&self) -> &str {
+        "owes"
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        200
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        Ok(control.nr_to_scan)
+    }
+
+    fn defers(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn progress_that_a_queue_only_owes_fails_an_allocation() {
+    for (owes, expect) in [(true, &[Code::RD10][..]), (false, &[])] {
+        let stack = StackSpec { pages: 64, ..StackSpec::default() };
+        check(expect, World::builder().stack(stack), move |world| {
+            let mm = world.mm();
+            let registered = owes.then(|| mm.register_shrinker(Arc::new(Owes)));
+            let _all: Vec<PageBlock> = std::iter::from_fn(|| mm.alloc(0, Gfp::NOWAIT)).collect();
+            assert!(mm.alloc(0, Gfp::KERNEL | Gfp::NORETRY).is_none());
+            drop(registered);
+        });
+    }
+}
+
+#[test]
+fn what_is_left_when_the_world_has_ended_is_named() {
+    let report = check(&[Code::RD12], World::builder(), |world| {
+        let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        drop(pool);
+    });
+    assert!(report.to_text().contains("shrinker planted: shrinker registered at the end"), "{report}");
+    check(&[], World::builder(), |world| {
+        drop(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+    });
+}
+
+#[test]
+fn an_acknowledged_version_that_a_crash_took_is_lost() {
+    let body = |flushes: bool| {
+        move |world: &World| {
+            // A store that acknowledges, with or without a flush before.
+            let (mut live, mut durable) = (0, 0);
+            let item = world.durable("record 7");
+            for version in 1..=3 {
+                live = version;
+                if flushes {
+                    durable = live;
+                }
+                item.acknowledged(version);
+            }
+            assert_eq!(live, 3);
+            item.recovered(durable);
+        }
+    };
+    check(&[Code::RD13], World::builder(), body(false));
+    check(&[], World::builder(), body(true));
+}
+
+#[test]
+fn lints_are_made_where_a_test_asks() {
+    let body = |world: &World| {
+        let _noio = scope::noio();
+        assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
+    };
+    check(&[], World::builder(), body);
+    check(&[Code::RD11], World::builder().lints(true), body);
+}
+
+#[test]
+fn a_finding_can_be_suppressed_with_a_reason_and_a_suppression_that_is_not_needed_is_said() {
+    let leaks = |world: &World| {
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+    };
+    let suppressed =
+        || World::builder().suppress(Code::RD12, "shrinker planted", "it lives as long as the test");
+    let report = check(&[], suppressed(), leaks);
+    assert!(report.is_quiet());
+    assert!(report.notes[0].ends_with("it lives as long as the test"), "{report}");
+    let report = check(&[], suppressed(), |_| {});
+    assert!(report.notes[0].contains("RD12 `shrinker planted` was not needed"), "{report}");
+    let report = check(&[Code::RD12], World::builder().suppress(Code::RD12, "another", "of another"), leaks);
+    assert!(report.notes[0].contains("was not needed"), "{report}");
+}
+
+#[test]
+fn a_suppression_without_a_reason_or_for_everything_is_refused() {
+    for (part, reason) in [("shrinker", ""), ("", "everything")] {
+        let refused =
+            World::builder().suppress(Code::RD12, part, reason).run(|_| {}).unwrap_err().to_string();
+        assert!(refused.contains("suppression of RD12"), "{refused}");
+    }
+}
+
+#[test]
+fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
+    for (promises, expect) in [(true, Code::RD04), (false, Code::RD05)] {
+        check(&[expect], World::builder(), move |world| {
+            let space = world.condition("log space");
+            let lock = Arc::new(reclaimdep::sched::Mutex::new(world.sched(), "journal", "", ()));
+            let (theirs, held) = (space.clone(), Arc::clone(&lock));
+            let promised = world.condition("the promise");
+            let said = promised.clone();
+            let committer = world.spawn("commit", move || {
+                let _promise = promises.then(|| theirs.promise());
+                said.signal();
+                drop(held.lock());
+                theirs.signal();
+            });
+            let _journal = lock.lock();
+            space.wait("log space");
+            committer.join();
+        });
+    }
+}
+
+#[test]
+fn two_tasks_that_each_hold_one_element_and_want_another_wait_for_each_other() {
+    use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
+    let rule = FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: None };
+    let plan = PlanSpec { failpoints: vec![rule], ..PlanSpec::default() };
+    check(&[Code::RD04], World::builder().plan(plan), |world| {
+        let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
+        let tasks = ["one", "two"].map(|name| {
+            let pool = pool.clone();
+            world.spawn(name, move || {
+                let _first = pool.alloc(Gfp::NOIO);
+                World::current().sched().point();
+                let _second = pool.alloc(Gfp::NOIO);
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join());
+    });
+}
