@@ -12,6 +12,7 @@
 mod attribute;
 mod cases;
 mod memory;
+mod order;
 mod readme;
 mod scopes;
 mod tidy;

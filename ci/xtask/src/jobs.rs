@@ -27,6 +27,12 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: false,
         run: demo,
     },
+    Job {
+        name: "bench",
+        what: "what the harness costs, as ratios; writes harness/docs/performance.md",
+        in_full_run: false,
+        run: bench,
+    },
 ];
 
 /// Features that are off by default and are checked all the same.
@@ -123,6 +129,10 @@ fn pictures() -> Outcome {
         return Outcome::Skipped(Reason { text, for_loop_tier: false });
     };
     run(cargo(&["run", "--quiet", "--package", "pictures", "--", browser, PICTURES])).into()
+}
+
+fn bench() -> Outcome {
+    crate::bench::bench().into()
 }
 
 fn demo() -> Outcome {

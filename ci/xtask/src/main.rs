@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `jobs` | the jobs: one table; what each runs and what it needs |
+//! | `bench` | the performance table |
 //! | `machine` | what this machine has |
 //! | `packages` | Debian packages that a job wants, installed where that is possible |
 //! | `command` | running a command and saying so |
@@ -12,6 +13,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "automation prints")]
 
+mod bench;
 mod command;
 mod jobs;
 mod machine;

@@ -19,8 +19,8 @@ pub use heap::{HeapPlace, heap_number, heap_site};
 pub use names::{LockName, Names};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, RequestId,
-    Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind,
+    RequestId, Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
@@ -293,6 +293,8 @@ pub enum EventKind {
         /// Which.
         work: WorkId,
     },
+    /// A claim about order: what the task does in it counts as said, not as seen.
+    Prime(Prime),
     /// A failpoint was passed.
     PointReached {
         /// Which.

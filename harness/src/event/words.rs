@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Gfp;
 use crate::error::Errno;
 
 macro_rules! ids {
@@ -102,6 +103,19 @@ pub enum ReclaimKind {
     Memcg,
     /// The allocating task moves pages together: it calls release hooks, but no shrinker.
     Compaction,
+}
+
+/// Part of a claim about the order in which things are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Prime {
+    /// The claim begins.
+    Begin,
+    /// Reclaim with this mask begins, as far as order goes (`fs_reclaim_acquire`).
+    Enter(Gfp),
+    /// That reclaim ends.
+    Leave,
+    /// The claim ends.
+    End,
 }
 
 /// How an allocation ended.

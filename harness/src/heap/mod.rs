@@ -88,21 +88,47 @@ impl<A> Heap<A> {
     }
 }
 
-/// The code of a task of some world may be about to allocate `size` bytes.
-#[inline]
-fn tell(size: usize) {
-    if context::is_attached() {
-        hook::allocates(size);
+// The cold halves allocate themselves instead of returning to do so: then nothing lives across a call, and the
+// hot halves need no stack frame, which is what most of the hook's cost would be.
+impl<A: GlobalAlloc> Heap<A> {
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_in_world(&self, layout: Layout) -> *mut u8 {
+        hook::allocates(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { self.inner.alloc(layout) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_zeroed_in_world(&self, layout: Layout) -> *mut u8 {
+        hook::allocates(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { self.inner.alloc_zeroed(layout) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_in_world(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if new_size > layout.size() {
+            hook::allocates(new_size);
+        }
+        // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from `inner`.
+        unsafe { self.inner.realloc(ptr, layout, new_size) }
     }
 }
 
-// SAFETY: each method hands its arguments unchanged to the same method of `inner`, whose contract is the
-// trait's, and returns what that returned. `tell` does not unwind, and neither reads nor frees the memory.
+// SAFETY: each method, or the cold half that stands in for it, hands its arguments unchanged to the same method
+// of `inner`, whose contract is the trait's, and returns what that returned. `hook::allocates` does not unwind,
+// and neither reads nor frees the memory.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        tell(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc`.
+        if context::is_attached() {
+            // SAFETY: the caller keeps the contract of `alloc`.
+            return unsafe { self.alloc_in_world(layout) };
+        }
+        // SAFETY: the same.
         unsafe { self.inner.alloc(layout) }
     }
 
@@ -114,17 +140,21 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        tell(layout.size());
-        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        if context::is_attached() {
+            // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+            return unsafe { self.alloc_zeroed_in_world(layout) };
+        }
+        // SAFETY: the same.
         unsafe { self.inner.alloc_zeroed(layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if new_size > layout.size() {
-            tell(new_size);
+        if context::is_attached() {
+            // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from `inner`.
+            return unsafe { self.realloc_in_world(ptr, layout, new_size) };
         }
-        // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from `inner`.
+        // SAFETY: the same.
         unsafe { self.inner.realloc(ptr, layout, new_size) }
     }
 }

@@ -41,7 +41,11 @@ struct Inner {
 
 /// A plan in force. Cheap to clone.
 #[derive(Clone)]
-pub struct Plan(Arc<Inner>);
+pub struct Plan {
+    inner: Arc<Inner>,
+    /// Whether there is any failpoint rule: what a point costs where there is none is the load of this.
+    fails: bool,
+}
 
 impl PlanSpec {
     /// Whether a rule asks for kswapd.
@@ -67,11 +71,18 @@ impl Plan {
         for (rule, number) in pressure.iter().zip(1..) {
             rule.check(number)?;
         }
+        if let Some(rule) = failpoints.iter().find(|rule| rule.times == Some(0)) {
+            let what =
+                format!("the failpoint rule for `{}` has `times` 0, so it never fires", rule.point.name());
+            return Err(Error::input(what).advice("leave `times` out for every pass"));
+        }
         let counts = Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
         let points =
             sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
         let pressure = pressure.into_iter().map(Arc::new).collect();
-        Ok(Self(Arc::new(Inner { failpoints, pressure, counts: SpinLock::new(counts), points })))
+        let fails = !failpoints.is_empty();
+        let inner = Inner { failpoints, pressure, counts: SpinLock::new(counts), points };
+        Ok(Self { inner: Arc::new(inner), fails })
     }
 
     /// What the plan asks for at an allocation that the running task makes now.
@@ -86,7 +97,7 @@ impl Plan {
 
     /// The first rule that hits; every rule that is about it counts it.
     fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<Pressed> {
-        let Inner { pressure, counts, .. } = &*self.0;
+        let Inner { pressure, counts, .. } = &*self.inner;
         if pressure.is_empty() {
             return None;
         }
@@ -108,18 +119,21 @@ impl Plan {
     /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 for a rule that is not there.
     #[must_use]
     pub fn seen(&self, rule: usize) -> u64 {
-        self.0.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
+        self.inner.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
     }
 
     /// Passes a failpoint.
     ///
     /// # Errors
     /// The point's errno, where a rule makes it fire.
+    #[inline]
     pub fn pass(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
-        let Inner { failpoints, counts, points, .. } = &*self.0;
-        if failpoints.is_empty() {
-            return Ok(());
-        }
+        if self.fails { self.pass_armed(sched, point) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn pass_armed(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
+        let Inner { failpoints, counts, points, .. } = &*self.inner;
         let mut fired = false;
         for (rule, seen) in failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {

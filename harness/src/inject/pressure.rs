@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::event::{Gfp, Site, TaskFlags};
 
+/// The largest order of a block of pages.
+const MAX_ORDER: u32 = 10;
+
 /// Who reclaims at the point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +174,12 @@ impl Pressure {
         };
         if self.times == Some(0) {
             return wrong("`times` is 0, so it never hits", "leave `times` out for every match");
+        }
+        if self.min_order > MAX_ORDER {
+            return wrong("no memory has a block of this order", "give `min-order` 10 at the most");
+        }
+        if self.by == By::Kswapd && (self.shrinkers.is_some() || self.pages.is_some()) {
+            return wrong("kswapd takes every shrinker and page", "leave out `shrinkers` and `pages`");
         }
         let allocation = self.in_nofs || self.min_order > 0 || self.file.is_some() || self.of != Of::Any;
         if self.at_lock.is_some() && allocation {

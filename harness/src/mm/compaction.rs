@@ -82,11 +82,14 @@ impl Mm {
         let mut all = true;
         for page in self.pages() {
             let state = page.state();
-            if !state.private || state.pinned || !page.try_lock() {
+            if !state.private || state.pinned {
                 continue;
             }
+            let Some(_locked) = page.try_lock() else {
+                continue;
+            };
             let released = page.release(mask);
-            page.unlock();
+            page.update(|state| state.private &= !released);
             all &= released;
         }
         all

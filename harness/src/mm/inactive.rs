@@ -39,6 +39,18 @@ enum End {
     Back { activate: bool },
 }
 
+/// How far a visit came.
+enum Visit {
+    Ended(End),
+    /// The page must be waited for, and looked at again.
+    Wait,
+}
+
+impl Visit {
+    const BACK: Self = Self::Ended(End::Back { activate: false });
+    const ACTIVATE: Self = Self::Ended(End::Back { activate: true });
+}
+
 impl Mm {
     /// Looks at up to `count` pages; none where too many are isolated already.
     pub(super) fn shrink_inactive(
@@ -72,7 +84,7 @@ impl Mm {
         Some(batch.freed)
     }
 
-    fn control(&self, page: &PageState, scan: &Scan<'_>, mask: Gfp) -> PageControl {
+    fn control(&self, scan: &Scan<'_>, mask: Gfp) -> PageControl {
         let Inner { node: NodeFlags { dirty_heavy, writeback_heavy, .. }, domain, .. } = &*self.0;
         let legacy = domain.as_ref().is_some_and(|domain| domain.spec.legacy);
         PageControl {
@@ -81,7 +93,7 @@ impl Mm {
             legacy_memcg: legacy && scan.kind == ReclaimKind::Memcg,
             may_writepage: true,
             may_unmap: true,
-            may_swap: page.io == Io::Writeback || self.swap_has_room(),
+            may_swap: self.swap_has_room(),
             writeback_heavy: writeback_heavy.load(Ordering::Acquire),
             dirty_heavy: dirty_heavy.load(Ordering::Acquire),
             swap_over_fs_needs_fs: self.knobs().swap_over_fs_needs_fs,
@@ -89,65 +101,73 @@ impl Mm {
     }
 
     fn visit(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut Batch) -> End {
-        if !scan.pressed.is_none_or(|pressed| pressed.wants_page(filter(&page.state()))) || !page.try_lock() {
+        let wanted = scan.pressed.is_none_or(|pressed| pressed.wants_page(filter(&page.state())));
+        let Some(mut lock) = page.try_lock().filter(|_| wanted) else {
             return End::Back { activate: false };
+        };
+        loop {
+            match self.visit_locked(page, scan, batch) {
+                Visit::Ended(end) => return end,
+                Visit::Wait => {
+                    // Without the page lock: whoever writes may need it.
+                    drop(lock);
+                    page.wait_for_writeback();
+                    let Some(again) = page.try_lock() else {
+                        return End::Back { activate: false };
+                    };
+                    lock = again;
+                }
+            }
         }
-        let end = self.visit_locked(page, scan, batch);
-        page.unlock();
-        end
     }
 
-    fn visit_locked(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut Batch) -> End {
+    fn visit_locked(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut Batch) -> Visit {
         count(&page.state(), batch);
         for _ in 0..MAX_VERDICTS {
             let state = page.state();
             let mask = self.page_target(page).map_or(scan.mask, |target| self.mask_for(scan, &target));
-            match decide(&state, &self.control(&state, scan, mask)) {
-                Verdict::Keep => return End::Back { activate: false },
+            match decide(&state, &self.control(scan, mask)) {
+                Verdict::Keep => return Visit::BACK,
                 Verdict::Activate => {
                     page.update(|state| state.referenced = false);
-                    return End::Back { activate: true };
+                    return Visit::ACTIVATE;
                 }
                 Verdict::Mark => {
                     page.update(|state| state.marked = true);
-                    return End::Back { activate: true };
+                    return Visit::ACTIVATE;
                 }
                 Verdict::Immediate => {
                     batch.immediate += 1;
-                    return End::Back { activate: true };
+                    return Visit::ACTIVATE;
                 }
                 Verdict::WaitForWriteback => {
-                    page.unlock();
-                    page.wait_for_writeback();
-                    if !page.try_lock() {
-                        return End::Back { activate: false };
-                    }
+                    return Visit::Wait;
                 }
                 Verdict::AddToSwap => match self.take_slot() {
                     Some(slot) => {
                         let fs_backed = slot.area().fs_backed();
                         page.give_slot(slot, fs_backed);
                     }
-                    None => return End::Back { activate: true },
+                    None => return Visit::ACTIVATE,
                 },
                 Verdict::Unmap => page.update(|state| state.mapped = false),
-                Verdict::Write => return self.write(page, mask),
+                Verdict::Write => return Visit::Ended(self.write(page, mask)),
                 Verdict::Release => {
                     if !page.release(mask) {
-                        return End::Back { activate: true };
+                        return Visit::ACTIVATE;
                     }
                     page.update(|state| state.private = false);
                 }
                 Verdict::Free => {
                     let Some(block) = page.take() else {
-                        return End::Back { activate: false };
+                        return Visit::BACK;
                     };
                     drop(block);
-                    return End::Freed;
+                    return Visit::Ended(End::Freed);
                 }
             }
         }
-        End::Back { activate: false }
+        Visit::BACK
     }
 
     fn page_target(&self, page: &Page) -> Option<Target> {

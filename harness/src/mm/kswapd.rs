@@ -7,14 +7,13 @@
 //!
 //! Locking: its state is a leaf.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reclaimdep_scope as scope;
 
 use super::memory::{Inner, Mm};
-use super::reclaim::Scan;
-use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskKind};
+use super::reclaim::{SWAP_CLUSTER_MAX, Scan};
+use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskFlags, TaskKind};
 use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Runs without progress after which it gives up (MAX_RECLAIM_RETRIES of a node).
@@ -28,6 +27,7 @@ pub(super) struct Kswapd {
     forced: AtomicBool,
     stopping: AtomicBool,
     failures: AtomicU32,
+    running: AtomicBool,
     task: SpinLock<Option<JoinHandle<()>>>,
 }
 
@@ -40,6 +40,7 @@ impl Kswapd {
             forced: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             failures: AtomicU32::new(0),
+            running: AtomicBool::new(false),
             task: SpinLock::new(None),
         }
     }
@@ -50,20 +51,17 @@ impl Mm {
     pub fn start_kswapd(&self) {
         let _ours = quiet();
         let kswapd = &self.0.kswapd;
-        let mut task = kswapd.task.lock();
-        if task.is_none() {
-            // It must not keep the memory alive that it serves.
-            let memory = Arc::downgrade(&self.0);
-            let body = move || {
-                if let Some(inner) = memory.upgrade() {
-                    Self(inner).kswapd();
-                }
-            };
-            *task = Some(self.sched().spawn("kswapd0", TaskKind::Server, body));
+        if kswapd.running.swap(true, Ordering::AcqRel) {
+            return;
         }
+        kswapd.stopping.store(false, Ordering::Release);
+        let memory = self.clone();
+        // Starting a task may let others run: no lock is held over it.
+        let task = self.sched().spawn("kswapd0", TaskKind::Server, move || memory.kswapd());
+        *kswapd.task.lock() = Some(task);
     }
 
-    /// Ends kswapd and waits for that.
+    /// Ends kswapd and waits for that. Until then it keeps the memory.
     pub fn stop_kswapd(&self) {
         let _ours = quiet();
         let Inner { kswapd, .. } = &*self.0;
@@ -73,12 +71,14 @@ impl Mm {
         if let Some(task) = task {
             task.join();
         }
+        kswapd.running.store(false, Ordering::Release);
+        self.wake_throttled();
     }
 
     /// Whether the world has one.
     #[must_use]
     pub fn kswapd_runs(&self) -> bool {
-        self.0.kswapd.task.lock().is_some()
+        self.0.kswapd.running.load(Ordering::Acquire)
     }
 
     pub(super) fn kswapd_failures(&self) -> u32 {
@@ -94,16 +94,19 @@ impl Mm {
         self.0.kswapd.failures.store(0, Ordering::Release);
     }
 
-    /// Wakes it if memory is below the low mark (`wakeup_kswapd`).
+    /// Wakes it unless memory is at the high mark (`wakeup_kswapd`); called where a request failed at the low one.
     pub(super) fn wake_kswapd(&self) {
-        if self.free() <= self.marks().low && !self.kswapd_gave_up() {
+        if self.free() < self.marks().high && !self.kswapd_gave_up() {
             self.0.kswapd.woken.store(true, Ordering::Release);
             self.0.kswapd.wake.wake_all();
         }
     }
 
-    /// Makes it reclaim now, though memory is plentiful.
+    /// Makes it reclaim now, though memory is plentiful. What a reclaimer allocates does not ask for more.
     pub(super) fn force_kswapd(&self) {
+        if scope::context::flags().contains(TaskFlags::MEMALLOC) {
+            return;
+        }
         self.0.kswapd.forced.store(true, Ordering::Release);
         self.0.kswapd.wake.wake_all();
     }
@@ -134,7 +137,7 @@ impl Mm {
     /// Reclaims until the high mark is reached, or once through where `whole` says so (`balance_pgdat`).
     fn balance(&self, whole: bool) {
         loop {
-            let goal = if whole { u64::MAX } else { self.marks().high.0.saturating_sub(self.free().0) };
+            let goal = if whole { u64::MAX } else { self.marks().high.0.max(SWAP_CLUSTER_MAX) };
             let scan = Scan { goal, ..Scan::by_kswapd() };
             let freed = self.reclaim(&scan).freed;
             let failures = &self.0.kswapd.failures;
@@ -144,7 +147,7 @@ impl Mm {
                 failures.store(0, Ordering::Release);
             }
             self.wake_throttled();
-            let done = whole || self.free() > self.marks().high || self.kswapd_gave_up();
+            let done = whole || self.free() >= self.marks().high || self.kswapd_gave_up();
             if done || self.0.kswapd.stopping.load(Ordering::Acquire) {
                 break;
             }

@@ -107,6 +107,12 @@ impl Lists {
         }
     }
 
+    /// Takes every page off its list.
+    pub(super) fn drain(&self) -> Vec<Arc<Page>> {
+        let mut pairs = self.0.lock();
+        pairs.iter_mut().flat_map(|pair| pair.inactive.drain(..).chain(pair.active.drain(..))).collect()
+    }
+
     /// Every page, for those who only look.
     pub(super) fn pages(&self) -> Vec<Arc<Page>> {
         let pairs = self.0.lock();

@@ -35,7 +35,7 @@ impl Marks {
     /// Marks for `total` pages above a given min.
     #[must_use]
     pub fn from_min(total: Pages, min: Pages) -> Self {
-        let step = (min.0 / 4).max(total.0 * WATERMARK_SCALE_FACTOR / 10_000).max(1);
+        let step = (min.0 / 4).max(total.0.saturating_mul(WATERMARK_SCALE_FACTOR) / 10_000).max(1);
         Self { min, low: Pages(min.0 + step), high: Pages(min.0 + 2 * step) }
     }
 

@@ -104,7 +104,7 @@ impl Mm {
         }
         let marks = match options.marks {
             Some(marks) => marks.checked(pages)?,
-            None => Marks::for_total(pages),
+            None => Marks::for_total(pages).checked(pages)?,
         };
         let mm = Self(Arc::new(Inner {
             sched: sched.clone(),
@@ -254,6 +254,17 @@ impl Mm {
         let page = Page::new(&self.0.sched, block, state, owner.map(|owner| (side, owner)));
         lists.add(Arc::clone(&page));
         page
+    }
+
+    /// Gives up everything that was handed in: pages on the lists, swap areas, victims, notifiers, flushers.
+    /// Each may keep this memory, and so the world, for ever; a world calls this at its end.
+    pub fn forget(&self) {
+        let _ours = quiet();
+        drop(self.0.lists.drain());
+        drop(self.0.domain.as_ref().map(|domain| domain.lists.drain()));
+        drop(std::mem::take(&mut *self.0.swap.lock()));
+        drop(std::mem::take(&mut *self.0.flushers.lock()));
+        self.0.oom.forget();
     }
 
     pub(super) fn is_oom_victim(&self, task: TaskId) -> bool {

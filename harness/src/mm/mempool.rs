@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::error::{Error, Result};
-use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site};
+use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site, TaskId};
 use crate::inject::Failpoint;
 use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Ticks;
@@ -47,6 +47,7 @@ impl std::fmt::Debug for Mempool {
 pub struct Element {
     pool: Mempool,
     pages: Option<PageBlock>,
+    taker: TaskId,
 }
 
 impl std::fmt::Debug for Element {
@@ -67,7 +68,7 @@ impl Mempool {
                 Error::input(format!("mempool `{name}` with a reserve of 0")).advice("keep at least one")
             );
         }
-        let mut reserve = Vec::with_capacity(min);
+        let mut reserve = Vec::new();
         for _ in 0..min {
             let pages = mm.alloc(order, Gfp::KERNEL).ok_or_else(|| {
                 Error::input(format!("mempool `{name}`: no memory for {min} elements of order {order}"))
@@ -135,7 +136,8 @@ impl Mempool {
 
     fn element(&self, pages: PageBlock) -> Element {
         self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
-        Element { pool: self.clone(), pages: Some(pages) }
+        let taker = self.0.mm.sched().current();
+        Element { pool: self.clone(), pages: Some(pages), taker }
     }
 
     fn wait(&self, seen: u64, site: Site) {
@@ -165,10 +167,9 @@ impl Drop for Element {
                 reserve.extend(self.pages.take());
             }
         }
-        // Whoever completes I/O may be no task of the world.
-        if mm.sched().try_current().is_some() {
-            mm.sched().emit(EventKind::PoolGive { pool: *id });
-        }
+        // Whoever completes I/O may be no task of the world: then it is told on the taker's behalf.
+        let giver = mm.sched().try_current().unwrap_or(self.taker);
+        mm.sched().emit_for(giver, EventKind::PoolGive { pool: *id });
         // Beyond the reserve the memory itself goes back; a waiter finds it there.
         drop(self.pages.take());
         given.fetch_add(1, Ordering::AcqRel);

@@ -41,8 +41,23 @@ pub(super) struct Oom {
 }
 
 impl Oom {
+    /// Gives up every candidate and notifier.
+    pub(super) fn forget(&self) {
+        drop(std::mem::take(&mut *self.candidates.lock()));
+        drop(std::mem::take(&mut *self.notifiers.lock()));
+    }
+
     pub(super) fn is_victim(&self, task: TaskId) -> bool {
         self.victims.lock().contains(&task)
+    }
+}
+
+/// The OOM lock, held.
+struct Running<'a>(&'a AtomicBool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -77,9 +92,8 @@ impl Mm {
             self.sleep(Ticks(1));
             return Step::Progress;
         }
-        let step = self.oom_locked(request);
-        oom.running.store(false, Ordering::Release);
-        step
+        let _running = Running(&oom.running);
+        self.oom_locked(request)
     }
 
     fn oom_locked(&self, request: &Request) -> Step {
@@ -103,7 +117,7 @@ impl Mm {
 
     fn out_of_memory(&self, request: &Request) -> bool {
         let notifiers = self.0.oom.notifiers.lock().clone();
-        if notifiers.iter().map(|notifier| notifier().0).sum::<u64>() > 0 {
+        if notifiers.iter().fold(0, |freed: u64, notifier| freed.saturating_add(notifier().0)) > 0 {
             return true;
         }
         if !request.mask.contains(Gfp::FS) {

@@ -6,7 +6,7 @@
 //! followed by another. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written from the project's
 //! description of reclaim, 4.2.
 //!
-//! Locking: a page's state is a leaf; its page lock is only ever tried for.
+//! Locking: a page's state is a leaf; its page lock ([`PageLock`]) is only ever tried for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -353,15 +353,10 @@ impl Page {
         debug_assert!(ended.is_ok(), "a wait for a page is never broken");
     }
 
-    /// Tries for the page lock; says whether it was had. Reclaim never waits for it.
-    #[must_use]
-    pub fn try_lock(&self) -> bool {
-        !self.locked.swap(true, Ordering::AcqRel)
-    }
-
-    /// Gives the page lock up.
-    pub fn unlock(&self) {
-        self.locked.store(false, Ordering::Release);
+    /// Tries for the page lock. Reclaim never waits for it.
+    pub fn try_lock(&self) -> Option<PageLock<'_>> {
+        let taken = !self.locked.swap(true, Ordering::AcqRel);
+        taken.then_some(PageLock(self))
     }
 
     pub(super) fn give_slot(&self, slot: Slot, fs_backed: bool) {
@@ -380,6 +375,17 @@ impl Page {
         let state = inner.state;
         let idle = state.io == Io::Clean && !state.in_use && !state.private;
         if idle { inner.block.take() } else { None }
+    }
+}
+
+/// The page lock, held; dropping it gives it up.
+#[must_use = "the page lock is given up when this is dropped; bind it to a name"]
+#[derive(Debug)]
+pub struct PageLock<'a>(&'a Page);
+
+impl Drop for PageLock<'_> {
+    fn drop(&mut self) {
+        self.0.locked.store(false, Ordering::Release);
     }
 }
 

@@ -7,12 +7,12 @@ use reclaimdep_scope as scope;
 
 use super::alloc::PageBlock;
 use super::compaction::Compacted;
-use super::lru::List;
+use super::lru::{List, Lists};
 use super::marks::Reserves;
 use super::memory::Mm;
 use super::oom;
 use super::reclaim::Scan;
-use crate::event::{Gfp, TaskFlags, TaskId};
+use crate::event::{EventKind, Gfp, TaskFlags, TaskId};
 use crate::inject::Pressed;
 use crate::units::{Pages, Ticks};
 
@@ -21,6 +21,9 @@ pub(super) const PAGE_ALLOC_COSTLY_ORDER: u32 = 3;
 /// Rounds without progress after which an allocation gives up, and retries of compaction.
 pub(super) const MAX_RECLAIM_RETRIES: u32 = 16;
 const MAX_COMPACT_RETRIES: u32 = 16;
+
+/// Rounds after which an allocation on OS threads counts as a hang.
+const MAX_ROUNDS: u32 = 1 << 15;
 
 /// One allocation.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,8 @@ impl Request {
 struct Rounds {
     no_progress: u32,
     compactions: u32,
+    /// All of them.
+    all: u32,
 }
 
 /// What a round ended with.
@@ -83,8 +88,12 @@ impl Mm {
             if let Some(block) = self.take_if(may_take, request) {
                 return Some(block);
             }
-            if request.is_costly() && request.mask.contains(Gfp::NORETRY) && compacted != Compacted::Done {
-                return self.fail(request);
+            if request.is_costly()
+                && request.mask.contains(Gfp::NORETRY)
+                && compacted != Compacted::Done
+                && !Self::must_not_fail(request)
+            {
+                return None;
             }
         }
         let mut pressed = pressed;
@@ -100,7 +109,22 @@ impl Mm {
                 }
             }
             self.sched().point();
+            if self.gives_up(&mut rounds) {
+                return None;
+            }
         }
+    }
+
+    /// Whether the world is at its end: it unwinds, and this is the allocation of a drop; or it is not controlled,
+    /// so that no step budget ends what goes round for ever.
+    fn gives_up(&self, rounds: &mut Rounds) -> bool {
+        let sched = self.sched();
+        rounds.all += 1;
+        if rounds.all > MAX_ROUNDS && !sched.is_controlled() && !sched.is_aborted() {
+            sched.emit(EventKind::Stall { step_budget: true });
+            sched.abort();
+        }
+        sched.is_aborted()
     }
 
     fn take_if(&self, condition: bool, request: &Request) -> Option<PageBlock> {
@@ -167,8 +191,8 @@ impl Mm {
         if let oom::Step::Got(block) = step {
             return Round::Got(block);
         }
-        // S13
-        if self.is_oom_victim(request.task) && request.mask.contains(Gfp::NOMEMALLOC) {
+        // S13: the reserve of victims was tried at the beginning of the round.
+        if self.is_oom_victim(request.task) && !Self::must_not_fail(request) {
             return Round::Fail;
         }
         // S14
@@ -202,9 +226,9 @@ impl Mm {
     /// Pages that reclaim could free at the most: what is on its lists, anonymous ones where there is swap.
     fn reclaimable(&self) -> u64 {
         let lists = &self.0.lists;
-        let anon = if self.swap_has_room() { lists.size(List::Anon) } else { 0 };
-        let domain = self.0.domain.as_ref().map_or(0, |domain| domain.lists.size(List::File));
-        lists.size(List::File) + anon + domain
+        let swappable = if self.swap_has_room() { &List::ALL[..] } else { &[List::File] };
+        let of = |lists: &Lists| swappable.iter().map(|list| lists.size(*list)).sum::<u64>();
+        of(lists) + self.0.domain.as_ref().map_or(0, |domain| of(&domain.lists))
     }
 
     const fn should_compact_again(request: &Request, compacted: Compacted, rounds: &mut Rounds) -> bool {

@@ -1,6 +1,6 @@
 //! Throttling: who sleeps in reclaim, for how long, in virtual or real time.
 //!
-//! Key types: [`Throttle`], [`Cause`]. Kernel threads never sleep here: they may be needed for progress. A
+//! Key types: [`Throttle`], [`Cause`]. Kernel threads but kswapd never sleep here: they may be needed for progress. A
 //! task that cleans pages of one device by dirtying another (PF_LOCAL_THROTTLE) does not sleep for
 //! congestion. Mirrors `reclaim_throttle` and `throttle_direct_reclaim` in `mm/vmscan.c`; written from the
 //! project's description of the allocation path, 3.7.
@@ -116,7 +116,9 @@ impl Mm {
             }
             Cause::Isolated | Cause::Writeback => false,
         };
-        if skipped || !self.is_user_task() {
+        // kswapd is the one kernel thread that sleeps here: once, for all.
+        let kswapd = scope::context::flags().contains(TaskFlags::KSWAPD);
+        if skipped || !(kswapd || self.is_user_task()) {
             return;
         }
         let Throttle { writers, throttled, written, .. } = &self.0.throttle;
@@ -147,7 +149,14 @@ impl Mm {
         self.wake_kswapd();
         let Throttle { pfmemalloc: queue, reserves, .. } = &self.0.throttle;
         let waiting = Waiting::on(Resource::Condition(*reserves), "pfmemalloc reserves");
-        let fine = || self.reserves_are_fine();
+        // Somebody may have let kswapd try again after it gave up and went to sleep.
+        let fine = || {
+            let fine = self.reserves_are_fine();
+            if !fine {
+                self.wake_kswapd();
+            }
+            fine
+        };
         if mask.contains(Gfp::FS) {
             let ended = queue.wait_until(waiting, fine);
             debug_assert!(ended.is_ok(), "a wait for kswapd is never broken");

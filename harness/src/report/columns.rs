@@ -12,7 +12,10 @@ const INDENT: &str = "         ";
 /// Adds the interleaving of `finding` to `page`.
 pub(super) fn interleaving(page: &mut Page, finding: &Finding) {
     let mut steps: Vec<_> = finding.chain.iter().filter(|step| step.kind != "needs").collect();
-    steps.sort_by_key(|step| step.seq);
+    // The steps of an order's cycle may be of several runs.
+    if finding.order.is_none() {
+        steps.sort_by_key(|step| step.seq);
+    }
     if finding.tasks.len() > MAX_COLUMNS {
         page.line("order");
         for step in steps {

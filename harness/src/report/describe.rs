@@ -1,6 +1,7 @@
 //! From a judge's finding to words.
 
 use super::finding::{Edge, Finding, Held, Link, Step};
+use super::order;
 use super::words::{self, Words};
 use crate::event::{Names, TaskId};
 use crate::witness::code::Code;
@@ -10,6 +11,9 @@ use crate::witness::frames::FrameKind;
 /// Puts `finding` into the words of the world that `names` belongs to.
 #[must_use]
 pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
+    if let Some(cycle) = &finding.order {
+        return order::describe(finding, cycle);
+    }
     let words = Words { names, finding };
     let link =
         |(task, resource): (TaskId, _)| Link { task: words.task(task), resource: words.resource(resource) };
@@ -31,6 +35,8 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         cycle: finding.cycle.iter().copied().map(link).collect(),
         breakable: finding.breakable.iter().map(|task| words.task(*task)).collect(),
         held: finding.tasks.iter().map(|task| held(&words, *task)).collect(),
+        nodes: order::things(&words),
+        order: None,
     }
 }
 
@@ -148,6 +154,11 @@ fn edge(finding: &judged::Finding) -> Option<Edge> {
     let reclaims = |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
     if !has_path(finding.code) || !finding.chain.iter().any(|step| reclaims(&step)) {
         return None;
+    }
+    if let Some(entry) = entry(finding) {
+        let before = finding.chain.iter().take_while(|step| !std::ptr::eq(*step, entry));
+        let own = before.filter(reclaims).last().is_some_and(|reclaim| reclaim.task == entry.task);
+        return Some(if own { Edge::E1 } else { Edge::E2 });
     }
     let serving = |step: &judged::Step| {
         matches!(step.what, StepKind::Frame(FrameKind::Serving { .. } | FrameKind::Working { .. }))

@@ -26,7 +26,9 @@ impl Report {
         let belongs =
             |index: usize| self.covered_by(index).is_some_and(|by| expect.contains(&self.findings[by].code));
         let surplus = self.findings.iter().enumerate();
-        let surplus = surplus.filter(|(index, finding)| !expect.contains(&finding.code) && !belongs(*index));
+        let surplus = surplus.filter(|(index, finding)| {
+            !expect.contains(&finding.code) && !belongs(*index) && self.counts(*index)
+        });
         let surplus: Vec<_> = surplus.map(|(_, finding)| finding.code.to_string()).collect();
         match surplus.is_empty() {
             true => Ok(()),

@@ -41,7 +41,8 @@ pub struct Step {
     /// Whose.
     pub task: String,
     /// What kind: `scope`, `layer`, `alloc`, `reclaim`, `count`, `scan`, `serving`, `working`,
-    /// `holds`, `submitted`, `wait`, `running`, `misuse`, `broke`, `needs`.
+    /// `holds`, `submitted`, `wait`, `running`, `misuse`, `broke`, `ordered`,
+    /// `needs`.
     pub kind: String,
     /// The step in words.
     pub text: String,
@@ -82,6 +83,17 @@ pub struct Held {
     pub scopes: Vec<String>,
 }
 
+/// What more there is to say about an order that cannot be kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Which views have the cycle; where only the class view has it, why.
+    pub views: String,
+    /// Whether only the class view has it.
+    pub class_only: bool,
+    /// How many of its edges are claims.
+    pub primed: usize,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Finding {
@@ -112,16 +124,29 @@ pub struct Finding {
     pub breakable: Vec<String>,
     /// What each task holds.
     pub held: Vec<Held>,
+    /// What its tasks hold and wait for, as RD03 calls it: `requests of loop0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// What more there is to say about a possible recursion (RD03).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
 }
 
 impl Finding {
-    /// Whether this finding is part of what `deadlock` already says: a carried recursion whose wait
-    /// and whose tasks are in the cycle.
+    /// Whether this finding is part of what `other` already says: a carried recursion whose wait and
+    /// whose tasks are in the cycle of a deadlock; a possible recursion through nothing but what the
+    /// tasks of a deadlock or of a recursion hold and wait for.
     #[must_use]
-    pub fn is_covered_by(&self, deadlock: &Self) -> bool {
-        self.code == Code::RD02
-            && deadlock.code == Code::RD04
-            && self.waits.first().is_some_and(|first| deadlock.cycle.contains(first))
-            && self.tasks.iter().all(|task| deadlock.tasks.contains(task))
+    pub fn is_covered_by(&self, other: &Self) -> bool {
+        match (self.code, other.code) {
+            (Code::RD02, Code::RD04) => {
+                self.waits.first().is_some_and(|first| other.cycle.contains(first))
+                    && self.tasks.iter().all(|task| other.tasks.contains(task))
+            }
+            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => {
+                !self.nodes.is_empty() && self.nodes.iter().all(|node| other.nodes.contains(node))
+            }
+            _ => false,
+        }
     }
 }

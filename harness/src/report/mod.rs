@@ -8,6 +8,7 @@
 //! | [`value`] | [`Report`], [`Outcome`]: the value and its JSON |
 //! | [`finding`] | [`Finding`], [`Step`]: one finding in words |
 //! | [`describe`](mod@describe) over `words` | from numbers and [`crate::event::Names`] to words |
+//! | [`order`] | the words of an order that cannot be kept |
 //! | `text` over `page` and `columns` | the seven parts of a report as plain ASCII |
 //! | `html` | the same as one file for a browser, with pictures |
 //! | `github` | the same as annotations and a job summary |
@@ -24,6 +25,7 @@ pub mod files;
 pub mod finding;
 mod github;
 mod html;
+pub mod order;
 mod page;
 #[cfg(test)]
 mod samples;
@@ -35,5 +37,5 @@ pub mod value;
 mod words;
 
 pub use describe::describe;
-pub use finding::{Edge, Finding, Held, Link, Step};
+pub use finding::{Edge, Finding, Held, Link, Order, Step};
 pub use value::{Outcome, Report};

@@ -64,8 +64,11 @@ impl Report {
         who(page, finding);
         chain(page, finding);
         if !finding.summary.is_empty() {
-            let label = if finding.cycle.is_empty() { "path" } else { "cycle" };
+            let label = if finding.cycle.is_empty() && finding.order.is_none() { "path" } else { "cycle" };
             page.row(label, 0, &finding.summary, "");
+        }
+        if let Some(order) = &finding.order {
+            page.row("views", 0, &order.views, "");
         }
         if !finding.breakable.is_empty() {
             page.row(

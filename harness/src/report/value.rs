@@ -91,10 +91,11 @@ impl Report {
         }
     }
 
-    /// The codes found, each once, in order.
+    /// The codes found, each once, in order. A possible recursion that happened is what it became.
     #[must_use]
     pub fn codes(&self) -> Vec<Code> {
-        let mut codes: Vec<Code> = self.findings.iter().map(|finding| finding.code).collect();
+        let counted = self.findings.iter().enumerate().filter(|(index, _)| self.counts(*index));
+        let mut codes: Vec<Code> = counted.map(|(_, finding)| finding.code).collect();
         codes.sort_unstable();
         codes.dedup();
         codes
@@ -110,6 +111,11 @@ impl Report {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.outcome == Outcome::Quiet && self.findings.is_empty()
+    }
+
+    /// Whether finding number `index` says something that no other says.
+    pub(super) fn counts(&self, index: usize) -> bool {
+        self.findings[index].code != Code::RD03 || self.covered_by(index).is_none()
     }
 
     /// The position of the deadlock that finding number `index` is part of, if it is of one.

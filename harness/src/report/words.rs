@@ -38,6 +38,11 @@ pub(super) fn scope_name(kind: ScopeKind, scope: u32) -> String {
     if scope == 0 { name } else { format!("{name}#{scope}") }
 }
 
+/// `lock journal of fs:lower`.
+pub(super) fn lock_name(class: &str, instance: &str) -> String {
+    if instance.is_empty() { format!("lock {class}") } else { format!("lock {class} of {instance}") }
+}
+
 fn mode(mode: LockMode) -> &'static str {
     match mode {
         LockMode::Exclusive => "exclusive",
@@ -53,8 +58,7 @@ impl Words<'_> {
 
     fn lock(&self, lock: LockId) -> String {
         match self.names.lock(lock) {
-            Some(name) if name.instance.is_empty() => format!("lock {}", name.class),
-            Some(name) => format!("lock {} of {}", name.class, name.instance),
+            Some(name) => lock_name(name.class, &name.instance),
             None => format!("lock#{}", lock.0),
         }
     }
@@ -182,6 +186,7 @@ impl Words<'_> {
                 format!("{}: {}", self.scope(kind, scope, owner), what.sentence()),
                 format!("{}: {what}", scope_name(kind, scope)),
             ),
+            StepKind::Ordered { edge } => super::order::phrase(self.finding, edge),
             StepKind::Needs { resource, on, how, .. } => self.needs(resource, &self.task(on), how),
         }
     }

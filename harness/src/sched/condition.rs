@@ -4,11 +4,12 @@
 //! soon as somebody says that it is up to them: then a task that waits carries its scope to those who promised,
 //! and a cycle through the condition is a deadlock. Where nobody promised, nothing is concluded.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Sched, WaitQueue, Waiting};
-use crate::event::{EventKind, Resource, Site, WaitId};
+use crate::event::{EventKind, Resource, Site, TaskId, WaitId};
 
 /// Something that tasks wait for and others bring about. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub struct Condition {
 #[derive(Debug)]
 pub struct Promise {
     condition: Condition,
+    promiser: TaskId,
+    /// Another task that takes it over makes a promise of its own.
+    task_bound: PhantomData<*const ()>,
 }
 
 impl Condition {
@@ -41,7 +45,8 @@ impl Condition {
     /// Says that the running task will signal: until the promise is dropped, waiting depends on it.
     pub fn promise(&self) -> Promise {
         self.sched.emit(EventKind::Promise { condition: self.id });
-        Promise { condition: self.clone() }
+        let promiser = self.sched.current();
+        Promise { condition: self.clone(), promiser, task_bound: PhantomData }
     }
 
     /// Lets every waiter go on.
@@ -70,8 +75,6 @@ impl Condition {
 impl Drop for Promise {
     fn drop(&mut self) {
         let Condition { sched, id, .. } = &self.condition;
-        if sched.try_current().is_some() {
-            sched.emit(EventKind::PromiseEnd { condition: *id });
-        }
+        sched.emit_for(self.promiser, EventKind::PromiseEnd { condition: *id });
     }
 }

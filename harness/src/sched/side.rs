@@ -90,4 +90,11 @@ mod tests {
         });
         assert!(unwound.is_err() && is_users());
     }
+
+    #[test]
+    fn whoever_runs_meanwhile_is_on_the_harness_side() {
+        let _user = Side::User.enter();
+        assert_eq!(super::super::task::off_thread(Side::now), Side::Harness);
+        assert_eq!(Side::now(), Side::User);
+    }
 }

@@ -67,7 +67,7 @@ breaches! {
     Convoy, RD09, "convoy",
         "it waits for I/O with a lock that others have stood behind longer than the bound; give the lock up before waiting";
     PhantomProgress, RD10, "phantom progress",
-        "reclaim claimed enough for this allocation, nobody else took it, and the allocation failed; claim what really left";
+        "shrinkers that defer claimed enough for this allocation, nobody else took it, and it failed; claim what really left";
     ScopeWithoutAllocation, RD11, "scope without an allocation",
         "nothing was allocated in the scope; enter it where the resource is taken that makes reclaim dangerous, or drop it";
     RedundantMask, RD11, "mask redundant under its scope",

@@ -114,6 +114,7 @@ impl<'v> Chain<'v> {
             cycle: Vec::new(),
             requests: requests.into_iter().filter_map(|id| Some((id, *view.request(id)?))).collect(),
             works: works.into_iter().filter_map(|id| Some((id, *view.work(id)?))).collect(),
+            order: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! and in reclaim that is everybody who needs memory. A convoy is two or more waiters for longer than a bound,
 //! in the world's own time. Written from the project's description of reclaim, 4.5.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::Breach;
 use super::chain::Chain;
@@ -31,6 +31,8 @@ struct Jam {
 #[derive(Debug, Default)]
 pub(super) struct Convoy {
     jams: BTreeMap<LockId, Jam>,
+    /// Locks that a finding named.
+    told: BTreeSet<LockId>,
 }
 
 impl Judge for Convoy {
@@ -39,6 +41,9 @@ impl Judge for Convoy {
             let stood = event.time.0.saturating_sub(jam.since.0);
             if !jam.told && stood >= BOUND.nanos().0 {
                 jam.told = true;
+                if !self.told.insert(*lock) {
+                    continue;
+                }
                 out.push(finding(*lock, jam.holder, event, view));
             }
         }

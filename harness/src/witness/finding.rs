@@ -6,6 +6,7 @@
 use super::breach::Breach;
 use super::code::Code;
 use super::frames::{FrameKind, Restriction};
+use super::order::Cycle;
 use super::waits::{Request, Role, WorkItem};
 use crate::event::{
     ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId,
@@ -34,6 +35,8 @@ pub struct Finding {
     pub requests: Vec<(RequestId, Request)>,
     /// The work items that the chain names.
     pub works: Vec<(WorkId, WorkItem)>,
+    /// The cycle of an order that cannot be kept (RD03).
+    pub order: Option<Box<Cycle>>,
 }
 
 /// One step of a chain.
@@ -122,6 +125,11 @@ pub enum StepKind {
         breach: Breach,
         /// What it is about, where that is more than the task.
         subject: Option<Subject>,
+    },
+    /// One edge of the order's cycle.
+    Ordered {
+        /// Its place in the cycle.
+        edge: u32,
     },
     /// The edge to the next task: the wait before this step needs it.
     Needs {

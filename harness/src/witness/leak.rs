@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::breach::Breach;
 use super::chain::Chain;
+use super::code::Code;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
 use super::view::View;
@@ -23,13 +24,26 @@ pub(super) struct Leak {
 
 impl Judge for Leak {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
+        // A world that hung is unwound, and an unwound task leaves what a wait that was cut short had got it.
+        let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
         match event.kind {
+            EventKind::TaskExit | EventKind::WorldEnd if hung => {}
             EventKind::ShrinkerRegistered { shrinker, site } => {
                 self.registered.insert(shrinker, (event.task, site));
             }
             EventKind::ShrinkerUnregistered { shrinker } => drop(self.registered.remove(&shrinker)),
             EventKind::PoolTake { pool } => self.taken.entry(pool).or_insert((event.task, 0)).1 += 1,
             EventKind::PoolGive { pool } => self.given(pool),
+            EventKind::TaskExit => {
+                let held = view.exited(event.task).map_or(&[][..], |task| &task.held);
+                for held in held {
+                    let mut chain = Chain::new(view);
+                    chain.task(event.task, None);
+                    let (breach, subject) = (Breach::LeftLocked, Some(Subject::Lock(held.lock)));
+                    chain.ends_with(StepKind::Broke { breach, subject }, Some(held.site), event);
+                    out.push(chain.finish(breach.code(), event));
+                }
+            }
             EventKind::WorldEnd => {
                 for (breach, subject, task, site) in self.left(view) {
                     let mut chain = Chain::new(view);
@@ -115,6 +129,15 @@ mod tests {
             s.queue_work(task, queue);
         });
         check(&[Breach::LeftOut], |s, task| s.on(task, EventKind::PoolTake { pool: POOL }));
+    }
+
+    #[test]
+    fn a_lock_that_a_task_took_to_its_end_is_named_there() {
+        check(&[Breach::LeftLocked], |s, _| {
+            let (lock, other) = (s.lock("a", ""), s.task("other"));
+            s.take(other, lock, LockMode::Exclusive);
+            s.on(other, EventKind::TaskExit);
+        });
     }
 
     #[test]

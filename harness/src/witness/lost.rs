@@ -29,14 +29,15 @@ impl Judge for Lost {
                 }
             }
             EventKind::Recovered { item, version } => {
-                let Some((_, site)) = self.acknowledged.get(&item).filter(|(newest, _)| version < *newest)
-                else {
+                // Each loss is told once: what was acknowledged is not expected any more.
+                let lost = self.acknowledged.get(&item).is_some_and(|(newest, _)| version < *newest);
+                let Some((_, site)) = lost.then(|| self.acknowledged.remove(&item)).flatten() else {
                     return;
                 };
                 let mut chain = Chain::new(view);
                 chain.task(event.task, None);
                 let what = StepKind::Broke { breach: Breach::LostData, subject: Some(Subject::Item(item)) };
-                chain.ends_with(what, Some(*site), event);
+                chain.ends_with(what, Some(site), event);
                 out.push(chain.finish(Breach::LostData.code(), event));
             }
             _ => {}

@@ -11,6 +11,7 @@
 //! | [`view`] and `needed` over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
+//! | [`order`] | RD03: what is taken while what is held, and the cycles in that |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
 //! | `shrinker`, `contract` | RD07, RD08: conduct of shrinkers; the contract between allocator and reclaimer |
@@ -37,6 +38,7 @@ mod leak;
 mod lint;
 mod lost;
 mod needed;
+pub mod order;
 pub mod panel;
 mod phantom;
 mod recursion;
@@ -50,5 +52,6 @@ pub mod waits;
 pub use breach::Breach;
 pub use code::Code;
 pub use finding::{Finding, Step, StepKind};
+pub use order::OrderGraph;
 pub use panel::{Judge, Witness};
 pub use view::View;

@@ -3,6 +3,7 @@
 //! Key types: [`Judge`], [`Witness`].
 
 use super::carried::Carried;
+use super::code::Code;
 use super::contract::Contract;
 use super::convoy::Convoy;
 use super::deadlock::Deadlock;
@@ -11,12 +12,13 @@ use super::hang::Hang;
 use super::leak::Leak;
 use super::lint::Lint;
 use super::lost::Lost;
+use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
 use super::recursion::Recursion;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
 use super::view::View;
-use crate::event::Event;
+use crate::event::{Event, Names};
 
 /// A run with more findings than these keeps the first.
 const MAX_FINDINGS: usize = 1 << 10;
@@ -32,6 +34,8 @@ pub trait Judge: Send {
 pub struct Witness {
     view: View,
     judges: Vec<Box<dyn Judge>>,
+    /// Not among the judges: it reads names too, and what it learns outlives the run.
+    order: Option<Order>,
     findings: Vec<Finding>,
 }
 
@@ -65,7 +69,25 @@ impl Witness {
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
-        Self { view: View::default(), judges, findings: Vec::new() }
+        Self { view: View::default(), judges, order: None, findings: Vec::new() }
+    }
+
+    /// The same with the judge of order (RD03), which goes on from what `graph` holds.
+    #[must_use]
+    pub fn ordered(graph: OrderGraph, class_view: bool) -> Self {
+        Self { order: Some(Order::over(graph, class_view)), ..Self::new() }
+    }
+
+    /// What was learned about order; nothing without that judge.
+    #[must_use]
+    pub fn order(&self) -> Option<&OrderGraph> {
+        self.order.as_ref().map(Order::graph)
+    }
+
+    /// Cycles that only the class view of the order has.
+    #[must_use]
+    pub fn aside(&self) -> &[Cycle] {
+        self.order.as_ref().map_or(&[], Order::aside)
     }
 
     /// The same, which also makes lints (RD11).
@@ -76,13 +98,23 @@ impl Witness {
     }
 
     /// Takes in one event; returns what was found at it.
-    pub fn observe(&mut self, event: &Event) -> &[Finding] {
+    pub fn observe(&mut self, event: &Event, names: &Names) -> &[Finding] {
         self.view.apply(event);
         let before = self.findings.len();
         for judge in &mut self.judges {
             judge.observe(event, &self.view, &mut self.findings);
         }
-        self.findings.truncate(MAX_FINDINGS);
+        if let Some(order) = &mut self.order {
+            order.observe(event, &self.view, names, &mut self.findings);
+        }
+        if self.findings.len() > MAX_FINDINGS {
+            // A deadlock is never dropped: somebody has to break it.
+            let new = self.findings.split_off(before);
+            let room = MAX_FINDINGS.saturating_sub(before);
+            let kept = new.into_iter().enumerate();
+            let kept = kept.filter(|(place, finding)| *place < room || finding.code == Code::RD04);
+            self.findings.extend(kept.map(|(_, finding)| finding));
+        }
         &self.findings[before..]
     }
 
@@ -198,10 +230,11 @@ mod tests {
     fn any_events_in_any_order_are_judged_and_described() {
         for seed in 0..8 {
             let mut random = SplitMix64(seed);
-            let mut witness = Witness::new();
+            let mut witness = Witness::ordered(OrderGraph::default(), true);
+            let names = Names::default();
             for seq in 0..EVENTS {
                 let (task, kind) = garbage(&mut random);
-                witness.observe(&Event { seq, time: Nanos(seq), task, kind });
+                witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
             }
             assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
             let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));

@@ -5,7 +5,7 @@
 //! got memory meanwhile, for then it went to them. Written from the project's description of reclaim, 4.5 and
 //! 7.5 (H4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::Breach;
 use super::chain::Chain;
@@ -13,40 +13,35 @@ use super::finding::{Finding, StepKind};
 use super::frames::FrameKind;
 use super::panel::Judge;
 use super::view::View;
-use crate::event::{AllocOutcome, Event, EventKind, TaskId};
+use crate::event::{AllocOutcome, Event, EventKind, Site, TaskId};
+use crate::units::Pages;
 
 /// The judge of RD10.
 #[derive(Debug, Default)]
 pub(super) struct Phantom {
-    /// What reclaim claimed for the allocation that each task is in.
-    claims: BTreeMap<TaskId, u64>,
+    /// What reclaim claimed for the allocations that each task is in, outermost first.
+    claims: BTreeMap<TaskId, Vec<u64>>,
+    min: Pages,
+    found: BTreeSet<(TaskId, Option<Site>)>,
 }
 
 impl Judge for Phantom {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         match event.kind {
-            EventKind::AllocBegin { .. } => {
-                self.claims.insert(event.task, 0);
-            }
-            EventKind::ReclaimExit { freed, .. } => {
-                if let Some(claim) = self.claims.get_mut(&event.task) {
+            EventKind::MemoryMarks { min, .. } => self.min = min,
+            EventKind::AllocBegin { .. } => self.claims.entry(event.task).or_default().push(0),
+            // What is owed is claimed before it leaves. A cache that frees at once may free what no budget knows.
+            EventKind::ShrinkScanEnd { freed: Some(freed), deferred: true, .. } => {
+                if let Some(claim) = self.claims.get_mut(&event.task).and_then(|claims| claims.last_mut()) {
                     *claim = claim.saturating_add(freed);
                 }
             }
-            EventKind::AllocEnd { outcome: AllocOutcome::Ok, .. } => self.claims.clear(),
-            EventKind::AllocEnd { outcome: AllocOutcome::Failed, .. } => {
-                let claimed = self.claims.remove(&event.task).unwrap_or(0);
-                let closed = view.closed();
-                let needed = closed.and_then(|frame| match frame.kind {
-                    FrameKind::Alloc { order, .. } => 1_u64.checked_shl(order),
-                    _ => None,
-                });
-                if needed.is_some_and(|needed| claimed >= needed) {
-                    let mut chain = Chain::new(view);
-                    chain.task(event.task, None);
-                    let what = StepKind::Broke { breach: Breach::PhantomProgress, subject: None };
-                    chain.ends_with(what, closed.and_then(|frame| frame.site), event);
-                    out.push(chain.finish(Breach::PhantomProgress.code(), event));
+            EventKind::AllocEnd { outcome, .. } => {
+                let claimed = self.claims.get_mut(&event.task).and_then(Vec::pop).unwrap_or(0);
+                match outcome {
+                    AllocOutcome::Ok => self.went_elsewhere(event.task),
+                    AllocOutcome::Failed => self.failed(claimed, event, view, out),
+                    AllocOutcome::Elsewhere => {}
                 }
             }
             _ => {}
@@ -54,19 +49,64 @@ impl Judge for Phantom {
     }
 }
 
+impl Phantom {
+    /// A task got memory: what others claimed may have gone there.
+    fn went_elsewhere(&mut self, task: TaskId) {
+        let others = self.claims.iter_mut().filter(|(other, _)| **other != task);
+        others.for_each(|(_, claims)| claims.fill(0));
+    }
+
+    /// What was claimed would have been enough though nothing at all had been free.
+    fn failed(&mut self, claimed: u64, event: &Event, view: &View, out: &mut Vec<Finding>) {
+        let Some(frame) = view.closed() else {
+            return;
+        };
+        let FrameKind::Alloc { order, .. } = frame.kind else {
+            return;
+        };
+        let needed = 1_u64.checked_shl(order).unwrap_or(u64::MAX).saturating_add(self.min.0);
+        if claimed >= needed && self.found.insert((event.task, frame.site)) {
+            let mut chain = Chain::new(view);
+            chain.task(event.task, None);
+            let what = StepKind::Broke { breach: Breach::PhantomProgress, subject: None };
+            chain.ends_with(what, frame.site, event);
+            out.push(chain.finish(Breach::PhantomProgress.code(), event));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::event::{AllocOutcome, EventKind, Gfp, ReclaimKind, TaskId};
+    use crate::event::{AllocOutcome, EventKind, Gfp, ReclaimKind, ShrinkerId, TaskId};
     use crate::units::Pages;
     use crate::witness::script::Script;
 
     /// An allocation for which reclaim claims `freed`, with `meanwhile` before it ends.
     #[track_caller]
     fn check(expect: &[&str], freed: u64, outcome: AllocOutcome, meanwhile: impl FnOnce(&mut Script)) {
+        check_claim(expect, freed, true, outcome, meanwhile);
+    }
+
+    #[track_caller]
+    fn check_claim(
+        expect: &[&str],
+        freed: u64,
+        deferred: bool,
+        outcome: AllocOutcome,
+        meanwhile: impl FnOnce(&mut Script),
+    ) {
         let mut s = Script::default();
         let task: TaskId = s.task("cp");
         s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
         s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask: Gfp::KERNEL });
+        s.scan(task, ShrinkerId(0), Gfp::KERNEL);
+        let scanned = EventKind::ShrinkScanEnd {
+            shrinker: ShrinkerId(0),
+            freed: Some(freed),
+            scanned: freed,
+            deferred,
+        };
+        s.on(task, scanned);
         s.on(task, EventKind::ReclaimExit { freed, priority: 0 });
         meanwhile(&mut s);
         s.on(task, EventKind::AllocEnd { outcome, left: Pages(0) });
@@ -85,9 +125,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_reclaimer_itself_allocates_below_takes_nothing_away() {
+        check(&["RD10"], 32, AllocOutcome::Failed, |s| {
+            let task = TaskId(0);
+            s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+            s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(0) });
+        });
+    }
+
+    #[test]
+    fn claims_that_the_mark_alone_would_have_swallowed_are_quiet() {
+        let marks = EventKind::MemoryMarks { min: Pages(32), low: Pages(40), high: Pages(48) };
+        check(&[], 32, AllocOutcome::Failed, |s| s.on(TaskId(0), marks));
+    }
+
+    #[test]
     fn real_progress_and_none_are_quiet() {
         check(&[], 32, AllocOutcome::Ok, |_| {});
         check(&[], 0, AllocOutcome::Failed, |_| {});
         check(&[], 32, AllocOutcome::Failed, another_gets_memory);
+        check_claim(&[], 32, false, AllocOutcome::Failed, |_| {});
     }
 }

@@ -4,6 +4,7 @@
 //! lines of [`Script::file`], counted by event.
 
 use super::finding::Finding;
+use super::order::OrderGraph;
 use super::panel::Witness;
 use crate::event::{
     AllocOutcome, Entered, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin,
@@ -26,7 +27,21 @@ impl Script {
     pub(crate) fn on(&mut self, task: TaskId, kind: EventKind) {
         let event = Event { seq: self.seq, time: Nanos(self.seq * 10) + self.passed, task, kind };
         self.seq += 1;
-        self.witness.observe(&event);
+        self.witness.observe(&event, &self.names);
+    }
+
+    /// With the judge of order; what the class view alone has is a finding.
+    pub(crate) fn ordered() -> Self {
+        Self::going_on_from(OrderGraph::default(), true)
+    }
+
+    /// The same, after the runs that `graph` was learned in.
+    pub(crate) fn going_on_from(graph: OrderGraph, class_view: bool) -> Self {
+        Self { witness: Witness::ordered(graph, class_view), ..Self::default() }
+    }
+
+    pub(crate) fn give_up(&mut self, task: TaskId, lock: LockId) {
+        self.on(task, EventKind::LockReleased { lock });
     }
 
     /// Time passes.
@@ -219,6 +234,12 @@ impl Script {
     /// The dm-bufio deadlock of 2014.
     pub(crate) fn c01() -> Self {
         let mut s = Self::default();
+        s.c01_story();
+        s
+    }
+
+    pub(crate) fn c01_story(&mut self) {
+        let s = self;
         let fs = s.names.add_layer(Layer::FS, "lower");
         let journal = s.lock("journal", "fs:lower");
         let rsync = s.reclaimer("rsync", fs, journal);
@@ -226,6 +247,5 @@ impl Script {
         let request = s.submit(rsync, queue);
         s.wait(rsync, Resource::Request(request), "buffer WRITING");
         s.worker_needs(worker, queue, request, fs, journal);
-        s
     }
 }

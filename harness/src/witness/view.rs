@@ -308,7 +308,10 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
         (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
         (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
         (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
-        (EventKind::ShrinkCountEnd { shrinker, .. }, FrameKind::Count { shrinker: s, .. })
+        (
+            EventKind::ShrinkCountEnd { shrinker, .. } | EventKind::ShrinkerPanicked { shrinker },
+            FrameKind::Count { shrinker: s, .. },
+        )
         | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => shrinker == s,
         (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
         (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::World;
 use super::execution::Setup;
+use super::order::Orders;
 use super::suppress::Suppression;
 use super::tier::Tier;
 use super::{model, native};
@@ -43,6 +44,8 @@ pub struct Builder {
     pub(super) rerun: Option<Vec<OsString>>,
     pub(super) test: Option<String>,
     pub(super) try_cuts: bool,
+    pub(super) class_view: bool,
+    pub(super) remembered: Option<Orders>,
 }
 
 impl Builder {
@@ -64,6 +67,8 @@ impl Builder {
             rerun: None,
             test: None,
             try_cuts: false,
+            class_view: false,
+            remembered: None,
         }
     }
 
@@ -169,6 +174,20 @@ impl Builder {
         self
     }
 
+    /// Whether what only the class view of the order shows is a finding (RD03), as it is for the kernel's
+    /// lockdep. Otherwise it is a note.
+    pub fn class_view(mut self, on: bool) -> Self {
+        self.class_view = on;
+        self
+    }
+
+    /// Judges the order in which things are taken together with what earlier runs showed, and adds what this
+    /// run shows. Not on the loop tier, which runs in a process of its own.
+    pub fn remember(mut self, orders: &Orders) -> Self {
+        self.remembered = Some(orders.clone());
+        self
+    }
+
     /// The libtest name of the test that this run belongs to, where the thread does not tell.
     pub(crate) fn test(mut self, name: &str) -> Self {
         self.test = Some(name.to_owned());
@@ -188,6 +207,9 @@ impl Builder {
             stack: self.stack.clone(),
             plan: self.plan.clone(),
             body: Arc::new(body),
+            learned: self.remembered.as_ref().map(Orders::graph),
+            class_view: self.class_view,
+            lints: self.lints,
         };
         self.suppressions.iter().try_for_each(Suppression::check)?;
         if self.steps == 0 {

@@ -68,11 +68,13 @@ fn try_out(builder: &Builder, setup: &Setup) -> Seen {
     let stop = strategy.stop();
     let seen = Arc::new(SpinLock::new(Seen::default()));
     let shared = Arc::clone(&seen);
+    let suppressions = builder.suppressions.clone();
     let look = move |execution: &Execution| {
         let mut seen = shared.lock();
         seen.reclaimed |= execution.reclaimed;
-        seen.noisy |=
-            !execution.findings.is_empty() || execution.panic.is_some() || execution.trouble.is_some();
+        seen.noisy |= !execution.codes(&suppressions).is_empty()
+            || execution.panic.is_some()
+            || execution.trouble.is_some();
         if seen.noisy {
             stop.stop();
         }

@@ -15,11 +15,15 @@ use crate::event::Trace;
 use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
-use crate::report::{Outcome, Report, describe};
+use crate::report::{Outcome, Report, describe, order};
 use crate::sched::{Sched, Side};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages};
-use crate::witness::{Code, Finding};
+use crate::witness::order::Cycle;
+use crate::witness::{Code, Finding, OrderGraph};
+
+/// A report with more notes than these about the class view of the order would be about nothing else.
+const MAX_ASIDE: usize = 8;
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -33,6 +37,10 @@ pub(super) struct Setup {
     pub(super) stack: StackSpec,
     pub(super) plan: PlanSpec,
     pub(super) body: Body,
+    /// What earlier runs showed about order. Every execution starts from it, so that a trace replays.
+    pub(super) learned: Option<OrderGraph>,
+    pub(super) class_view: bool,
+    pub(super) lints: bool,
 }
 
 /// What one execution showed.
@@ -45,9 +53,18 @@ pub(super) struct Execution {
     pub(super) latency: Option<Nanos>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
+    /// What it showed about order, where that is remembered.
+    pub(super) learned: Option<OrderGraph>,
+    /// What of that only the class view has.
+    pub(super) aside: Vec<Cycle>,
 }
 
 impl Setup {
+    /// The observer of one execution.
+    pub(super) fn hub(&self) -> Hub {
+        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints)
+    }
+
     /// Runs once on `sched`, whose observer is `hub`.
     pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
         let ended = sched.run_main(|| {
@@ -66,6 +83,8 @@ impl Setup {
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
             reclaimed: hub.reclaimed(),
+            learned: self.learned.is_some().then(|| hub.learned()),
+            aside: hub.aside(),
         }
     }
 
@@ -120,16 +139,21 @@ impl Execution {
         trace: Option<Trace>,
     ) -> Result<Report> {
         let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let explained = !findings.is_empty();
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
         report.notes = passed_over;
+        report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
+        if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {
+            orders.learn(learned);
+        }
         match self.trouble {
-            Some(trouble) if report.findings.is_empty() => return Err(trouble),
+            Some(trouble) if !explained => return Err(trouble),
             Some(trouble) => report.notes.push(format!("taking the stack down: {trouble}")),
             None => {}
         }
         if let Some(message) = self.panic {
-            if report.findings.is_empty() {
+            if !explained {
                 report.outcome = Outcome::Panicked { message };
             } else {
                 report.notes.push(format!("the code under test panicked after that: {message}"));

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
 use crate::units::Nanos;
-use crate::witness::{Code, Finding, Witness};
+use crate::witness::order::Cycle;
+use crate::witness::{Code, Finding, OrderGraph, Witness};
 
 /// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
-#[derive(Default)]
 pub(super) struct Heard {
     witness: Witness,
     /// The event that closed the last broken cycle, and whose wait is to end.
@@ -23,14 +23,25 @@ pub(super) struct Heard {
 }
 
 /// The observer of a world.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
-    /// A hub whose judges also make lints, where `lints` says so.
-    pub(super) fn new(lints: bool) -> Self {
-        let witness = if lints { Witness::new().with_lints() } else { Witness::new() };
-        Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
+    /// The observer of a run that goes on from what `learned` holds about order.
+    pub(super) fn new(learned: OrderGraph, class_view: bool, lints: bool) -> Self {
+        let witness = Witness::ordered(learned, class_view);
+        let witness = if lints { witness.with_lints() } else { witness };
+        Self(Arc::new(SpinLock::new(Heard { witness, broken: None, latency: None, reclaimed: false })))
+    }
+
+    /// What was shown about order.
+    pub(super) fn learned(&self) -> OrderGraph {
+        self.0.lock().witness.order().cloned().unwrap_or_default()
+    }
+
+    /// Cycles that only the class view of the order has.
+    pub(super) fn aside(&self) -> Vec<Cycle> {
+        self.0.lock().witness.aside().to_vec()
     }
 
     /// What was found so far.
@@ -50,8 +61,8 @@ impl Hub {
 }
 
 impl Observer for Hub {
-    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
-        self.0.lock().observe(event)
+    fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        self.0.lock().observe(event, names)
     }
 
     fn found(&self) -> usize {
@@ -60,10 +71,10 @@ impl Observer for Hub {
 }
 
 impl Heard {
-    fn observe(&mut self, event: &Event) -> Reaction {
+    fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
         self.time_the_break(event);
         self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
-        let found = self.witness.observe(event);
+        let found = self.witness.observe(event, names);
         let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
             return Reaction::Go;
         };

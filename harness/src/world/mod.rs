@@ -8,6 +8,7 @@
 //! | [`durable`] | [`Durable`]: what was acknowledged, what is there after a crash |
 //! | `suppress` | findings that a test knows of |
 //! | [`tier`] | [`Tier`] |
+//! | [`order`] | [`Orders`]: what runs show about order, carried on; claims ([`World::prime`]) |
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
@@ -22,6 +23,7 @@ mod execution;
 mod hub;
 mod model;
 mod native;
+pub mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 mod shrinker;
@@ -32,6 +34,7 @@ use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
 pub use durable::Durable;
+pub use order::{Claim, Orders};
 pub use tier::Tier;
 
 use crate::bufio::Client;
@@ -50,6 +53,13 @@ struct Inner {
     tier: Tier,
     era: Era,
     tasks: SpinLock<Vec<Completion>>,
+}
+
+impl Drop for Inner {
+    /// A world that was unwound is not taken down in good order; what was handed to its memory must not keep it.
+    fn drop(&mut self) {
+        self.parts.mm.forget();
+    }
 }
 
 /// Everything of one run. Cheap to clone; tasks keep one.
@@ -134,8 +144,10 @@ impl World {
     }
 
     fn teardown(&self) -> Result<()> {
-        let ended = self.0.stack.teardown();
+        // First: it may be writing to what goes next.
         self.mm().stop_kswapd();
+        let ended = self.0.stack.teardown();
+        self.mm().forget();
         ended
     }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::builder::Builder;
 use super::cuts;
 use super::execution::{Execution, Setup};
-use super::hub::Hub;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
@@ -98,9 +97,9 @@ pub(super) fn execute(
     let driver = Driver::new(Box::new(strategy));
     let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None }));
     let (theirs, choices, setup) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone());
-    let (steps, lints) = (builder.steps, builder.lints);
+    let steps = builder.steps;
     controlled::run(&driver, move || {
-        let hub = Hub::new(lints);
+        let hub = setup.hub();
         let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
         let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
         let trace = choices.lock().take_trace();

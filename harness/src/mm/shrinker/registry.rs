@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::pass::{DEFAULT_BATCH, Pass};
 use super::{EMPTY, ScanControl, Shrinker, Stop};
 use crate::era::{MmKnobs, SlabAlgorithm};
-use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkerId, Site};
+use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkerId, Site, TaskId};
 use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
@@ -27,6 +27,7 @@ struct Entry {
     /// The pseudo-lock that a scan holds.
     lock: LockId,
     shrinker: Arc<dyn Shrinker>,
+    registrar: TaskId,
     /// Whose code it is.
     side: Side,
     /// Objects that passes before left undone: of everything, and of the domain.
@@ -71,13 +72,13 @@ impl Registration {
         drop(registry.rwsem.as_ref().map(RwSem::write));
         registry.remove(entry);
         let sched = &registry.sched;
-        if entry.scans.load(Ordering::Acquire) == 0 {
+        if entry.scans.load(Ordering::SeqCst) == 0 {
             return;
         }
         let (lock, resource) = (entry.lock, Resource::Lock(entry.lock));
         sched.emit(EventKind::LockAttempt { lock, mode: LockMode::Exclusive, try_lock: false, site });
         let waiting = Waiting { resource, why: "shrinker scans", breakable: false, site };
-        let ended = entry.idle.wait_until(waiting, || entry.scans.load(Ordering::Acquire) == 0);
+        let ended = entry.idle.wait_until(waiting, || entry.scans.load(Ordering::SeqCst) == 0);
         debug_assert!(ended.is_ok(), "a wait for scans is never broken");
     }
 }
@@ -111,13 +112,15 @@ impl Registry {
         let side = Side::now();
         let _ours = quiet();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
-        let (id, lock) = self.sched.names(|names| {
-            (names.add_shrinker(shrinker.name()), names.add_lock("shrinker", shrinker.name()))
-        });
+        // The user's own: not under the lock of events.
+        let name = side.call(|| shrinker.name().to_owned());
+        let (id, lock) =
+            self.sched.names(|names| (names.add_shrinker(&name), names.add_lock("shrinker", &name)));
         let entry = Arc::new(Entry {
             id,
             lock,
             shrinker,
+            registrar: self.sched.current(),
             side,
             deferred: SpinLock::default(),
             scans: AtomicU32::new(0),
@@ -130,15 +133,16 @@ impl Registry {
     }
 
     fn remove(&self, entry: &Arc<Entry>) {
-        entry.dead.store(true, Ordering::Release);
+        entry.dead.store(true, Ordering::SeqCst);
         let mut entries = self.entries.lock();
         let before = entries.len();
         entries.retain(|known| !Arc::ptr_eq(known, entry));
         let gone = entries.len() < before;
         drop(entries);
-        // Whoever drops it may be no task any more.
-        if gone && self.sched.try_current().is_some() {
-            self.sched.emit(EventKind::ShrinkerUnregistered { shrinker: entry.id });
+        if gone {
+            // Whoever drops it may be no task any more.
+            let task = self.sched.try_current().unwrap_or(entry.registrar);
+            self.sched.emit_for(task, EventKind::ShrinkerUnregistered { shrinker: entry.id });
         }
     }
 
@@ -169,7 +173,7 @@ impl Registry {
     /// What every shrinker of a name says that it could free, for those who only ask.
     pub(in super::super) fn count_all(&self, mask: Gfp) {
         let entries = self.entries.lock().clone();
-        for entry in &entries {
+        for entry in entries.iter().filter(|entry| !entry.dead.load(Ordering::SeqCst)) {
             let mut running = Running::begin(self, entry);
             running.count(mask);
         }
@@ -178,7 +182,7 @@ impl Registry {
     /// One pass over one shrinker (`do_shrink_slab`).
     fn shrink_one(&self, entry: &Arc<Entry>, walk: &Walk<'_>) -> u64 {
         let mut running = Running::begin(self, entry);
-        if entry.dead.load(Ordering::Acquire) {
+        if entry.dead.load(Ordering::SeqCst) {
             return 0;
         }
         let (sched, shrinker, id) = (&self.sched, &*entry.shrinker, entry.id);
@@ -217,7 +221,9 @@ impl Registry {
             left = left.saturating_sub(looked_at);
             scanned = scanned.saturating_add(looked_at);
         }
-        *entry.deferred.lock().entry(walk.in_domain).or_insert(0) += pass.deferred_after(scanned);
+        let mut deferred = entry.deferred.lock();
+        let owed = deferred.entry(walk.in_domain).or_insert(0);
+        *owed = owed.saturating_add(pass.deferred_after(scanned));
         freed
     }
 }
@@ -230,7 +236,7 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn begin(registry: &'a Registry, entry: &'a Arc<Entry>) -> Self {
-        entry.scans.fetch_add(1, Ordering::AcqRel);
+        entry.scans.fetch_add(1, Ordering::SeqCst);
         // Under the old rwsem that is what a scan holds.
         if registry.rwsem.is_none() {
             let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
@@ -265,7 +271,7 @@ impl<'a> Running<'a> {
 
 impl Registry {
     fn panicked(&self, entry: &Entry, payload: &(dyn Any + Send)) {
-        entry.dead.store(true, Ordering::Release);
+        entry.dead.store(true, Ordering::SeqCst);
         self.sched.note_panic(&format!("shrinker {}", entry.shrinker.name()), payload);
         self.sched.emit(EventKind::ShrinkerPanicked { shrinker: entry.id });
     }

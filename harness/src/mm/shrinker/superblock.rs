@@ -114,10 +114,12 @@ impl Shrinker for SuperblockShrinker {
         let SuperCounts { dentries, inodes, objects } =
             self.ops.counts().ok_or(Stop)?.split(control.nr_to_scan);
         // One more of each, so that none is passed over for ever by rounding.
-        let mut freed = self.ops.prune_dentries(dentries + 1);
-        freed += self.ops.prune_inodes(inodes + 1);
+        let (dentries, inodes) = (dentries + 1, inodes + 1);
+        let mut freed = self.ops.prune_dentries(dentries).saturating_add(self.ops.prune_inodes(inodes));
+        control.nr_scanned = dentries + inodes;
         if objects > 0 {
-            freed += self.ops.free_objects(objects + 1);
+            freed = freed.saturating_add(self.ops.free_objects(objects + 1));
+            control.nr_scanned += objects + 1;
         }
         Ok(freed)
     }

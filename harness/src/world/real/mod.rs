@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
 use super::execution::Setup;
-use super::hub::Hub;
 use crate::error::{Error, Result};
 use crate::host::stacks::ThreadStack;
 use crate::host::{Child, Job, Outcome, probe};
@@ -59,7 +58,7 @@ fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report>
 
 /// The run itself, in this process.
 fn here(builder: &Builder, setup: &Setup, child: Option<Arc<Child>>) -> Result<Report> {
-    let hub = Hub::new(builder.lints);
+    let hub = setup.hub();
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
     let backend = Arc::new(backend::Real::new(child));
     setup.execute(&sched, &hub, backend).into_report(builder, 1, None)

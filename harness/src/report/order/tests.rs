@@ -1,0 +1,161 @@
+//! A possible recursion as a report tells it, and when it is part of another finding.
+
+use expect_test::{Expect, expect};
+
+use crate::event::{EventKind, Gfp, LockId, LockMode, Prime, Resource, TaskId};
+use crate::report::{Report, describe, order};
+use crate::witness::Code;
+use crate::witness::order::OrderGraph;
+use crate::witness::script::Script;
+
+fn report(s: &Script) -> Report {
+    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
+    Report::new("c01", "model", "v3.10", findings.collect())
+}
+
+#[track_caller]
+fn check(report: &Report, expect: &Expect) {
+    let text = report.to_text();
+    expect.assert_eq(&text);
+    assert!(text.lines().all(|line| line.len() <= 110 && line.is_ascii()), "the page is kept");
+    assert_eq!(Report::from_json(&report.to_json()).unwrap(), *report);
+}
+
+/// rsync makes a file: under the journal it allocates, in NOFS.
+fn make_a_file(s: &mut Script) -> LockId {
+    let journal = s.lock("journal", "fs:lower");
+    let rsync = s.task("rsync");
+    s.take(rsync, journal, LockMode::Exclusive);
+    s.alloc(rsync, Gfp::KERNEL, Gfp::NOFS);
+    s.give_up(rsync, journal);
+    journal
+}
+
+/// A task reclaims in NOFS down to loop0, whose worker takes the journal.
+fn reclaim_elsewhere(s: &mut Script, journal: LockId) {
+    let (queue, worker) = s.queue("loop0");
+    let task = s.task("elsewhere");
+    s.reclaim(task, Gfp::NOFS);
+    let request = s.submit(task, queue);
+    s.wait(task, Resource::Request(request), "request");
+    s.serve(worker, queue, request);
+    s.take(worker, journal, LockMode::Exclusive);
+}
+
+#[test]
+fn two_runs_without_a_deadlock() {
+    let mut first = Script::going_on_from(OrderGraph::default(), false);
+    make_a_file(&mut first);
+    let mut next = Script::going_on_from(first.witness.order().unwrap().clone(), false);
+    let journal = next.lock("journal", "fs:lower");
+    reclaim_elsewhere(&mut next, journal);
+    check(
+        &report(&next),
+        &expect![[r#"
+        report   c01: 1 found
+        world    tier model, era v3.10, schedules 1
+
+        RD03     possible recursion: loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive),
+                 against the order
+        who      rsync (the run before) holds lock journal of fs:lower (exclusive at stack.rs:2) and may need
+                 io_reclaim: mask GFP_NOFS                                                                  stack.rs:4
+                 elsewhere reclaims, which is io_reclaim, and waits for requests of loop0                   stack.rs:8
+                 loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive)             stack.rs:11
+        chain    E2, wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it
+                 rsync (the run before)
+          #2       holds lock journal of fs:lower (exclusive at stack.rs:2) and may need io_reclaim: mask GFP_NOFS
+                                                                                                            stack.rs:4
+                 elsewhere
+          #1       reclaims, which is io_reclaim, and waits for requests of loop0                           stack.rs:8
+                 loop0
+          #0       serves requests of loop0 and takes lock journal of fs:lower (exclusive)                 stack.rs:11
+        cycle    lock journal of fs:lower -> io_reclaim -> requests of loop0 -> lock journal of fs:lower
+        views    instances and classes alike
+        order    rsync (the run before)           elsewhere                        loop0
+                 journal -> io_reclaim
+                                                  io_reclaim -> loop0
+                                                                                   loop0 -> journal
+        holds    rsync (the run before): lock journal of fs:lower
+                 elsewhere: io_reclaim
+                 loop0: requests of loop0
+    "#]],
+    );
+}
+
+/// The 2014 deadlock with the judge of order, which sees it coming, and what only it sees.
+#[test]
+fn what_happened_covers_what_was_possible_and_nothing_else() {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    s.c01_story();
+    let happened = report(&s);
+    let raw: Vec<Code> = happened.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(raw, [Code::RD02, Code::RD03, Code::RD04]);
+    assert_eq!(happened.codes(), [Code::RD02, Code::RD04]);
+    assert_eq!(happened.matches(&[Code::RD02, Code::RD04]), Ok(()));
+    assert_eq!(happened.matches(&[Code::RD02, Code::RD03, Code::RD04]), Ok(()));
+    let (a, b, task) = (s.lock("a", "A"), s.lock("b", "B"), s.task("other"));
+    for (one, two) in [(a, b), (b, a)] {
+        s.take(task, one, LockMode::Exclusive);
+        s.take(task, two, LockMode::Exclusive);
+        s.give_up(task, two);
+        s.give_up(task, one);
+    }
+    let more = report(&s);
+    assert_eq!(more.codes(), [Code::RD02, Code::RD03, Code::RD04]);
+    assert!(more.matches(&[Code::RD02, Code::RD04]).is_err());
+}
+
+fn claim_against_the_order(s: &mut Script, task: TaskId, lock: LockId) {
+    s.on(task, EventKind::Prime(Prime::Begin));
+    s.take(task, lock, LockMode::Exclusive);
+    s.on(task, EventKind::Prime(Prime::Enter(Gfp::KERNEL)));
+    s.on(task, EventKind::Prime(Prime::Leave));
+    s.give_up(task, lock);
+    s.on(task, EventKind::Prime(Prime::End));
+}
+
+#[test]
+fn a_claim_is_called_one() {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    let (task, table) = (s.task("driver"), s.lock("table", "driver"));
+    s.reclaim(task, Gfp::KERNEL);
+    s.take(task, table, LockMode::Exclusive);
+    s.give_up(task, table);
+    s.end_reclaim(task);
+    claim_against_the_order(&mut s, task, table);
+    check(
+        &report(&s),
+        &expect![[r#"
+        report   c01: 1 found
+        world    tier model, era v3.10, schedules 1
+
+        RD03     possible recursion: driver holds lock table of driver (exclusive at stack.rs:11) and may need
+                 fs_reclaim: mask GFP_KERNEL, against the order, of which 1 of 2 is primed: a claim
+        who      driver holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL
+                 -- primed: claimed, not seen to happen
+        chain    E1, allocation edge: an allocation of the task itself comes back; a scope on that task cuts it
+                 driver
+          #1       reclaims, which is fs_reclaim, and takes lock table of driver (exclusive)                stack.rs:4
+          #0       holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL --
+                   primed: claimed, not seen to happen
+        cycle    fs_reclaim -> lock table of driver -> fs_reclaim
+        views    instances and classes alike
+        order    driver
+                 fs_reclaim -> table
+                 table -> fs_reclaim
+        holds    driver: fs_reclaim
+                 driver: lock table of driver
+    "#]],
+    );
+}
+
+#[test]
+fn two_things_of_one_class_are_named_and_so_is_the_subclass() {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    let (upper, lower) = (s.lock("journal", "fs:upper"), s.lock("journal", "fs:lower"));
+    let task = s.task("loop0");
+    s.take(task, upper, LockMode::Exclusive);
+    s.take(task, lower, LockMode::Exclusive);
+    let [cycle] = s.witness.aside() else { panic!("one cycle") };
+    expect!["possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for the one taken below would tell them apart: lock class journal -> lock class journal"].assert_eq(&order::note(cycle));
+}

@@ -1,0 +1,61 @@
+//! `Cycle`: an order that cannot be kept, as a finding tells it.
+//!
+//! Key types: [`Cycle`], [`Edge`], [`Collision`]. Names and no numbers: an edge may have been seen in another
+//! run than the one that closes the cycle. Written from the project's description of reclaim, 5.4.
+
+use super::node::Node;
+use crate::event::{Gfp, Site, TaskId};
+use crate::units::Nanos;
+
+/// A cycle of the order graph.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cycle {
+    /// Its edges in order; the last is the one that closed it.
+    pub edges: Vec<Edge>,
+    /// Only the class view has it.
+    pub class_only: bool,
+    /// Where the class view takes different things for one.
+    pub collisions: Vec<Collision>,
+}
+
+/// `to` was taken while `from` was held; as first seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// What was held.
+    pub from: Node,
+    /// Held shared.
+    pub from_shared: bool,
+    /// Where it was taken, if that is known.
+    pub from_site: Option<Site>,
+    /// What was taken.
+    pub to: Node,
+    /// Taken shared.
+    pub to_shared: bool,
+    /// The mask, where an allocation took it.
+    pub mask: Option<Gfp>,
+    /// Where.
+    pub site: Option<Site>,
+    /// Everything that the task held, in the order taken.
+    pub held: Vec<Node>,
+    /// Its number in its run.
+    pub task: TaskId,
+    /// Its name.
+    pub task_name: String,
+    /// How many runs ago; 0 for the run of the finding.
+    pub runs_ago: u32,
+    /// The event.
+    pub seq: u64,
+    /// When.
+    pub time: Nanos,
+    /// Claimed beforehand, not seen to happen.
+    pub primed: bool,
+}
+
+/// One class, several things.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Collision {
+    /// What one edge of the cycle took.
+    pub taken: Node,
+    /// What the next edge held instead.
+    pub held: Node,
+}

@@ -1,0 +1,167 @@
+//! `Dag`: a directed graph that says at each new edge whether it closes a cycle.
+//!
+//! Key type: [`Dag`]. It keeps a topological order and repairs only the stretch that a new edge upsets
+//! (Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs"), so an edge that
+//! agrees with the order costs nothing, and a long-lived graph has mostly those. An edge that closes a cycle
+//! is kept beside the order, so that what comes later is still judged.
+
+use std::collections::BTreeMap;
+
+/// Of the cycles that one edge closes, these many are told.
+const MAX_WAYS: usize = 8;
+
+/// Nodes are the numbers from 0; they come to be when an edge names them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dag {
+    out: Vec<Vec<u32>>,
+    into: Vec<Vec<u32>>,
+    /// INVARIANT: a permutation of the nodes, and `place[a] < place[b]` for each edge a -> b in `out`.
+    place: Vec<u32>,
+    /// Edges that would upset the order for good.
+    back: BTreeMap<u32, Vec<u32>>,
+    back_into: BTreeMap<u32, Vec<u32>>,
+    seen: Vec<u32>,
+    stamp: u32,
+    forward: Vec<u32>,
+    backward: Vec<u32>,
+}
+
+impl Dag {
+    fn grow(&mut self, node: u32) {
+        let known = u32::try_from(self.out.len()).unwrap_or(u32::MAX);
+        for new in known..=node {
+            self.out.push(Vec::new());
+            self.into.push(Vec::new());
+            self.place.push(new);
+            self.seen.push(0);
+        }
+    }
+
+    /// Adds an edge that was not there before; returns the nodes of cycles that it closes, each from `to`
+    /// round to `from`, a shortest first. There are none only if it closes none; of many, there are some.
+    pub(super) fn insert(&mut self, from: u32, to: u32) -> Vec<Vec<u32>> {
+        if from == to {
+            return vec![vec![from]];
+        }
+        self.grow(from.max(to));
+        let upset = self.place[to as usize] < self.place[from as usize];
+        let closes = upset && self.reaches(to, from);
+        let cycles = if closes || !self.back.is_empty() { self.ways(to, from) } else { Vec::new() };
+        if closes {
+            self.back.entry(from).or_default().push(to);
+            self.back_into.entry(to).or_default().push(from);
+            return cycles;
+        }
+        if upset {
+            self.repair(from);
+        }
+        self.out[from as usize].push(to);
+        self.into[to as usize].push(from);
+        cycles
+    }
+
+    fn mark(&mut self, node: u32) -> bool {
+        std::mem::replace(&mut self.seen[node as usize], self.stamp) != self.stamp
+    }
+
+    fn next_stamp(&mut self) {
+        self.stamp = self.stamp.wrapping_add(1);
+        if self.stamp == 0 {
+            self.seen.fill(0);
+            self.stamp = 1;
+        }
+    }
+
+    /// Whether the ordered edges lead from `start` to `goal`, which is later in the order; leaves in
+    /// `forward` what they reach up to there.
+    fn reaches(&mut self, start: u32, goal: u32) -> bool {
+        self.next_stamp();
+        let end = self.place[goal as usize];
+        self.forward.clear();
+        self.forward.push(start);
+        self.mark(start);
+        let mut next = 0;
+        while let Some(node) = self.forward.get(next).copied() {
+            for at in 0..self.out[node as usize].len() {
+                let to = self.out[node as usize][at];
+                if to == goal {
+                    return true;
+                }
+                if self.place[to as usize] < end && self.mark(to) {
+                    self.forward.push(to);
+                }
+            }
+            next += 1;
+        }
+        false
+    }
+
+    /// Puts `goal`, and what leads to it, before what `reaches` left in `forward`.
+    fn repair(&mut self, goal: u32) {
+        let begin = self.place[self.forward[0] as usize];
+        self.backward.clear();
+        self.backward.push(goal);
+        self.mark(goal);
+        let mut next = 0;
+        while let Some(node) = self.backward.get(next).copied() {
+            for at in 0..self.into[node as usize].len() {
+                let from = self.into[node as usize][at];
+                if self.place[from as usize] > begin && self.mark(from) {
+                    self.backward.push(from);
+                }
+            }
+            next += 1;
+        }
+        let place = &mut self.place;
+        self.forward.sort_unstable_by_key(|node| place[*node as usize]);
+        self.backward.sort_unstable_by_key(|node| place[*node as usize]);
+        self.backward.extend_from_slice(&self.forward);
+        let mut places: Vec<u32> = self.backward.iter().map(|node| place[*node as usize]).collect();
+        places.sort_unstable();
+        for (node, to) in self.backward.iter().zip(places) {
+            place[*node as usize] = to;
+        }
+    }
+
+    /// Ways from `start` to `goal` over all edges, shortest first: for each edge out of `start` the shortest
+    /// that begins with it.
+    fn ways(&mut self, start: u32, goal: u32) -> Vec<Vec<u32>> {
+        self.next_stamp();
+        self.mark(start);
+        self.mark(goal);
+        // What leads to the goal without coming by the start, and where it goes next.
+        let mut next = BTreeMap::from([(goal, goal)]);
+        self.backward.clear();
+        self.backward.push(goal);
+        let mut at = 0;
+        while let Some(node) = self.backward.get(at).copied() {
+            let back = self.back_into.get(&node).map_or(&[][..], |from| from);
+            for from in self.into[node as usize].iter().chain(back) {
+                if std::mem::replace(&mut self.seen[*from as usize], self.stamp) != self.stamp {
+                    next.insert(*from, node);
+                    self.backward.push(*from);
+                }
+            }
+            at += 1;
+        }
+        let back = self.back.get(&start).map_or(&[][..], |to| to);
+        let first = self.out[start as usize].iter().chain(back).filter(|first| next.contains_key(first));
+        let mut ways: Vec<Vec<u32>> = first.map(|first| follow(start, *first, goal, &next)).collect();
+        ways.sort_by_key(Vec::len);
+        ways.truncate(MAX_WAYS);
+        ways
+    }
+}
+
+fn follow(start: u32, first: u32, goal: u32, next: &BTreeMap<u32, u32>) -> Vec<u32> {
+    let mut way = vec![start, first];
+    let mut at = first;
+    while at != goal {
+        at = next[&at];
+        way.push(at);
+    }
+    way
+}
+
+#[cfg(test)]
+mod tests;

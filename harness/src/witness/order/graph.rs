@@ -1,0 +1,231 @@
+//! `OrderGraph`: everything that runs have shown about order, in both views.
+//!
+//! Key types: [`OrderGraph`], [`Taking`]. A value: it can be copied, and carried from one run to the next.
+//! Nothing in it is a number of a world. The instance view is exact; the class view predicts more, and takes
+//! two things of one class for one. Written from the project's description of reclaim, 5.2, 5.7 and 5.8.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cycle::{Collision, Cycle, Edge};
+use super::held::Hold;
+use super::node::{NodeId, NodeKind, Nodes};
+use super::ordering::{EdgeId, Ordering};
+use crate::event::{Gfp, Site, TaskId};
+use crate::units::Nanos;
+
+/// Edges beyond these are not kept.
+const MAX_EDGES: usize = 1 << 20;
+/// Combinations beyond these are looked at again each time.
+const MAX_CHAINS: usize = 1 << 20;
+
+/// What was taken, where, on which task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taking {
+    pub(super) node: NodeId,
+    pub(super) shared: bool,
+    pub(super) mask: Option<Gfp>,
+    pub(super) site: Option<Site>,
+    pub(super) task: TaskId,
+    pub(super) seq: u64,
+    pub(super) time: Nanos,
+    pub(super) primed: bool,
+}
+
+/// An edge as first seen.
+#[derive(Clone, Debug)]
+struct Seen {
+    from: Hold,
+    taking: Taking,
+    held: Box<[NodeId]>,
+    task_name: u32,
+    run: u32,
+}
+
+/// Everything that runs have shown about order.
+#[derive(Clone, Debug, Default)]
+pub struct OrderGraph {
+    pub(super) nodes: Nodes,
+    instances: Ordering,
+    classes: Ordering,
+    edges: Vec<Seen>,
+    task_names: Vec<String>,
+    task_ids: BTreeMap<String, u32>,
+    /// Hashes of the combinations of held and taken that were looked at.
+    looked_at: BTreeSet<u64>,
+    run: u32,
+}
+
+impl OrderGraph {
+    /// A new run begins.
+    pub(super) fn begin_run(&mut self) {
+        self.run = self.run.saturating_add(1);
+    }
+
+    /// How many edges the instance view has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Whether nothing was learned yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
+    /// The number that `name` of a task has in the graph's own list.
+    fn task_name(&mut self, name: &str) -> u32 {
+        if let Some(id) = self.task_ids.get(name) {
+            return *id;
+        }
+        let id = u32::try_from(self.task_names.len()).unwrap_or(u32::MAX);
+        self.task_names.push(name.to_owned());
+        self.task_ids.insert(name.to_owned(), id);
+        id
+    }
+
+    /// Somebody waits for `node` exclusively: readers now wait for readers. Cycles that are new for it.
+    pub(super) fn writer(&mut self, node: NodeId) -> Vec<Cycle> {
+        let mut cycles: Vec<Cycle> =
+            self.instances.writer(node).iter().map(|way| self.cycle(&self.instances, way, false)).collect();
+        for way in self.classes.writer(self.nodes.class(node)) {
+            self.add_class_cycle(&way, &mut cycles);
+        }
+        cycles
+    }
+
+    /// Records `taking` under the last of `held` and, while what is held did not itself wait to be taken,
+    /// under those before it: from there on the edges are known. Cycles that are new, in both views.
+    pub(super) fn take(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Vec<Cycle> {
+        let mut cycles = Vec::new();
+        if self.looked_at.len() < MAX_CHAINS && !self.looked_at.insert(chain_key(held, taking)) {
+            return cycles;
+        }
+        for (depth, hold) in held.iter().enumerate().rev() {
+            self.link(&held[..=depth], taking, task, &mut cycles);
+            if hold.waited && !self.is_put_off(hold) {
+                break;
+            }
+        }
+        cycles
+    }
+
+    /// Whether what is taken under `hold` may not count yet, so that it leads nowhere.
+    fn is_put_off(&self, hold: &Hold) -> bool {
+        let class = self.nodes.class(hold.node);
+        hold.shared && !(self.classes.has_writer(class) && self.instances.has_writer(hold.node))
+    }
+
+    /// Adds the edge from the last of `held` in both views.
+    fn link(&mut self, held: &[Hold], taking: &Taking, task: &str, cycles: &mut Vec<Cycle>) {
+        let Some(hold) = held.last() else {
+            return;
+        };
+        let (from, to) = (hold.node, taking.node);
+        // A task may have several elements of a pool: how many there are is not in the events.
+        if from == to && self.nodes.get(from).kind == NodeKind::Pool {
+            return;
+        }
+        let Some(edge) = self.edge(held, taking, task) else {
+            return;
+        };
+        let exact = self.instances.link(from, to, hold.shared, edge);
+        let known = !exact.is_empty();
+        cycles.extend(exact.iter().map(|way| self.cycle(&self.instances, way, false)));
+        if from == to {
+            return;
+        }
+        let (from, to) = (self.nodes.class(from), self.nodes.class(to));
+        let ways = self.classes.link(from, to, hold.shared, edge);
+        for way in ways.iter().filter(|_| !known) {
+            self.add_class_cycle(way, cycles);
+        }
+    }
+
+    /// The edge from the last of `held`, old or new. One that happened replaces one that was only claimed.
+    fn edge(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Option<EdgeId> {
+        let from = *held.last()?;
+        let known = self.instances.edge(from.node, taking.node);
+        let claimed = |id: EdgeId| self.edges[id as usize].taking.primed && !taking.primed;
+        if let Some(id) = known.filter(|id| !claimed(*id)) {
+            return Some(id);
+        }
+        let task_name = self.task_name(task);
+        let held = held.iter().map(|hold| hold.node).collect();
+        let seen = Seen { from, taking: *taking, held, task_name, run: self.run };
+        match known {
+            Some(id) => self.edges[id as usize] = seen,
+            None if self.edges.len() < MAX_EDGES => self.edges.push(seen),
+            None => return None,
+        }
+        known.or_else(|| u32::try_from(self.edges.len() - 1).ok())
+    }
+
+    /// A cycle that the class view has, unless it is one of the instance view over edges seen before.
+    fn add_class_cycle(&self, way: &[u32], cycles: &mut Vec<Cycle>) {
+        let cycle = self.cycle(&self.classes, way, true);
+        let counts = |edge: EdgeId| {
+            let Seen { from, taking, .. } = &self.edges[edge as usize];
+            self.instances.counts(from.node, taking.node)
+        };
+        let mut edges = round(way).filter_map(|(from, to)| self.classes.edge(from, to));
+        if !cycle.collisions.is_empty() || !edges.all(counts) {
+            cycles.push(cycle);
+        }
+    }
+
+    fn cycle(&self, view: &Ordering, way: &[u32], class_only: bool) -> Cycle {
+        let edges: Vec<Edge> =
+            round(way).filter_map(|(from, to)| view.edge(from, to)).map(|edge| self.tell(edge)).collect();
+        let after = |place: usize| &edges[(place + 1) % edges.len()];
+        let apart = |(place, edge): (usize, &Edge)| {
+            let (taken, held) = (edge.to.clone(), after(place).from.clone());
+            (taken != held).then_some(Collision { taken, held })
+        };
+        let collisions = edges.iter().enumerate().filter_map(apart).collect();
+        Cycle { edges, class_only, collisions }
+    }
+
+    fn tell(&self, edge: EdgeId) -> Edge {
+        let Seen { from, taking, held, task_name, run } = &self.edges[edge as usize];
+        Edge {
+            from: self.nodes.get(from.node).clone(),
+            from_shared: from.shared,
+            from_site: from.site,
+            to: self.nodes.get(taking.node).clone(),
+            to_shared: taking.shared,
+            mask: taking.mask,
+            site: taking.site,
+            held: held.iter().map(|node| self.nodes.get(*node).clone()).collect(),
+            task: taking.task,
+            task_name: self.task_names[*task_name as usize].clone(),
+            runs_ago: self.run - run,
+            seq: taking.seq,
+            time: taking.time,
+            primed: taking.primed,
+        }
+    }
+}
+
+/// The edges of a cycle of nodes; the last one leads from its end to its beginning.
+fn round(way: &[u32]) -> impl Iterator<Item = (u32, u32)> {
+    way.iter().copied().zip(way.iter().copied().cycle().skip(1))
+}
+
+/// What the combination of held and taken is known by. Two of one hash count as one, as in lockdep.
+fn chain_key(held: &[Hold], taking: &Taking) -> u64 {
+    let flags = u64::from(taking.shared) << 1 | u64::from(taking.primed);
+    let taken = u64::from(taking.node) << 2 | flags;
+    let held = held
+        .iter()
+        .map(|hold| u64::from(hold.node) << 2 | u64::from(hold.shared) << 1 | u64::from(hold.waited));
+    held.fold(mix(0, taken), mix)
+}
+
+/// One step of a 64-bit mixer (the finish of splitmix64).
+const fn mix(hash: u64, word: u64) -> u64 {
+    let x = (hash.rotate_left(5) ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

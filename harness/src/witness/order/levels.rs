@@ -1,0 +1,77 @@
+//! Reclaim and allocations: which pseudo-locks they take and hold; claims.
+//!
+//! An allocation takes every level that its effective mask permits, whether or not it reclaims. Reclaim holds
+//! the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
+
+use super::super::finding::Finding;
+use super::super::frames::FrameKind;
+use super::super::view::View;
+use super::held::{Hold, Key};
+use super::judge::{At, Order, Want};
+use super::node::{Level, Node, NodeId};
+use crate::event::{Gfp, Prime, ReclaimKind, ScopeKind, Site, TaskFlags, TaskId};
+
+impl Order {
+    pub(super) fn allocation(
+        &mut self,
+        at: &At<'_>,
+        mask: Gfp,
+        flags: TaskFlags,
+        site: Site,
+        out: &mut Vec<Finding>,
+    ) {
+        if !exempt(mask, flags, at.view, at.event.task) {
+            self.levels(at, mask, Some(site), out);
+        }
+    }
+
+    pub(super) fn reclaim(&mut self, at: &At<'_>, kind: ReclaimKind, mask: Gfp, out: &mut Vec<Finding>) {
+        // kswapd is what every allocation may have to wait for, whatever it was woken by.
+        let mask = if kind == ReclaimKind::Kswapd { Gfp::KERNEL } else { mask };
+        self.enter_reclaim(at, mask, Key::Reclaim, out);
+    }
+
+    fn level(&mut self, level: Level) -> Option<NodeId> {
+        self.graph.nodes.id(Node::reclaim(level))
+    }
+
+    /// Takes the pseudo-locks that `mask` permits.
+    fn levels(&mut self, at: &At<'_>, mask: Gfp, site: Option<Site>, out: &mut Vec<Finding>) {
+        for level in Level::permitted(mask) {
+            if let Some(node) = self.level(*level) {
+                self.take(at, at.event.task, Want { node, shared: false, mask: Some(mask), site }, out);
+            }
+        }
+    }
+
+    fn enter_reclaim(&mut self, at: &At<'_>, mask: Gfp, key: Key, out: &mut Vec<Finding>) {
+        self.levels(at, mask, None, out);
+        let widest = Level::permitted(mask).last();
+        if let Some(node) = widest.and_then(|level| self.level(*level)) {
+            self.hold(at, Hold { node, shared: false, waited: true, site: None, key });
+        }
+    }
+
+    pub(super) fn prime(&mut self, at: &At<'_>, prime: Prime, out: &mut Vec<Finding>) {
+        let task = at.event.task;
+        match prime {
+            Prime::Begin | Prime::End => {
+                if let Some(actor) = self.actor(at, task) {
+                    let change = if prime == Prime::Begin { 1 } else { -1 };
+                    actor.claims = actor.claims.saturating_add_signed(change);
+                }
+            }
+            Prime::Enter(mask) => self.enter_reclaim(at, mask, Key::Claim, out),
+            Prime::Leave => self.drop_last(task, Key::Claim),
+        }
+    }
+}
+
+/// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows better.
+fn exempt(mask: Gfp, flags: TaskFlags, view: &View, task: TaskId) -> bool {
+    let reclaimer =
+        |kind| matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. });
+    flags.contains(TaskFlags::MEMALLOC)
+        || mask.contains(Gfp::NOLOCKDEP)
+        || view.frames(task).iter().any(|frame| reclaimer(frame.kind))
+}

@@ -1,0 +1,56 @@
+//! Locks: taken where they are asked for, before any wait; held from where they are had.
+//!
+//! Who only tries waits for nobody, and takes nothing as far as order goes; but it holds.
+
+use super::super::finding::Finding;
+use super::held::{Hold, Key};
+use super::judge::{At, Order, Want};
+use crate::event::{EventKind, LockId, LockMode, Site};
+
+impl Order {
+    pub(super) fn lock(&mut self, at: &At<'_>, out: &mut Vec<Finding>) {
+        let task = at.event.task;
+        match at.event.kind {
+            EventKind::LockAttempt { lock, mode, try_lock, site } => {
+                self.want_lock(at, lock, mode, !try_lock, site, out);
+            }
+            EventKind::LockAcquired { lock, mode, site } => {
+                let Some(node) = self.resolver.lock(lock, at.names, &mut self.graph.nodes) else {
+                    return;
+                };
+                let attempt = self.actor(at, task).and_then(|actor| actor.attempt.take());
+                let waited = attempt == Some((lock, true));
+                let shared = mode == LockMode::Shared;
+                self.hold(at, Hold { node, shared, waited, site: Some(site), key: Key::Lock(lock) });
+            }
+            EventKind::LockReleased { lock } => self.drop_last(task, Key::Lock(lock)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn want_lock(
+        &mut self,
+        at: &At<'_>,
+        lock: LockId,
+        mode: LockMode,
+        waits: bool,
+        site: Site,
+        out: &mut Vec<Finding>,
+    ) {
+        let task = at.event.task;
+        let Some(actor) = self.actor(at, task) else {
+            return;
+        };
+        actor.attempt = Some((lock, waits));
+        let node = self.resolver.lock(lock, at.names, &mut self.graph.nodes);
+        let Some(node) = node.filter(|_| waits) else {
+            return;
+        };
+        let shared = mode == LockMode::Shared;
+        self.take(at, task, Want { shared, ..Want::plain(node, Some(site)) }, out);
+        if !shared {
+            let cycles = self.graph.writer(node);
+            self.report(at, cycles, out);
+        }
+    }
+}

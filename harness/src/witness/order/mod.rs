@@ -1,0 +1,34 @@
+//! RD03: what could deadlock, from the order in which things are taken.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`judge`] | [`Order`]: the judge; what a task takes and holds, event by event |
+//! | `levels`, `locks`, `progress` | the same for reclaim, for locks, for requests, work, pools and exits |
+//! | [`graph`] | [`OrderGraph`]: every edge as first seen, in both views |
+//! | `ordering` over `dag` | one view; readers and writers; the cycle that an edge closes |
+//! | [`node`] over `resolve` | [`Node`]: what is taken and held; from a world's numbers to it |
+//! | `held` | what a task holds |
+//! | [`cycle`] | [`Cycle`]: what a finding says |
+//!
+//! Neighbours: [`super::panel`] shows it every event; `report` puts a [`Cycle`] into words.
+//! Written from the project's description of reclaim, section 5. No locks.
+
+pub mod cycle;
+mod dag;
+pub mod graph;
+mod held;
+pub mod judge;
+mod levels;
+mod locks;
+pub mod node;
+mod ordering;
+mod progress;
+mod resolve;
+
+pub use cycle::{Collision, Cycle, Edge};
+pub use graph::OrderGraph;
+pub use judge::Order;
+pub use node::{Level, Node, NodeKind};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! `Node`: what an order is an order of.
+//!
+//! Key types: [`Node`], [`NodeKind`], [`Level`], [`Nodes`]. A node has names and no numbers of a world, so a
+//! graph outlives the world that it was learned in. Its *class* is what the kernel would key by: the lock's
+//! class, the kind of device (`loop` of `loop0`); the instance is the one object.
+//! Written from the project's description of reclaim, 5.1, 5.8 and 10 (point 9).
+
+use std::collections::BTreeMap;
+
+use crate::event::Gfp;
+
+/// More different things than these are not told apart: no test has as many.
+const MAX_NODES: usize = 1 << 16;
+
+/// How much reclaim may do: the pseudo-locks, of which an allocation takes all that its mask permits.
+///
+/// They are levels, not locks of each other: nothing is recorded between them. Were `any` taken "before"
+/// `fs`, each NOFS allocation would lead on to whatever reclaim with FS ever did.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// It may reclaim at all.
+    Any,
+    /// It may start I/O.
+    Io,
+    /// It may enter a filesystem.
+    Fs,
+}
+
+impl Level {
+    /// Every level that `mask` permits, the widest last. FS means nothing without IO.
+    pub(super) fn permitted(mask: Gfp) -> &'static [Self] {
+        const ALL: [Level; 3] = [Level::Any, Level::Io, Level::Fs];
+        match (mask.allow_blocking(), mask.contains(Gfp::IO), mask.contains(Gfp::FS)) {
+            (false, ..) => &ALL[..0],
+            (true, false, _) => &ALL[..1],
+            (true, true, false) => &ALL[..2],
+            (true, true, true) => &ALL,
+        }
+    }
+
+    /// The kernel's word, or what would be its word: `io_reclaim`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any_reclaim",
+            Self::Io => "io_reclaim",
+            Self::Fs => "fs_reclaim",
+        }
+    }
+}
+
+/// What kind of thing a node is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum NodeKind {
+    /// Reclaim at this level: taken by each allocation that may reclaim so, held by reclaim.
+    Reclaim(Level),
+    /// A lock.
+    Lock,
+    /// The requests of a device: taken by who waits for one, held by who serves one.
+    Requests,
+    /// The items of a work queue, likewise.
+    Work,
+    /// The reserve of a mempool: taken by who waits for an element, held by who has one.
+    Pool,
+    /// The end of a task: taken by who waits for it, held by the task as long as it lives.
+    Exit,
+}
+
+/// One thing that is taken and held.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Node {
+    /// What kind.
+    pub kind: NodeKind,
+    /// What all of its sort are called.
+    pub class: String,
+    /// What it is called.
+    pub instance: String,
+    /// The how-manieth of that name it is in its world, in the order in which they were made.
+    pub nth: u32,
+}
+
+impl Node {
+    /// The pseudo-lock of a level.
+    pub(super) fn reclaim(level: Level) -> Self {
+        let name = level.name().to_owned();
+        Self { kind: NodeKind::Reclaim(level), class: name.clone(), instance: name, nth: 0 }
+    }
+
+    /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
+    pub(super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
+        let end = name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
+        // Tasks and pools of one prefix have nothing in common.
+        let whole = end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool);
+        let class = if whole { name } else { &name[..end] }.to_owned();
+        Self { kind, class, instance: name.to_owned(), nth }
+    }
+}
+
+/// A node by its number in a graph.
+pub(super) type NodeId = u32;
+
+/// The nodes of a graph, numbered, with the numbers of their classes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Nodes {
+    ids: BTreeMap<Node, NodeId>,
+    list: Vec<(Node, u32)>,
+    classes: BTreeMap<(NodeKind, String), u32>,
+}
+
+impl Nodes {
+    /// The number of `node`; none where there are too many.
+    pub(super) fn id(&mut self, node: Node) -> Option<NodeId> {
+        if let Some(id) = self.ids.get(&node) {
+            return Some(*id);
+        }
+        if self.list.len() >= MAX_NODES {
+            return None;
+        }
+        let id = u32::try_from(self.list.len()).ok()?;
+        let next = u32::try_from(self.classes.len()).ok()?;
+        let class = *self.classes.entry((node.kind, node.class.clone())).or_insert(next);
+        self.list.push((node.clone(), class));
+        self.ids.insert(node, id);
+        Some(id)
+    }
+
+    pub(super) fn get(&self, id: NodeId) -> &Node {
+        &self.list[id as usize].0
+    }
+
+    pub(super) fn class(&self, id: NodeId) -> u32 {
+        self.list[id as usize].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: NodeKind, name: &str, class: &str) {
+        assert_eq!(Node::named(kind, name, 0).class, class);
+    }
+
+    #[test]
+    fn the_class_is_what_the_name_begins_with() {
+        check(NodeKind::Requests, "loop0", "loop");
+        check(NodeKind::Requests, "disk:lower", "disk");
+        check(NodeKind::Requests, "fuse/1", "fuse");
+        check(NodeKind::Requests, "0", "0");
+        check(NodeKind::Work, "dm_bufio_cache", "dm_bufio_cache");
+        check(NodeKind::Exit, "kworker/loop0", "kworker/loop0");
+    }
+
+    #[test]
+    fn the_levels_are_those_that_the_mask_permits() {
+        use Level::{Any, Fs, Io};
+        assert_eq!(Level::permitted(Gfp::KERNEL), [Any, Io, Fs]);
+        assert_eq!(Level::permitted(Gfp::NOFS), [Any, Io]);
+        assert_eq!(Level::permitted(Gfp::NOIO), [Any]);
+        assert_eq!(Level::permitted(Gfp::KERNEL - Gfp::IO), [Any]);
+        assert_eq!(Level::permitted(Gfp::NOWAIT), []);
+    }
+}

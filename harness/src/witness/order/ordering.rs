@@ -1,0 +1,77 @@
+//! `Ordering`: one view of the order: which node was taken while which was held, and the cycles in that.
+//!
+//! Key type: [`Ordering`]. Nodes are numbers; the class view and the instance view are two of these.
+//!
+//! **Readers.** An rwsem is writer-fair: a reader waits behind a waiting writer, so a reader that holds it
+//! keeps another reader waiting as soon as a writer queues up between them. Where anybody ever waits for a
+//! node exclusively, shared and exclusive are therefore the same. Where nobody does, readers never wait for
+//! readers, and what was taken under a shared hold is put off until somebody does.
+//! Written from the project's description of reclaim, 5.2.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::dag::Dag;
+
+/// Cycles of one view beyond these are not told.
+const MAX_CYCLES: usize = 1 << 10;
+
+/// An edge by its position in the graph's list.
+pub(super) type EdgeId = u32;
+
+/// One view.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ordering {
+    dag: Dag,
+    edges: BTreeMap<(u32, u32), EdgeId>,
+    deferred: BTreeMap<(u32, u32), EdgeId>,
+    writers: BTreeSet<u32>,
+    told: usize,
+}
+
+impl Ordering {
+    /// The edge, if it is known, put off or not.
+    pub(super) fn edge(&self, from: u32, to: u32) -> Option<EdgeId> {
+        self.edges.get(&(from, to)).or_else(|| self.deferred.get(&(from, to))).copied()
+    }
+
+    /// Whether the edge is known and not put off.
+    pub(super) fn counts(&self, from: u32, to: u32) -> bool {
+        self.edges.contains_key(&(from, to))
+    }
+
+    /// Whether a shared hold of `node` keeps another reader waiting.
+    pub(super) fn has_writer(&self, node: u32) -> bool {
+        self.writers.contains(&node)
+    }
+
+    /// `to` was taken while `from` was held, `shared` or not. New cycles: their nodes, the last edge being
+    /// this one.
+    pub(super) fn link(&mut self, from: u32, to: u32, shared: bool, edge: EdgeId) -> Vec<Vec<u32>> {
+        if shared && !self.has_writer(from) {
+            if !self.counts(from, to) {
+                self.deferred.entry((from, to)).or_insert(edge);
+            }
+            return Vec::new();
+        }
+        self.deferred.remove(&(from, to));
+        if self.counts(from, to) {
+            return Vec::new();
+        }
+        self.edges.insert((from, to), edge);
+        let mut cycles = self.dag.insert(from, to);
+        // Each holds the edge that is new, so none is told twice.
+        cycles.truncate(MAX_CYCLES - self.told);
+        self.told += cycles.len();
+        cycles
+    }
+
+    /// Somebody waits for `node` exclusively: what was put off counts. New cycles, each with its last edge.
+    pub(super) fn writer(&mut self, node: u32) -> Vec<Vec<u32>> {
+        if !self.writers.insert(node) {
+            return Vec::new();
+        }
+        let waiting: Vec<_> =
+            self.deferred.range((node, 0)..=(node, u32::MAX)).map(|(k, v)| (*k, *v)).collect();
+        waiting.into_iter().flat_map(|((from, to), edge)| self.link(from, to, true, edge)).collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! Waiting for progress: requests, work items, pool elements, the end of a task.
+//!
+//! Who waits for a request takes the requests of its queue; who serves one holds them: what it takes
+//! meanwhile, the waiter waits for. Likewise work. Written from the project's description of reclaim, 5.8.
+
+use super::super::finding::Finding;
+use super::held::{Hold, Key};
+use super::judge::{At, Order, Want};
+use super::node::{NodeId, NodeKind};
+use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId};
+
+impl Order {
+    /// The requests or the work of `queue`.
+    pub(super) fn queue(&mut self, at: &At<'_>, kind: NodeKind, queue: QueueId) -> Option<NodeId> {
+        self.resolver.named(kind, queue.0, |id| at.names.queue(QueueId(id)), &mut self.graph.nodes)
+    }
+
+    pub(super) fn pool(&mut self, at: &At<'_>, pool: PoolId) -> Option<NodeId> {
+        let name = |id| at.names.pool(PoolId(id));
+        self.resolver.named(NodeKind::Pool, pool.0, name, &mut self.graph.nodes)
+    }
+
+    pub(super) fn wait(
+        &mut self,
+        at: &At<'_>,
+        task: TaskId,
+        resource: Resource,
+        site: Site,
+        out: &mut Vec<Finding>,
+    ) {
+        let node = match resource {
+            Resource::Lock(lock) => {
+                let asked = self.actor(at, task).is_some_and(|actor| actor.attempt == Some((lock, true)));
+                if !asked {
+                    self.want_lock(at, lock, LockMode::Exclusive, true, site, out);
+                }
+                return;
+            }
+            Resource::Request(request) => {
+                let queue = at.view.request(request).map(|request| request.queue);
+                queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue))
+            }
+            Resource::Work(work) => {
+                let queue = at.view.work(work).map(|work| work.queue);
+                queue.and_then(|queue| self.queue(at, NodeKind::Work, queue))
+            }
+            Resource::Pool(pool) => self.pool(at, pool),
+            Resource::Task(TaskId(id)) => {
+                let name = |id| at.names.task(TaskId(id));
+                self.resolver.named(NodeKind::Exit, id, name, &mut self.graph.nodes)
+            }
+            Resource::Condition(_) | Resource::Idle(_) | Resource::Timer => None,
+        };
+        if let Some(node) = node {
+            self.take(at, task, Want::plain(node, Some(site)), out);
+        }
+    }
+
+    /// Whoever waits for `resource`, of which it is now known who must act.
+    pub(super) fn waiters(&mut self, at: &At<'_>, resource: Resource, out: &mut Vec<Finding>) {
+        for (task, state) in at.view.tasks() {
+            if let Some(wait) = state.wait.filter(|wait| wait.resource == resource) {
+                self.wait(at, task, resource, wait.site, out);
+            }
+        }
+    }
+
+    pub(super) fn serve(&mut self, at: &At<'_>, out: &mut Vec<Finding>) {
+        let task = at.event.task;
+        let (node, key) = match at.event.kind {
+            // A submitter may publish a number, and others wait for it, before the submission.
+            EventKind::RequestSubmit { request, .. } => {
+                return self.waiters(at, Resource::Request(request), out);
+            }
+            EventKind::WorkQueued { work, .. } => return self.waiters(at, Resource::Work(work), out),
+            EventKind::RequestServe { request } => {
+                let queue = at.view.request(request).map(|request| request.queue);
+                let node = queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue));
+                (node, Key::Request(request))
+            }
+            EventKind::WorkBegin { work } => {
+                let queue = at.view.work(work).map(|work| work.queue);
+                (queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)), Key::Work(work))
+            }
+            EventKind::PoolTake { pool } => (self.pool(at, pool), Key::Pool(pool)),
+            EventKind::RequestServed { request } => return self.drop_last(task, Key::Request(request)),
+            EventKind::WorkEnd { work } => return self.drop_last(task, Key::Work(work)),
+            EventKind::PoolGive { pool } => return self.give(task, Key::Pool(pool)),
+            _ => return,
+        };
+        if let Some(node) = node {
+            self.hold(at, Hold { node, shared: false, waited: false, site: None, key });
+        }
+    }
+
+    /// An element comes back from whoever has it: its taker, or the task that completed what it was for.
+    pub(super) fn give(&mut self, task: TaskId, key: Key) {
+        let own =
+            self.actors.get_mut(task.0 as usize).into_iter().flatten().any(|actor| actor.drop_last(key));
+        if !own {
+            let _taker = self.actors.iter_mut().flatten().any(|actor| actor.drop_last(key));
+        }
+    }
+}

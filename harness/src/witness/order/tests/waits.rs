@@ -1,0 +1,244 @@
+//! Waiting for progress: requests, work, pools, exits; and the deadlock of 2014 from two runs without it.
+
+use super::{check, cycles};
+use crate::event::{EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, TaskId, WaitOutcome};
+use crate::witness::order::OrderGraph;
+use crate::witness::script::Script;
+
+const EXCLUSIVE: LockMode = LockMode::Exclusive;
+
+fn write_and_wait(s: &mut Script, task: TaskId, queue: QueueId, server: TaskId) -> crate::event::RequestId {
+    let request = s.submit(task, queue);
+    s.wait(task, Resource::Request(request), "request");
+    s.serve(server, queue, request);
+    request
+}
+
+fn done(s: &mut Script, task: TaskId, server: TaskId, request: crate::event::RequestId) {
+    s.on(server, EventKind::RequestServed { request });
+    s.on(server, EventKind::RequestComplete { request, error: None });
+    s.end_wait(task, Resource::Request(request), WaitOutcome::Satisfied);
+}
+
+/// A task holds `lock` while it waits for a request, or not; at another time the server takes it.
+#[track_caller]
+fn check_request(expect: &[&str], held: bool) {
+    check(expect, |s| {
+        let lock = s.lock("lock", "l");
+        let (queue, server) = s.queue("loop0");
+        let task = s.task("t");
+        if held {
+            s.take(task, lock, EXCLUSIVE);
+        }
+        let request = write_and_wait(s, task, queue, server);
+        done(s, task, server, request);
+        if held {
+            s.give_up(task, lock);
+        }
+        let request = write_and_wait(s, task, queue, server);
+        s.take(server, lock, EXCLUSIVE);
+        s.give_up(server, lock);
+        done(s, task, server, request);
+        // Served no more.
+        let other = s.lock("other", "o");
+        s.take(server, other, EXCLUSIVE);
+        s.take(task, other, EXCLUSIVE);
+        write_and_wait(s, task, queue, server);
+    });
+}
+
+#[test]
+fn what_a_server_takes_is_not_held_by_who_waits_for_it() {
+    check_request(&["l > loop0"], true);
+    check_request(&[], false);
+}
+
+#[test]
+fn a_server_that_waits_for_its_own_queue_is_found() {
+    check(&["loop0"], |s| {
+        let (queue, server) = s.queue("loop0");
+        let task = s.task("t");
+        write_and_wait(s, task, queue, server);
+        let own = s.submit(server, queue);
+        s.wait(server, Resource::Request(own), "request");
+    });
+}
+
+#[test]
+fn stacked_devices_collide_in_classes_alone() {
+    check(&["[loop1]"], |s| {
+        let (lower, lower_server) = s.queue("loop0");
+        let (upper, upper_server) = s.queue("loop1");
+        let task = s.task("t");
+        write_and_wait(s, task, upper, upper_server);
+        write_and_wait(s, upper_server, lower, lower_server);
+    });
+}
+
+#[test]
+fn a_number_that_is_published_before_its_request_is_waited_for_all_the_same() {
+    check(&["loop0 > l"], |s| {
+        let lock = s.lock("lock", "l");
+        let (queue, server) = s.queue("loop0");
+        let (submitter, waiter) = (s.task("submitter"), s.task("waiter"));
+        let first = write_and_wait(s, submitter, queue, server);
+        s.take(server, lock, EXCLUSIVE);
+        s.give_up(server, lock);
+        done(s, submitter, server, first);
+        s.take(waiter, lock, EXCLUSIVE);
+        let next = crate::event::RequestId(first.0 + 1);
+        s.wait(waiter, Resource::Request(next), "buffer WRITING");
+        assert_eq!(cycles(s).len(), 0, "nobody knows yet whose it will be");
+        s.submit(submitter, queue);
+    });
+}
+
+/// A lock is held over the flush of a work queue, or not; the work takes it.
+#[track_caller]
+fn check_work(expect: &[&str], held: bool) {
+    check(expect, |s| {
+        let lock = s.lock("lock", "l");
+        let (queue, worker) = s.queue("events");
+        let task = s.task("t");
+        if held {
+            s.take(task, lock, EXCLUSIVE);
+        }
+        let work = s.queue_work(task, queue);
+        s.wait(task, Resource::Work(work), "work item");
+        if held {
+            s.give_up(task, lock);
+        }
+        s.begin_work(worker, queue, work);
+        s.take(worker, lock, EXCLUSIVE);
+        s.give_up(worker, lock);
+        s.on(worker, EventKind::WorkEnd { work });
+        // No longer in the work.
+        let other = s.lock("other", "o");
+        s.take(worker, other, EXCLUSIVE);
+        s.take(task, other, EXCLUSIVE);
+        let again = s.queue_work(task, queue);
+        s.wait(task, Resource::Work(again), "work item");
+    });
+}
+
+#[test]
+fn what_a_work_item_takes_is_not_held_by_who_flushes_it() {
+    check_work(&["l > events"], true);
+    check_work(&[], false);
+}
+
+/// A task has an element of a pool and takes a lock, under which another waits for an element; or first
+/// gives the element back.
+#[track_caller]
+fn check_pool(expect: &[&str], kept: bool, by: usize) {
+    check(expect, |s| {
+        let pool: PoolId = s.names.add_pool("bio");
+        let lock = s.lock("lock", "l");
+        let tasks = [s.task("t"), s.task("other")];
+        s.on(tasks[0], EventKind::PoolTake { pool });
+        s.on(tasks[0], EventKind::PoolTake { pool });
+        s.on(tasks[by], EventKind::PoolGive { pool });
+        if !kept {
+            s.on(tasks[by], EventKind::PoolGive { pool });
+        }
+        s.take(tasks[0], lock, EXCLUSIVE);
+        s.give_up(tasks[0], lock);
+        s.take(tasks[1], lock, EXCLUSIVE);
+        s.wait(tasks[1], Resource::Pool(pool), "mempool element");
+    });
+}
+
+#[test]
+fn who_has_an_element_does_not_take_what_is_held_for_one() {
+    for by in [0, 1] {
+        check_pool(&["bio > l"], true, by);
+        check_pool(&[], false, by);
+    }
+}
+
+#[test]
+fn what_a_task_takes_is_not_held_by_who_joins_it() {
+    let story = |held: bool| {
+        move |s: &mut Script| {
+            let lock = s.lock("lock", "l");
+            let (parent, child) = (s.task("parent"), s.task("child"));
+            s.take(child, lock, EXCLUSIVE);
+            s.give_up(child, lock);
+            if held {
+                s.take(parent, lock, EXCLUSIVE);
+            }
+            s.wait(parent, Resource::Task(child), "task exit");
+        }
+    };
+    check(&["child > l"], story(true));
+    check(&[], story(false));
+}
+
+#[test]
+fn a_second_element_of_a_pool_is_no_recursion() {
+    check(&[], |s| {
+        let pool = s.names.add_pool("bio");
+        let task = s.task("t");
+        s.on(task, EventKind::PoolTake { pool });
+        s.wait(task, Resource::Pool(pool), "mempool element");
+    });
+}
+
+/// rsync makes a file: under the journal it allocates, in NOFS. Memory is plentiful.
+fn make_a_file(s: &mut Script, journal: LockId) {
+    let rsync = s.task("rsync");
+    s.take(rsync, journal, EXCLUSIVE);
+    s.alloc(rsync, Gfp::KERNEL, Gfp::NOFS);
+    s.give_up(rsync, journal);
+}
+
+/// Somebody without a lock reclaims, and writes a dirty buffer to loop0, whose file is on the filesystem.
+fn reclaim_elsewhere(s: &mut Script, journal: LockId, mask: Gfp) {
+    let (queue, worker) = s.queue("loop0");
+    let task = s.task("elsewhere");
+    s.reclaim(task, mask);
+    let request = write_and_wait(s, task, queue, worker);
+    s.take(worker, journal, EXCLUSIVE);
+    s.give_up(worker, journal);
+    done(s, task, worker, request);
+    s.end_reclaim(task);
+}
+
+fn journal(s: &mut Script) -> LockId {
+    s.lock("journal", "fs:lower")
+}
+
+#[test]
+fn the_deadlock_of_2014_is_seen_coming_from_two_uneventful_tasks() {
+    let story = |mask: Gfp| {
+        move |s: &mut Script| {
+            let journal = journal(s);
+            make_a_file(s, journal);
+            reclaim_elsewhere(s, journal, mask);
+        }
+    };
+    let s = check(&["fs:lower > io_reclaim > loop0"], story(Gfp::NOFS));
+    assert_eq!(s.codes(), ["RD03"]);
+    // The cure: it waits only where FS is allowed.
+    check(&[], story(Gfp::KERNEL));
+}
+
+#[test]
+fn and_from_two_runs_of_one_task_each() {
+    for (mask, expect) in [(Gfp::NOFS, 1), (Gfp::KERNEL, 0)] {
+        let mut first = Script::going_on_from(OrderGraph::default(), false);
+        let lock = journal(&mut first);
+        make_a_file(&mut first, lock);
+        assert_eq!(first.codes(), [""; 0]);
+        // In the next world everything has other numbers.
+        let mut next = Script::going_on_from(first.witness.order().unwrap().clone(), false);
+        next.lock("unrelated", "u");
+        let lock = journal(&mut next);
+        reclaim_elsewhere(&mut next, lock, mask);
+        assert_eq!(cycles(&next).len(), expect, "{mask}");
+        let ago = next.witness.findings().iter().flat_map(|finding| &finding.order.as_ref().unwrap().edges);
+        let ago: Vec<_> = ago.map(|edge| (edge.task_name.clone(), edge.runs_ago)).collect();
+        let seen = [("rsync", 1), ("elsewhere", 0), ("loop0", 0)].map(|(name, runs)| (name.to_owned(), runs));
+        assert_eq!(ago, seen[..3 * expect]);
+    }
+}

@@ -1,0 +1,75 @@
+//! What a test says about order, and what it carries from one run to the next.
+//!
+//! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its start what it
+//! takes in reclaim: it enters the pseudo-lock, takes the lock and drops it. That is a claim: findings that
+//! rest on one say so. Written from the project's description of reclaim, 5.6.
+//!
+//! Locking: the graph of [`Orders`] is a leaf.
+
+use std::sync::Arc;
+
+use super::World;
+use crate::event::{EventKind, Gfp, Prime};
+use crate::sched::{Sched, SpinLock};
+use crate::witness::OrderGraph;
+
+/// What runs have shown about the order in which things are taken. Cheap to clone; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Orders(Arc<SpinLock<OrderGraph>>);
+
+impl Orders {
+    /// What is known so far.
+    #[must_use]
+    pub fn graph(&self) -> OrderGraph {
+        self.0.lock().clone()
+    }
+
+    /// A run that began with what is known ended with `graph`.
+    pub(super) fn learn(&self, graph: OrderGraph) {
+        *self.0.lock() = graph;
+    }
+}
+
+/// A claim that is being made.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    sched: &'a Sched,
+}
+
+impl Claim<'_> {
+    /// Runs `inside` as if it were called by reclaim with `mask` (`fs_reclaim_acquire`, `fs_reclaim_release`).
+    /// Nothing is reclaimed.
+    pub fn reclaim<T>(&self, mask: Gfp, inside: impl FnOnce() -> T) -> T {
+        self.bracket(Prime::Enter(mask), Prime::Leave, inside)
+    }
+
+    fn bracket<T>(&self, begin: Prime, end: Prime, inside: impl FnOnce() -> T) -> T {
+        self.sched.emit(EventKind::Prime(begin));
+        let result = inside();
+        self.sched.emit(EventKind::Prime(end));
+        result
+    }
+}
+
+impl World {
+    /// Claims an order: whatever `claim` takes, and in what order, counts as said and not as seen.
+    ///
+    /// ```
+    /// use reclaimdep::World;
+    /// use reclaimdep::event::Gfp;
+    /// use reclaimdep::sched::Mutex;
+    ///
+    /// let report = World::builder().run(|world| {
+    ///     let table = Mutex::new(world.sched(), "table", "", ());
+    ///     world.prime(|claim| claim.reclaim(Gfp::KERNEL, || drop(table.lock())));
+    ///     let _held = table.lock();
+    ///     world.mm().alloc(0, Gfp::KERNEL);
+    /// })?;
+    /// assert!(report.has(reclaimdep::witness::Code::RD03), "{report}");
+    /// # Ok::<(), reclaimdep::Error>(())
+    /// ```
+    pub fn prime<T>(&self, claim: impl FnOnce(&Claim<'_>) -> T) -> T {
+        let making = Claim { sched: self.sched() };
+        making.bracket(Prime::Begin, Prime::End, || claim(&making))
+    }
+}

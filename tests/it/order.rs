@@ -1,0 +1,174 @@
+//! RD03 in whole worlds: the deadlock of 2014 before it happens, from runs in which nothing happens.
+
+use reclaimdep::era::Era;
+use reclaimdep::event::Gfp;
+use reclaimdep::inject::Pressure;
+use reclaimdep::report::Report;
+use reclaimdep::sched::Mutex;
+use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::witness::Code;
+use reclaimdep::world::{Builder, Orders};
+use reclaimdep::{World, scope};
+
+/// fs:lower, loop0 on a file of it, and a buffer cache on loop0.
+fn stack() -> StackSpec {
+    StackSpec {
+        pages: 4096,
+        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        bufio: vec![BufioSpec {
+            name: "meta".into(),
+            device: "loop0".into(),
+            block_size: 4096,
+            retain_bytes: Some(0),
+            dirty: vec![0],
+        }],
+        ..StackSpec::default()
+    }
+}
+
+/// One schedule of the world; only a task called `elsewhere` ever finds memory short.
+fn world(era: Era) -> Builder {
+    let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+    World::builder().era(era).stack(stack()).pressure(rule).schedules(1)
+}
+
+/// rsync makes a file, with plenty of memory.
+fn make_a_file(world: &World) {
+    let fs = world.fs("lower");
+    world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
+}
+
+/// A task without a lock or a filesystem reclaims in NOFS, on its own.
+fn reclaim_elsewhere(world: &World) {
+    let mm = world.mm().clone();
+    let task = world.spawn("elsewhere", move || {
+        let _nofs = scope::nofs();
+        mm.alloc(0, Gfp::KERNEL).is_some()
+    });
+    assert!(task.join());
+}
+
+/// In v3.10 the cycle goes through the journal, I/O reclaim and the loop device; the cures cut it.
+#[track_caller]
+fn check(run: impl Fn(Era) -> Report) {
+    for era in [Era::V3_18, Era::V5_9] {
+        let report = run(era);
+        assert!(report.is_quiet(), "{era}:\n{report}");
+    }
+    let report = run(Era::V3_10);
+    // That its device comes to a filesystem is a recursion already, by name of another lock: no deadlock.
+    assert_eq!(report.codes(), [Code::RD02, Code::RD03], "{report}");
+    let through = |names: &[&str]| {
+        report.findings.iter().any(|finding| names.iter().all(|name| finding.summary.contains(name)))
+    };
+    assert!(through(&["lock journal of fs:lower", "io_reclaim", "requests of loop0"]), "{report}");
+}
+
+#[test]
+fn the_deadlock_of_2014_is_seen_coming_in_one_world_in_which_nothing_happens() {
+    check(|era| {
+        let body = |world: &World| {
+            make_a_file(world);
+            reclaim_elsewhere(world);
+        };
+        world(era).run(body).expect("the harness has no trouble")
+    });
+}
+
+#[test]
+fn and_in_two_worlds_one_after_the_other() {
+    check(|era| {
+        let orders = Orders::default();
+        let first = world(era).remember(&orders).run(make_a_file).expect("the harness has no trouble");
+        assert!(first.is_quiet(), "{first}");
+        assert!(!orders.graph().is_empty());
+        world(era).remember(&orders).run(reclaim_elsewhere).expect("the harness has no trouble")
+    });
+}
+
+#[test]
+fn a_run_that_remembers_nothing_knows_nothing_of_the_run_before() {
+    let journal = |report: &Report| report.findings.iter().any(|f| f.summary.contains("lock journal"));
+    let orders = Orders::default();
+    let run = |builder: Builder| builder.run(reclaim_elsewhere).expect("the harness has no trouble");
+    let plain = run(world(Era::V3_18));
+    let remembering = run(world(Era::V3_18).remember(&orders));
+    assert!(!journal(&plain));
+    assert_eq!(plain.to_json(), remembering.to_json());
+}
+
+/// A driver claims that reclaim takes its lock, or by mistake the opposite; then reclaim does take it.
+fn claim(backwards: bool) -> Report {
+    let body = move |world: &World| {
+        let table = Mutex::new(world.sched(), "table", "driver", ());
+        world.prime(|claim| {
+            if backwards {
+                let _table = table.lock();
+                claim.reclaim(Gfp::KERNEL, || ());
+            } else {
+                claim.reclaim(Gfp::KERNEL, || drop(table.lock()));
+            }
+        });
+        world.prime(|claim| claim.reclaim(Gfp::KERNEL, || drop(table.lock())));
+    };
+    World::builder().run(body).expect("the harness has no trouble")
+}
+
+#[test]
+fn a_claim_in_the_wrong_order_is_reported_as_what_it_is() {
+    assert!(claim(false).is_quiet());
+    let report = claim(true);
+    assert_eq!(report.codes(), [Code::RD03], "{report}");
+    let [finding] = &report.findings[..] else { panic!("one cycle:\n{report}") };
+    assert!(finding.headline.contains("primed"), "{report}");
+    assert!(finding.order.as_ref().is_some_and(|order| order.primed == 2), "{report}");
+}
+
+/// Three filesystems of one type, each on a loop device on the one below; a file is written and synced on
+/// the topmost.
+fn nested(class_view: bool) -> Report {
+    let disk = |name: &str| FsSpec { name: name.into(), disk: Disk::Memory, mib: 96 };
+    let spec = StackSpec {
+        fs: vec![disk("lower")],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "a".into(), mib: 64 }],
+        ..StackSpec::default()
+    };
+    let body = |world: &World| {
+        use reclaimdep::inject::{Plan, PlanSpec};
+        let (sched, mm) = (world.sched(), world.mm());
+        let plan = Plan::arm(sched, PlanSpec::default()).expect("an empty plan");
+        let mut device = world.stack().device("loop0").expect("it is in the stack").clone();
+        let mut mounted = Vec::new();
+        for (name, mib) in [("middle", 40), ("upper", 16)] {
+            reclaimdep::fs::mkfs(&*device).expect("the device is large enough");
+            let fs = reclaimdep::fs::Fs::mount(sched, mm, &plan, name, device.clone()).expect("it mounts");
+            let file = fs.create("img").expect("there is room");
+            fs.truncate(file, mib << 20).expect("there is room");
+            fs.fsync(file).expect("the disk is healthy");
+            let file = std::sync::Arc::new(fs.open("img").expect("it is there"));
+            let above = reclaimdep::block::LoopDevice::attach(sched, &format!("loop-{name}"), file, true);
+            device = std::sync::Arc::new(above.expect("it attaches"));
+            reclaimdep::block::write_at(&*device, 0, &[1; 4096]).expect("it is written");
+            reclaimdep::block::flush(&*device).expect("it is synced");
+            mounted.push((fs, device.clone()));
+        }
+        while let Some((fs, device)) = mounted.pop() {
+            device.stop();
+            fs.unmount().expect("nothing is open");
+        }
+    };
+    let report = World::builder().stack(spec).class_view(class_view).schedules(1).run(body);
+    report.expect("the harness has no trouble")
+}
+
+#[test]
+fn a_stack_of_one_filesystem_type_is_quiet_in_the_instance_view_and_collides_in_classes() {
+    let report = nested(false);
+    assert!(report.is_quiet(), "{report}");
+    assert!(report.notes.iter().any(|note| note.contains("classes only")), "{report}");
+    let report = nested(true);
+    assert_eq!(report.codes(), [Code::RD03], "{report}");
+    assert!(report.findings.iter().all(|f| f.order.as_ref().is_some_and(|o| o.class_only)), "{report}");
+    assert!(report.to_text().contains("subclass"), "{report}");
+}
