@@ -3,6 +3,7 @@
 use super::{Outcome, Report, describe};
 use crate::event::{EventKind, Site};
 use crate::event::{Gfp, Layer, LockMode, Misuse, Resource, ScopeKind, TaskKind, Trace};
+use crate::witness::order::OrderGraph;
 use crate::witness::script::Script;
 
 /// The report of what `s` told.
@@ -54,6 +55,20 @@ pub(super) fn recursion() -> Report {
     report(&s)
 }
 
+/// A lock taken in reclaim, and reclaim under that lock, at different times.
+fn order() -> Report {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    let lock = s.lock("table", "dm");
+    let task = s.task("cp");
+    s.take(task, lock, LockMode::Exclusive);
+    s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+    s.give_up(task, lock);
+    let other = s.task("kswapd0");
+    s.reclaim(other, Gfp::KERNEL);
+    s.take(other, lock, LockMode::Exclusive);
+    report(&s)
+}
+
 fn misuse() -> Report {
     let mut s = Script::default();
     let task = s.task("cp");
@@ -73,6 +88,7 @@ pub(super) fn all() -> Vec<Report> {
         hang(),
         recursion(),
         misuse(),
+        order(),
         hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}"),
         Report { outcome: skipped, ..plain.clone() },
         Report { outcome: panicked, ..plain.clone() },

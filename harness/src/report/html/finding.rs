@@ -38,6 +38,9 @@ fn body(m: &mut Markup, finding: &Finding) {
         m.text(&format!(" {}", edge.meaning()));
         m.close("p");
     }
+    if let Some(order) = &finding.order {
+        m.leaf("p", &[("class", &"quiet")], &format!("Views: {}", order.views));
+    }
     who(m, finding);
     let title = if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
     figure(m, title, &graph::draw(finding));

@@ -149,7 +149,7 @@ fn class(step: &Step) -> &'static str {
         "layer" => "step layer",
         "alloc" | "reclaim" | "scan" | "count" => "step reclaim",
         "submitted" | "serving" | "working" => "step request",
-        "holds" => "step lock",
+        "holds" | "ordered" => "step lock",
         "wait" => "step wait",
         "misuse" | "broke" => "step forbidden",
         _ => "step",
