@@ -4,12 +4,16 @@
 //! knob can also be set by hand. Source: the project's description of dm-bufio's shrinker forms and
 //! of the loop driver's worker over time.
 
+mod flips;
+
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+
+pub use flips::Flip;
 
 /// How dm-bufio's shrinker behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,6 +1,10 @@
 //! What the attribute expands to. Not public API: call [`crate::World::builder`] instead.
 
+mod outlets;
+
 use std::io::Write as _;
+
+use outlets::Outlets;
 
 use crate::era::Era;
 use crate::event::Trace;
@@ -111,7 +115,32 @@ fn judge(spec: &TestSpec, mut report: Report) {
         false => format!("{REPLAY}='{trace}' cargo test {path} -- --exact"),
     };
     report.replay = report.trace.as_ref().map(again);
-    if let Err(wrong) = report.matches(spec.expect) {
+    let wrong = report.matches(spec.expect);
+    if wrong.is_err() {
+        let place = format!("{}:{}", spec.file, spec.line);
+        Outlets::of_environment().failed(&report, &place, &mut std::io::stderr());
+    }
+    if let Err(error) = report.save_where_asked(&file_stem(spec)) {
+        panic!("{} ({}:{}): {error}", spec.name, spec.file, spec.line);
+    }
+    if let Err(wrong) = wrong {
         panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
     }
+}
+
+/// What the files of a report are called. Cases of `rstest` share a function; the full name of each is
+/// what nextest says, or the thread that libtest runs it on.
+fn file_stem(spec: &TestSpec) -> String {
+    let (package, path) = spec.name.split_once("::").unwrap_or(("", spec.name));
+    let full = std::env::var("NEXTEST_TEST_NAME").ok().or_else(thread_name);
+    let full = full.filter(|name| name.starts_with(path));
+    format!("{package}::{}", full.as_deref().unwrap_or(path))
+}
+
+#[cfg(all(feature = "loop", target_os = "linux"))]
+use crate::host::child::thread_name;
+
+#[cfg(not(all(feature = "loop", target_os = "linux")))]
+fn thread_name() -> Option<String> {
+    None
 }

@@ -20,6 +20,7 @@ pub(crate) const JOBS: &[Job] = &[
     Job { name: "test", what: "unit and integration tests", in_full_run: true, run: test },
     Job { name: "doc", what: "examples in the documentation", in_full_run: true, run: doc },
     Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
+    Job { name: "pictures", what: "the HTML report in a browser", in_full_run: true, run: pictures },
     Job {
         name: "demo",
         what: "every reported deadlock, on every tier that runs here",
@@ -117,6 +118,17 @@ fn privileged() -> Outcome {
         args.extend(["--features", "second-opinion"]);
     }
     run(cargo(&args)).into()
+}
+
+/// The screenshots stay there for somebody to look at.
+const PICTURES: &str = "target/pictures";
+
+fn pictures() -> Outcome {
+    let Some(browser) = machine::browser() else {
+        let text = "no Chromium; as root, apt brings it".to_owned();
+        return Outcome::Skipped(Reason { text, for_loop_tier: false });
+    };
+    run(cargo(&["run", "--quiet", "--package", "pictures", "--", browser, PICTURES])).into()
 }
 
 fn bench() -> Outcome {

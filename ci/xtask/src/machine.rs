@@ -21,6 +21,16 @@ pub(crate) fn has_program(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
+/// A browser that takes screenshots without a screen.
+pub(crate) fn browser() -> Option<&'static str> {
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|program| has_program(program))
+}
+
+/// Whether there are fonts to draw letters with.
+pub(crate) fn has_fonts() -> bool {
+    Path::new("/usr/share/fonts/truetype").is_dir()
+}
+
 /// Whether bindgen would find libclang: where it is told to look, then where Debian and others put it.
 pub(crate) fn has_libclang() -> bool {
     let told = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from);

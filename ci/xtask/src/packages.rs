@@ -16,12 +16,26 @@ struct Package {
     without: &'static str,
 }
 
-const PACKAGES: &[Package] = &[Package {
-    name: "libclang-dev",
-    present: machine::has_libclang,
-    job: "privileged",
-    without: "the second opinion of loopdev-3, which needs libclang to build",
-}];
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "libclang-dev",
+        present: machine::has_libclang,
+        job: "privileged",
+        without: "the second opinion of loopdev-3, which needs libclang to build",
+    },
+    Package {
+        name: "chromium",
+        present: || machine::browser().is_some(),
+        job: "pictures",
+        without: "the HTML report in a browser",
+    },
+    Package {
+        name: "fonts-dejavu-core",
+        present: machine::has_fonts,
+        job: "pictures",
+        without: "letters in the pictures, and with them the job's sense",
+    },
+];
 
 /// Installs what `job` wants and does not have; returns what to tell.
 pub(crate) fn install_for(job: &str) -> Vec<String> {

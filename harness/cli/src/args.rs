@@ -57,6 +57,12 @@ pub(crate) struct RunArgs {
     /// Run exactly this schedule, as a report prints it; needs one case, --era and --tier.
     #[arg(long, value_name = "TRACE", requires_all = ["case", "era", "tier"], conflicts_with_all = ["schedules", "seed"])]
     pub(crate) replay: Option<Trace>,
+    /// Write the report as one HTML file; needs one case, --era and --tier.
+    #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the report as a timeline for Perfetto or chrome://tracing; needs one case, --era and --tier.
+    #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -115,7 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_needs_to_know_of_what() {
+    fn a_replay_and_a_file_need_to_know_of_what() {
         check_refused("x run --replay t1", "--era");
+        check_refused("x run c01 --html c01.html", "--tier");
     }
 }

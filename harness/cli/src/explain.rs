@@ -1,15 +1,18 @@
-//! `explain`: what a finding code means, from the registry of codes.
+//! `explain`: the page of a finding code, and the cases that show it.
 
 use reclaimdep::witness::Code;
 use reclaimdep_fixtures::{Case, cases};
 
-/// The page of `code`: its title, its meaning, and a case that shows it.
+/// The page of `code`, and the cases that show it.
 pub(crate) fn explain(code: Code) -> String {
     let shown = |case: &Case| case.expect.iter().any(|row| row.findings.contains(&code));
     let examples: Vec<_> = cases().unwrap_or_default().into_iter().filter(shown).collect();
-    let mut page = format!("{code} {}\n\n{}\n", code.title(), code.meaning());
+    let mut page = code.page().to_owned();
+    if !examples.is_empty() {
+        page += "\n## See it\n\n";
+    }
     for case in examples {
-        page += &format!("\nSee it: cargo reclaimdep run {}    # {}\n", case.id, case.title);
+        page += &format!("    cargo reclaimdep run {}    # {}\n", case.id, case.title);
     }
     page
 }
@@ -21,7 +24,7 @@ mod tests {
     #[test]
     fn every_code_has_a_page_and_some_an_example() {
         for code in Code::ALL {
-            assert!(explain(*code).starts_with(&format!("{code} ")), "{code}");
+            assert!(explain(*code).starts_with(&format!("# {code} {}\n", code.title())), "{code}");
         }
         assert!(explain(Code::RD04).contains("cargo reclaimdep run c01"));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use reclaimdep::Tier;
 use reclaimdep::era::Era;
 use reclaimdep::error::{Error, Result};
+use reclaimdep::report::Report;
 use reclaimdep_fixtures::{Case, Options, Required, Row, Verdict, cases};
 
 use crate::args::RunArgs;
@@ -79,10 +80,14 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
         schedules: args.schedules,
         seed: args.seed,
         replay: args.replay.clone(),
+        // A thousand schedules for each finding are for who looks at one case, not for a table of all.
+        try_cuts: args.case.is_some(),
         rerun: Some(again(case, row, tier, args)),
     };
     let outcome = case.run(tier, row.era, &options);
     if let Ok(report) = &outcome {
+        write_files(report, args)?;
+        report.save_where_asked(&report.name)?;
         if args.json {
             println!("{}", report.to_json_line());
         } else if !report.is_quiet() {
@@ -90,6 +95,18 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
         }
     }
     Verdict::of(outcome, row, tier, required)
+}
+
+fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
+    for (path, render) in
+        [(&args.html, Report::to_html as fn(&Report) -> String), (&args.trace, Report::to_chrome_trace)]
+    {
+        if let Some(path) = path {
+            let failed = |error| Error::os(format!("{} cannot be written", path.display())).because(error);
+            std::fs::write(path, render(report)).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// The arguments with which a child comes back to this run and no other, as it was asked for.

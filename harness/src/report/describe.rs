@@ -49,6 +49,10 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         short: phrase.short,
         site: step.site.map(|site| words.place(site)),
         forbidden_by: step.forbidden.map(|by| words.restriction(by)),
+        to: match step.what {
+            StepKind::Needs { on, .. } => Some(words.task(on)),
+            _ => None,
+        },
         seq: step.seq,
         time: step.time,
     }

@@ -40,8 +40,9 @@ impl Edge {
 pub struct Step {
     /// Whose.
     pub task: String,
-    /// What kind: `scope`, `layer`, `alloc`, `reclaim`, `scan`, `serving`, `working`, `holds`,
-    /// `submitted`, `wait`, `running`, `needs`, `ordered`.
+    /// What kind: `scope`, `layer`, `alloc`, `reclaim`, `count`, `scan`, `serving`, `working`,
+    /// `holds`, `submitted`, `wait`, `running`, `misuse`, `broke`, `ordered`,
+    /// `needs`.
     pub kind: String,
     /// The step in words.
     pub text: String,
@@ -53,6 +54,9 @@ pub struct Step {
     /// What forbids the step, if it should not have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden_by: Option<String>,
+    /// Of a step `needs`: the task that must act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Position in the world's history.
     pub seq: u64,
     /// When.

@@ -111,6 +111,7 @@ fn step(edge: &order::Edge) -> Step {
         short,
         site: edge.site.map(words::site),
         forbidden_by: None,
+        to: None,
         seq: edge.seq,
         time: edge.time,
     }

@@ -1,19 +1,15 @@
 //! Reports of scripted runs: text, JSON, what belongs to what.
 
+mod schema;
+
 use expect_test::{Expect, expect};
 
+use super::samples::report;
 use super::{Edge, Outcome, Report, describe};
 use crate::event::Trace;
 use crate::event::{Gfp, Layer, LockMode, Names, Resource, TaskKind};
 use crate::witness::Code;
 use crate::witness::script::Script;
-
-fn report(s: &Script) -> Report {
-    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
-    let mut report = Report::new("c01", "model", "v3.10", findings.collect());
-    report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
-    report
-}
 
 #[track_caller]
 fn check(report: &Report, expect: &Expect) {
@@ -80,6 +76,20 @@ fn the_dm_bufio_deadlock_of_2014() {
         replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
     "#]],
     );
+}
+
+#[test]
+fn what_the_whole_run_says_stands_below_the_findings() {
+    let text = super::samples::c01().to_text();
+    let (_, foot) = text.rsplit_once("\n\n").unwrap();
+    expect![[r#"
+        cuts     quiet in 50 schedules under era v3.18
+        note     taking the stack down: EIO
+        latency  56575 ns from the last wait to this report
+        trace    t1*3.t0
+        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+    "#]]
+    .assert_eq(foot);
 }
 
 #[test]

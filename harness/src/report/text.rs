@@ -83,9 +83,14 @@ impl Report {
     }
 
     fn foot(&self, page: &mut Page) {
-        let Self { trace, replay, latency_ns, notes, .. } = self;
-        if replay.is_some() || trace.is_some() || latency_ns.is_some() || !notes.is_empty() {
+        let Self { trace, replay, latency_ns, cuts, notes, .. } = self;
+        let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
+        if replay.is_some() || trace.is_some() || latency_ns.is_some() || lists {
             page.line("");
+        }
+        if let Some((first, others)) = cuts.split_first() {
+            page.row("cuts", 0, first, "");
+            others.iter().for_each(|cut| page.row("", 0, cut, ""));
         }
         for note in notes {
             page.row("note", 0, note, "");

@@ -59,6 +59,9 @@ pub struct Report {
     /// Nanoseconds from the cycle's last wait to the report; native tiers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ns: Option<u64>,
+    /// What keeps the same run quiet, found by trying: `quiet in 50 schedules under era v3.18`.
+    #[serde(default)]
+    pub cuts: Vec<String>,
     /// What else the reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -83,6 +86,7 @@ impl Report {
             trace: None,
             replay: None,
             latency_ns: None,
+            cuts: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -34,6 +34,16 @@ macro_rules! codes {
                 match self { $(Self::$code => $title,)* }
             }
 
+            /// The code's page: what it means, an example, what the kernel did, what to do. Markdown.
+            #[must_use]
+            pub const fn page(self) -> &'static str {
+                match self {
+                    $(Self::$code => {
+                        include_str!(concat!("../../docs/codes/", stringify!($code), ".md"))
+                    })*
+                }
+            }
+
             /// What a finding with this code says, in one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
@@ -84,7 +94,8 @@ impl FromStr for Code {
     fn from_str(text: &str) -> Result<Self, Error> {
         let found = Self::ALL.iter().find(|code| code.name() == text);
         found.copied().ok_or_else(|| {
-            Error::input(format!("unknown finding code `{text}`")).advice("use one of RD01 to RD13")
+            let known = Self::ALL.iter().map(|code| code.name()).collect::<Vec<_>>().join(", ");
+            Error::input(format!("unknown finding code `{text}`")).advice(format!("use one of {known}"))
         })
     }
 }
@@ -92,12 +103,51 @@ impl FromStr for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Misuse;
+    use crate::witness::Breach;
+
+    /// What every page has, in this order.
+    const HEADINGS: [&str; 5] = [
+        "## What it means",
+        "## Smallest example",
+        "## How the kernel fixed ones like it",
+        "## What cuts it",
+        "## What to do",
+    ];
+
+    #[test]
+    fn every_page_has_its_title_and_the_headings_with_something_below() {
+        for code in Code::ALL {
+            let page = code.page();
+            assert_eq!(page.lines().next(), Some(format!("# {code} {}", code.title()).as_str()));
+            let headings: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
+            assert_eq!(headings, HEADINGS, "{code}");
+            let parts = page.split("\n## ").skip(1);
+            assert!(parts.clone().all(|part| part.lines().count() > 2), "{code}: a heading without a text");
+            assert!(parts.last().is_some_and(|part| part.ends_with('\n')), "{code}");
+            let wide = page.lines().find(|line| line.len() > 110 || !line.is_ascii());
+            assert_eq!(wide, None, "{code}");
+        }
+    }
+
+    #[test]
+    fn every_rule_that_a_code_stands_for_is_on_its_page() {
+        for breach in Breach::ALL {
+            let row = format!("| {} |", breach.name());
+            assert!(breach.code().page().contains(&row), "{}: {row}", breach.code());
+        }
+        for misuse in Misuse::ALL {
+            assert!(Code::RD06.page().contains(&format!("| {misuse} |")), "{misuse}");
+        }
+    }
 
     #[test]
     fn every_code_reads_back_and_no_other_text_does() {
         for code in Code::ALL {
             assert_eq!(code.name().parse::<Code>().unwrap(), *code);
         }
-        assert!("RD14".parse::<Code>().unwrap_err().to_string().contains("`RD14`"));
+        let error = "RD14".parse::<Code>().unwrap_err().to_string();
+        assert!(error.contains("`RD14`"), "{error}");
+        assert!(Code::ALL.iter().all(|code| error.contains(code.name())), "{error}");
     }
 }

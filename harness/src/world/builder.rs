@@ -45,6 +45,7 @@ pub struct Builder {
     pub(super) record: Option<PathBuf>,
     pub(super) rerun: Option<Vec<OsString>>,
     pub(super) test: Option<String>,
+    pub(super) try_cuts: bool,
     pub(super) class_view: bool,
     pub(super) remembered: Option<Orders>,
 }
@@ -68,6 +69,7 @@ impl Builder {
             record: None,
             rerun: None,
             test: None,
+            try_cuts: false,
             class_view: false,
             remembered: None,
         }
@@ -166,6 +168,14 @@ impl Builder {
         self
     }
 
+    /// Whether a finding is followed by the question what cuts it: the same run is tried in each other
+    /// era, with each knob at its newest and under each policy, and [`Report::cuts`] lists those that
+    /// stay quiet. Model tier only; costs a thousand schedules or so where something is found.
+    pub fn try_cuts(mut self, yes: bool) -> Self {
+        self.try_cuts = yes;
+        self
+    }
+
     /// The arguments with which this executable comes back to this very run. The loop tier runs in
     /// a child; a test is found again by its name, any other program by its own arguments, unless
     /// they say it here.
@@ -225,7 +235,7 @@ impl Builder {
             return Err(Error::misuse(what).advice("the tiers model and native record"));
         }
         match self.tier {
-            Tier::Model => model::run(&self, setup),
+            Tier::Model => model::run(&self, &setup),
             Tier::Native => native::run(&self, &setup),
             #[cfg(all(feature = "loop", target_os = "linux"))]
             Tier::Loop => super::real::run(&self, &setup),

@@ -51,6 +51,8 @@ pub(super) struct Execution {
     /// The harness's own trouble in building or taking down.
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
+    /// Whether anybody reclaimed.
+    pub(super) reclaimed: bool,
     /// What it showed about order, where that is remembered.
     pub(super) learned: Option<OrderGraph>,
     /// What of that only the class view has.
@@ -80,6 +82,7 @@ impl Setup {
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
+            reclaimed: hub.reclaimed(),
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
         }

@@ -23,6 +23,7 @@ pub(super) struct Heard {
     /// From the event that closed a cycle to the end of the wait that was broken for it.
     latency: Option<Nanos>,
     recorder: Option<Recorder>,
+    reclaimed: bool,
 }
 
 /// The observer of a world.
@@ -67,6 +68,11 @@ impl Hub {
         self.0.lock().witness.findings().to_vec()
     }
 
+    /// Whether anybody reclaimed.
+    pub(super) fn reclaimed(&self) -> bool {
+        self.0.lock().reclaimed
+    }
+
     /// How long it took from closing the cycle to breaking it.
     pub(super) fn latency(&self) -> Option<Nanos> {
         self.0.lock().latency
@@ -90,6 +96,7 @@ impl Observer for Hub {
 impl Heard {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
         self.time_the_break(event);
+        self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
         let found = self.witness.observe(event, names);
         let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
             return Reaction::Go;

@@ -14,10 +14,12 @@
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
 //! | [`judge`] | judges over what was recorded: event files, text of real kernels |
 //! | `record` | a run's events into a file |
+//! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
 
 pub mod builder;
+mod cuts;
 pub mod durable;
 mod execution;
 mod hub;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::builder::Builder;
+use super::cuts;
 use super::execution::{Execution, Setup};
 use super::hub::Hub;
 use super::record::Recorder;
@@ -19,21 +20,30 @@ use crate::sched::{Sched, SpinLock, Strategy};
 use crate::stack::InProcess;
 
 /// What an exploration keeps.
-struct Kept {
+pub(super) struct Kept {
     executions: u64,
     /// The execution that ended it, or the last one.
     last: Option<(Execution, Trace)>,
 }
 
 /// Runs what `builder` describes.
-pub(super) fn run(builder: &Builder, setup: Setup) -> Result<Report> {
-    let report = match &builder.replay {
-        Some(trace) => return replay(builder, &setup, trace),
-        None => explore(builder, &setup)?,
+pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
+    let mut report = match &builder.replay {
+        Some(trace) => replay(builder, setup, trace)?,
+        None => found_again(builder, setup)?,
     };
+    if builder.try_cuts && !report.findings.is_empty() {
+        cuts::find(builder, setup, &mut report);
+    }
+    Ok(report)
+}
+
+/// Explores; what was found is replayed, and must be the same.
+fn found_again(builder: &Builder, setup: &Setup) -> Result<Report> {
+    let report = explore(builder, setup)?;
     // Recording waits for this second run: of the first ones, only the last is reported.
     if let (Some(trace), true) = (&report.trace, !report.is_quiet() || builder.record.is_some()) {
-        let again = Report { schedules: report.schedules, ..replay(builder, &setup, trace)? };
+        let again = Report { schedules: report.schedules, ..replay(builder, setup, trace)? };
         if again.to_json() != report.to_json() {
             return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
                 .advice("the code under test depends on something that the world does not control: time, addresses, a random hasher"));
@@ -85,7 +95,7 @@ fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     execution.into_report(builder, 1, Some(trace.clone()))
 }
 
-fn execute(
+pub(super) fn execute(
     builder: &Builder,
     setup: &Setup,
     strategy: impl Strategy + 'static,

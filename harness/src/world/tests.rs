@@ -1,5 +1,7 @@
 //! The main job on the model tier, by hand: the 2014 deadlock, its two cures, its replay.
 
+use expect_test::expect;
+
 use super::*;
 use crate::inject::Pressure;
 use crate::report::Report;
@@ -140,4 +142,34 @@ fn a_damaged_file_is_judged_up_to_the_damage() {
         let damage = damage.expect("it was cut off").to_string();
         assert!(report.notes.iter().any(|note| note.contains(&damage)), "{damage}: {:?}", report.notes);
     }
+}
+
+#[test]
+fn what_cuts_the_deadlock_is_found_by_trying() {
+    let builder = || c01(Era::V3_10).expect(&[Code::RD02, Code::RD04]).try_cuts(true);
+    let report = run(builder());
+    expect![[r#"
+        quiet in 50 schedules under era v3.18
+        quiet in 50 schedules under era v5.9
+        quiet in 50 schedules under knob bufio_shrinker = S5
+        quiet in 50 schedules under policy join
+        quiet in 50 schedules under policy join+only-swap-io
+        quiet in 50 schedules under policy reclaim-context
+        quiet in 50 schedules under policy oracle
+    "#]]
+    .assert_eq(&(report.cuts.join("\n") + "\n"));
+    assert_eq!(run(builder()).to_json(), report.to_json(), "what was tried is the same every time");
+}
+
+#[test]
+fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
+    let builder = c01(Era::V3_10).try_cuts(true);
+    let report = builder
+        .run(|world| {
+            if world.era() == Era::V3_10 {
+                c01_body(world);
+            }
+        })
+        .unwrap();
+    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S5", "no other era");
 }

@@ -1,0 +1,81 @@
+//! One knob at a time, from what a world has to what the newest kernel does.
+//!
+//! Key type: [`Flip`]. Whoever asks which single change of behaviour matters tries each.
+
+use super::{Knobs, MmKnobs, ShrinkerForm};
+
+/// The same knobs but for one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flip {
+    /// The knob and its new value: `bufio_shrinker = S5`.
+    pub what: String,
+    /// The knobs with it.
+    pub knobs: Knobs,
+}
+
+impl Knobs {
+    /// What the newest kernel does.
+    pub const NEWEST: Self = Self {
+        bufio_shrinker: ShrinkerForm::S5,
+        bufio_sleeps_under_lock: false,
+        loop_worker_noio: true,
+        mm: MmKnobs::NEWEST,
+    };
+
+    /// Every knob that is not at its newest value, turned to it alone.
+    #[must_use]
+    pub fn flips(self) -> Vec<Flip> {
+        let mut flips = Vec::new();
+        // Taken apart by name: a knob that is missing below does not compile.
+        let Self { bufio_shrinker, bufio_sleeps_under_lock, loop_worker_noio, mm } = Self::NEWEST;
+        let MmKnobs {
+            noio_clears_fs,
+            scope_on_fast_path,
+            slab,
+            progress,
+            shrinker_rwsem,
+            throttle,
+            swap_over_fs_needs_fs,
+            compaction_nests,
+            vmalloc_scope,
+            annotation_by_task,
+        } = mm;
+        macro_rules! flip {
+            ($(mm.$knob:ident)+) => {$(
+                let knobs = Self { mm: MmKnobs { $knob, ..self.mm }, ..self };
+                flips.push(Flip { what: format!("{} = {:?}", stringify!($knob), $knob), knobs });
+            )+};
+            ($($knob:ident)+) => {$(
+                let knobs = Self { $knob, ..self };
+                flips.push(Flip { what: format!("{} = {:?}", stringify!($knob), $knob), knobs });
+            )+};
+        }
+        flip!(bufio_shrinker bufio_sleeps_under_lock loop_worker_noio);
+        flip!(mm.noio_clears_fs mm.scope_on_fast_path mm.slab mm.progress mm.shrinker_rwsem mm.throttle);
+        flip!(mm.swap_over_fs_needs_fs mm.compaction_nests mm.vmalloc_scope mm.annotation_by_task);
+        flips.retain(|flip| flip.knobs != self);
+        flips
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::era::Era;
+
+    #[test]
+    fn a_flip_changes_one_knob_and_all_of_them_together_make_the_newest() {
+        for era in Era::ALL {
+            let mut knobs = era.knobs();
+            let mut left = knobs.flips();
+            while let Some(flip) = left.first() {
+                knobs = flip.knobs;
+                let fewer = knobs.flips();
+                assert_eq!(fewer.len() + 1, left.len(), "{era}: {}", flip.what);
+                left = fewer;
+            }
+            assert_eq!(knobs, Knobs::NEWEST, "{era}");
+        }
+        assert_eq!(Era::V3_10.knobs().flips()[0].what, "bufio_shrinker = S5");
+    }
+}

@@ -1,0 +1,118 @@
+//! What GitHub Actions shows of a report: an annotation on a source line for each finding, and the
+//! whole report as a job summary.
+//!
+//! Key functions: [`Report::to_annotations`], [`Report::to_summary`]. Pure: who runs the test prints
+//! and appends them. A workflow command is one line, so what could end it or its parts is escaped.
+
+use core::fmt::Write as _;
+
+use super::finding::Finding;
+use super::value::{Outcome, Report};
+
+impl Report {
+    /// One `::error` line for each finding that is not part of another, and for a panic. A finding
+    /// stands at its last forbidden entry, else at its first step with a source line, else at
+    /// `otherwise`, `file:line`.
+    #[must_use]
+    pub fn to_annotations(&self, otherwise: &str) -> String {
+        let mut lines = String::new();
+        for (index, finding) in self.findings.iter().enumerate() {
+            if self.covered_by(index).is_none() {
+                let site = site(finding).unwrap_or(otherwise);
+                let title = format!("{} {}: {}", finding.code, finding.title, self.name);
+                annotation(&mut lines, site, &title, &finding.headline);
+            }
+        }
+        if let Outcome::Panicked { message } = &self.outcome {
+            annotation(&mut lines, otherwise, &format!("panicked: {}", self.name), message);
+        }
+        lines
+    }
+
+    /// The text report as Markdown that shows it to the letter.
+    #[must_use]
+    pub fn to_summary(&self) -> String {
+        let text = self.to_text();
+        // A fence is longer than any run of backticks inside it.
+        let runs = text.split(|c| c != '`').map(str::len);
+        let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+        let name: String = super::page::ascii(&self.name).replace(['<', '>', '`'], "?");
+        format!("### reclaimdep: {name}\n\n{fence}text\n{text}{fence}\n\n")
+    }
+}
+
+/// Where the finding is to be seen.
+fn site(finding: &Finding) -> Option<&str> {
+    let forbidden = finding.chain.iter().rfind(|step| step.forbidden_by.is_some() && step.site.is_some());
+    let first = || finding.chain.iter().find(|step| step.site.is_some());
+    forbidden.or_else(first)?.site.as_deref()
+}
+
+fn annotation(lines: &mut String, site: &str, title: &str, message: &str) {
+    let (file, line) = site.rsplit_once(':').unwrap_or((site, "1"));
+    let [file, line, title] = [file, line, title].map(property);
+    let _ = writeln!(lines, "::error file={file},line={line},title={title}::{}", data(message));
+}
+
+/// The message of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of one: its delimiters too.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::report::samples::{c01, hostile, recursion};
+
+    #[track_caller]
+    fn check(report: &Report, expect: &Expect) {
+        let lines = report.to_annotations("tests/own.rs:4");
+        assert!(lines.lines().all(|line| line.starts_with("::error file=")), "{lines}");
+        expect.assert_eq(&lines);
+    }
+
+    #[test]
+    fn a_finding_stands_at_its_forbidden_entry_and_what_is_part_of_it_nowhere() {
+        check(
+            &c01(),
+            &expect![[r#"
+            ::error file=harness/src/fs/journal.rs,line=19,title=RD04 deadlock%3A c01::rsync, loop0 wait for each other
+        "#]],
+        );
+        check(
+            &recursion(),
+            &expect![[r#"
+                ::error file=stack.rs,line=6,title=RD01 recursion%3A c01::cp entered fs:upper below its own reclaim; scope nofs#1 of cp forbids it
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_panic_stands_at_the_test() {
+        let outcome = Outcome::Panicked { message: "50% of\r\nit: a, b".to_owned() };
+        let report = Report { outcome, ..Report::new("a::b", "model", "v5.9", Vec::new()) };
+        check(
+            &report,
+            &expect![[r#"
+            ::error file=tests/own.rs,line=4,title=panicked%3A a%3A%3Ab::50%25 of%0D%0Ait: a, b
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_name_can_neither_end_the_line_nor_the_summary() {
+        let report = hostile("x\n::warning::y\n````\n<b>");
+        assert_eq!(report.to_annotations("t.rs:1").lines().count(), 1);
+        let summary = report.to_summary();
+        let fences = summary.lines().filter(|line| line.starts_with("```")).count();
+        assert_eq!(fences, 2, "{summary}");
+        assert!(!summary.lines().next().unwrap().contains('<'), "{summary}");
+    }
+}

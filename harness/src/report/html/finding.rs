@@ -1,0 +1,132 @@
+//! One finding: headline, who waits for whom as a picture, the tasks as lanes, the chain, what each
+//! task holds.
+
+use super::markup::Markup;
+use super::{graph, sequence};
+use crate::report::{Finding, Report};
+
+/// The section of finding number `index`.
+pub(super) fn section(m: &mut Markup, report: &Report, index: usize) {
+    let finding = &report.findings[index];
+    let (number, code) = (index + 1, finding.code);
+    m.open("section", &[("class", &"card finding"), ("id", &format_args!("finding-{number}"))]);
+    m.open("h2", &[]);
+    m.leaf("span", &[("class", &"code")], code.name());
+    m.leaf("span", &[], &format!("{}: {}", finding.title, finding.headline));
+    m.close("h2");
+    match report.covered_by(index) {
+        Some(deadlock) => covered(m, deadlock + 1),
+        None => body(m, finding),
+    }
+    m.close("section");
+}
+
+fn covered(m: &mut Markup, deadlock: usize) {
+    m.raw("<p>Part of ");
+    m.leaf(
+        "a",
+        &[("href", &format_args!("#finding-{deadlock}"))],
+        &format!("finding {deadlock}, which has the chain"),
+    );
+    m.raw("</p>");
+}
+
+fn body(m: &mut Markup, finding: &Finding) {
+    if let Some(edge) = finding.edge {
+        m.open("p", &[("class", &"edge")]);
+        m.leaf("b", &[], &format!("{edge:?}"));
+        m.text(&format!(" {}", edge.meaning()));
+        m.close("p");
+    }
+    if let Some(order) = &finding.order {
+        m.leaf("p", &[("class", &"quiet")], &format!("Views: {}", order.views));
+    }
+    who(m, finding);
+    let title = if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
+    figure(m, title, &graph::draw(finding));
+    figure(m, "What each task did, in order", &sequence::draw(finding));
+    chain(m, finding);
+    holds(m, finding);
+}
+
+fn figure(m: &mut Markup, title: &str, picture: &Option<super::shapes::Picture>) {
+    if let Some(picture) = picture {
+        m.open("figure", &[]);
+        m.leaf("figcaption", &[], title);
+        m.open("div", &[("class", &"scroll"), ("tabindex", &"0")]);
+        picture.place(m, title);
+        m.close("div");
+        m.close("figure");
+    }
+}
+
+fn who(m: &mut Markup, finding: &Finding) {
+    m.open("ul", &[("class", &"who")]);
+    for task in &finding.tasks {
+        let state = finding.chain.iter().rfind(|step| step.task == *task && step.kind != "needs");
+        if let Some(state) = state {
+            m.open("li", &[]);
+            m.leaf("b", &[], task);
+            m.text(&format!(" {}", state.text));
+            site(m, state.site.as_deref());
+            m.close("li");
+        }
+    }
+    m.close("ul");
+    if !finding.breakable.is_empty() {
+        let tasks = finding.breakable.join(", ");
+        m.leaf("p", &[("class", &"quiet")], &format!("The world may break the wait of {tasks}."));
+    }
+}
+
+fn site(m: &mut Markup, site: Option<&str>) {
+    if let Some(site) = site {
+        m.raw(" ");
+        m.leaf("code", &[("class", &"site")], site);
+    }
+}
+
+fn chain(m: &mut Markup, finding: &Finding) {
+    m.open("details", &[]);
+    let count = finding.chain.len();
+    m.leaf("summary", &[], &format!("The chain: {count} steps with their source lines"));
+    if !finding.summary.is_empty() {
+        m.leaf("p", &[("class", &"quiet")], &finding.summary);
+    }
+    m.open("ol", &[("class", &"chain")]);
+    let mut task = None;
+    for (step, number) in finding.chain.iter().zip((0..count).rev()) {
+        if task.replace(&step.task) != Some(&step.task) {
+            m.leaf("li", &[("class", &"task")], &step.task);
+        }
+        let class = if step.forbidden_by.is_some() { "step forbidden" } else { "step" };
+        m.open("li", &[("class", &class)]);
+        m.leaf("span", &[("class", &"number")], &format!("#{number}"));
+        m.open("span", &[("class", &"what")]);
+        m.text(&step.text);
+        if let Some(by) = &step.forbidden_by {
+            m.leaf("strong", &[], &format!(" FORBIDDEN by {by}"));
+        }
+        m.close("span");
+        site(m, step.site.as_deref());
+        m.close("li");
+    }
+    m.close("ol");
+    m.close("details");
+}
+
+fn holds(m: &mut Markup, finding: &Finding) {
+    m.open("details", &[]);
+    m.leaf("summary", &[], "Locks and scopes of each task");
+    m.open("dl", &[("class", &"holds")]);
+    for held in &finding.held {
+        m.leaf("dt", &[], &held.task);
+        if held.locks.is_empty() && held.scopes.is_empty() {
+            m.leaf("dd", &[], "nothing");
+        }
+        held.locks.iter().for_each(|lock| m.leaf("dd", &[], lock));
+        held.scopes.iter().for_each(|scope| m.leaf("dd", &[], &format!("scope {scope}")));
+    }
+    m.close("dl");
+    m.close("details");
+}

@@ -1,0 +1,79 @@
+//! Markup under construction: what a report says can never become part of the page's structure.
+//!
+//! Key type: [`Markup`]. Only literals of this program go in as they are; every value is escaped, and
+//! what a browser would not show, or show as something else, is spelled out.
+
+use core::fmt::{Display, Write as _};
+
+/// A page under construction.
+#[derive(Debug, Default)]
+pub(super) struct Markup(String);
+
+/// The attributes of an element.
+pub(super) type Attributes<'a> = &'a [(&'static str, &'a dyn Display)];
+
+impl Markup {
+    /// A literal.
+    pub(super) fn raw(&mut self, literal: &'static str) {
+        self.0.push_str(literal);
+    }
+
+    /// A value.
+    pub(super) fn text(&mut self, text: &str) {
+        escape(&mut self.0, text);
+    }
+
+    /// The beginning of an element.
+    pub(super) fn open(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+        self.0.push('<');
+        self.0.push_str(tag);
+        for (name, value) in attributes {
+            self.0.push(' ');
+            self.0.push_str(name);
+            self.0.push_str("=\"");
+            escape(&mut self.0, &value.to_string());
+            self.0.push('"');
+        }
+        self.0.push('>');
+    }
+
+    /// The end of an element.
+    pub(super) fn close(&mut self, tag: &'static str) {
+        let _ = writeln!(self.0, "</{tag}>");
+    }
+
+    /// An element that holds text alone.
+    pub(super) fn leaf(&mut self, tag: &'static str, attributes: Attributes<'_>, text: &str) {
+        self.open(tag, attributes);
+        self.text(text);
+        self.close(tag);
+    }
+
+    /// Markup that was made elsewhere.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.0.push_str(&other.0);
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c if c.is_control() || reorders(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Characters that turn the direction of the text after them: a name must not rearrange a line.
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

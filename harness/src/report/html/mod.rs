@@ -1,0 +1,56 @@
+//! The HTML form of a report: one file that needs nothing else, no script and no network.
+//!
+//! Key function: [`Report::to_html`]. The file says so itself: its content policy allows the inline
+//! style and nothing more. Diagrams that are wider than the window scroll in a box of their own.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `markup` | [`Markup`]: what is not written here is escaped |
+//! | `page` | head, what cuts it, trace and replay, notes |
+//! | `finding` | one finding: headline, diagrams, chain, holds |
+//! | `graph` over `path` | who waits for whom, as a picture |
+//! | `sequence` | what each task did, in order, one lane each |
+//! | `shapes` | boxes, arrows and words of pictures |
+
+mod finding;
+mod graph;
+mod markup;
+mod page;
+mod path;
+mod sequence;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use markup::Markup;
+
+use super::value::Report;
+
+const STYLE: &str = include_str!("style.css");
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+impl Report {
+    /// The report as one HTML file; the same report gives the same bytes.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        let mut m = Markup::default();
+        m.raw("<!doctype html>\n");
+        m.open("html", &[("lang", &"en")]);
+        m.open("head", &[]);
+        m.open("meta", &[("charset", &"utf-8")]);
+        m.open("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
+        m.open("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
+        m.open("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
+        m.leaf("title", &[], &format!("{} - reclaimdep", self.name));
+        m.raw("<style>\n");
+        m.raw(STYLE);
+        m.raw("</style>\n</head>\n<body>\n<main>\n");
+        page::head(&mut m, self);
+        for index in 0..self.findings.len() {
+            finding::section(&mut m, self, index);
+        }
+        page::foot(&mut m, self);
+        m.raw("</main>\n</body>\n</html>\n");
+        m.into_text()
+    }
+}

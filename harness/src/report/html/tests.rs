@@ -1,0 +1,110 @@
+//! What stands in the page: everything that the report says, and nothing that it could smuggle in.
+
+use expect_test::expect;
+
+use super::path::paths;
+use crate::report::samples::{self, c01, hostile};
+use crate::witness::script::Script;
+
+/// Every element that is opened is closed, in order.
+#[track_caller]
+fn check_balanced(html: &str) {
+    let mut open = Vec::new();
+    for part in html.split('<').skip(1) {
+        let tag = part.split(['>', ' ', '\n']).next().unwrap();
+        match tag.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed), "before `<{part}`"),
+            None if ["meta", "!doctype"].contains(&tag) => {}
+            None => open.push(tag),
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
+}
+
+#[test]
+fn every_page_is_well_formed_and_the_same_every_time() {
+    for report in samples::all() {
+        let html = report.to_html();
+        check_balanced(&html);
+        assert_eq!(html, report.to_html());
+        assert!(!html.contains("0x"), "no address");
+    }
+}
+
+#[test]
+fn the_page_says_what_the_report_says() {
+    let report = c01();
+    let html = report.to_html();
+    let finding = &report.findings[1];
+    let mut said = vec![report.name.as_str(), "E2", "v3.10", "t1*3.t0", "56575 ns"];
+    said.extend([finding.headline.as_str(), finding.code.name(), "FORBIDDEN by scope nofs#1 of rsync"]);
+    said.extend(finding.tasks.iter().map(String::as_str));
+    said.extend(
+        finding.chain.iter().flat_map(|step| [step.text.as_str(), step.site.as_deref().unwrap_or("")]),
+    );
+    said.extend(report.cuts.iter().chain(&report.notes).map(String::as_str));
+    for text in said {
+        assert!(html.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn names_cannot_become_part_of_the_page() {
+    let html = hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}").to_html();
+    assert!(!html.contains("<script"), "it is escaped");
+    assert!(html.contains("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;\\u{1b}[31m\\u{202e}"));
+}
+
+#[test]
+fn the_page_asks_nobody_for_anything() {
+    for report in samples::all() {
+        let html = report.to_html();
+        for word in ["http:", "https:", "url(", "@import", "src=", "<link", "<script"] {
+            assert!(!html.contains(word), "{word}");
+        }
+        assert!(html.contains("default-src 'none'") || html.contains("default-src &#39;none&#39;"));
+    }
+}
+
+#[test]
+fn a_cycle_is_one_closed_path_and_a_recursion_an_open_one() {
+    let path = |report: crate::report::Report| {
+        let paths = paths(report.findings.last().unwrap());
+        let hops = paths.iter().flat_map(|path| &path.hops);
+        let told = hops.map(|hop| {
+            let then = hop.then.map_or_else(String::new, |(task, role)| format!(" {role} {task}"));
+            format!("{} -> {}{then}", hop.task, hop.shown.unwrap_or("nothing"))
+        });
+        let told: Vec<_> = told.collect();
+        format!("{} {}", told.join("; "), if paths[0].closed { "closed" } else { "open" })
+    };
+    expect!["rsync -> request #0: write block 7 = sectors 56..64 of loop0 served by loop0; loop0 -> lock journal of fs:lower held by rsync closed"]
+        .assert_eq(&path(c01()));
+    expect!["cp -> nothing open"].assert_eq(&path(samples::recursion()));
+    expect!["main -> condition drained#0 open"].assert_eq(&path(samples::hang()));
+}
+
+#[test]
+fn a_server_that_could_have_served_instead_has_a_path_of_its_own() {
+    // Both servers of the queue are stuck behind the task that waits for the queue.
+    let mut s = Script::default();
+    let fs = s.names.add_layer(crate::event::Layer::FS, "lower");
+    let journal = s.lock("journal", "fs:lower");
+    let rsync = s.reclaimer("rsync", fs, journal);
+    let (queue, one) = s.queue("loop0");
+    let two = s.server(queue, "loop1");
+    for (worker, other) in [(one, "a"), (two, "b")] {
+        let submitter = s.task(other);
+        let request = s.submit(submitter, queue);
+        s.serve(worker, queue, request);
+        s.want(worker, journal, crate::event::LockMode::Exclusive, false);
+    }
+    let request = s.submit(rsync, queue);
+    s.wait(rsync, crate::event::Resource::Request(request), "buffer WRITING");
+    let report = samples::report(&s);
+    let paths = paths(report.findings.last().unwrap());
+    let tasks: Vec<Vec<&str>> =
+        paths.iter().map(|path| path.hops.iter().map(|hop| hop.task).collect()).collect();
+    assert_eq!(tasks, [vec!["rsync", "loop0"], vec!["loop1"]]);
+    check_balanced(&report.to_html());
+}

@@ -1,0 +1,97 @@
+//! Reports for tests of their forms: one of each outcome, and one whose names are hostile.
+
+use super::{Outcome, Report, describe};
+use crate::event::{EventKind, Site};
+use crate::event::{Gfp, Layer, LockMode, Misuse, Resource, ScopeKind, TaskKind, Trace};
+use crate::witness::order::OrderGraph;
+use crate::witness::script::Script;
+
+/// The report of what `s` told.
+pub(super) fn report(s: &Script) -> Report {
+    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
+    let mut report = Report::new("c01", "model", "v3.10", findings.collect());
+    report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
+    report
+}
+
+/// The dm-bufio deadlock of 2014, with everything that a report can have.
+pub(super) fn c01() -> Report {
+    let mut report = report(&Script::c01());
+    report.trace = Some("t1*3.t0".parse::<Trace>().expect("it is one"));
+    report.latency_ns = Some(56_575);
+    report.cuts = vec!["quiet in 50 schedules under era v3.18".to_owned()];
+    report.notes = vec!["taking the stack down: EIO".to_owned()];
+    report
+}
+
+/// A lock taken twice by a task with a name that is none.
+pub(super) fn hostile(name: &str) -> Report {
+    let mut s = Script::default();
+    let task = s.spawn(name, TaskKind::Task);
+    let lock = s.lock("a", name);
+    s.take(task, lock, LockMode::Exclusive);
+    s.want(task, lock, LockMode::Exclusive, false);
+    Report { name: name.to_owned(), notes: vec![name.to_owned()], ..report(&s) }
+}
+
+/// A task that waits for nobody in particular.
+pub(super) fn hang() -> Report {
+    let mut s = Script::default();
+    let task = s.task("main");
+    let condition = s.names.add_condition("drained");
+    s.wait(task, Resource::Condition(condition), "wake-up");
+    s.stall(false);
+    report(&s)
+}
+
+/// A task that comes back to its own filesystem.
+pub(super) fn recursion() -> Report {
+    let mut s = Script::default();
+    let (task, fs) = (s.task("cp"), s.names.add_layer(Layer::FS, "upper"));
+    s.scope(task, ScopeKind::Nofs, 1);
+    s.alloc(task, Gfp::KERNEL, Gfp::NOFS);
+    s.reclaim(task, Gfp::NOFS);
+    s.enter(task, fs);
+    report(&s)
+}
+
+/// A lock taken in reclaim, and reclaim under that lock, at different times.
+fn order() -> Report {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    let lock = s.lock("table", "dm");
+    let task = s.task("cp");
+    s.take(task, lock, LockMode::Exclusive);
+    s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+    s.give_up(task, lock);
+    let other = s.task("kswapd0");
+    s.reclaim(other, Gfp::KERNEL);
+    s.take(other, lock, LockMode::Exclusive);
+    report(&s)
+}
+
+fn misuse() -> Report {
+    let mut s = Script::default();
+    let task = s.task("cp");
+    let site = Site { file: "stack.rs", line: 7 };
+    let (what, kind) = (Misuse::Stale, ScopeKind::Nofs);
+    s.on(task, EventKind::ScopeMisuse { what, kind, owner: task, scope: 1, site });
+    report(&s)
+}
+
+/// One report of each kind.
+pub(super) fn all() -> Vec<Report> {
+    let plain = Report::new("quiet", "native", "v5.9", Vec::new());
+    let skipped = Outcome::Skipped { reason: "no /dev/fuse".to_owned() };
+    let panicked = Outcome::Panicked { message: "a\nb".to_owned() };
+    vec![
+        c01(),
+        hang(),
+        recursion(),
+        misuse(),
+        order(),
+        hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}"),
+        Report { outcome: skipped, ..plain.clone() },
+        Report { outcome: panicked, ..plain.clone() },
+        plain,
+    ]
+}
