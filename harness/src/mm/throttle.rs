@@ -14,6 +14,7 @@ use reclaimdep_scope as scope;
 use super::kswapd::MAX_FAILURES;
 use super::lru::{List, Lists};
 use super::memory::Mm;
+use super::page::Io;
 use crate::era::ReclaimThrottle;
 use crate::event::{Gfp, Resource, TaskFlags, TaskKind, WaitId};
 use crate::sched::{Sched, WaitQueue, Waiting};
@@ -43,8 +44,8 @@ impl Cause {
     /// The longest that it sleeps.
     pub(super) const fn timeout(self, era: ReclaimThrottle) -> Ticks {
         match (era, self) {
-            (_, Self::Isolated) => Ticks(HZ / 50),
             (ReclaimThrottle::Congestion, _) | (_, Self::Writeback) => Ticks(HZ / 10),
+            (ReclaimThrottle::ByCause, Self::Isolated) => Ticks(HZ / 50),
             (ReclaimThrottle::ByCause, Self::Congested | Self::NoProgress) => Ticks(1),
         }
     }
@@ -112,7 +113,7 @@ impl Mm {
         let local = scope::context::flags().contains(TaskFlags::LOCAL_THROTTLE);
         let skipped = match cause {
             Cause::Congested | Cause::NoProgress => {
-                self.kswapd_gave_up() || (local && cause == Cause::Congested)
+                self.kswapd_gave_up() || (local && cause == Cause::Congested) || !self.mostly_written()
             }
             Cause::Isolated | Cause::Writeback => false,
         };
@@ -131,6 +132,14 @@ impl Mm {
         let enough = || written.load(Ordering::Acquire) - start >= goal * WRITTEN_PER_TASK;
         let _enough = writers.wait_timeout(Waiting::on(Resource::Timer, cause.why()), timeout, enough);
         throttled.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether more than half of what reclaim could free is being written: only then is there something to
+    /// wait for.
+    fn mostly_written(&self) -> bool {
+        let pages = self.pages();
+        let written = pages.iter().filter(|page| page.state().io == Io::Writeback).count();
+        written * 2 > pages.len()
     }
 
     /// A page that reclaim wrote is stored: throttled tasks may have waited for it.
@@ -188,7 +197,7 @@ mod tests {
 
     #[test]
     fn each_cause_sleeps_as_long_as_the_description_says() {
-        check(Cause::Isolated, 20, 20);
+        check(Cause::Isolated, 20, 100);
         check(Cause::Writeback, 100, 100);
         check(Cause::Congested, 1, 100);
         check(Cause::NoProgress, 1, 100);
