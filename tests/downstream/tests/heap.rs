@@ -55,12 +55,12 @@ fn add_a_few(world: &World, ignores_mask: bool) {
     }
 }
 
-#[reclaimdep::test(tier(model, native), pressure = every_allocation)]
+#[reclaimdep::test(tier(model, native, loop), pressure = every_allocation)]
 fn a_push_never_comes_back_to_write_back(world: &World) {
     add_a_few(world, false);
 }
 
-#[reclaimdep::test(tier(model, native), pressure = every_allocation, expect = RD01)]
+#[reclaimdep::test(tier(model, native, loop), pressure = every_allocation, expect = RD01)]
 fn a_shrinker_that_ignores_the_mask_is_found_below_a_push(world: &World) {
     add_a_few(world, true);
 }
