@@ -8,6 +8,7 @@
 //! | [`readme`] | is the README's test the one that runs |
 //! | [`recordings`] | do the judges agree with what real kernels did |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
+//! | [`stacks`] | stacks that several of them use |
 //! | [`tidy`] | does the tree keep its own rules |
 
 mod attribute;
@@ -17,4 +18,5 @@ mod order;
 mod readme;
 mod recordings;
 mod scopes;
+mod stacks;
 mod tidy;

@@ -5,32 +5,17 @@ use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
 use reclaimdep::sched::Mutex;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::{Builder, Orders};
 use reclaimdep::{World, scope};
 
-/// fs:lower, loop0 on a file of it, and a buffer cache on loop0.
-fn stack() -> StackSpec {
-    StackSpec {
-        pages: 4096,
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    }
-}
+use crate::stacks::{bufio_on_loop, fs};
 
 /// One schedule of the world; only a task called `elsewhere` ever finds memory short.
 fn world(era: Era) -> Builder {
     let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
-    World::builder().era(era).stack(stack()).pressure(rule).schedules(1)
+    World::builder().era(era).stack(bufio_on_loop()).pressure(rule).schedules(1)
 }
 
 /// rsync makes a file, with plenty of memory.
@@ -128,9 +113,8 @@ fn a_claim_in_the_wrong_order_is_reported_as_what_it_is() {
 /// Three filesystems of one type, each on a loop device on the one below; a file is written and synced on
 /// the topmost.
 fn nested(class_view: bool) -> Report {
-    let disk = |name: &str| FsSpec { name: name.into(), disk: Disk::Memory, mib: 96 };
     let spec = StackSpec {
-        fs: vec![disk("lower")],
+        fs: vec![fs("lower")],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "a".into(), mib: 64 }],
         ..StackSpec::default()
     };

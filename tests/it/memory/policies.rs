@@ -11,14 +11,11 @@ use reclaimdep::inject::Pressure;
 use reclaimdep::mm::policy::{PolicyKind, Target};
 use reclaimdep::mm::{ScanControl, Shrinker, Stop};
 use reclaimdep::scope::Superblock;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, StackSpec};
+use reclaimdep::stack::{MemorySpec, StackSpec};
 use reclaimdep::witness::Code;
 
 use super::check;
-
-fn fs(name: &str) -> FsSpec {
-    FsSpec { name: name.into(), disk: Disk::Memory, mib: 96 }
-}
+use crate::stacks::{bufio_on_loop, fs};
 
 fn memory(policy: PolicyKind) -> MemorySpec {
     MemorySpec { policy, ..MemorySpec::default() }
@@ -27,19 +24,7 @@ fn memory(policy: PolicyKind) -> MemorySpec {
 /// dm-bufio of 2013 on a loop device on the filesystem whose transaction allocates.
 #[track_caller]
 fn check_first_story(policy: PolicyKind, expect: &[Code]) {
-    let stack = StackSpec {
-        memory: memory(policy),
-        fs: vec![fs("lower")],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec { memory: memory(policy), ..bufio_on_loop() };
     let builder = World::builder()
         .name(policy.name())
         .era(Era::V3_10)

@@ -114,7 +114,7 @@ fn a_scan_may_register_and_unregister_others() {
 
 /// Whether unregistering below the shrinker's own scan waits, and for what.
 #[track_caller]
-fn check_self_unregister(knobs: MmKnobs, class: &'static str) {
+fn check_self_unregister(knobs: MmKnobs, expect: &str) {
     let ran = rig(256).knobs(knobs).pressure(after(0)).try_run(|mm| {
         let own: Arc<SpinLock<Option<Registration>>> = Arc::default();
         let theirs = Arc::clone(&own);
@@ -129,16 +129,16 @@ fn check_self_unregister(knobs: MmKnobs, class: &'static str) {
     });
     assert!(!ran.finished, "it waits for itself");
     let waits = ran.events.iter().rev().find_map(|kind| match kind {
-        EventKind::WaitBegin { resource: Resource::Lock(lock), .. } => Some(*lock),
+        EventKind::WaitBegin { resource: Resource::Lock(_), why, .. } => Some(*why),
         _ => None,
     });
-    assert!(waits.is_some(), "for a lock that the scan holds: {class}");
+    assert_eq!(waits, Some(expect), "for a lock that the scan holds");
 }
 
 #[test]
 fn a_shrinker_that_unregisters_itself_waits_for_itself_and_the_judges_see_it() {
-    check_self_unregister(MmKnobs::NEWEST, "shrinker");
-    check_self_unregister(MmKnobs::V5_9, "shrinker_rwsem");
+    check_self_unregister(MmKnobs::NEWEST, "shrinker scans");
+    check_self_unregister(MmKnobs::V5_9, "rwsem");
 }
 
 /// How registering went while another task's scan was under way.
