@@ -20,6 +20,7 @@ fn name(node: &Node) -> String {
         NodeKind::Requests => requests(instance),
         NodeKind::Work => work(instance),
         NodeKind::Pool => format!("an element of pool {instance}"),
+        NodeKind::Condition => condition(instance),
         NodeKind::Exit => format!("the exit of {instance}"),
     }
 }
@@ -36,13 +37,17 @@ fn work(queue: &str) -> String {
     format!("work of {queue}")
 }
 
+fn condition(name: &str) -> String {
+    format!("condition {name}")
+}
+
 /// What stands for all of its sort.
 fn class(node: &Node) -> String {
     match node.kind {
         NodeKind::Lock => format!("lock class {}", node.class),
         NodeKind::Requests => format!("requests of class {}", node.class),
         NodeKind::Work => format!("work of class {}", node.class),
-        NodeKind::Reclaim(_) | NodeKind::Pool | NodeKind::Exit => name(node),
+        NodeKind::Reclaim(_) | NodeKind::Pool | NodeKind::Condition | NodeKind::Exit => name(node),
     }
 }
 
@@ -61,6 +66,7 @@ fn held(edge: &order::Edge) -> String {
         NodeKind::Requests => format!("serves {node}"),
         NodeKind::Work => format!("executes {node}"),
         NodeKind::Pool => format!("has {node}"),
+        NodeKind::Condition => format!("promised {node}"),
         NodeKind::Exit => format!("has yet to come to {node}"),
     }
 }
@@ -226,6 +232,7 @@ pub(super) fn things(words: &words::Words<'_>) -> Vec<String> {
             let found = finding.works.iter().find(|(known, _)| *known == id);
             found.map(|(_, item)| work(words.names.queue(item.queue)))
         }
+        Resource::Condition(id) => Some(condition(words.names.condition(id))),
         other => Some(words.resource(other)),
     };
     let step = |step: &judged::Step| match step.what {

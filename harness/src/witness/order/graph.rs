@@ -122,8 +122,8 @@ impl OrderGraph {
             return;
         };
         let (from, to) = (hold.node, taking.node);
-        // A task may have several elements of a pool: how many there are is not in the events.
-        if from == to && self.nodes.get(from).kind == NodeKind::Pool {
+        // A task may have several elements of a pool, and others may promise too: how many is not in the events.
+        if from == to && matches!(self.nodes.get(from).kind, NodeKind::Pool | NodeKind::Condition) {
             return;
         }
         let Some(edge) = self.edge(held, taking, task) else {
