@@ -5,11 +5,12 @@
 
 use super::finding::{Edge, Finding, Held, Order, Step};
 use super::words::{self, Phrase};
-use crate::event::Resource;
+use crate::event::{Names, Resource};
 use crate::witness::Code;
 use crate::witness::finding as judged;
 use crate::witness::frames::FrameKind;
 use crate::witness::order::{self, Collision, Cycle, Node, NodeKind};
+use crate::witness::stalls::Thing;
 
 /// The thing itself, as other findings call it too.
 fn name(node: &Node) -> String {
@@ -39,6 +40,21 @@ fn work(queue: &str) -> String {
 
 fn condition(name: &str) -> String {
     format!("condition {name}")
+}
+
+/// What tasks stood behind, as an order would call it.
+pub(super) fn thing(thing: Thing, names: &Names) -> String {
+    match thing {
+        Thing::Lock(lock) => match names.lock(lock) {
+            Some(name) => words::lock_name(name.class, &name.instance),
+            None => format!("lock#{}", lock.0),
+        },
+        Thing::Requests(queue) => requests(names.queue(queue)),
+        Thing::Work(queue) => work(names.queue(queue)),
+        Thing::Pool(pool) => format!("an element of pool {}", names.pool(pool)),
+        Thing::Condition(id) => condition(names.condition(id)),
+        Thing::Exit(task) => format!("the exit of {}", names.task(task)),
+    }
 }
 
 /// What stands for all of its sort.
