@@ -211,14 +211,18 @@ fn views(cycle: &Cycle) -> String {
     }
 }
 
-fn collision(Collision { taken, held }: &Collision) -> String {
+fn collision(Collision { taken, held, depths }: &Collision) -> String {
     let (one, other, sort) = (name(taken), name(held), class(taken));
     let nth = |node: &Node| if node.nth == 0 { String::new() } else { format!(" (number {})", node.nth + 1) };
+    let subclass =
+        |node: &Node, depth: u32| format!("{}/{depth} for {}{}", node.class, name(node), nth(node));
+    let below = depths.iter().filter(|(_, depth)| *depth > 0);
+    let needed: Vec<String> = below.map(|(node, depth)| subclass(node, *depth)).collect();
+    let needed = if needed.is_empty() { subclass(taken, 1) } else { needed.join(" and ") };
     format!(
-        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {}/1 for the one taken below would tell them apart",
+        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {needed} would tell them apart",
         nth(taken),
         nth(held),
-        taken.class
     )
 }
 

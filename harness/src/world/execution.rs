@@ -80,6 +80,7 @@ impl Setup {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        hub.settle();
         Execution {
             findings: hub.findings(),
             names: sched.names(|names| names.clone()),

@@ -73,6 +73,11 @@ impl Hub {
         recorder.map_or(Ok(()), |recorder| recorder.finish(names))
     }
 
+    /// The run has ended.
+    pub(super) fn settle(&self) {
+        self.0.lock().witness.settle();
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
