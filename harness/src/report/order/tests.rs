@@ -167,10 +167,20 @@ fn check_depths(names: &[&str], expect: Expect) {
 
 #[test]
 fn two_things_of_one_class_are_named_and_so_is_the_subclass() {
-    check_depths(&["fs:upper", "fs:lower"], expect!["possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"]);
+    check_depths(
+        &["fs:upper", "fs:lower"],
+        expect![
+            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+        ],
+    );
 }
 
 #[test]
 fn of_three_on_top_of_each_other_each_has_the_subclass_of_its_depth() {
-    check_depths(&["fs:upper", "fs:middle", "fs:lower"], expect!["possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:middle is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"]);
+    check_depths(
+        &["fs:upper", "fs:middle", "fs:lower"],
+        expect![
+            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:middle is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+        ],
+    );
 }
