@@ -37,5 +37,5 @@ pub mod value;
 mod words;
 
 pub use describe::describe;
-pub use finding::{Edge, Finding, Held, Link, Order, Step};
+pub use finding::{Edge, Finding, Held, Link, Order, Ordered, Step};
 pub use value::{Outcome, Report};

@@ -47,6 +47,7 @@ pub struct Builder {
     pub(super) test: Option<String>,
     pub(super) try_cuts: bool,
     pub(super) class_view: bool,
+    pub(super) judged: bool,
     pub(super) remembered: Option<Orders>,
 }
 
@@ -71,6 +72,7 @@ impl Builder {
             test: None,
             try_cuts: false,
             class_view: false,
+            judged: true,
             remembered: None,
         }
     }
@@ -198,6 +200,13 @@ impl Builder {
         self
     }
 
+    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its execution as a
+    /// stall that nobody reports. For benches, which ask what judging costs.
+    pub fn unjudged(mut self) -> Self {
+        self.judged = false;
+        self
+    }
+
     /// The libtest name of the test that this run belongs to, where the thread does not tell.
     pub(crate) fn test(mut self, name: &str) -> Self {
         self.test = Some(name.to_owned());
@@ -219,6 +228,7 @@ impl Builder {
             body: Arc::new(body),
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,
+            judged: self.judged,
             lints: self.lints,
         };
         self.suppressions.iter().try_for_each(Suppression::check)?;
