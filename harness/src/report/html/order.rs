@@ -16,7 +16,7 @@ const BACK: i32 = 22;
 /// Where an edge leaves its node, near the left, so that what it says can be read on a telephone.
 const DOWN: i32 = 22;
 /// Characters of a line beside an edge.
-const WORDS: usize = 38;
+const WORDS: usize = 34;
 /// What was held beside.
 const BESIDE: Point = at(190, 22);
 const ASIDE: i32 = 64;
@@ -70,7 +70,7 @@ fn link(picture: &mut Picture, edge: &Ordered, from: Point, back: Option<Point>)
     }
     let mut place = at(x + 10, start + LINE + 2);
     for (class, line) in lines {
-        for part in fit(&line, WORDS, 1) {
+        for part in fit(&line, WORDS, 2) {
             picture.words(class, place, "start", &part);
             place.y += LINE;
         }
