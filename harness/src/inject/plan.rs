@@ -135,6 +135,30 @@ impl Plan {
         self.inner.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
     }
 
+    /// Rules that came to nothing so far, each in words: what such a rule was to show was not shown.
+    #[must_use]
+    pub fn idle(&self) -> Vec<String> {
+        let Inner { failpoints, pressure, counts, .. } = &*self.inner;
+        let counts = counts.lock();
+        let pressure =
+            pressure.iter().zip(&counts.pressure).zip(1..).filter(|((rule, seen), _)| **seen <= rule.skip);
+        let pressure = pressure.map(|((_, seen), number)| match seen {
+            0 => format!("pressure rule {number} never hit: nothing that it is about happened"),
+            seen => format!(
+                "pressure rule {number} never hit: of what it is about, {seen} happened, and it skips as many"
+            ),
+        });
+        let failpoints = failpoints.iter().zip(&counts.failpoints).filter(|(rule, seen)| **seen <= rule.skip);
+        let failpoints = failpoints.map(|(rule, seen)| match seen {
+            0 => format!("failpoint {} was never reached", rule.point.name()),
+            seen => format!(
+                "failpoint {} never fired: it was reached {seen} times, and the rule skips as many",
+                rule.point.name()
+            ),
+        });
+        pressure.chain(failpoints).collect()
+    }
+
     /// Passes a failpoint.
     ///
     /// # Errors

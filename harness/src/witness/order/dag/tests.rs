@@ -22,6 +22,15 @@ fn reaches(edges: &[(u32, u32)], start: u32, goal: u32) -> bool {
     reached.contains(&goal)
 }
 
+/// The order that the graph keeps agrees with each of its edges.
+#[track_caller]
+fn check_order(dag: &Dag) {
+    for (from, to) in dag.out.iter().zip(0u32..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to)))
+    {
+        assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
+    }
+}
+
 /// Random edges, all along a hidden order.
 fn acyclic(random: &mut SplitMix64) -> Vec<(u32, u32)> {
     let mut hidden: Vec<u32> = (0..NODES).collect();
@@ -79,6 +88,7 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
             let expect = edge.0 == edge.1 || reaches(&edges, edge.1, edge.0);
             let cycles = dag.insert(edge.0, edge.1);
             assert_eq!(!cycles.is_empty(), expect, "seed {seed}, edge {} {edge:?}", edges.len());
+            check_order(&dag);
             closed += u32::from(expect);
             edges.push(edge);
         }
