@@ -15,6 +15,7 @@ mod attribute;
 mod cases;
 mod healthy;
 mod memory;
+mod oracle;
 mod order;
 mod readme;
 mod recordings;

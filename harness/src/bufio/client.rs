@@ -162,6 +162,9 @@ impl Client {
             shrinker: SpinLock::new(None),
         }));
         client.fill_reserve()?;
+        if let Some(node) = client.0.parts.node {
+            client.mm().part_takes(node, client.0.cache.id());
+        }
         let form = shrinker::form(&client);
         let registration = client.mm().register_shrinker(Arc::clone(&form).as_shrinker());
         *client.0.shrinker.lock() = Some((registration, form));

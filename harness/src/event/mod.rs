@@ -13,15 +13,17 @@
 pub mod file;
 mod heap;
 mod names;
+mod stack;
 mod trace;
 mod words;
 
 pub use file::{EventReader, EventWriter};
 pub use heap::{HeapPlace, heap_number, heap_site};
 pub use names::{LockName, Names};
+pub use stack::{Fact, MayWait, PartKind, ReclaimTarget};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind,
+    AllocOutcome, ItemId, LockId, LockMode, Op, Origin, PartId, PointId, PoolId, Prime, QueueId, ReclaimKind,
     RequestId, Resource, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
@@ -351,6 +353,18 @@ pub enum EventKind {
         item: ItemId,
         /// Which version.
         version: u64,
+    },
+    /// Whoever builds the stack says how it stands.
+    Declared {
+        /// What is so from now on.
+        fact: Fact,
+    },
+    /// The policy's word on a target, for the allocation that the task begins next.
+    PolicyMask {
+        /// On which.
+        target: ReclaimTarget,
+        /// What reclaim may do there.
+        mask: Gfp,
     },
     /// The world ended in good order: everything was taken down.
     WorldEnd,

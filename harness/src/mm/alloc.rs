@@ -89,8 +89,9 @@ impl Mm {
         sched.point();
         let _added = self.plan().added_scope(site);
         let (mask, flags, task) = (self.effective(requested), flags(), sched.current());
-        sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
         let request = Request { order, requested, mask, flags, task };
+        self.tell_policy(&request);
+        sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
         let mut block = self.alloc_pages(&request, site);
         if let Some(domain) = self.0.domain.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
             block = block.filter(|_| self.charge(domain, &request));

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reclaimdep_scope::Superblock;
 
 use super::alloc::PageBlock;
+use super::policy::Waits;
 use super::swap::Slot;
 use crate::error::Errno;
 use crate::event::{Gfp, Resource};
@@ -236,6 +237,12 @@ pub trait PageOwner: Send + Sync {
     /// What the write was refused with.
     fn writepage(&self, _page: &Arc<Page>, _mask: Gfp) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
+    }
+
+    /// When letting go ([`PageOwner::release`]) waits for the filesystem: the rule that it follows, not the
+    /// one that it should.
+    fn waits(&self) -> Waits {
+        Waits::Never
     }
 
     /// Lets go of what is kept with a clean page; says whether it did (`->release_folio`). Called also

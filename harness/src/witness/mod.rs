@@ -12,6 +12,7 @@
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | [`order`] | RD03: what is taken while what is held, and the cycles in that |
+//! | [`oracle`] | RD03 too: what an allocation could come to, as the stack was declared |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
 //! | `shrinker`, `contract` | RD07, RD08: conduct of shrinkers; the contract between allocator and reclaimer |
@@ -39,6 +40,7 @@ mod leak;
 mod lint;
 mod lost;
 mod needed;
+pub mod oracle;
 pub mod order;
 pub mod panel;
 mod phantom;

@@ -12,6 +12,7 @@ use super::hang::Hang;
 use super::leak::Leak;
 use super::lint::Lint;
 use super::lost::Lost;
+use super::oracle::{Oracle, Pairs};
 use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
 use super::recursion::Recursion;
@@ -40,6 +41,8 @@ pub struct Witness {
     convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
     order: Option<Order>,
+    /// Likewise reads names.
+    oracle: Option<Oracle>,
     stalls: Stalls,
     findings: Vec<Finding>,
 }
@@ -78,6 +81,7 @@ impl Witness {
             judges,
             convoy: Convoy::beyond(convoy::BOUND),
             order: None,
+            oracle: None,
             stalls: Stalls::default(),
             findings: Vec::new(),
         }
@@ -99,6 +103,18 @@ impl Witness {
     #[must_use]
     pub fn aside(&self) -> &[Cycle] {
         self.order.as_ref().map_or(&[], Order::aside)
+    }
+
+    /// The same, which also judges what each allocation could come to, as the stack was declared (RD03).
+    #[must_use]
+    pub fn with_oracle(self) -> Self {
+        Self { oracle: Some(Oracle::default()), ..self }
+    }
+
+    /// What the policy permits against what is safe; nothing without that judge.
+    #[must_use]
+    pub fn pairs(&self) -> Option<Pairs> {
+        self.oracle.as_ref().map(Oracle::pairs)
     }
 
     /// The same, which also makes lints (RD11).
@@ -125,6 +141,9 @@ impl Witness {
         self.convoy.observe(event, &self.view, &mut self.findings);
         if let Some(order) = &mut self.order {
             order.observe(event, &self.view, names, &mut self.findings);
+        }
+        if let Some(oracle) = &mut self.oracle {
+            oracle.observe(event, &self.view, names, &mut self.findings);
         }
         if self.findings.len() > MAX_FINDINGS {
             // A deadlock is never dropped: somebody has to break it.
@@ -175,9 +194,9 @@ mod tests {
     use super::*;
     use crate::error::Errno;
     use crate::event::{
-        AllocOutcome, Entered, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Misuse, Op, QueueId,
-        ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
-        WaitId, WaitOutcome, WorkId,
+        AllocOutcome, Entered, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait, Misuse, Op,
+        PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef,
+        ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
     };
     use crate::sched::native::SplitMix64;
     use crate::units::{Nanos, Pages, Sectors};
@@ -213,7 +232,25 @@ mod tests {
         ];
         let resource = resources[n() as usize % resources.len()];
         let (scope, sectors) = (n(), Sectors(u64::MAX));
+        let (part, on) = (PartId(n()), PartId(n()));
+        let targets =
+            [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
+        let target = targets[n() as usize % 3];
+        let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs][n() as usize % 3];
+        let sort = [PartKind::Filesystem, PartKind::Device, PartKind::Server][n() as usize % 3];
+        let facts = [
+            Fact::Part { part, kind: sort },
+            Fact::Gone { part },
+            Fact::Needs { part, on },
+            Fact::NeedsNoMore { part, on },
+            Fact::Takes { part, lock },
+            Fact::Queues { part, queue },
+            Fact::Target { target, part, waits },
+        ];
+        let fact = facts[n() as usize % facts.len()];
         let kinds = [
+            EventKind::Declared { fact },
+            EventKind::PolicyMask { target, mask },
             EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
             EventKind::TaskExit,
             EventKind::ScopeEnter { kind, scope, site, how },
@@ -256,14 +293,15 @@ mod tests {
             EventKind::WorkEnd { work },
             EventKind::Stall { step_budget: true },
         ];
-        (task, kinds[random.below(26) as usize])
+        let picked = random.below(u32::try_from(kinds.len()).expect("few"));
+        (task, kinds[picked as usize])
     }
 
     #[test]
     fn any_events_in_any_order_are_judged_and_described() {
         for seed in 0..8 {
             let mut random = SplitMix64(seed);
-            let mut witness = Witness::ordered(OrderGraph::default(), true);
+            let mut witness = Witness::ordered(OrderGraph::default(), true).with_oracle();
             let names = Names::default();
             for seq in 0..EVENTS {
                 let (task, kind) = garbage(&mut random);

@@ -218,6 +218,7 @@ impl OrderGraph {
             seq: taking.seq,
             time: taking.time,
             primed: taking.primed,
+            declared: None,
         }
     }
 }
