@@ -150,8 +150,13 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
     let report = run(builder());
     expect![[r#"
         quiet in 50 schedules under era v3.18
+        quiet in 50 schedules under era v4.19
+        quiet in 50 schedules under era v5.2
+        quiet in 50 schedules under era v5.3
         quiet in 50 schedules under era v5.9
-        quiet in 50 schedules under knob bufio_shrinker = S5
+        quiet in 50 schedules under era v6.1
+        quiet in 50 schedules under era v6.12
+        quiet in 50 schedules under knob bufio_shrinker = S6
         quiet in 50 schedules under policy join
         quiet in 50 schedules under policy join+only-swap-io
         quiet in 50 schedules under policy reclaim-context
@@ -171,5 +176,5 @@ fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
             }
         })
         .unwrap();
-    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S5", "no other era");
+    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6", "no other era");
 }
