@@ -143,6 +143,13 @@ impl Witness {
         &self.stalls
     }
 
+    /// The run has ended: fills in what only all of it says about what was found.
+    pub fn settle(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.settle(&mut self.findings);
+        }
+    }
+
     /// Everything found so far, in order.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -151,7 +158,8 @@ impl Witness {
 
     /// The same, given away at the end of the run.
     #[must_use]
-    pub fn into_findings(self) -> Vec<Finding> {
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.settle();
         self.findings
     }
 
