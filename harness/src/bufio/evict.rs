@@ -121,8 +121,9 @@ impl Client {
         if (!waits && slot.state() != 0) || !slot.claim() {
             return false;
         }
-        self.unlink(cache, slot);
+        // In this order: while its write is waited for, a buffer still counts as one.
         self.make_clean(slot, site);
+        self.unlink(cache, slot);
         self.give_back(cache, slot.number);
         true
     }

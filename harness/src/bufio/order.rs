@@ -46,4 +46,4 @@ pub const fn declared(generation: BufioGeneration) -> &'static [Held] {
 const V2014: &[Held] = &[held(CLIENT, CLIENTS)];
 const V2018: &[Held] = &[held(CLIENTS, CLIENT)];
 const V5_4: &[Held] = &[held(CLIENTS, CLIENT), held(CLIENTS, GLOBAL), held(CLIENT, GLOBAL)];
-const V6_4: &[Held] = &[held(CLIENTS, CLIENT), held(CLIENTS, TREE), held(CLIENT, TREE)];
+const V6_4: &[Held] = &[held(CLIENTS, CLIENT), held(CLIENT, TREE)];
