@@ -16,6 +16,8 @@ use crate::sched::log::Log;
 use crate::sched::{Sched, WorkQueue};
 use crate::units::Pages;
 
+mod model;
+
 struct Rig {
     sched: Sched,
     mm: Mm,
