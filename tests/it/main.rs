@@ -3,6 +3,7 @@
 //! | module | asks |
 //! |---|---|
 //! | [`attribute`] | does `#[reclaimdep::test]` run what it says, also below `rstest`; are its word lists the library's |
+//! | [`bufio`] | dm-bufio: which form can deadlock how; its lock order; programs of several tasks |
 //! | [`cases`] | is every reported deadlock found where it must be, and only there |
 //! | [`healthy`] | is nothing found where nothing is wrong |
 //! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
@@ -12,6 +13,7 @@
 //! | [`tidy`] | does the tree keep its own rules |
 
 mod attribute;
+mod bufio;
 mod cases;
 mod healthy;
 mod memory;

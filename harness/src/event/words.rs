@@ -93,6 +93,8 @@ pub enum Op {
     Write,
     /// Make what was written durable.
     Flush,
+    /// Forget what the sectors hold.
+    Discard,
 }
 
 /// Who runs reclaim.

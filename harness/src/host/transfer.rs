@@ -21,6 +21,7 @@ pub(super) fn transfer(device: BorrowedFd<'_>, bio: &mut Bio, bounce: &mut [u8])
     let mut offset = bio.sector().bytes();
     match bio.op() {
         Op::Flush => fdatasync(device).map_err(errno)?,
+        Op::Discard => return Err(Errno::EOPNOTSUPP),
         Op::Read => {
             for chunk in bio.data_mut().chunks_mut(BOUNCE) {
                 let bounce = &mut bounce[..chunk.len()];

@@ -62,6 +62,7 @@ pub(super) struct Inner {
     plan: Plan,
     knobs: MmKnobs,
     marks: Marks,
+    total: Pages,
     pub(super) free: SpinLock<Pages>,
     pub(super) low_point: AtomicU64,
     /// What nobody may do now (`gfp_allowed_mask`).
@@ -110,6 +111,7 @@ impl Mm {
             sched: sched.clone(),
             knobs,
             marks,
+            total: pages,
             free: SpinLock::new(pages),
             low_point: AtomicU64::new(pages.0),
             allowed: Mapping::unrestricted(),
@@ -150,6 +152,12 @@ impl Mm {
     #[must_use]
     pub fn knobs(&self) -> &MmKnobs {
         &self.0.knobs
+    }
+
+    /// All pages, free or not.
+    #[must_use]
+    pub fn total(&self) -> Pages {
+        self.0.total
     }
 
     /// Pages that are free now.

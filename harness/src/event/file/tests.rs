@@ -125,9 +125,12 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         all.push(EventKind::WaitBegin { resource, why: text, breakable: place % 2 == 0, site });
         all.push(EventKind::WaitEnd { resource, outcome: ended[place % 3] });
     }
-    for (op, origin) in
-        [(Op::Read, None), (Op::Write, Some(Origin { what: text, item: big })), (Op::Flush, None)]
-    {
+    for (op, origin) in [
+        (Op::Read, None),
+        (Op::Write, Some(Origin { what: text, item: big })),
+        (Op::Flush, None),
+        (Op::Discard, None),
+    ] {
         let (sector, sectors) = (Sectors(big), Sectors(8));
         all.push(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
     }
