@@ -10,6 +10,7 @@
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
 //! | [`stacks`] | stacks that several of them use |
 //! | [`tidy`] | does the tree keep its own rules |
+//! | [`verity`] | does the verity target see what the real tool sees |
 
 mod attribute;
 mod cases;
@@ -20,3 +21,4 @@ mod recordings;
 mod scopes;
 mod stacks;
 mod tidy;
+mod verity;
