@@ -10,6 +10,7 @@ use super::columns::interleaving;
 use super::finding::Finding;
 use super::page::Page;
 use super::value::{Outcome, Report};
+use crate::witness::Code;
 
 /// A longer trace is left to the JSON form.
 const MAX_TRACE: usize = 400;
@@ -85,12 +86,21 @@ impl Report {
     fn foot(&self, page: &mut Page) {
         let Self { trace, replay, latency_ns, cuts, notes, .. } = self;
         let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
-        if replay.is_some() || trace.is_some() || latency_ns.is_some() || lists {
+        if replay.is_some()
+            || trace.as_ref().is_some_and(|trace| !trace.0.is_empty())
+            || latency_ns.is_some()
+            || lists
+        {
             page.line("");
         }
         if let Some((first, others)) = cuts.split_first() {
             page.row("cuts", 0, first, "");
             others.iter().for_each(|cut| page.row("", 0, cut, ""));
+        }
+        if self.findings.iter().any(|finding| matches!(finding.code, Code::RD05 | Code::RD09)) {
+            for (index, stall) in self.stalls.iter().enumerate() {
+                page.row(if index == 0 { "stalls" } else { "" }, 0, &stall.to_string(), "");
+            }
         }
         for note in notes {
             page.row("note", 0, note, "");
@@ -98,7 +108,7 @@ impl Report {
         if let Some(latency) = latency_ns {
             page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");
         }
-        if let Some(trace) = trace {
+        if let Some(trace) = trace.as_ref().filter(|trace| !trace.0.is_empty()) {
             let text = trace.to_string();
             let long = format!("{} choices, in the JSON form", trace.0.len());
             page.row("trace", 0, if text.len() > MAX_TRACE { &long } else { &text }, "");

@@ -18,6 +18,7 @@ use crate::event::Trace;
 use crate::inject::{PlanSpec, Pressure};
 use crate::report::Report;
 use crate::stack::StackSpec;
+use crate::units::Ticks;
 use crate::witness::Code;
 
 /// Executions of the model tier where the test does not say.
@@ -38,6 +39,7 @@ pub struct Builder {
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) lints: bool,
+    pub(super) convoy_bound: Option<Ticks>,
     pub(super) suppressions: Vec<Suppression>,
     pub(super) steps: u64,
     pub(super) expect: Vec<Code>,
@@ -47,6 +49,7 @@ pub struct Builder {
     pub(super) test: Option<String>,
     pub(super) try_cuts: bool,
     pub(super) class_view: bool,
+    pub(super) judged: bool,
     pub(super) remembered: Option<Orders>,
 }
 
@@ -62,6 +65,7 @@ impl Builder {
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             lints: false,
+            convoy_bound: None,
             suppressions: Vec::new(),
             steps: STEP_BUDGET,
             expect: Vec::new(),
@@ -71,6 +75,7 @@ impl Builder {
             test: None,
             try_cuts: false,
             class_view: false,
+            judged: true,
             remembered: None,
         }
     }
@@ -136,6 +141,13 @@ impl Builder {
         self
     }
 
+    /// How long several tasks may stand behind a lock whose holder waits for I/O before that is a convoy (RD09):
+    /// 100 ms where nobody says. The time is the world's: virtual on the model tier, real on the others.
+    pub const fn convoy_bound(mut self, bound: Ticks) -> Self {
+        self.convoy_bound = Some(bound);
+        self
+    }
+
     /// Passes over findings of `code` whose headline contains `part`, for this `reason`. The report says which were
     /// passed over, and which suppressions were not needed.
     pub fn suppress(mut self, code: Code, part: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -198,6 +210,13 @@ impl Builder {
         self
     }
 
+    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its execution as a
+    /// stall that nobody reports. For benches, which ask what judging costs.
+    pub fn unjudged(mut self) -> Self {
+        self.judged = false;
+        self
+    }
+
     /// The libtest name of the test that this run belongs to, where the thread does not tell.
     pub(crate) fn test(mut self, name: &str) -> Self {
         self.test = Some(name.to_owned());
@@ -219,7 +238,9 @@ impl Builder {
             body: Arc::new(body),
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,
+            judged: self.judged,
             lints: self.lints,
+            convoy_bound: self.convoy_bound,
         };
         self.suppressions.iter().try_for_each(Suppression::check)?;
         if self.steps == 0 {

@@ -15,11 +15,12 @@ use crate::event::Trace;
 use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
-use crate::report::{Outcome, Report, describe, order};
-use crate::sched::{Sched, Side};
+use crate::report::{Outcome, Report, describe, order, stalls};
+use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
-use crate::units::{Nanos, Pages};
+use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
+use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph};
 
 /// A report with more notes than these about the class view of the order would be about nothing else.
@@ -40,7 +41,9 @@ pub(super) struct Setup {
     /// What earlier runs showed about order. Every execution starts from it, so that a trace replays.
     pub(super) learned: Option<OrderGraph>,
     pub(super) class_view: bool,
+    pub(super) judged: bool,
     pub(super) lints: bool,
+    pub(super) convoy_bound: Option<Ticks>,
 }
 
 /// What one execution showed.
@@ -51,24 +54,33 @@ pub(super) struct Execution {
     /// The harness's own trouble in building or taking down.
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
+    /// How long tasks stood.
+    pub(super) stalls: Vec<(Thing, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
     /// What it showed about order, where that is remembered.
     pub(super) learned: Option<OrderGraph>,
     /// What of that only the class view has.
     pub(super) aside: Vec<Cycle>,
+    /// Rules of the plan that came to nothing.
+    pub(super) idle: Vec<String>,
 }
 
 impl Setup {
     /// The observer of one execution.
     pub(super) fn hub(&self) -> Hub {
-        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints)
+        if !self.judged {
+            return Hub::deaf();
+        }
+        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints, self.convoy_bound)
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
     pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
+        let armed = SpinLock::new(None);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
+            *armed.lock() = Some(world.plan().clone());
             Side::User.call(|| (self.body)(&world));
             world.join_all();
             world.teardown()?;
@@ -76,15 +88,18 @@ impl Setup {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        hub.settle();
         Execution {
             findings: hub.findings(),
             names: sched.names(|names| names.clone()),
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
+            stalls: hub.stalls(),
             reclaimed: hub.reclaimed(),
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
+            idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
         }
     }
 
@@ -142,6 +157,7 @@ impl Execution {
         let explained = !findings.is_empty();
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        report.stalls = stalls::describe(&self.stalls, &self.names);
         report.notes = passed_over;
         report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
         if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {

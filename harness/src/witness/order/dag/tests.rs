@@ -22,6 +22,15 @@ fn reaches(edges: &[(u32, u32)], start: u32, goal: u32) -> bool {
     reached.contains(&goal)
 }
 
+/// The order that the graph keeps agrees with each of its edges.
+#[track_caller]
+fn check_order(dag: &Dag) {
+    for (from, to) in dag.out.iter().zip(0u32..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to)))
+    {
+        assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
+    }
+}
+
 /// Random edges, all along a hidden order.
 fn acyclic(random: &mut SplitMix64) -> Vec<(u32, u32)> {
     let mut hidden: Vec<u32> = (0..NODES).collect();
@@ -79,9 +88,33 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
             let expect = edge.0 == edge.1 || reaches(&edges, edge.1, edge.0);
             let cycles = dag.insert(edge.0, edge.1);
             assert_eq!(!cycles.is_empty(), expect, "seed {seed}, edge {} {edge:?}", edges.len());
+            check_order(&dag);
             closed += u32::from(expect);
             edges.push(edge);
         }
         assert!(closed > 0, "seed {seed} tests nothing");
     }
+}
+
+/// The depths of the even nodes, in a graph of `edges`.
+#[track_caller]
+fn check_depths(edges: &[(u32, u32)], expect: &[(u32, u32)]) {
+    let mut dag = Dag::default();
+    for (from, to) in edges {
+        assert!(dag.insert(*from, *to).is_empty());
+    }
+    assert_eq!(dag.depths(|node| node % 2 == 0), expect);
+}
+
+#[test]
+fn the_depth_is_the_most_that_come_before_on_a_way() {
+    check_depths(&[(0, 2), (2, 4)], &[(0, 0), (2, 1), (4, 2)]);
+    check_depths(&[(4, 2), (2, 0), (4, 0)], &[(4, 0), (2, 1), (0, 2)]);
+    // By others that are not asked for.
+    check_depths(&[(0, 1), (1, 2), (3, 2)], &[(0, 0), (2, 1)]);
+}
+
+#[test]
+fn what_no_other_of_them_comes_before_or_after_has_no_depth() {
+    check_depths(&[(0, 1), (3, 2)], &[]);
 }
