@@ -14,7 +14,7 @@ use reclaimdep::witness::Code;
 
 use super::image::{Format, noise};
 use super::{Devices, room_for};
-use crate::stacks::bufio_on_loop;
+use reclaimdep_fixtures::stacks::bufio_on_loop;
 
 /// Verifies an image while a filesystem makes a file, in an era, with memory short as `pressure` says.
 fn verify_under(era: Era, pressure: Pressure) -> Report {
