@@ -11,6 +11,7 @@
 //! | [`recordings`] | do the judges agree with what real kernels did |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
 //! | [`tidy`] | does the tree keep its own rules |
+//! | [`verity`] | does the verity target see what the real tool sees |
 
 mod attribute;
 mod bufio;
@@ -22,3 +23,4 @@ mod readme;
 mod recordings;
 mod scopes;
 mod tidy;
+mod verity;
