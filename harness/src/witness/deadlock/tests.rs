@@ -1,7 +1,7 @@
 //! RD04 on scripted events: cycles of every kind, and near misses.
 
 use crate::error::Errno;
-use crate::event::{LockMode, Resource, TaskId, TaskKind, WaitOutcome};
+use crate::event::{LockMode, RequestId, Resource, TaskId, TaskKind, WaitOutcome, WorkId};
 use crate::witness::script::Script;
 
 const WRITE: LockMode = LockMode::Exclusive;
@@ -153,7 +153,7 @@ fn a_request_whose_number_was_published_before_its_submission() {
         let ahead = s.submit(one, queue);
         s.serve(server, queue, ahead);
         s.want(server, a, WRITE, false);
-        s.wait(two, Resource::Request(crate::event::RequestId(1)), "request");
+        s.wait(two, Resource::Request(RequestId(1)), "request");
         s.submit(one, queue);
     });
 }
@@ -234,4 +234,59 @@ fn a_cycle_through_a_foreign_worker() {
         s.want(handler, a, WRITE, true);
     });
     assert_eq!(s.last().cycle.len(), 3);
+}
+
+#[test]
+fn a_request_is_stuck_only_when_no_server_of_its_queue_waits_for_a_task_that_can_go_on() {
+    let story = |goes_on: bool| {
+        move |s: &mut Script| {
+            let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+            let (one, two) = (s.task("one"), s.task("two"));
+            let (queue, first) = s.queue("loop0");
+            let second = s.server(queue, "loop0/1");
+            s.take(one, a, WRITE);
+            s.take(if goes_on { two } else { one }, b, WRITE);
+            for (server, lock) in [(first, a), (second, b)] {
+                let other = s.submit(two, queue);
+                s.serve(server, queue, other);
+                s.want(server, lock, WRITE, false);
+            }
+            let request = s.submit(one, queue);
+            s.wait(one, Resource::Request(request), "request");
+        }
+    };
+    check(&[], story(true));
+    check(&["RD04"], story(false));
+}
+
+#[test]
+fn a_number_is_published_before_its_request_while_others_wait_for_other_things() {
+    check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (bystander, one, two) = (s.task("bystander"), s.task("one"), s.task("two"));
+        let (queue, server) = s.queue("loop0");
+        s.take(one, b, WRITE);
+        s.want(bystander, b, WRITE, false);
+        s.take(two, a, WRITE);
+        let ahead = s.submit(one, queue);
+        s.serve(server, queue, ahead);
+        s.want(server, a, WRITE, false);
+        s.wait(two, Resource::Request(RequestId(1)), "request");
+        s.submit(one, queue);
+    });
+}
+
+#[test]
+fn a_work_item_whose_number_was_published_before_it_was_queued() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        let (queue, worker) = s.queue("events");
+        s.take(two, a, WRITE);
+        let ahead = s.queue_work(one, queue);
+        s.begin_work(worker, queue, ahead);
+        s.want(worker, a, WRITE, false);
+        s.wait(two, Resource::Work(WorkId(ahead.0 + 1)), "work item");
+        s.queue_work(one, queue);
+    });
 }
