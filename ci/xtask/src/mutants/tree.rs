@@ -69,6 +69,7 @@ name = "reclaimdep"
 version = "0.1.0"
 edition = "2024"
 [dependencies]
+reclaimdep-scope = { path = "../scope" }
 vocabulary = { path = "../vocabulary" }
 serde = { version = "1", features = ["derive"] }
 serde_json = "1"

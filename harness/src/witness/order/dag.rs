@@ -46,18 +46,18 @@ impl Dag {
         self.grow(from.max(to));
         let upset = self.place[to as usize] < self.place[from as usize];
         let closes = upset && self.reaches(to, from);
-        let cycles = if closes || !self.back.is_empty() { self.ways(to, from) } else { Vec::new() };
         if closes {
             self.back.entry(from).or_default().push(to);
             self.back_into.entry(to).or_default().push(from);
-            return cycles;
+        } else {
+            if upset {
+                self.repair(from);
+            }
+            self.out[from as usize].push(to);
+            self.into[to as usize].push(from);
         }
-        if upset {
-            self.repair(from);
-        }
-        self.out[from as usize].push(to);
-        self.into[to as usize].push(from);
-        cycles
+        // After the repair, which goes on with the marks of `reaches`.
+        if self.back.is_empty() { Vec::new() } else { self.ways(to, from) }
     }
 
     fn mark(&mut self, node: u32) -> bool {

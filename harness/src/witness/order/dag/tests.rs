@@ -1,6 +1,6 @@
 //! The graph against a search by brute force, on random graphs.
 
-use super::Dag;
+use super::{Dag, MAX_WAYS};
 use crate::sched::native::SplitMix64;
 
 const NODES: u32 = 60;
@@ -84,4 +84,122 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
         }
         assert!(closed > 0, "seed {seed} tests nothing");
     }
+}
+
+/// The order is a permutation, and every edge in it goes up.
+#[track_caller]
+fn assert_ordered(dag: &Dag) {
+    let mut places = dag.place.clone();
+    places.sort_unstable();
+    assert!(places.iter().zip(0..).all(|(place, at)| *place == at), "a permutation: {:?}", dag.place);
+    for (from, to) in dag.out.iter().zip(0..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to))) {
+        assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
+        assert!(dag.into[to as usize].contains(&from), "{from} -> {to} is known from both ends");
+    }
+}
+
+#[test]
+fn the_order_is_one_after_each_edge() {
+    for seed in 0..SEEDS {
+        let mut random = SplitMix64(seed);
+        let mut dag = Dag::default();
+        let mut edges = Vec::new();
+        while edges.len() < EDGES as usize / 2 {
+            let edge = (random.below(NODES), random.below(NODES));
+            if !edges.contains(&edge) {
+                dag.insert(edge.0, edge.1);
+                edges.push(edge);
+                assert_ordered(&dag);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_edge_is_beside_the_order_only_if_it_closes_a_cycle() {
+    for seed in 0..SEEDS {
+        let mut dag = Dag::default();
+        let edges = acyclic(&mut SplitMix64(seed));
+        for (from, to) in &edges {
+            dag.insert(*from, *to);
+        }
+        assert!(dag.back.is_empty() && dag.back_into.is_empty(), "seed {seed}");
+        assert_eq!(dag.out.iter().map(Vec::len).sum::<usize>(), edges.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_edge_that_agrees_with_the_order_moves_nothing() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (1, 2), (0, 2), (2, 3)] {
+        dag.insert(from, to);
+        assert!(dag.place.iter().zip(0..).all(|(place, at)| *place == at), "{from} -> {to}");
+    }
+}
+
+#[test]
+fn only_the_stretch_between_the_ends_is_repaired() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (2, 3), (4, 5), (6, 7)] {
+        dag.insert(from, to);
+    }
+    dag.insert(4, 3);
+    assert_eq!(dag.place, [0, 1, 2, 4, 3, 5, 6, 7]);
+}
+
+#[test]
+fn the_shortest_way_round_is_told_first() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (1, 2), (2, 3), (0, 3), (0, 4), (4, 3)] {
+        assert!(dag.insert(from, to).is_empty());
+    }
+    assert_eq!(dag.insert(3, 0), [vec![0, 3], vec![0, 4, 3], vec![0, 1, 2, 3]]);
+}
+
+#[test]
+fn of_many_ways_round_some_are_told() {
+    for ways in [MAX_WAYS, MAX_WAYS + 1] {
+        let mut dag = Dag::default();
+        for middle in 2..2 + u32::try_from(ways).unwrap() {
+            dag.insert(0, middle);
+            dag.insert(middle, 1);
+        }
+        assert_eq!(dag.insert(1, 0).len(), MAX_WAYS);
+    }
+}
+
+#[test]
+fn a_cycle_over_an_edge_beside_the_order_is_found() {
+    let mut dag = Dag::default();
+    dag.insert(0, 1);
+    assert_eq!(dag.insert(1, 0), [[0, 1]]);
+    dag.insert(0, 2);
+    // Only the edge back leads from 1 to 0.
+    assert_eq!(dag.insert(2, 1), [vec![1, 0, 2]]);
+}
+
+#[test]
+fn a_node_that_leads_to_itself_is_a_cycle_of_one() {
+    assert_eq!(Dag::default().insert(3, 3), [[3]]);
+}
+
+#[test]
+fn each_search_is_a_round_of_its_own() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (3, 2), (5, 4)] {
+        dag.insert(from, to);
+    }
+    assert_eq!(dag.stamp, 2, "one search for each edge against the order, and no marks are wiped between");
+    assert!(dag.seen.contains(&1) && dag.seen.contains(&2));
+}
+
+#[test]
+fn marks_of_an_earlier_round_are_none_of_this_one_when_the_numbers_of_rounds_run_out() {
+    let mut dag = Dag::default();
+    dag.insert(0, 1);
+    // Every node was seen in what will be the next round but one.
+    dag.stamp = u32::MAX;
+    dag.seen.fill(1);
+    assert_eq!(dag.insert(1, 0), [[0, 1]]);
+    assert!(dag.stamp < 10);
 }
