@@ -5,11 +5,12 @@
 
 use super::finding::{Edge, Finding, Held, Order, Step};
 use super::words::{self, Phrase};
-use crate::event::Resource;
+use crate::event::{Names, Resource};
 use crate::witness::Code;
 use crate::witness::finding as judged;
 use crate::witness::frames::FrameKind;
 use crate::witness::order::{self, Collision, Cycle, Node, NodeKind};
+use crate::witness::stalls::Thing;
 
 /// The thing itself, as other findings call it too.
 fn name(node: &Node) -> String {
@@ -39,6 +40,21 @@ fn work(queue: &str) -> String {
 
 fn condition(name: &str) -> String {
     format!("condition {name}")
+}
+
+/// What tasks stood behind, as an order would call it.
+pub(super) fn thing(thing: Thing, names: &Names) -> String {
+    match thing {
+        Thing::Lock(lock) => match names.lock(lock) {
+            Some(name) => words::lock_name(name.class, &name.instance),
+            None => format!("lock#{}", lock.0),
+        },
+        Thing::Requests(queue) => requests(names.queue(queue)),
+        Thing::Work(queue) => work(names.queue(queue)),
+        Thing::Pool(pool) => format!("an element of pool {}", names.pool(pool)),
+        Thing::Condition(id) => condition(names.condition(id)),
+        Thing::Exit(task) => format!("the exit of {}", names.task(task)),
+    }
 }
 
 /// What stands for all of its sort.
@@ -195,14 +211,18 @@ fn views(cycle: &Cycle) -> String {
     }
 }
 
-fn collision(Collision { taken, held }: &Collision) -> String {
+fn collision(Collision { taken, held, depths }: &Collision) -> String {
     let (one, other, sort) = (name(taken), name(held), class(taken));
     let nth = |node: &Node| if node.nth == 0 { String::new() } else { format!(" (number {})", node.nth + 1) };
+    let subclass =
+        |node: &Node, depth: u32| format!("{}/{depth} for {}{}", node.class, name(node), nth(node));
+    let below = depths.iter().filter(|(_, depth)| *depth > 0);
+    let needed: Vec<String> = below.map(|(node, depth)| subclass(node, *depth)).collect();
+    let needed = if needed.is_empty() { subclass(taken, 1) } else { needed.join(" and ") };
     format!(
-        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {}/1 for the one taken below would tell them apart",
+        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {needed} would tell them apart",
         nth(taken),
         nth(held),
-        taken.class
     )
 }
 

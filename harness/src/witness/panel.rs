@@ -5,7 +5,7 @@
 use super::carried::Carried;
 use super::code::Code;
 use super::contract::Contract;
-use super::convoy::Convoy;
+use super::convoy::{self, Convoy};
 use super::deadlock::Deadlock;
 use super::finding::Finding;
 use super::hang::Hang;
@@ -17,8 +17,10 @@ use super::phantom::Phantom;
 use super::recursion::Recursion;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
+use super::stalls::Stalls;
 use super::view::View;
 use crate::event::{Event, Names};
+use crate::units::Ticks;
 
 /// A run with more findings than these keeps the first.
 const MAX_FINDINGS: usize = 1 << 10;
@@ -34,8 +36,11 @@ pub trait Judge: Send {
 pub struct Witness {
     view: View,
     judges: Vec<Box<dyn Judge>>,
+    /// Not among them: a test may set its bound.
+    convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
     order: Option<Order>,
+    stalls: Stalls,
     findings: Vec<Finding>,
 }
 
@@ -62,14 +67,20 @@ impl Witness {
             Box::<ScopeMisuse>::default(),
             Box::<Conduct>::default(),
             Box::<Contract>::default(),
-            Box::<Convoy>::default(),
             Box::<Phantom>::default(),
             Box::<Leak>::default(),
             Box::<Lost>::default(),
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
-        Self { view: View::default(), judges, order: None, findings: Vec::new() }
+        Self {
+            view: View::default(),
+            judges,
+            convoy: Convoy::beyond(convoy::BOUND),
+            order: None,
+            stalls: Stalls::default(),
+            findings: Vec::new(),
+        }
     }
 
     /// The same with the judge of order (RD03), which goes on from what `graph` holds.
@@ -97,13 +108,21 @@ impl Witness {
         self
     }
 
+    /// The same, which lets tasks stand behind a lock for less than `bound` (RD09).
+    #[must_use]
+    pub fn with_convoy_bound(self, bound: Ticks) -> Self {
+        Self { convoy: Convoy::beyond(bound), ..self }
+    }
+
     /// Takes in one event; returns what was found at it.
     pub fn observe(&mut self, event: &Event, names: &Names) -> &[Finding] {
         self.view.apply(event);
+        self.stalls.observe(event, &self.view);
         let before = self.findings.len();
         for judge in &mut self.judges {
             judge.observe(event, &self.view, &mut self.findings);
         }
+        self.convoy.observe(event, &self.view, &mut self.findings);
         if let Some(order) = &mut self.order {
             order.observe(event, &self.view, names, &mut self.findings);
         }
@@ -118,6 +137,19 @@ impl Witness {
         &self.findings[before..]
     }
 
+    /// How long tasks stood so far.
+    #[must_use]
+    pub const fn stalls(&self) -> &Stalls {
+        &self.stalls
+    }
+
+    /// The run has ended: fills in what only all of it says about what was found.
+    pub fn settle(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.settle(&mut self.findings);
+        }
+    }
+
     /// Everything found so far, in order.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -126,7 +158,8 @@ impl Witness {
 
     /// The same, given away at the end of the run.
     #[must_use]
-    pub fn into_findings(self) -> Vec<Finding> {
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.settle();
         self.findings
     }
 

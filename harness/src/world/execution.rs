@@ -15,11 +15,12 @@ use crate::event::Trace;
 use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
-use crate::report::{Outcome, Report, describe, order};
+use crate::report::{Outcome, Report, describe, order, stalls};
 use crate::sched::{Sched, Side};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
-use crate::units::{Nanos, Pages};
+use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
+use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph};
 
 /// A report with more notes than these about the class view of the order would be about nothing else.
@@ -41,6 +42,7 @@ pub(super) struct Setup {
     pub(super) learned: Option<OrderGraph>,
     pub(super) class_view: bool,
     pub(super) lints: bool,
+    pub(super) convoy_bound: Option<Ticks>,
 }
 
 /// What one execution showed.
@@ -51,6 +53,8 @@ pub(super) struct Execution {
     /// The harness's own trouble in building or taking down.
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
+    /// How long tasks stood.
+    pub(super) stalls: Vec<(Thing, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
     /// What it showed about order, where that is remembered.
@@ -62,7 +66,7 @@ pub(super) struct Execution {
 impl Setup {
     /// The observer of one execution.
     pub(super) fn hub(&self) -> Hub {
-        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints)
+        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints, self.convoy_bound)
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
@@ -76,12 +80,14 @@ impl Setup {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        hub.settle();
         Execution {
             findings: hub.findings(),
             names: sched.names(|names| names.clone()),
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
+            stalls: hub.stalls(),
             reclaimed: hub.reclaimed(),
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
@@ -142,6 +148,7 @@ impl Execution {
         let explained = !findings.is_empty();
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        report.stalls = stalls::describe(&self.stalls, &self.names);
         report.notes = passed_over;
         report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
         if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {

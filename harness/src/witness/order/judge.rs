@@ -23,7 +23,7 @@ use crate::event::{Event, EventKind, Gfp, Names, Site, TaskId};
 /// Tasks from here on are not looked at: no world has as many.
 const MAX_TASKS: u32 = 1 << 16;
 /// Cycles of the class view alone beyond these are not kept.
-const MAX_ASIDE: usize = 64;
+pub(super) const MAX_ASIDE: usize = 64;
 
 /// The judge of RD03, over one run.
 #[derive(Debug, Default)]
@@ -76,6 +76,14 @@ impl Order {
     #[must_use]
     pub fn aside(&self) -> &[Cycle] {
         &self.aside
+    }
+
+    /// The run has ended: fills in what only all of it says about the cycles of `findings` and those kept aside.
+    pub fn settle(&mut self, findings: &mut [Finding]) {
+        let found = findings.iter_mut().filter_map(|finding| finding.order.as_deref_mut());
+        for cycle in found.chain(&mut self.aside) {
+            self.graph.settle(cycle);
+        }
     }
 
     /// Takes in one event, which `view` already contains.
