@@ -110,10 +110,10 @@ fn absolute(path: &str) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{path}: {error}"))
 }
 
-/// `name` as a regular expression that matches itself.
+/// `name` as a regular expression that matches itself. What means nothing stays as it is: `\<` would mean something.
 fn escaped(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || " _/,'\"".contains(c);
-    name.chars().flat_map(|c| (!plain(c)).then_some('\\').into_iter().chain([c])).collect()
+    let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// How the mutants of one pass ended, by name.

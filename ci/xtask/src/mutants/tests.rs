@@ -17,7 +17,8 @@ fn a_name_is_told_without_its_place() {
 
 #[test]
 fn a_name_becomes_an_expression_that_matches_itself_alone() {
-    assert_eq!(escaped("a.rs:1: x -> &[T]"), r"a\.rs\:1\: x \-\> \&\[T\]");
+    assert_eq!(escaped("a.rs:1: x -> &[T]"), r"a\.rs:1: x -> &\[T\]");
+    assert_eq!(escaped("<A<'_>>::f(|x| x + 1)"), r"<A<'_>>::f\(\|x\| x \+ 1\)");
 }
 
 #[test]
