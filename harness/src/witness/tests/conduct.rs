@@ -180,6 +180,23 @@ fn a_stand_begins_anew_when_the_holder_goes_on() {
 }
 
 #[test]
+fn a_stand_goes_on_while_others_come() {
+    check(&[Breach::Convoy], |s, holder| {
+        let lock = s.lock("a", "");
+        let (queue, _) = s.queue("vda");
+        s.take(holder, lock, WRITE);
+        let request = s.submit(holder, queue);
+        s.wait(holder, Resource::Request(request), "buffer WRITING");
+        for waiter in ["one", "two", "three"].map(|name| s.task(name)) {
+            s.pass(Ticks(60));
+            s.want(waiter, lock, WRITE, false);
+        }
+        s.pass(Ticks(60));
+        s.task("anybody");
+    });
+}
+
+#[test]
 fn a_lock_is_told_once_however_often_it_is_jammed() {
     check(&[Breach::Convoy], |s, holder| {
         let lock = s.lock("a", "");

@@ -6,6 +6,7 @@
 //! | `leftovers` | RD12 and RD13 |
 //! | `lints` | RD11 |
 //! | `conduct` | RD07, RD09 and RD10 |
+//! | `scopes`, `stalls` | RD06: whose misuse it is; the account of stalls |
 //! | `panel` | all judges together: what is kept, what is told |
 
 mod conduct;
@@ -13,6 +14,8 @@ mod contract;
 mod leftovers;
 mod lints;
 mod panel;
+mod scopes;
+mod stalls;
 
 use super::finding::{Finding, StepKind, Subject};
 use super::script::Script;

@@ -4,7 +4,7 @@ use crate::event::{Event, EventKind, LockMode, Misuse, Names, ScopeKind, Site, T
 use crate::units::Nanos;
 use crate::witness::panel::{MAX_FINDINGS, Witness};
 use crate::witness::script::Script;
-use crate::witness::{Breach, Code, OrderGraph};
+use crate::witness::{Breach, Code, OrderGraph, StepKind};
 
 /// One finding of RD06 each.
 fn misuses(s: &mut Script, task: TaskId, count: usize) {
@@ -24,6 +24,20 @@ fn a_run_with_too_many_findings_keeps_the_first() {
         assert_eq!(s.witness.findings().len(), kept);
         assert_eq!(s.last().chain.last().unwrap().site.unwrap().line as usize, kept);
     }
+}
+
+#[test]
+fn of_several_findings_at_one_event_the_first_are_kept() {
+    let mut s = Script::default();
+    let task = s.task("t");
+    misuses(&mut s, task, MAX_FINDINGS - 1);
+    for scope in [4, 5, 6] {
+        s.scope(task, ScopeKind::Nofs, scope);
+    }
+    s.on(task, EventKind::TaskExit);
+    assert_eq!(s.witness.findings().len(), MAX_FINDINGS);
+    let last = s.last().chain.last().unwrap().what;
+    assert!(matches!(last, StepKind::Misused { what: Misuse::LeakedAtExit, scope: 4, .. }), "{last:?}");
 }
 
 #[test]

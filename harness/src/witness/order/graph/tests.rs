@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::held::Key;
+use super::super::node::{Level, Node};
 use super::*;
 use crate::sched::native::SplitMix64;
 
@@ -56,12 +57,28 @@ fn what_no_key_depends_on_is_no_other_combination() {
 #[test]
 fn a_graph_says_how_many_edges_it_has() {
     let mut graph = OrderGraph::default();
-    assert!(graph.is_empty());
-    let mut node = |level| graph.nodes.id(super::super::node::Node::reclaim(level)).unwrap();
-    let (any, io) = (node(super::super::node::Level::Any), node(super::super::node::Level::Io));
-    for seq in 0..3 {
-        let again = Taking { seq, ..taking(io, false, false) };
-        graph.take(&[hold(any, false, true)], &again, "t");
+    assert_eq!((graph.len(), graph.is_empty()), (0, true));
+    let [any, io, fs] =
+        [Level::Any, Level::Io, Level::Fs].map(|level| graph.nodes.id(Node::reclaim(level)).unwrap());
+    for (node, edges) in [(io, 1), (io, 1), (fs, 2)] {
+        graph.take(&[hold(any, false, true)], &taking(node, false, false), "t");
+        assert_eq!((graph.len(), graph.is_empty()), (edges, false));
     }
-    assert_eq!((graph.len(), graph.is_empty()), (1, false));
+}
+
+#[test]
+fn depths_are_those_of_one_kind_and_class() {
+    let mut graph = OrderGraph::default();
+    let mut node = |kind, name| graph.nodes.id(Node::named(kind, name, 0)).unwrap();
+    let (upper, lower) = (node(NodeKind::Requests, "loop1"), node(NodeKind::Requests, "loop0"));
+    // A work queue of the same class, and requests of another.
+    let (work, disk) = (node(NodeKind::Work, "loop2"), node(NodeKind::Requests, "vda"));
+    let mut cycles = Vec::new();
+    for (from, to) in [(upper, lower), (lower, work), (lower, disk)] {
+        cycles.extend(graph.take(&[hold(from, false, true)], &taking(to, false, false), "t"));
+    }
+    let cycle = cycles.iter_mut().find(|cycle| cycle.class_only).expect("two of one class");
+    graph.settle(cycle);
+    let depths = cycle.collisions[0].depths.iter().map(|(node, depth)| (node.instance.as_str(), *depth));
+    assert_eq!(depths.collect::<Vec<_>>(), [("loop1", 0), ("loop0", 1)]);
 }
