@@ -4,19 +4,19 @@
 //! |---|---|
 //! | [`attribute`] | does `#[reclaimdep::test]` run what it says, also below `rstest`; are its word lists the library's |
 //! | [`cases`] | is every reported deadlock found where it must be, and only there |
+//! | [`healthy`] | is nothing found where nothing is wrong |
 //! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
 //! | [`readme`] | is the README's test the one that runs |
 //! | [`recordings`] | do the judges agree with what real kernels did |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
-//! | [`stacks`] | stacks that several of them use |
 //! | [`tidy`] | does the tree keep its own rules |
 
 mod attribute;
 mod cases;
+mod healthy;
 mod memory;
 mod order;
 mod readme;
 mod recordings;
 mod scopes;
-mod stacks;
 mod tidy;

@@ -10,7 +10,7 @@ use reclaimdep::witness::Code;
 use reclaimdep::world::{Builder, Orders};
 use reclaimdep::{World, scope};
 
-use crate::stacks::{bufio_on_loop, fs};
+use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 
 /// One schedule of the world; only a task called `elsewhere` ever finds memory short.
 fn world(era: Era) -> Builder {

@@ -1,4 +1,5 @@
-//! What a browser makes of the HTML report: c01's, at two widths, light and dark.
+//! What a browser makes of the HTML report: of c01's, as it happens and as it is seen coming, at two widths, light
+//! and dark.
 //!
 //! | module | holds |
 //! |---|---|
@@ -17,9 +18,14 @@ use std::process::ExitCode;
 
 use browser::{Browser, Scheme};
 use picture::Picture;
-use reclaimdep::Tier;
 use reclaimdep::era::Era;
+use reclaimdep::event::Gfp;
+use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
+use reclaimdep::sched::Mutex;
+use reclaimdep::world::Orders;
+use reclaimdep::{Tier, World};
+use reclaimdep_fixtures::stacks::bufio_on_loop;
 use reclaimdep_fixtures::{Options, cases};
 
 /// A desk and a telephone, in pixels.
@@ -41,16 +47,24 @@ fn main() -> ExitCode {
 }
 
 fn look(browser: &Browser, folder: &Path) -> Result<(), String> {
-    let report = report()?;
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     // The browser's address of a file is absolute.
     let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
-    let page = folder.join("c01.html");
+    let mut complaints = Vec::new();
+    for (name, report) in [("c01", report()?), ("possible", possible()?)] {
+        complaints.extend(look_at(browser, &folder, name, &report)?);
+    }
+    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
+}
+
+/// What is wrong with the page of `report`.
+fn look_at(browser: &Browser, folder: &Path, name: &str, report: &Report) -> Result<Vec<String>, String> {
+    let page = folder.join(format!("{name}.html"));
     std::fs::write(&page, report.to_html()).map_err(|error| format!("{}: {error}", page.display()))?;
-    let mut complaints = missing_words(&report, &browser.dom(&page)?);
+    let mut complaints = missing_words(report, &browser.dom(&page)?);
     for width in WIDTHS {
         for scheme in [Scheme::Light, Scheme::Dark] {
-            let file = folder.join(format!("c01-{width}-{scheme}.png"));
+            let file = folder.join(format!("{name}-{width}-{scheme}.png"));
             browser.screenshot(&page, width, scheme, &file)?;
             let picture = Picture::read(&file)?;
             println!("{}: {picture}", file.display());
@@ -58,7 +72,32 @@ fn look(browser: &Browser, folder: &Path) -> Result<(), String> {
             complaints.extend(wrong.into_iter().map(|what| format!("{}: {what}", file.display())));
         }
     }
-    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
+    Ok(complaints)
+}
+
+/// The deadlock of c01 before it happens: a file is made in one run; a task reclaims in another, in which a driver
+/// also claims what it would take.
+fn possible() -> Result<Report, String> {
+    let orders = Orders::default();
+    let world = || {
+        let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+        World::builder().era(Era::V3_10).stack(bufio_on_loop()).pressure(rule).schedules(1).remember(&orders)
+    };
+    let first = world().run(|world| {
+        let fs = world.fs("lower");
+        world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
+    });
+    first.map_err(|error| error.to_string())?;
+    let second = world().name("possible").run(|world| {
+        let mm = world.mm().clone();
+        let elsewhere = world.spawn("elsewhere", move || mm.alloc(0, Gfp::NOFS).is_some());
+        assert!(elsewhere.join());
+        let table = Mutex::new(world.sched(), "table", "driver", ());
+        world.prime(|claim| claim.reclaim(Gfp::KERNEL, || drop(table.lock())));
+        let _held = table.lock();
+        world.mm().alloc(0, Gfp::KERNEL);
+    });
+    second.map_err(|error| error.to_string())
 }
 
 /// c01's report, with what cuts it.
@@ -84,6 +123,7 @@ mod tests {
     #[test]
     fn a_page_that_lost_its_words_is_found() {
         let report = report().unwrap();
+        assert!(possible().unwrap().findings.iter().any(|finding| finding.order.is_some()));
         assert_eq!(missing_words(&report, &report.to_html()), Vec::<String>::new());
         let without = report.to_html().replace("loop0", "");
         assert!(missing_words(&report, &without).len() > 1);

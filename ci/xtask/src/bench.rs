@@ -31,6 +31,7 @@ const LOAD: &str = "load of that cell";
 const LOAD_AND: &str = "load of that cell, and an and";
 const BOX: &str = "`System`, box of 64 bytes";
 const GROWTH: &str = "`System`, growth from 1 to 64 MiB";
+const MODEL: &str = "the same schedules, nobody judging";
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
@@ -47,7 +48,16 @@ const ROWS: &[Row] = &[
     row("`stats_alloc`", GROWTH, ["heap-growth", "stats_alloc", "system"], None),
     row("`assert_no_alloc`", GROWTH, ["heap-growth", "assert_no_alloc", "system"], None),
     row("`tracking-allocator`", GROWTH, ["heap-growth", "tracking-allocator", "system"], None),
+    row("2014's stack on the model tier, all judges", MODEL, ["judging", "storage", "unjudged"], Some(2.0)),
+    row("locks and scopes on the model tier, all judges", MODEL, ["judging", "locks", "unjudged"], Some(2.0)),
+    row("order graph of 10,000 classes and 100,000 edges: a new edge, median", "1 us", ["order", "median", "microsecond"], Some(2.0)),
+    row("the same, the slowest of all edges", "1 ms", ["order", "slowest", "millisecond"], None),
+    row("the same after a cycle was found, median", "1 us", ["order", "median-after-cycle", "microsecond"], Some(2.0)),
+    row("1,000,000 recorded events, judged from a file", "1 s", ["recorded", "million", "second"], Some(2.0)),
 ];
+
+/// The harness's benches.
+const BENCHES: [&str; 4] = ["scope", "heap", "inject", "judges"];
 
 /// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer ignores them.
 const IN_WORLD: [(&str, &str); 2] = [("a scope", "enter-exit"), ("a layer", "layer")];
@@ -59,7 +69,7 @@ const CALLS: f64 = 10_000.0;
 /// # Errors
 /// What could not be run, read or written; and, with the table written, which bound is not met.
 pub(crate) fn bench() -> Result<(), String> {
-    let benches = ["--bench", "scope", "--bench", "heap", "--bench", "inject"];
+    let benches: Vec<&str> = BENCHES.iter().flat_map(|name| ["--bench", name]).collect();
     run(cargo(&[&["bench", "--package", "reclaimdep"][..], &benches, &["--", "--quiet"]].concat()))?;
     let estimates =
         Path::new(&std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into())).join("criterion");
@@ -186,9 +196,8 @@ mod tests {
     #[test]
     fn every_comparison_of_the_table_is_one_that_a_bench_makes() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../harness/benches");
-        let benches: String = ["scope.rs", "heap.rs", "inject.rs"]
-            .map(|name| fs::read_to_string(root.join(name)).unwrap())
-            .concat();
+        let read = |name: &&str| fs::read_to_string(root.join(format!("{name}.rs"))).unwrap();
+        let benches: String = BENCHES.iter().map(read).collect();
         for name in ROWS.iter().flat_map(|row| row.bench) {
             assert!(benches.contains(&format!("\"{name}\"")), "{name}");
         }

@@ -19,6 +19,12 @@ pub(crate) const JOBS: &[Job] = &[
     Job { name: "clippy", what: "no lint complains", in_full_run: true, run: clippy },
     Job { name: "test", what: "unit and integration tests", in_full_run: true, run: test },
     Job { name: "doc", what: "examples in the documentation", in_full_run: true, run: doc },
+    Job {
+        name: "healthy",
+        what: "50,000 schedules of stacks in which nothing is wrong: nothing is found",
+        in_full_run: true,
+        run: || explore("50000"),
+    },
     Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
     Job { name: "pictures", what: "the HTML report in a browser", in_full_run: true, run: pictures },
     Job {
@@ -26,6 +32,12 @@ pub(crate) const JOBS: &[Job] = &[
         what: "every reported deadlock, on every tier that runs here",
         in_full_run: false,
         run: demo,
+    },
+    Job {
+        name: "nightly",
+        what: "a million schedules of stacks in which nothing is wrong",
+        in_full_run: false,
+        run: || explore("1000000"),
     },
     Job {
         name: "bench",
@@ -113,6 +125,12 @@ fn test() -> Outcome {
 
 fn doc() -> Outcome {
     run(cargo(&["test", "--workspace", "--doc"])).into()
+}
+
+/// Optimised: judging hundreds of schedules a second would take minutes.
+fn explore(schedules: &str) -> Outcome {
+    let program = ["run", "--quiet", "--release", "--package", "reclaimdep-fixtures", "--bin", "healthy"];
+    run(cargo(&[&program[..], &["--", schedules]].concat())).into()
 }
 
 fn privileged() -> Outcome {

@@ -23,6 +23,8 @@ const CONFIG: &str = ".cargo/mutants.toml";
 const BOUND: f64 = 90.0;
 /// A mutant that eats memory dies of it before the machine does: KiB of address space for each process.
 const MEMORY_KIB: u32 = 6_000_000;
+/// Copies of the tree in which mutants are built and tried at the same time.
+const JOBS: &str = "2";
 /// Seconds for the tests in the small copy, and in the whole workspace.
 const TIMEOUTS: [&str; 2] = ["15", "240"];
 
@@ -89,7 +91,7 @@ fn cargo_mutants(tree: &Path, out: &Path, timeout: &str) -> Command {
         .arg(format!("ulimit -v {MEMORY_KIB}; exec nice cargo mutants \"$@\""))
         .arg("cargo-mutants");
     command.arg("--dir").arg(tree).arg("--output").arg(out);
-    command.args(["--no-shuffle", "--colors=never", "--timeout", timeout]);
+    command.args(["--no-shuffle", "--colors=never", "--jobs", JOBS, "--timeout", timeout]);
     command
 }
 

@@ -14,7 +14,7 @@ use super::layout::OP_CREDITS;
 use super::mount::Fs;
 use super::namei::{file_inode, only_file};
 use super::tree::{View, blocks_of};
-use super::tx::Tx;
+use super::tx::{Handle, Tx};
 use super::volume::Volume;
 use crate::block;
 use crate::error::Errno;
@@ -80,6 +80,7 @@ impl Fs {
         let end =
             offset.checked_add(data.len() as u64).filter(|end| *end <= MAX_FILE_SIZE).ok_or(Errno::EFBIG)?;
         let inode = volume.iget(ino)?;
+        let handle = Handle::new(volume)?;
         let _inode = inode.lock.write();
         let chunk_bitmaps = u32::try_from(blocks_of(WRITE_CHUNK)).expect("a small constant") + OP_CREDITS;
         let credits = OP_CREDITS + volume.layout().bitmap_len.min(chunk_bitmaps);
@@ -88,7 +89,7 @@ impl Fs {
             let stop = (at / WRITE_CHUNK + 1).saturating_mul(WRITE_CHUNK).min(end);
             let range = |n: u64| usize::try_from(n - offset).expect("inside the caller's buffer");
             let part = &data[range(at)..range(stop)];
-            volume.transact(credits, |tx| {
+            volume.transact(&handle, credits, |tx| {
                 let mut inode = file_inode(tx, ino)?;
                 if stop > inode.size {
                     volume.zero_tail(tx, &inode)?;
@@ -116,8 +117,9 @@ impl Fs {
             return Err(Errno::EFBIG);
         }
         let inode = volume.iget(ino)?;
+        let handle = Handle::new(volume)?;
         let _inode = inode.lock.write();
-        volume.transact(OP_CREDITS + volume.layout().bitmap_len, |tx| {
+        volume.transact(&handle, OP_CREDITS + volume.layout().bitmap_len, |tx| {
             let mut inode = file_inode(tx, ino)?;
             if size > inode.size {
                 volume.zero_tail(tx, &inode)?;

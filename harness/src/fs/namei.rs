@@ -11,7 +11,7 @@ use super::inode::{DiskInode, FileKind, Ino, Stat};
 use super::layout::OP_CREDITS;
 use super::mount::Fs;
 use super::tree::View;
-use super::tx::Tx;
+use super::tx::{Handle, Tx};
 use crate::error::Errno;
 use crate::event::Gfp;
 
@@ -41,8 +41,9 @@ impl Fs {
         let _fs = volume.enter();
         directory::check_name(name)?;
         let dir = volume.iget(Ino::ROOT)?;
+        let handle = Handle::new(volume)?;
         let _dir = dir.lock.write();
-        let (ino, page) = volume.transact(OP_CREDITS, |tx| {
+        let (ino, page) = volume.transact(&handle, OP_CREDITS, |tx| {
             let mut root = tx.inode(Ino::ROOT)?;
             match directory::find(tx, &root, name) {
                 Err(Errno::ENOENT) => {}
@@ -95,6 +96,7 @@ impl Fs {
         let volume = &*self.0;
         let _fs = volume.enter();
         let dir = volume.iget(Ino::ROOT)?;
+        let handle = Handle::new(volume)?;
         let _dir = dir.lock.write();
         let root = volume.disk_inode(volume, Ino::ROOT)?;
         let (place, ino) = directory::find(volume, &root, name)?;
@@ -103,7 +105,7 @@ impl Fs {
         }
         let inode = volume.iget(ino)?;
         let _inode = inode.lock.write();
-        volume.transact(OP_CREDITS + volume.layout().bitmap_len, |tx| {
+        volume.transact(&handle, OP_CREDITS + volume.layout().bitmap_len, |tx| {
             let mut inode = file_inode(tx, ino)?;
             inode.shrink(tx, 0)?;
             let (block, slot) = ino.place(tx.layout())?;

@@ -1,10 +1,12 @@
 //! `Tx`: one transaction handle, from begin to commit.
 //!
-//! Key type: [`Tx`]. The order of its beginning is XFS's: the handle is allocated first, then the
-//! journal is taken (for as long as the handle lives), then the NOFS scope is entered, then log
+//! Key types: [`Tx`], [`Handle`]. The order of its beginning is XFS's: the handle is allocated first, then
+//! the journal is taken (for as long as the handle lives), then the NOFS scope is entered, then log
 //! space is reserved; so whatever the operation allocates is NOFS, and whatever making space waits
-//! for is waited for in the scope. A handle stages whole block images; [`Tx::commit`] merges them
-//! into the running transaction, and dropping the handle instead forgets them.
+//! for is waited for in the scope. A handle's memory may be had by full reclaim, so an operation on a file gets
+//! it before it takes the file's lock: reclaim may write to that very file, as swap files did until 5.18.
+//! A handle stages whole block images; [`Tx::commit`] merges them into the running transaction, and
+//! dropping the handle instead forgets them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +32,19 @@ struct Staged {
     page: Option<PageBlock>,
 }
 
+/// The memory of a transaction that has not begun. One that is rolled over several transactions is had once.
+pub(super) struct Handle {
+    _page: PageBlock,
+}
+
+impl Handle {
+    /// Memory for a handle. The caller holds no lock of a file yet.
+    #[track_caller]
+    pub(super) fn new(volume: &Volume) -> Result<Self, Errno> {
+        Ok(Self { _page: volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)? })
+    }
+}
+
 /// A block that the handle freed.
 struct Freed {
     block: Bno,
@@ -47,7 +62,7 @@ pub struct Tx<'a> {
     credits: u32,
     _scope: ScopeGuard,
     journal: MutexGuard<'a, Journal>,
-    _handle: PageBlock,
+    _handle: Option<Handle>,
     _layer: Option<LayerGuard>,
 }
 
@@ -65,10 +80,17 @@ impl View for Tx<'_> {
 }
 
 impl<'a> Tx<'a> {
-    /// Begins a transaction that changes at most `credits` blocks.
+    /// Begins a transaction that changes at most `credits` blocks; the caller holds no lock of a file.
     #[track_caller]
     pub(super) fn begin(volume: &'a Volume, credits: u32) -> Result<Self, Errno> {
-        let handle = volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?;
+        let handle = Handle::new(volume)?;
+        let tx = Self::begin_with(volume, &handle, credits)?;
+        Ok(Self { _handle: Some(handle), ..tx })
+    }
+
+    /// The same, with a handle that the caller keeps.
+    #[track_caller]
+    pub(super) fn begin_with(volume: &'a Volume, _handle: &Handle, credits: u32) -> Result<Self, Errno> {
         let mut journal = volume.journal.lock_breakable()?;
         let scope = volume.mm.enter_filesystem(scope::Superblock(volume.layer.instance), 0);
         journal.reserve(volume, credits)?;
@@ -79,7 +101,7 @@ impl<'a> Tx<'a> {
             credits,
             _scope: scope,
             journal,
-            _handle: handle,
+            _handle: None,
             _layer: None,
         })
     }

@@ -16,7 +16,7 @@ use super::inode::{DiskInode, Ino, Inode};
 use super::journal::Journal;
 use super::layout::{Layout, Super};
 use super::tree::View;
-use super::tx::Tx;
+use super::tx::{Handle, Tx};
 use crate::block::{self, BlockDevice};
 use crate::error::Errno;
 use crate::event::{Gfp, LayerRef};
@@ -140,17 +140,19 @@ impl Volume {
         Ok(Arc::clone(cache.inodes.entry(ino).or_insert_with(make)))
     }
 
-    /// Runs `op` in a transaction of `credits` blocks and merges what it staged if it succeeds.
+    /// Runs `op` in a transaction of `credits` blocks and merges what it staged if it succeeds. The handle's memory
+    /// was had before the caller took its locks.
     ///
     /// Space that was freed cannot be used before the journal says so durably; where it is all that
     /// is left, the journal is made to say so and `op` runs once more.
     #[track_caller]
     pub(super) fn transact<R>(
         &self,
+        handle: &Handle,
         credits: u32,
         mut op: impl FnMut(&mut Tx<'_>) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        let mut tx = Tx::begin(self, credits)?;
+        let mut tx = Tx::begin_with(self, handle, credits)?;
         let mut outcome = op(&mut tx);
         if matches!(outcome, Err(Errno::ENOSPC)) && tx.release_freed()? {
             outcome = op(&mut tx);

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use reclaimdep_scope::ScopeGuard;
 use serde::{Deserialize, Serialize};
 
+use super::added::{self, AddedScope};
 use super::failpoint::{Failpoint, FailpointRule};
 use super::pressure::{AllocPoint, By, Pressed, Pressure};
 use crate::error::{Errno, Error};
-use crate::event::{EventKind, PointId, TaskFlags};
+use crate::event::{EventKind, PointId, Site, TaskFlags};
 use crate::sched::{Sched, SpinLock};
 
 /// What goes wrong, as data.
@@ -23,6 +25,9 @@ pub struct PlanSpec {
     /// Which failpoints fire.
     #[serde(default)]
     pub failpoints: Vec<FailpointRule>,
+    /// Scopes around allocations that are made without.
+    #[serde(default)]
+    pub scopes: Vec<AddedScope>,
 }
 
 #[derive(Default)]
@@ -32,6 +37,7 @@ struct Counts {
 }
 
 struct Inner {
+    scopes: Vec<AddedScope>,
     failpoints: Vec<FailpointRule>,
     pressure: Vec<Arc<Pressure>>,
     counts: SpinLock<Counts>,
@@ -67,7 +73,8 @@ impl Plan {
     /// # Errors
     /// A rule that could never hit, or that contradicts itself.
     pub fn arm(sched: &Sched, spec: PlanSpec) -> Result<Self, Error> {
-        let PlanSpec { pressure, failpoints } = spec;
+        let PlanSpec { pressure, failpoints, scopes } = spec;
+        scopes.iter().try_for_each(AddedScope::check)?;
         for (rule, number) in pressure.iter().zip(1..) {
             rule.check(number)?;
         }
@@ -81,8 +88,14 @@ impl Plan {
             sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
-        let inner = Inner { failpoints, pressure, counts: SpinLock::new(counts), points };
+        let inner = Inner { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
         Ok(Self { inner: Arc::new(inner), fails })
+    }
+
+    /// The scope that the plan adds around an allocation at `site`.
+    pub(crate) fn added_scope(&self, site: Site) -> Option<ScopeGuard> {
+        let scopes = &self.inner.scopes;
+        if scopes.is_empty() { None } else { added::enter(scopes, site) }
     }
 
     /// What the plan asks for at an allocation that the running task makes now.
@@ -120,6 +133,30 @@ impl Plan {
     #[must_use]
     pub fn seen(&self, rule: usize) -> u64 {
         self.inner.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
+    }
+
+    /// Rules that came to nothing so far, each in words: what such a rule was to show was not shown.
+    #[must_use]
+    pub fn idle(&self) -> Vec<String> {
+        let Inner { failpoints, pressure, counts, .. } = &*self.inner;
+        let counts = counts.lock();
+        let pressure =
+            pressure.iter().zip(&counts.pressure).zip(1..).filter(|((rule, seen), _)| **seen <= rule.skip);
+        let pressure = pressure.map(|((_, seen), number)| match seen {
+            0 => format!("pressure rule {number} never hit: nothing that it is about happened"),
+            seen => format!(
+                "pressure rule {number} never hit: of what it is about, {seen} happened, and it skips as many"
+            ),
+        });
+        let failpoints = failpoints.iter().zip(&counts.failpoints).filter(|(rule, seen)| **seen <= rule.skip);
+        let failpoints = failpoints.map(|(rule, seen)| match seen {
+            0 => format!("failpoint {} was never reached", rule.point.name()),
+            seen => format!(
+                "failpoint {} never fired: it was reached {seen} times, and the rule skips as many",
+                rule.point.name()
+            ),
+        });
+        pressure.chain(failpoints).collect()
     }
 
     /// Passes a failpoint.

@@ -87,6 +87,7 @@ impl Mm {
         let _ours = quiet();
         let sched = self.sched();
         sched.point();
+        let _added = self.plan().added_scope(site);
         let (mask, flags, task) = (self.effective(requested), flags(), sched.current());
         sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
         let request = Request { order, requested, mask, flags, task };

@@ -24,6 +24,7 @@ impl Mm {
 
     /// The running task allocates on the heap, with GFP_KERNEL after its scopes.
     fn alloc_on_heap(&self, order: u32, site: Site) {
+        let _added = self.plan().added_scope(site);
         let (requested, flags, sched) = (Gfp::KERNEL, flags(), self.sched());
         let mask = self.effective(requested);
         sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });

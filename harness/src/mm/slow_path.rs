@@ -24,6 +24,8 @@ const MAX_COMPACT_RETRIES: u32 = 16;
 
 /// Rounds after which an allocation on OS threads counts as a hang.
 const MAX_ROUNDS: u32 = 1 << 15;
+/// Rounds without progress after which an allocation counts as a hang where nobody else can run and no time passes.
+const MAX_IDLE_ROUNDS: u32 = 1 << 12;
 
 /// One allocation.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,11 @@ struct Rounds {
     compactions: u32,
     /// All of them.
     all: u32,
+    /// Those in a row in which nothing was freed and nobody else could run.
+    idle: u32,
+    solitude: Option<(usize, u64, Ticks)>,
+    /// Whether the last one freed anything.
+    freed: bool,
 }
 
 /// What a round ended with.
@@ -116,13 +123,22 @@ impl Mm {
     }
 
     /// Whether the world is at its end: it unwinds, and this is the allocation of a drop; or it is not controlled,
-    /// so that no step budget ends what goes round for ever.
+    /// so that no step budget ends what goes round for ever; or it is, and nothing is left that could change anything.
     fn gives_up(&self, rounds: &mut Rounds) -> bool {
         let sched = self.sched();
         rounds.all += 1;
-        if rounds.all > MAX_ROUNDS && !sched.is_controlled() && !sched.is_aborted() {
+        let solitude = sched.solitude();
+        let alone = solitude.is_some() && solitude == rounds.solitude && !rounds.freed;
+        rounds.idle = if alone { rounds.idle + 1 } else { 0 };
+        rounds.solitude = solitude;
+        let endless = rounds.all > MAX_ROUNDS && !sched.is_controlled();
+        if (endless || rounds.idle > MAX_IDLE_ROUNDS) && !sched.is_aborted() {
             sched.emit(EventKind::Stall { step_budget: true });
             sched.abort();
+            // Controlled, the task unwinds here, as it does where the step budget is spent.
+            if !endless {
+                sched.point();
+            }
         }
         sched.is_aborted()
     }
@@ -167,6 +183,7 @@ impl Mm {
         }
         // S6
         let progress = self.reclaim(&Scan::of(request).pressed(pressed)).freed > 0;
+        rounds.freed = progress;
         if let Some(block) = self.take(request, self.ordinary_mark(request)) {
             return Round::Got(block);
         }

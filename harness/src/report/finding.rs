@@ -92,6 +92,35 @@ pub struct Order {
     pub class_only: bool,
     /// How many of its edges are claims.
     pub primed: usize,
+    /// Round the cycle: what was held, and what was taken; the last one closes it.
+    #[serde(default)]
+    pub edges: Vec<Ordered>,
+}
+
+/// One edge of an order that cannot be kept: `takes` was asked for while `holds` was held.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ordered {
+    /// On which task, as [`Step::task`] calls it.
+    pub task: String,
+    /// How many runs ago; 0 for the run of the finding.
+    pub runs_ago: u32,
+    /// Position in the history of its own run.
+    pub seq: u64,
+    /// What was held.
+    pub holds: String,
+    /// Where that was taken, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_site: Option<String>,
+    /// What was taken.
+    pub takes: String,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_site: Option<String>,
+    /// What else the task held, in the order taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
+    /// Claimed beforehand, not seen to happen.
+    pub primed: bool,
 }
 
 /// One thing that is wrong.

@@ -39,6 +39,6 @@ pub mod value;
 mod words;
 
 pub use describe::describe;
-pub use finding::{Edge, Finding, Held, Link, Order, Step};
+pub use finding::{Edge, Finding, Held, Link, Order, Ordered, Step};
 pub use stalls::Stalled;
 pub use value::{Outcome, Report};

@@ -3,7 +3,7 @@
 //! Key functions: [`describe`], [`note`]. A cycle has names of its own, because an edge may come from
 //! another run than the finding. Written from the project's description of reclaim, 5.4 and 5.7.
 
-use super::finding::{Edge, Finding, Held, Order, Step};
+use super::finding::{Edge, Finding, Held, Order, Ordered, Step};
 use super::words::{self, Phrase};
 use crate::event::{Names, Resource};
 use crate::witness::Code;
@@ -139,6 +139,21 @@ fn step(edge: &order::Edge) -> Step {
     }
 }
 
+fn ordered(edge: &order::Edge) -> Ordered {
+    let beside = |node: &&Node| node.kind != NodeKind::Exit && **node != edge.from;
+    Ordered {
+        task: task(edge),
+        runs_ago: edge.runs_ago,
+        seq: edge.seq,
+        holds: name(&edge.from),
+        holds_site: edge.from_site.map(words::site),
+        takes: name(&edge.to),
+        takes_site: edge.site.map(words::site),
+        beside: edge.held.iter().filter(beside).map(name).collect(),
+        primed: edge.primed,
+    }
+}
+
 /// Puts a finding about `cycle` into words.
 pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
     let mut tasks: Vec<String> = Vec::new();
@@ -170,6 +185,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             views: views(cycle),
             class_only: cycle.class_only,
             primed: cycle.edges.iter().filter(|edge| edge.primed).count(),
+            edges: cycle.edges.iter().map(ordered).collect(),
         }),
     }
 }

@@ -86,7 +86,11 @@ impl Report {
     fn foot(&self, page: &mut Page) {
         let Self { trace, replay, latency_ns, cuts, notes, .. } = self;
         let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
-        if replay.is_some() || trace.is_some() || latency_ns.is_some() || lists {
+        if replay.is_some()
+            || trace.as_ref().is_some_and(|trace| !trace.0.is_empty())
+            || latency_ns.is_some()
+            || lists
+        {
             page.line("");
         }
         if let Some((first, others)) = cuts.split_first() {
@@ -104,7 +108,7 @@ impl Report {
         if let Some(latency) = latency_ns {
             page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");
         }
-        if let Some(trace) = trace {
+        if let Some(trace) = trace.as_ref().filter(|trace| !trace.0.is_empty()) {
             let text = trace.to_string();
             let long = format!("{} choices, in the JSON form", trace.0.len());
             page.row("trace", 0, if text.len() > MAX_TRACE { &long } else { &text }, "");

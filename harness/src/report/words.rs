@@ -38,9 +38,10 @@ pub(super) fn scope_name(kind: ScopeKind, scope: u32) -> String {
     if scope == 0 { name } else { format!("{name}#{scope}") }
 }
 
-/// `lock journal of fs:lower`.
+/// `lock journal of fs:lower`; `lock table#0` where all that is known of the instance is a number.
 pub(super) fn lock_name(class: &str, instance: &str) -> String {
-    if instance.is_empty() { format!("lock {class}") } else { format!("lock {class} of {instance}") }
+    let of = if instance.is_empty() || instance.starts_with('#') { "" } else { " of " };
+    format!("lock {class}{of}{instance}")
 }
 
 fn mode(mode: LockMode) -> &'static str {

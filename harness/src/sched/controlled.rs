@@ -27,6 +27,9 @@ pub struct Driver {
     strategy: Box<dyn Strategy>,
     trace: Trace,
     steps: u64,
+    /// Who runs, and how often that changed.
+    runs: Option<TaskId>,
+    switches: u64,
     /// The trace was taken: what is left is tasks of an aborted world that unwind, in whatever order.
     over: bool,
 }
@@ -35,7 +38,14 @@ impl Driver {
     /// A driver that asks `strategy`.
     #[must_use]
     pub fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
-        Arc::new(SpinLock::new(Self { strategy, trace: Trace::default(), steps: 0, over: false }))
+        Arc::new(SpinLock::new(Self {
+            strategy,
+            trace: Trace::default(),
+            steps: 0,
+            runs: None,
+            switches: 0,
+            over: false,
+        }))
     }
 
     /// The choices of the execution, which is over: those that follow until the next one are nobody's.
@@ -50,6 +60,12 @@ impl Driver {
         self.steps = 0;
         self.over = false;
         self.strategy.begin()
+    }
+
+    fn next(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
+        let task = self.task(runnable, current);
+        self.switches += u64::from(self.runs.replace(task) != Some(task));
+        task
     }
 
     fn task(&mut self, runnable: &[TaskId], current: Option<TaskId>) -> TaskId {
@@ -97,7 +113,7 @@ impl Scheduler for Adapter {
     ) -> Option<shuttle::scheduler::TaskId> {
         self.runnable.clear();
         self.runnable.extend(runnable.iter().map(|task| task_id(task.id())));
-        let chosen = self.driver.lock().task(&self.runnable, current.map(task_id));
+        let chosen = self.driver.lock().next(&self.runnable, current.map(task_id));
         Some(shuttle::scheduler::TaskId::from(chosen.0 as usize))
     }
 
@@ -153,6 +169,12 @@ impl Controlled {
 
     pub(super) fn choose(&self, bound: u32) -> u32 {
         self.driver.lock().number(bound)
+    }
+
+    /// How often somebody could have run in another's place, and how often somebody did.
+    pub(super) fn turns(&self) -> (usize, u64) {
+        let driver = self.driver.lock();
+        (driver.trace.0.len(), driver.switches)
     }
 
     /// Counts a step; says whether that was one too many. One who waits for time alone may go on without ever giving the thread to another, so

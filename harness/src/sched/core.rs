@@ -112,6 +112,18 @@ impl Sched {
         matches!(self.0.engine, Engine::Controlled(_))
     }
 
+    /// A mark that stays the same as long as nobody but the running task could run and no time passes: what it
+    /// does then, it does alone. None on OS threads.
+    pub(crate) fn solitude(&self) -> Option<(usize, u64, Ticks)> {
+        match &self.0.engine {
+            Engine::Controlled(controlled) => {
+                let (choices, switches) = controlled.turns();
+                Some((choices, switches, self.now()))
+            }
+            Engine::Native(_) => None,
+        }
+    }
+
     /// The running task of this world.
     ///
     /// # Panics

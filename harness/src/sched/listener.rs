@@ -41,7 +41,7 @@ impl Sched {
         let number = locks.len();
         let core = locks
             .entry(lock.key)
-            .or_insert_with(|| Arc::new(BareLock::new(self, lock.class, &number.to_string(), "mutex")));
+            .or_insert_with(|| Arc::new(BareLock::new(self, lock.class, &format!("#{number}"), "mutex")));
         Arc::clone(core)
     }
 }

@@ -49,6 +49,7 @@ pub struct Builder {
     pub(super) test: Option<String>,
     pub(super) try_cuts: bool,
     pub(super) class_view: bool,
+    pub(super) judged: bool,
     pub(super) remembered: Option<Orders>,
 }
 
@@ -74,6 +75,7 @@ impl Builder {
             test: None,
             try_cuts: false,
             class_view: false,
+            judged: true,
             remembered: None,
         }
     }
@@ -208,6 +210,13 @@ impl Builder {
         self
     }
 
+    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its execution as a
+    /// stall that nobody reports. For benches, which ask what judging costs.
+    pub fn unjudged(mut self) -> Self {
+        self.judged = false;
+        self
+    }
+
     /// The libtest name of the test that this run belongs to, where the thread does not tell.
     pub(crate) fn test(mut self, name: &str) -> Self {
         self.test = Some(name.to_owned());
@@ -229,6 +238,7 @@ impl Builder {
             body: Arc::new(body),
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,
+            judged: self.judged,
             lints: self.lints,
             convoy_bound: self.convoy_bound,
         };

@@ -16,7 +16,7 @@ use crate::event::{EventKind, Names};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe, order, stalls};
-use crate::sched::{Sched, Side};
+use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
@@ -41,6 +41,7 @@ pub(super) struct Setup {
     /// What earlier runs showed about order. Every execution starts from it, so that a trace replays.
     pub(super) learned: Option<OrderGraph>,
     pub(super) class_view: bool,
+    pub(super) judged: bool,
     pub(super) lints: bool,
     pub(super) convoy_bound: Option<Ticks>,
 }
@@ -61,18 +62,25 @@ pub(super) struct Execution {
     pub(super) learned: Option<OrderGraph>,
     /// What of that only the class view has.
     pub(super) aside: Vec<Cycle>,
+    /// Rules of the plan that came to nothing.
+    pub(super) idle: Vec<String>,
 }
 
 impl Setup {
     /// The observer of one execution.
     pub(super) fn hub(&self) -> Hub {
+        if !self.judged {
+            return Hub::deaf();
+        }
         Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints, self.convoy_bound)
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
     pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
+        let armed = SpinLock::new(None);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
+            *armed.lock() = Some(world.plan().clone());
             Side::User.call(|| (self.body)(&world));
             world.join_all();
             world.teardown()?;
@@ -91,6 +99,7 @@ impl Setup {
             reclaimed: hub.reclaimed(),
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
+            idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) struct Heard {
     latency: Option<Nanos>,
     recorder: Option<Recorder>,
     reclaimed: bool,
+    deaf: bool,
 }
 
 /// The observer of a world.
@@ -46,6 +47,11 @@ impl Hub {
         };
         let witness = if lints { witness.with_lints() } else { witness };
         Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
+    }
+
+    /// The observer of a run that nobody judges.
+    pub(super) fn deaf() -> Self {
+        Self(Arc::new(SpinLock::new(Heard { deaf: true, ..Heard::default() })))
     }
 
     /// What was shown about order.
@@ -115,6 +121,9 @@ impl Observer for Hub {
 
 impl Heard {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        if self.deaf {
+            return Reaction::Go;
+        }
         self.time_the_break(event);
         self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
         let found = self.witness.observe(event, names);

@@ -4,6 +4,7 @@
 //! replayed from its trace once more, and must give the same report byte for byte: a difference is
 //! nondeterminism in the code under test, and an error.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::builder::Builder;
@@ -24,6 +25,8 @@ pub(super) struct Kept {
     executions: u64,
     /// The execution that ended it, or the last one.
     last: Option<(Execution, Trace)>,
+    /// Rules of the plan that came to nothing in every execution.
+    idle: Option<BTreeSet<String>>,
 }
 
 /// Runs what `builder` describes.
@@ -40,7 +43,7 @@ pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
 
 /// Explores; what was found is replayed, and must be the same.
 fn found_again(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let report = explore(builder, setup)?;
+    let (mut report, idle) = explore(builder, setup)?;
     // Recording waits for this second run: of the first ones, only the last is reported.
     if let (Some(trace), true) = (&report.trace, !report.is_quiet() || builder.record.is_some()) {
         let again = Report { schedules: report.schedules, ..replay(builder, setup, trace)? };
@@ -49,10 +52,14 @@ fn found_again(builder: &Builder, setup: &Setup) -> Result<Report> {
                 .advice("the code under test depends on something that the world does not control: time, addresses, a random hasher"));
         }
     }
+    // One execution does not know what the others came to, so a replay has nothing to say here.
+    if report.is_quiet() {
+        report.notes.extend(idle);
+    }
     Ok(report)
 }
 
-fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
+fn explore(builder: &Builder, setup: &Setup) -> Result<(Report, BTreeSet<String>)> {
     let strategy = Budget::new(Mixed::new(builder.seed), builder.schedules);
     let stop = strategy.stop();
     let (expect, suppressions) = (builder.expect.clone(), builder.suppressions.clone());
@@ -72,7 +79,8 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<Report> {
     let (execution, trace) = kept.last.ok_or_else(|| {
         Error::input(format!("`{}` explores no schedule at all", builder.name)).advice("give it at least one")
     })?;
-    execution.into_report(builder, kept.executions, Some(trace))
+    let idle = kept.idle.unwrap_or_default();
+    Ok((execution.into_report(builder, kept.executions, Some(trace))?, idle))
 }
 
 fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
@@ -103,7 +111,7 @@ pub(super) fn execute(
     look: impl Fn(&Execution) + Send + Sync + 'static,
 ) -> Kept {
     let driver = Driver::new(Box::new(strategy));
-    let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None }));
+    let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None, idle: None }));
     let (theirs, choices, setup) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone());
     let steps = builder.steps;
     controlled::run(&driver, move || {
@@ -114,8 +122,12 @@ pub(super) fn execute(
         look(&execution);
         let mut kept = theirs.lock();
         kept.executions += 1;
+        match &mut kept.idle {
+            Some(idle) => idle.retain(|rule| execution.idle.contains(rule)),
+            idle => *idle = Some(execution.idle.iter().cloned().collect()),
+        }
         kept.last = Some((execution, trace));
     });
     let mut kept = kept.lock();
-    Kept { executions: kept.executions, last: kept.last.take() }
+    Kept { executions: kept.executions, last: kept.last.take(), idle: kept.idle.take() }
 }

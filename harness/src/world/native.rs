@@ -14,7 +14,12 @@ use crate::stack::InProcess;
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
     let hub = setup.hub().recording(Recorder::of(builder)?);
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
-    let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
+    let mut execution = setup.execute(&sched, &hub, Arc::new(InProcess));
     hub.end_recording(&execution.names)?;
-    execution.into_report(builder, 1, None)
+    let idle = std::mem::take(&mut execution.idle);
+    let mut report = execution.into_report(builder, 1, None)?;
+    if report.is_quiet() {
+        report.notes.extend(idle);
+    }
+    Ok(report)
 }

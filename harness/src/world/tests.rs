@@ -156,6 +156,7 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
         quiet in 50 schedules under policy join+only-swap-io
         quiet in 50 schedules under policy reclaim-context
         quiet in 50 schedules under policy oracle
+        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:53
     "#]]
     .assert_eq(&(report.cuts.join("\n") + "\n"));
     assert_eq!(run(builder()).to_json(), report.to_json(), "what was tried is the same every time");
@@ -172,4 +173,51 @@ fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
         })
         .unwrap();
     assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S5", "no other era");
+}
+
+/// What a world with this rule has to say of its plan.
+#[track_caller]
+fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
+    let body = |world: &World| assert!(world.mm().alloc(0, crate::event::Gfp::KERNEL).is_some());
+    for tier in [Tier::Model, Tier::Native] {
+        let report = World::builder().tier(tier).plan(plan.clone()).schedules(2).run(body).unwrap();
+        assert!(report.is_quiet(), "{report}");
+        assert_eq!(report.notes, expect, "{tier}");
+    }
+}
+
+#[test]
+fn a_pressure_rule_that_never_hit_is_a_note() {
+    let of = |task: &str, skip| {
+        let rule = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
+        crate::inject::PlanSpec { pressure: vec![rule], failpoints: Vec::new() }
+    };
+    check_idle(of("main", 0), &[]);
+    check_idle(of("nobody", 0), &["pressure rule 1 never hit: nothing that it is about happened"]);
+    let skipped = "pressure rule 1 never hit: of what it is about, 1 happened, and it skips as many";
+    check_idle(of("main", 1), &[skipped]);
+}
+
+#[test]
+fn a_failpoint_that_was_never_reached_is_a_note() {
+    use crate::inject::{Failpoint, FailpointRule};
+    let of = |point, skip| crate::inject::PlanSpec {
+        pressure: Vec::new(),
+        failpoints: vec![FailpointRule { point, skip, times: None }],
+    };
+    check_idle(of(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
+    let skipped = "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";
+    check_idle(of(Failpoint::MmAlloc, 1), &[skipped]);
+}
+
+#[test]
+fn a_world_without_judges_finds_nothing() {
+    let body = |world: &World| {
+        let table = crate::sched::Mutex::new(world.sched(), "table", "", ());
+        world.prime(|claim| claim.reclaim(crate::event::Gfp::KERNEL, || drop(table.lock())));
+        let _held = table.lock();
+        world.mm().alloc(0, crate::event::Gfp::KERNEL);
+    };
+    assert_eq!(World::builder().run(body).unwrap().codes(), [Code::RD03]);
+    assert!(World::builder().unjudged().run(body).unwrap().is_quiet());
 }

@@ -15,7 +15,7 @@ use reclaimdep::stack::{MemorySpec, StackSpec};
 use reclaimdep::witness::Code;
 
 use super::check;
-use crate::stacks::{bufio_on_loop, fs};
+use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 
 fn memory(policy: PolicyKind) -> MemorySpec {
     MemorySpec { policy, ..MemorySpec::default() }

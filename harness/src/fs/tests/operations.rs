@@ -303,7 +303,7 @@ fn mkfs_and_a_sparse_file_touch_few_blocks() {
 
 fn fail_once(point: Failpoint) -> PlanSpec {
     let rule = FailpointRule { point, skip: 0, times: Some(1) };
-    PlanSpec { pressure: Vec::new(), failpoints: vec![rule] }
+    PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn shrinkers_can_be_run_where_a_lock_was_taken() {
 fn rules_that_could_never_hit_or_say_two_things_are_refused() {
     let refused = |rule: Pressure| {
         let sched = crate::sched::Sched::native(1, Box::new(crate::sched::log::Log::default()));
-        let spec = PlanSpec { pressure: vec![Pressure::default(), rule], failpoints: Vec::new() };
+        let spec = PlanSpec { pressure: vec![Pressure::default(), rule], ..PlanSpec::default() };
         Plan::arm(&sched, spec).err().expect("refused").to_string()
     };
     for (rule, word) in [

@@ -2,7 +2,7 @@
 //! task holds.
 
 use super::markup::Markup;
-use super::{graph, sequence};
+use super::{graph, order, sequence};
 use crate::report::{Finding, Report};
 
 /// The section of finding number `index`.
@@ -42,6 +42,13 @@ fn body(m: &mut Markup, finding: &Finding) {
         m.leaf("p", &[("class", &"quiet")], &format!("Views: {}", order.views));
     }
     who(m, finding);
+    if let Some(cycle) = finding.order.as_ref().filter(|order| !order.edges.is_empty()) {
+        figure(m, "What is taken while what is held: the cycle", &order::draw(cycle));
+        figure(m, "What each task did, run by run", &order::sequence(cycle));
+        chain(m, finding);
+        holds(m, finding);
+        return;
+    }
     let title = if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
     figure(m, title, &graph::draw(finding));
     figure(m, "What each task did, in order", &sequence::draw(finding));
@@ -91,7 +98,8 @@ fn chain(m: &mut Markup, finding: &Finding) {
     let count = finding.chain.len();
     m.leaf("summary", &[], &format!("The chain: {count} steps with their source lines"));
     if !finding.summary.is_empty() {
-        m.leaf("p", &[("class", &"quiet")], &finding.summary);
+        let label = if finding.cycle.is_empty() && finding.order.is_none() { "Path" } else { "Cycle" };
+        m.leaf("p", &[("class", &"quiet")], &format!("{label}: {}", finding.summary));
     }
     m.open("ol", &[("class", &"chain")]);
     let mut task = None;

@@ -10,11 +10,13 @@
 //! | `finding` | one finding: headline, diagrams, chain, holds |
 //! | `graph` over `path` | who waits for whom, as a picture |
 //! | `sequence` | what each task did, in order, one lane each |
+//! | `order` | an order that cannot be kept: the cycle, and who did what in which run |
 //! | `shapes` | boxes, arrows and words of pictures |
 
 mod finding;
 mod graph;
 mod markup;
+mod order;
 mod page;
 mod path;
 mod sequence;

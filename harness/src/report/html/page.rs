@@ -42,13 +42,14 @@ fn outcome(report: &Report) -> (&'static str, String) {
 /// What cuts it, how to see it again, and notes.
 pub(super) fn foot(m: &mut Markup, report: &Report) {
     list(m, "What cuts it", &report.cuts);
-    if report.trace.is_some() || report.replay.is_some() {
+    let trace = report.trace.as_ref().filter(|trace| !trace.0.is_empty());
+    if trace.is_some() || report.replay.is_some() {
         m.open("section", &[("class", &"card")]);
         m.leaf("h2", &[], "See it again");
         if let Some(replay) = &report.replay {
             m.leaf("pre", &[], replay);
         }
-        if let Some(trace) = &report.trace {
+        if let Some(trace) = trace {
             let text = trace.to_string();
             let open: &'static str = if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
             m.raw(open);

@@ -84,6 +84,48 @@ fn a_cycle_is_one_closed_path_and_a_recursion_an_open_one() {
     expect!["main -> condition drained#0 open"].assert_eq(&path(samples::hang()));
 }
 
+/// A lock that is taken in reclaim by a claim alone, and reclaim under it in the run after.
+fn claimed_the_run_before() -> crate::report::Report {
+    use crate::event::{EventKind, Gfp, LockMode, Prime};
+    use crate::witness::order::OrderGraph;
+    let mut first = Script::going_on_from(OrderGraph::default(), false);
+    let (table, main) = (first.lock("table", "dm"), first.task("main"));
+    for step in [Prime::Begin, Prime::Enter(Gfp::KERNEL)] {
+        first.on(main, EventKind::Prime { step });
+    }
+    first.take(main, table, LockMode::Exclusive);
+    let mut next = Script::going_on_from(first.witness.order().unwrap().clone(), false);
+    let (table, cp) = (next.lock("table", "dm"), next.task("cp"));
+    let inode = next.lock("inode", "fs:upper/2");
+    next.take(cp, inode, LockMode::Exclusive);
+    next.take(cp, table, LockMode::Exclusive);
+    next.alloc(cp, Gfp::KERNEL, Gfp::KERNEL);
+    samples::report(&next)
+}
+
+#[test]
+fn the_pictures_of_an_order_name_tasks_runs_places_and_claims() {
+    let report = claimed_the_run_before();
+    let edges = &report.findings[0].order.as_ref().expect("it is about order").edges;
+    let told: Vec<_> =
+        edges.iter().map(|e| (e.task.as_str(), e.runs_ago, e.primed, e.beside.len())).collect();
+    assert_eq!(told, [("main (the run before)", 1, true, 0), ("cp", 0, false, 1)]);
+    let html = report.to_html();
+    check_balanced(&html);
+    for text in [
+        "main (the run before) takes it<",
+        "cp takes it, against the order<",
+        "primed: claimed, not seen<",
+        ">has lock table of dm<",
+        ">takes fs_reclaim<",
+        ">lock inode of fs:upper/2<",
+        "Cycle: fs_reclaim -&gt; lock table of dm",
+    ] {
+        assert!(html.contains(text), "{text} is not in {html}");
+    }
+    assert_eq!(html.matches("class=\"edge cycle primed\"").count(), 2, "one line and its head");
+}
+
 #[test]
 fn a_server_that_could_have_served_instead_has_a_path_of_its_own() {
     // Both servers of the queue are stuck behind the task that waits for the queue.

@@ -24,6 +24,8 @@ pub(super) struct Dag {
     stamp: u32,
     forward: Vec<u32>,
     backward: Vec<u32>,
+    /// Where `ways` goes next from each node that it marked.
+    next: Vec<u32>,
 }
 
 impl Dag {
@@ -46,18 +48,18 @@ impl Dag {
         self.grow(from.max(to));
         let upset = self.place[to as usize] < self.place[from as usize];
         let closes = upset && self.reaches(to, from);
+        let cycles = if closes || self.may_go_back(to, from) { self.ways(to, from) } else { Vec::new() };
         if closes {
             self.back.entry(from).or_default().push(to);
             self.back_into.entry(to).or_default().push(from);
-        } else {
-            if upset {
-                self.repair(from);
-            }
-            self.out[from as usize].push(to);
-            self.into[to as usize].push(from);
+            return cycles;
         }
-        // After the repair, which goes on with the marks of `reaches`.
-        if self.back.is_empty() { Vec::new() } else { self.ways(to, from) }
+        if upset {
+            self.repair(from);
+        }
+        self.out[from as usize].push(to);
+        self.into[to as usize].push(from);
+        cycles
     }
 
     /// How deep each node that `of` says lies below others of them: the most that come before it on a way. Those
@@ -125,8 +127,19 @@ impl Dag {
         false
     }
 
+    /// Whether a way from `start` to `goal` may take an edge beside the order: the first such edge of it begins no
+    /// earlier than `start`, and the last one ends no later than `goal`. So one cycle, once found, does not make
+    /// every edge after it cost a search.
+    fn may_go_back(&self, start: u32, goal: u32) -> bool {
+        let place = |node: &u32| self.place[*node as usize];
+        self.back.keys().any(|from| place(from) >= place(&start))
+            && self.back_into.keys().any(|to| place(to) <= place(&goal))
+    }
+
     /// Puts `goal`, and what leads to it, before what `reaches` left in `forward`.
     fn repair(&mut self, goal: u32) {
+        // `ways` may have marked what leads to the goal already.
+        self.next_stamp();
         let begin = self.place[self.forward[0] as usize];
         self.backward.clear();
         self.backward.push(goal);
@@ -158,8 +171,10 @@ impl Dag {
         self.next_stamp();
         self.mark(start);
         self.mark(goal);
-        // What leads to the goal without coming by the start, and where it goes next.
-        let mut next = BTreeMap::from([(goal, goal)]);
+        // What leads to the goal without coming by the start, and where it goes next: as good as its mark.
+        self.next.resize(self.out.len(), 0);
+        let next = &mut self.next;
+        next[goal as usize] = goal;
         self.backward.clear();
         self.backward.push(goal);
         let mut at = 0;
@@ -167,26 +182,28 @@ impl Dag {
             let back = self.back_into.get(&node).map_or(&[][..], |from| from);
             for from in self.into[node as usize].iter().chain(back) {
                 if std::mem::replace(&mut self.seen[*from as usize], self.stamp) != self.stamp {
-                    next.insert(*from, node);
+                    next[*from as usize] = node;
                     self.backward.push(*from);
                 }
             }
             at += 1;
         }
         let back = self.back.get(&start).map_or(&[][..], |to| to);
-        let first = self.out[start as usize].iter().chain(back).filter(|first| next.contains_key(first));
-        let mut ways: Vec<Vec<u32>> = first.map(|first| follow(start, *first, goal, &next)).collect();
+        let first = self.out[start as usize].iter().chain(back);
+        let (seen, stamp, next) = (&self.seen, self.stamp, &self.next);
+        let first = first.filter(|first| **first != start && seen[**first as usize] == stamp);
+        let mut ways: Vec<Vec<u32>> = first.map(|first| follow(start, *first, goal, next)).collect();
         ways.sort_by_key(Vec::len);
         ways.truncate(MAX_WAYS);
         ways
     }
 }
 
-fn follow(start: u32, first: u32, goal: u32, next: &BTreeMap<u32, u32>) -> Vec<u32> {
+fn follow(start: u32, first: u32, goal: u32, next: &[u32]) -> Vec<u32> {
     let mut way = vec![start, first];
     let mut at = first;
     while at != goal {
-        at = next[&at];
+        at = next[at as usize];
         way.push(at);
     }
     way

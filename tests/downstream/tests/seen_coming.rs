@@ -1,0 +1,49 @@
+//! The README's first screen: the deadlock of 2014, seen coming from two runs in which nothing happens.
+
+use reclaimdep::World;
+use reclaimdep::era::Era;
+use reclaimdep::event::Gfp;
+use reclaimdep::inject::Pressure;
+use reclaimdep::report::Report;
+use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::witness::Code;
+use reclaimdep::world::Orders;
+
+/// A dm-bufio client on a loop device on a filesystem.
+fn bufio_on_loop() -> StackSpec {
+    StackSpec {
+        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        bufio: vec![BufioSpec {
+            name: "meta".into(),
+            device: "loop0".into(),
+            block_size: 4096,
+            retain_bytes: Some(0),
+            dirty: vec![0],
+        }],
+        ..StackSpec::default()
+    }
+}
+
+#[test]
+fn the_deadlock_is_seen_coming_and_only_in_the_kernel_that_had_it() {
+    assert!(seen_coming(Era::V3_10).has(Code::RD03));
+    assert!(seen_coming(Era::V3_18).is_quiet());
+}
+
+pub(crate) fn seen_coming(era: Era) -> Report {
+    let orders = Orders::default(); // what runs show about order
+    let world = || {
+        let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+        World::builder().era(era).stack(bufio_on_loop()).pressure(rule).schedules(1).remember(&orders)
+    };
+    // One run: a task makes a file. Memory is plentiful, nobody reclaims, nobody waits.
+    let make = |world: &World| assert!(world.fs("lower").create("a").is_ok());
+    assert!(world().run(make).unwrap().is_quiet());
+    // Another: a task that holds nothing reclaims. Its write is served, and that is all.
+    let reclaim = |world: &World| {
+        let mm = world.mm().clone();
+        world.spawn("elsewhere", move || mm.alloc(0, Gfp::NOFS).is_some()).join();
+    };
+    world().run(reclaim).unwrap()
+}
