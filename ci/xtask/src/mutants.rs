@@ -78,8 +78,7 @@ fn second_pass(small: &Outcomes) -> Result<PathBuf, String> {
     for name in &small.missed {
         command.arg("--re").arg(format!("^{}$", escaped(name)));
     }
-    command.args(["--test-package", "reclaimdep", "--test-package", "reclaimdep-tests"]);
-    command.args(["--cargo-test-arg=--lib", "--cargo-test-arg=--test=it"]);
+    command.args(["--test-workspace=true", "--cargo-test-arg=--lib", "--cargo-test-arg=--test=it"]);
     finished(command, &out)
 }
 

@@ -156,7 +156,7 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
         quiet in 50 schedules under policy join+only-swap-io
         quiet in 50 schedules under policy reclaim-context
         quiet in 50 schedules under policy oracle
-        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:53
+        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:54
     "#]]
     .assert_eq(&(report.cuts.join("\n") + "\n"));
     assert_eq!(run(builder()).to_json(), report.to_json(), "what was tried is the same every time");
@@ -190,7 +190,7 @@ fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
 fn a_pressure_rule_that_never_hit_is_a_note() {
     let of = |task: &str, skip| {
         let rule = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
-        crate::inject::PlanSpec { pressure: vec![rule], failpoints: Vec::new() }
+        crate::inject::PlanSpec { pressure: vec![rule], ..crate::inject::PlanSpec::default() }
     };
     check_idle(of("main", 0), &[]);
     check_idle(of("nobody", 0), &["pressure rule 1 never hit: nothing that it is about happened"]);
@@ -202,8 +202,8 @@ fn a_pressure_rule_that_never_hit_is_a_note() {
 fn a_failpoint_that_was_never_reached_is_a_note() {
     use crate::inject::{Failpoint, FailpointRule};
     let of = |point, skip| crate::inject::PlanSpec {
-        pressure: Vec::new(),
         failpoints: vec![FailpointRule { point, skip, times: None }],
+        ..crate::inject::PlanSpec::default()
     };
     check_idle(of(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
     let skipped = "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";

@@ -125,7 +125,7 @@ fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
     let skip = |builder: Builder| {
         builder.plan(reclaimdep::inject::PlanSpec {
             pressure: vec![Pressure { file: Some("regressions.rs".into()), ..only() }],
-            failpoints: Vec::new(),
+            ..reclaimdep::inject::PlanSpec::default()
         })
     };
     // RD03 says the same of other tasks: one that changes the file waits for the journal, whose holder allocates
