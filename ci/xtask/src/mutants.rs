@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{cargo, succeeds};
+use crate::command::{cargo, run, succeeds};
 use crate::jobs::{Outcome, Reason};
 
 const PAGE: &str = "harness/docs/mutants.md";
@@ -23,8 +23,9 @@ const CONFIG: &str = ".cargo/mutants.toml";
 const BOUND: f64 = 90.0;
 /// A mutant that eats memory dies of it before the machine does: KiB of address space for each process.
 const MEMORY_KIB: u32 = 6_000_000;
-/// Copies of the tree in which mutants are built and tried at the same time.
-const JOBS: &str = "2";
+/// Copies of the tree in which mutants are built and tried at the same time, in each pass. The first build of a
+/// copy of the whole workspace costs more than many mutants.
+const JOBS: [&str; 2] = ["2", "1"];
 /// Seconds for the tests in the small copy, and in the whole workspace.
 const TIMEOUTS: [&str; 2] = ["15", "240"];
 
@@ -64,7 +65,7 @@ fn judge() -> Result<(), String> {
 fn first_pass(copy: &Path) -> Result<PathBuf, String> {
     let out = absolute(FOLDER)?.join("small");
     let config = absolute(CONFIG)?;
-    let mut command = cargo_mutants(copy, &out, TIMEOUTS[0]);
+    let mut command = cargo_mutants(copy, &out, 0);
     // It stands below `target`, which git ignores.
     command.arg("--gitignore=false");
     command.arg("--config").arg(config).args(["--package", "reclaimdep", "--cargo-test-arg=--lib"]);
@@ -73,24 +74,28 @@ fn first_pass(copy: &Path) -> Result<PathBuf, String> {
 
 /// What the first pass missed, by name, in the workspace.
 fn second_pass(small: &Outcomes) -> Result<PathBuf, String> {
+    const TESTS: [&str; 2] = ["--lib", "--test=it"];
+    // cargo-mutants would try the unchanged tree with the mutated package alone, which has no such test.
+    run(cargo(&[&["test", "--quiet", "--workspace"][..], &TESTS].concat()))?;
     let out = absolute(FOLDER)?.join("whole");
-    let mut command = cargo_mutants(Path::new("."), &out, TIMEOUTS[1]);
+    let mut command = cargo_mutants(Path::new("."), &out, 1);
     for name in &small.missed {
         command.arg("--re").arg(format!("^{}$", escaped(name)));
     }
-    command.args(["--test-workspace=true", "--cargo-test-arg=--lib", "--cargo-test-arg=--test=it"]);
+    command.args(["--baseline=skip", "--test-workspace=true"]);
+    command.args(TESTS.map(|test| format!("--cargo-test-arg={test}")));
     finished(command, &out)
 }
 
 /// The command, under a limit of memory and below everything else that runs.
-fn cargo_mutants(tree: &Path, out: &Path, timeout: &str) -> Command {
+fn cargo_mutants(tree: &Path, out: &Path, pass: usize) -> Command {
     let mut command = Command::new("sh");
     command
         .arg("-c")
         .arg(format!("ulimit -v {MEMORY_KIB}; exec nice cargo mutants \"$@\""))
         .arg("cargo-mutants");
     command.arg("--dir").arg(tree).arg("--output").arg(out);
-    command.args(["--no-shuffle", "--colors=never", "--jobs", JOBS, "--timeout", timeout]);
+    command.args(["--no-shuffle", "--colors=never", "--jobs", JOBS[pass], "--timeout", TIMEOUTS[pass]]);
     command
 }
 
