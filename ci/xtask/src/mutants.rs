@@ -52,7 +52,7 @@ fn judge() -> Result<(), String> {
     })?;
     fs::write(PAGE, &page).map_err(|error| format!("{PAGE}: {error}"))?;
     println!("{numbers}");
-    let missed = if small.missed.is_empty() { Vec::new() } else { whole.missed.clone() };
+    let missed = missed(&small, &whole);
     let strange = Page(&page).lacks(&missed);
     match percent(small.viable() - missed.len(), small.viable()) {
         caught if caught < BOUND => Err(format!("{caught:.1} % are caught, fewer than {BOUND} %")),
@@ -152,6 +152,12 @@ impl Outcomes {
     }
 }
 
+/// Those of the first pass that the second did not see caught.
+fn missed(small: &Outcomes, whole: &Outcomes) -> Vec<String> {
+    let caught = |name: &String| whole.caught.contains(name) || whole.timeout.contains(name);
+    small.missed.iter().filter(|name| !caught(name)).cloned().collect()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
 fn percent(part: usize, of: usize) -> f64 {
     if of == 0 { 0.0 } else { 100.0 * part as f64 / of as f64 }
@@ -175,11 +181,12 @@ fn numbers(small: &Outcomes, whole: &Outcomes) -> String {
         "| file | viable | caught by its column | hangs | caught by worlds | not caught | caught |\n|---|---|---|---|---|---|---|\n",
     );
     let lists = [&small.caught, &small.timeout, &small.missed];
+    let missed = missed(small, whole);
     let files: BTreeSet<&str> = lists.into_iter().flatten().map(|name| file(name)).collect();
     let mut row = |what: &str, of: &dyn Fn(&str) -> bool| {
         let count = |list: &[String]| list.iter().filter(|name| of(name)).count();
         let [caught, hangs, first] = lists.map(|list| count(list));
-        let missed = if first == 0 { 0 } else { count(&whole.missed) };
+        let missed = count(&missed);
         let viable = caught + hangs + first;
         let share = percent(viable - missed, viable);
         text += &format!(
