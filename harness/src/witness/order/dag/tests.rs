@@ -163,6 +163,17 @@ fn a_cycle_over_an_edge_beside_the_order_is_found() {
 }
 
 #[test]
+fn an_edge_above_or_below_what_goes_back_costs_no_search() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (2, 3), (4, 5), (3, 2)] {
+        dag.insert(from, to);
+    }
+    assert!(dag.may_go_back(2, 3) && dag.may_go_back(0, 5), "a way may come by 3 and go on from 2");
+    assert!(!dag.may_go_back(5, 4), "it begins behind 3");
+    assert!(!dag.may_go_back(1, 0), "it ends before 2");
+}
+
+#[test]
 fn a_node_that_leads_to_itself_is_a_cycle_of_one() {
     assert_eq!(Dag::default().insert(3, 3), [[3]]);
 }
