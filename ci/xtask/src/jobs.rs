@@ -45,6 +45,12 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: false,
         run: bench,
     },
+    Job {
+        name: "mutants",
+        what: "whether a test fails when a judge is changed; writes harness/docs/mutants.md",
+        in_full_run: false,
+        run: crate::mutants::mutants,
+    },
 ];
 
 /// Features that are off by default and are checked all the same.

@@ -209,3 +209,6 @@ pub fn restriction(
     }
     by_mask
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,3 +58,6 @@ pub use order::OrderGraph;
 pub use panel::{Judge, Witness};
 pub use stalls::Stalls;
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

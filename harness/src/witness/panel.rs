@@ -23,7 +23,7 @@ use crate::event::{Event, Names};
 use crate::units::Ticks;
 
 /// A run with more findings than these keeps the first.
-const MAX_FINDINGS: usize = 1 << 10;
+pub(super) const MAX_FINDINGS: usize = 1 << 10;
 
 /// Reads events and adds findings. It keeps no more than it needs to tell a new finding from one it
 /// made before.

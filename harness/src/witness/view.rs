@@ -318,3 +318,6 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
