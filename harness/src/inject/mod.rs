@@ -10,13 +10,16 @@
 //! | [`plan`] | [`Plan`]: the armed plan of a world |
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
+//! | [`bug`] | [`Bug`]: mistakes planted in the ports, to see that judges find them |
 //!
 //! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio, 1.11.
 
+pub mod bug;
 pub mod failpoint;
 pub mod plan;
 pub mod pressure;
 
+pub use bug::Bug;
 pub use failpoint::{Failpoint, FailpointRule};
 pub use plan::{Plan, PlanSpec};
 pub use pressure::{AllocPoint, By, InScope, Of, PageFilter, Pressed, Pressure};

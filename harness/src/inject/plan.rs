@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::bug::{Bug, Bugs};
 use super::failpoint::{Failpoint, FailpointRule};
 use super::pressure::{AllocPoint, By, Pressed, Pressure};
 use crate::error::{Errno, Error};
@@ -45,6 +46,7 @@ pub struct Plan {
     inner: Arc<Inner>,
     /// Whether there is any failpoint rule: what a point costs where there is none is the load of this.
     fails: bool,
+    bugs: Bugs,
 }
 
 impl PlanSpec {
@@ -82,7 +84,18 @@ impl Plan {
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
         let inner = Inner { failpoints, pressure, counts: SpinLock::new(counts), points };
-        Ok(Self { inner: Arc::new(inner), fails })
+        Ok(Self { inner: Arc::new(inner), fails, bugs: Bugs::default() })
+    }
+
+    /// The same plan, with `bugs` planted in whatever asks it.
+    #[must_use]
+    pub fn planting(self, bugs: &[Bug]) -> Self {
+        Self { bugs: Bugs::of(bugs), ..self }
+    }
+
+    /// Whether the mistake is planted.
+    pub(crate) const fn has(&self, bug: Bug) -> bool {
+        self.bugs.has(bug)
     }
 
     /// What the plan asks for at an allocation that the running task makes now.

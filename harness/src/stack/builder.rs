@@ -127,8 +127,8 @@ impl Stack {
             parts.mm.add_swap(stack.make_swap(parts, area)?);
         }
         let queued = parts.knobs.bufio_shrinker == ShrinkerForm::S5;
-        stack.cleaner =
-            (queued && !spec.bufio.is_empty()).then(|| WorkQueue::new(&parts.sched, "dm_bufio_cache"));
+        stack.cleaner = (queued && !spec.bufio.is_empty())
+            .then(|| WorkQueue::mem_reclaim(&parts.sched, "dm_bufio_cache"));
         for client in &spec.bufio {
             let made = stack.make_client(parts, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;

@@ -2,19 +2,26 @@
 //!
 //! Key types: [`Judge`], [`Witness`].
 
+use super::annotation::Annotation;
 use super::carried::Carried;
 use super::code::Code;
 use super::contract::Contract;
 use super::convoy::Convoy;
 use super::deadlock::Deadlock;
+use super::deferred::Deferred;
 use super::finding::Finding;
+use super::flush::Flush;
 use super::hang::Hang;
+use super::kswapd::Kswapd;
 use super::leak::Leak;
 use super::lint::Lint;
 use super::lost::Lost;
+use super::mask::Mask;
 use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
+use super::pool::Pool;
 use super::recursion::Recursion;
+use super::scan::Scan;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
 use super::view::View;
@@ -30,10 +37,17 @@ pub trait Judge: Send {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>);
 }
 
+/// A judge that has to know what things are called: a class of locks is a name.
+pub(super) trait NamingJudge: Send {
+    /// As [`Judge::observe`].
+    fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>);
+}
+
 /// Every judge over one view.
 pub struct Witness {
     view: View,
     judges: Vec<Box<dyn Judge>>,
+    naming: Vec<Box<dyn NamingJudge>>,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
     order: Option<Order>,
     findings: Vec<Finding>,
@@ -61,7 +75,13 @@ impl Witness {
             Box::<Carried>::default(),
             Box::<ScopeMisuse>::default(),
             Box::<Conduct>::default(),
+            Box::<Mask>::default(),
             Box::<Contract>::default(),
+            Box::<Annotation>::default(),
+            Box::<Deferred>::default(),
+            Box::<Kswapd>::default(),
+            Box::<Pool>::default(),
+            Box::<Flush>::default(),
             Box::<Convoy>::default(),
             Box::<Phantom>::default(),
             Box::<Leak>::default(),
@@ -69,7 +89,8 @@ impl Witness {
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
-        Self { view: View::default(), judges, order: None, findings: Vec::new() }
+        let naming: Vec<Box<dyn NamingJudge>> = vec![Box::<Scan>::default()];
+        Self { view: View::default(), judges, naming, order: None, findings: Vec::new() }
     }
 
     /// The same with the judge of order (RD03), which goes on from what `graph` holds.
@@ -93,7 +114,7 @@ impl Witness {
     /// The same, which also makes lints (RD11).
     #[must_use]
     pub fn with_lints(mut self) -> Self {
-        self.judges.push(Box::<Lint>::default());
+        self.naming.push(Box::<Lint>::default());
         self
     }
 
@@ -103,6 +124,9 @@ impl Witness {
         let before = self.findings.len();
         for judge in &mut self.judges {
             judge.observe(event, &self.view, &mut self.findings);
+        }
+        for judge in &mut self.naming {
+            judge.observe(event, &self.view, names, &mut self.findings);
         }
         if let Some(order) = &mut self.order {
             order.observe(event, &self.view, names, &mut self.findings);
@@ -142,9 +166,9 @@ mod tests {
     use super::*;
     use crate::error::Errno;
     use crate::event::{
-        AllocOutcome, Entered, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Misuse, Op, QueueId,
-        ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
-        WaitId, WaitOutcome, WorkId,
+        AllocOutcome, Entered, EventKind, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse, Op,
+        PointId, PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass,
+        ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
     };
     use crate::sched::native::SplitMix64;
     use crate::units::{Nanos, Pages, Sectors};
@@ -175,11 +199,21 @@ mod tests {
             Resource::Work(work),
             Resource::Task(TaskId(n())),
             Resource::Condition(WaitId(0)),
+            Resource::Pool(PoolId(n())),
             Resource::Idle(queue),
             Resource::Timer,
         ];
         let resource = resources[n() as usize % resources.len()];
         let (scope, sectors) = (n(), Sectors(u64::MAX));
+        let (pool, size) = (PoolId(n()), [0, 1, 200, u64::MAX][n() as usize % 4]);
+        let pass = ShrinkPass {
+            in_domain: false,
+            freeable: size,
+            deferred: size,
+            priority: n(),
+            seeks: u64::from(n()),
+            bounded: true,
+        };
         let kinds = [
             EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
             EventKind::TaskExit,
@@ -222,8 +256,41 @@ mod tests {
             EventKind::WorkBegin { work },
             EventKind::WorkEnd { work },
             EventKind::Stall { step_budget: true },
+            EventKind::MemoryMarks { min: Pages(8), low: Pages(10), high: Pages(12) },
+            EventKind::ScopesJoined,
+            EventKind::AllocConstrained { mask },
+            EventKind::OutOfMemory,
+            EventKind::OomKill { victim: Some(task) },
+            EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask },
+            EventKind::ReclaimAcquire { levels: Levels::ALL },
+            EventKind::ReclaimRelease { levels: Levels { fs: false, ..Levels::ALL } },
+            EventKind::ShrinkCountBegin { shrinker, mask },
+            EventKind::ShrinkCountEnd { shrinker, count: size },
+            EventKind::ShrinkPassBegin { shrinker, pass },
+            EventKind::ShrinkScanEnd { shrinker, freed: Some(size), scanned: size, deferred: false },
+            EventKind::ShrinkPassEnd { shrinker, in_domain: false, left: size, owed: size },
+            EventKind::ShrinkerPanicked { shrinker },
+            EventKind::ShrinkerRegistered { shrinker, site },
+            EventKind::ShrinkerUnregistered { shrinker },
+            EventKind::PoolAllocBegin { pool, mask, keeps: 1, site },
+            EventKind::PoolAllocEnd { pool, got: Some(false) },
+            EventKind::PoolTake { pool },
+            EventKind::PoolGive { pool },
+            EventKind::PoolHandOver { pool, request },
+            EventKind::Promise { condition: WaitId(0) },
+            EventKind::PromiseEnd { condition: WaitId(0) },
+            EventKind::WorkQueueMade { queue, mem_reclaim: mode == LockMode::Shared },
+            EventKind::Prime { step: Prime::Begin },
+            EventKind::Prime { step: Prime::Enter(mask) },
+            EventKind::Prime { step: Prime::Leave },
+            EventKind::Prime { step: Prime::End },
+            EventKind::PointReached { point: PointId(0), fired: true },
+            EventKind::Acknowledged { item: ItemId(0), version: size, site },
+            EventKind::Recovered { item: ItemId(0), version: size },
+            EventKind::WorldEnd,
         ];
-        (task, kinds[random.below(26) as usize])
+        let place = random.below(u32::try_from(kinds.len()).expect("there are few"));
+        (task, kinds[place as usize])
     }
 
     #[test]
