@@ -150,7 +150,11 @@ fn nested(class_view: bool) -> Report {
 fn a_stack_of_one_filesystem_type_is_quiet_in_the_instance_view_and_collides_in_classes() {
     let report = nested(false);
     assert!(report.is_quiet(), "{report}");
-    assert!(report.notes.iter().any(|note| note.contains("classes only")), "{report}");
+    let told = |note: &&String| note.contains("classes only") && note.contains("lock class journal");
+    let note = report.notes.iter().find(told).unwrap_or_else(|| panic!("{report}"));
+    let needed =
+        "subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower";
+    assert!(note.contains(needed), "{report}");
     let report = nested(true);
     assert_eq!(report.codes(), [Code::RD03], "{report}");
     assert!(report.findings.iter().all(|f| f.order.as_ref().is_some_and(|o| o.class_only)), "{report}");

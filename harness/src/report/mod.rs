@@ -9,6 +9,7 @@
 //! | [`finding`] | [`Finding`], [`Step`]: one finding in words |
 //! | [`describe`](mod@describe) over `words` | from numbers and [`crate::event::Names`] to words |
 //! | [`order`] | the words of an order that cannot be kept |
+//! | [`stalls`] | how long tasks stood, in words |
 //! | `text` over `page` and `columns` | the seven parts of a report as plain ASCII |
 //! | `html` | the same as one file for a browser, with pictures |
 //! | `github` | the same as annotations and a job summary |
@@ -29,6 +30,7 @@ pub mod order;
 mod page;
 #[cfg(test)]
 mod samples;
+pub mod stalls;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -38,4 +40,5 @@ mod words;
 
 pub use describe::describe;
 pub use finding::{Edge, Finding, Held, Link, Order, Step};
+pub use stalls::Stalled;
 pub use value::{Outcome, Report};

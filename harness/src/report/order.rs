@@ -5,11 +5,12 @@
 
 use super::finding::{Edge, Finding, Held, Order, Step};
 use super::words::{self, Phrase};
-use crate::event::Resource;
+use crate::event::{Names, Resource};
 use crate::witness::Code;
 use crate::witness::finding as judged;
 use crate::witness::frames::FrameKind;
 use crate::witness::order::{self, Collision, Cycle, Node, NodeKind};
+use crate::witness::stalls::Thing;
 
 /// The thing itself, as other findings call it too.
 fn name(node: &Node) -> String {
@@ -20,6 +21,7 @@ fn name(node: &Node) -> String {
         NodeKind::Requests => requests(instance),
         NodeKind::Work => work(instance),
         NodeKind::Pool => format!("an element of pool {instance}"),
+        NodeKind::Condition => condition(instance),
         NodeKind::Exit => format!("the exit of {instance}"),
     }
 }
@@ -36,13 +38,32 @@ fn work(queue: &str) -> String {
     format!("work of {queue}")
 }
 
+fn condition(name: &str) -> String {
+    format!("condition {name}")
+}
+
+/// What tasks stood behind, as an order would call it.
+pub(super) fn thing(thing: Thing, names: &Names) -> String {
+    match thing {
+        Thing::Lock(lock) => match names.lock(lock) {
+            Some(name) => words::lock_name(name.class, &name.instance),
+            None => format!("lock#{}", lock.0),
+        },
+        Thing::Requests(queue) => requests(names.queue(queue)),
+        Thing::Work(queue) => work(names.queue(queue)),
+        Thing::Pool(pool) => format!("an element of pool {}", names.pool(pool)),
+        Thing::Condition(id) => condition(names.condition(id)),
+        Thing::Exit(task) => format!("the exit of {}", names.task(task)),
+    }
+}
+
 /// What stands for all of its sort.
 fn class(node: &Node) -> String {
     match node.kind {
         NodeKind::Lock => format!("lock class {}", node.class),
         NodeKind::Requests => format!("requests of class {}", node.class),
         NodeKind::Work => format!("work of class {}", node.class),
-        NodeKind::Reclaim(_) | NodeKind::Pool | NodeKind::Exit => name(node),
+        NodeKind::Reclaim(_) | NodeKind::Pool | NodeKind::Condition | NodeKind::Exit => name(node),
     }
 }
 
@@ -61,6 +82,7 @@ fn held(edge: &order::Edge) -> String {
         NodeKind::Requests => format!("serves {node}"),
         NodeKind::Work => format!("executes {node}"),
         NodeKind::Pool => format!("has {node}"),
+        NodeKind::Condition => format!("promised {node}"),
         NodeKind::Exit => format!("has yet to come to {node}"),
     }
 }
@@ -189,14 +211,18 @@ fn views(cycle: &Cycle) -> String {
     }
 }
 
-fn collision(Collision { taken, held }: &Collision) -> String {
+fn collision(Collision { taken, held, depths }: &Collision) -> String {
     let (one, other, sort) = (name(taken), name(held), class(taken));
     let nth = |node: &Node| if node.nth == 0 { String::new() } else { format!(" (number {})", node.nth + 1) };
+    let subclass =
+        |node: &Node, depth: u32| format!("{}/{depth} for {}{}", node.class, name(node), nth(node));
+    let below = depths.iter().filter(|(_, depth)| *depth > 0);
+    let needed: Vec<String> = below.map(|(node, depth)| subclass(node, *depth)).collect();
+    let needed = if needed.is_empty() { subclass(taken, 1) } else { needed.join(" and ") };
     format!(
-        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {}/1 for the one taken below would tell them apart",
+        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {needed} would tell them apart",
         nth(taken),
         nth(held),
-        taken.class
     )
 }
 
@@ -226,6 +252,7 @@ pub(super) fn things(words: &words::Words<'_>) -> Vec<String> {
             let found = finding.works.iter().find(|(known, _)| *known == id);
             found.map(|(_, item)| work(words.names.queue(item.queue)))
         }
+        Resource::Condition(id) => Some(condition(words.names.condition(id))),
         other => Some(words.resource(other)),
     };
     let step = |step: &judged::Step| match step.what {

@@ -1,6 +1,6 @@
 //! Reports for tests of their forms: one of each outcome, and one whose names are hostile.
 
-use super::{Outcome, Report, describe};
+use super::{Outcome, Report, describe, stalls};
 use crate::event::{EventKind, Site};
 use crate::event::{Gfp, Layer, LockMode, Misuse, Resource, ScopeKind, TaskKind, Trace};
 use crate::witness::order::OrderGraph;
@@ -10,6 +10,7 @@ use crate::witness::script::Script;
 pub(super) fn report(s: &Script) -> Report {
     let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
     let mut report = Report::new("c01", "model", "v3.10", findings.collect());
+    report.stalls = stalls::describe(&s.witness.stalls().longest_first(), &s.names);
     report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
     report
 }

@@ -102,20 +102,21 @@ fn a_hang() {
     check(
         &report(&s),
         &expect![[r#"
-        report   c01: 1 found
-        world    tier model, era v3.10, schedules 1
+            report   c01: 1 found
+            world    tier model, era v3.10, schedules 1
 
-        RD05     hang: nothing can go on: 1 waiting, and no cycle among them
-        who      main waits for condition drained#0 (wake-up)                                               stack.rs:2
-        chain
-                 main
-          #0       waits for condition drained#0 (wake-up)                                                  stack.rs:2
-        order    main
-                 wait condition drained#0
-        holds    main: nothing
+            RD05     hang: nothing can go on: 1 waiting, and no cycle among them
+            who      main waits for condition drained#0 (wake-up)                                               stack.rs:2
+            chain
+                     main
+              #0       waits for condition drained#0 (wake-up)                                                  stack.rs:2
+            order    main
+                     wait condition drained#0
+            holds    main: nothing
 
-        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
-    "#]],
+            stalls   main stood 10 ns for condition drained at stack.rs:2, to the end; all 1: 10 ns
+            replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+        "#]],
     );
 }
 

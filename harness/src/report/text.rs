@@ -10,6 +10,7 @@ use super::columns::interleaving;
 use super::finding::Finding;
 use super::page::Page;
 use super::value::{Outcome, Report};
+use crate::witness::Code;
 
 /// A longer trace is left to the JSON form.
 const MAX_TRACE: usize = 400;
@@ -91,6 +92,11 @@ impl Report {
         if let Some((first, others)) = cuts.split_first() {
             page.row("cuts", 0, first, "");
             others.iter().for_each(|cut| page.row("", 0, cut, ""));
+        }
+        if self.findings.iter().any(|finding| matches!(finding.code, Code::RD05 | Code::RD09)) {
+            for (index, stall) in self.stalls.iter().enumerate() {
+                page.row(if index == 0 { "stalls" } else { "" }, 0, &stall.to_string(), "");
+            }
         }
         for note in notes {
             page.row("note", 0, note, "");

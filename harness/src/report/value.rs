@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use super::stalls::Stalled;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::witness::Code;
@@ -59,6 +60,9 @@ pub struct Report {
     /// Nanoseconds from the cycle's last wait to the report; native tiers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ns: Option<u64>,
+    /// What tasks stood behind, the longest wait first; a few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stalls: Vec<Stalled>,
     /// What keeps the same run quiet, found by trying: `quiet in 50 schedules under era v3.18`.
     #[serde(default)]
     pub cuts: Vec<String>,
@@ -86,6 +90,7 @@ impl Report {
             trace: None,
             replay: None,
             latency_ns: None,
+            stalls: Vec::new(),
             cuts: Vec::new(),
             notes: Vec::new(),
         }

@@ -16,8 +16,8 @@ use crate::units::{Nanos, Ticks};
 
 /// Fewer waiters than these are no convoy.
 const MIN_WAITERS: usize = 2;
-/// A shorter stand than this is no convoy.
-const BOUND: Ticks = Ticks(100);
+/// A shorter stand than this is no convoy, where nobody says otherwise.
+pub(super) const BOUND: Ticks = Ticks(100);
 
 /// A lock with waiters whose holder waits for I/O.
 #[derive(Debug)]
@@ -28,18 +28,26 @@ struct Jam {
 }
 
 /// The judge of RD09.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Convoy {
+    bound: Ticks,
     jams: BTreeMap<LockId, Jam>,
     /// Locks that a finding named.
     told: BTreeSet<LockId>,
+}
+
+impl Convoy {
+    /// A judge that lets tasks stand for less than `bound`.
+    pub(super) const fn beyond(bound: Ticks) -> Self {
+        Self { bound, jams: BTreeMap::new(), told: BTreeSet::new() }
+    }
 }
 
 impl Judge for Convoy {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         for (lock, jam) in &mut self.jams {
             let stood = event.time.0.saturating_sub(jam.since.0);
-            if !jam.told && stood >= BOUND.nanos().0 {
+            if !jam.told && stood >= self.bound.nanos().0 {
                 jam.told = true;
                 if !self.told.insert(*lock) {
                     continue;
@@ -98,14 +106,22 @@ fn finding(lock: LockId, holder: TaskId, event: &Event, view: &View) -> Finding 
 
 #[cfg(test)]
 mod tests {
+    use super::BOUND;
     use crate::event::{LockMode, Resource, WaitOutcome};
     use crate::units::Ticks;
+    use crate::witness::Witness;
     use crate::witness::script::Script;
 
     /// A holder that waits for I/O with `waiters` behind its lock, for `ticks`.
     #[track_caller]
     fn check(expect: &[&str], waiters: usize, ticks: u64, for_io: bool) {
+        check_bound(expect, BOUND, waiters, ticks, for_io);
+    }
+
+    #[track_caller]
+    fn check_bound(expect: &[&str], bound: Ticks, waiters: usize, ticks: u64, for_io: bool) {
         let mut s = Script::default();
+        s.witness = Witness::new().with_convoy_bound(bound);
         let (lock, holder) = (s.lock("client", ""), s.task("holder"));
         let (queue, _) = s.queue("vda");
         s.take(holder, lock, LockMode::Exclusive);
@@ -137,5 +153,12 @@ mod tests {
         check(&[], 2, 99, true);
         check(&[], 1, 500, true);
         check(&[], 2, 500, false);
+    }
+
+    #[test]
+    fn the_bound_is_the_test_s_own() {
+        check_bound(&["RD09"], Ticks(7), 2, 7, true);
+        check_bound(&[], Ticks(7), 2, 6, true);
+        check_bound(&[], Ticks(1000), 2, 999, true);
     }
 }

@@ -21,6 +21,7 @@
 //! | `lint` | RD11: scopes and masks that restrict too much, where a test asks |
 //! | `leak`, `lost` | RD12, RD13: what is left behind; what is not there after a crash |
 //! | [`breach`] | [`Breach`]: the rules that RD07 to RD13 name |
+//! | [`stalls`] | [`Stalls`]: how long tasks stood, and behind what; no judge |
 //! | `hang` | RD05: nothing can go on, and there is no cycle |
 //!
 //! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
@@ -55,6 +56,7 @@ mod scope_misuse;
 #[cfg(test)]
 pub(crate) mod script;
 mod shrinker;
+pub mod stalls;
 pub mod view;
 pub mod waits;
 
@@ -63,4 +65,5 @@ pub use code::Code;
 pub use finding::{Finding, Step, StepKind};
 pub use order::OrderGraph;
 pub use panel::{Judge, Witness};
+pub use stalls::Stalls;
 pub use view::View;

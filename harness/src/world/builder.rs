@@ -18,6 +18,7 @@ use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec, Pressure};
 use crate::report::Report;
 use crate::stack::StackSpec;
+use crate::units::Ticks;
 use crate::witness::Code;
 
 /// Executions of the model tier where the test does not say.
@@ -39,6 +40,7 @@ pub struct Builder {
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) lints: bool,
+    pub(super) convoy_bound: Option<Ticks>,
     pub(super) suppressions: Vec<Suppression>,
     pub(super) steps: u64,
     pub(super) expect: Vec<Code>,
@@ -64,6 +66,7 @@ impl Builder {
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             lints: false,
+            convoy_bound: None,
             suppressions: Vec::new(),
             steps: STEP_BUDGET,
             expect: Vec::new(),
@@ -141,6 +144,13 @@ impl Builder {
     /// Whether scopes and masks that restrict too much, or nothing, are findings too (RD11).
     pub fn lints(mut self, lints: bool) -> Self {
         self.lints = lints;
+        self
+    }
+
+    /// How long several tasks may stand behind a lock whose holder waits for I/O before that is a convoy (RD09):
+    /// 100 ms where nobody says. The time is the world's: virtual on the model tier, real on the others.
+    pub const fn convoy_bound(mut self, bound: Ticks) -> Self {
+        self.convoy_bound = Some(bound);
         self
     }
 
@@ -229,6 +239,7 @@ impl Builder {
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,
             lints: self.lints,
+            convoy_bound: self.convoy_bound,
         };
         self.suppressions.iter().try_for_each(Suppression::check)?;
         if self.steps == 0 {

@@ -15,11 +15,12 @@ use crate::event::Trace;
 use crate::event::{EventKind, Names};
 use crate::inject::{Bug, Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
-use crate::report::{Outcome, Report, describe, order};
+use crate::report::{Outcome, Report, describe, order, stalls};
 use crate::sched::{Sched, Side};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
-use crate::units::{Nanos, Pages};
+use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
+use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph};
 
 /// A report with more notes than these about the class view of the order would be about nothing else.
@@ -42,6 +43,7 @@ pub(super) struct Setup {
     pub(super) learned: Option<OrderGraph>,
     pub(super) class_view: bool,
     pub(super) lints: bool,
+    pub(super) convoy_bound: Option<Ticks>,
 }
 
 /// What one execution showed.
@@ -52,6 +54,8 @@ pub(super) struct Execution {
     /// The harness's own trouble in building or taking down.
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
+    /// How long tasks stood.
+    pub(super) stalls: Vec<(Thing, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
     /// The fewest pages that were left, and the min mark, where the one is below the other.
@@ -65,7 +69,7 @@ pub(super) struct Execution {
 impl Setup {
     /// The observer of one execution.
     pub(super) fn hub(&self) -> Hub {
-        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints)
+        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints, self.convoy_bound)
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
@@ -79,12 +83,14 @@ impl Setup {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        hub.settle();
         Execution {
             findings: hub.findings(),
             names: sched.names(|names| names.clone()),
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             latency: hub.latency(),
+            stalls: hub.stalls(),
             reclaimed: hub.reclaimed(),
             reserves_drawn: hub.reserves_drawn(),
             learned: self.learned.is_some().then(|| hub.learned()),
@@ -146,6 +152,7 @@ impl Execution {
         let explained = !findings.is_empty();
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        report.stalls = stalls::describe(&self.stalls, &self.names);
         report.notes = passed_over;
         report.notes.extend(self.reserves_drawn.map(|(low, min)| {
             format!("the reserves were drawn on: {low} pages were left at the lowest, {min} is the min mark")

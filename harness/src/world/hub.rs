@@ -10,8 +10,9 @@ use super::record::Recorder;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
-use crate::units::{Nanos, Pages};
+use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
+use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph, Witness};
 
 /// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
@@ -32,8 +33,17 @@ pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
     /// The observer of a run that goes on from what `learned` holds about order.
-    pub(super) fn new(learned: OrderGraph, class_view: bool, lints: bool) -> Self {
+    pub(super) fn new(
+        learned: OrderGraph,
+        class_view: bool,
+        lints: bool,
+        convoy_bound: Option<Ticks>,
+    ) -> Self {
         let witness = Witness::ordered(learned, class_view);
+        let witness = match convoy_bound {
+            Some(bound) => witness.with_convoy_bound(bound),
+            None => witness,
+        };
         let witness = if lints { witness.with_lints() } else { witness };
         Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
     }
@@ -63,9 +73,19 @@ impl Hub {
         recorder.map_or(Ok(()), |recorder| recorder.finish(names))
     }
 
+    /// The run has ended.
+    pub(super) fn settle(&self) {
+        self.0.lock().witness.settle();
+    }
+
     /// What was found so far.
     pub(super) fn findings(&self) -> Vec<Finding> {
         self.0.lock().witness.findings().to_vec()
+    }
+
+    /// How long tasks stood, the longest wait first.
+    pub(super) fn stalls(&self) -> Vec<(Thing, Stall)> {
+        self.0.lock().witness.stalls().longest_first()
     }
 
     /// Whether anybody reclaimed.

@@ -149,13 +149,38 @@ fn a_claim_is_called_one() {
     );
 }
 
+/// What is said of the locks of `names`, each taken while the one before it is held; the lowest pair comes
+/// first, as where a stack is built from below.
+#[track_caller]
+fn check_depths(names: &[&str], expect: Expect) {
+    let mut s = Script::going_on_from(OrderGraph::default(), false);
+    let locks: Vec<_> = names.iter().map(|name| s.lock("journal", name)).collect();
+    for pair in locks.windows(2).rev() {
+        let task = s.task("loop");
+        s.take(task, pair[0], LockMode::Exclusive);
+        s.take(task, pair[1], LockMode::Exclusive);
+    }
+    s.witness.settle();
+    let [cycle] = s.witness.aside() else { panic!("one cycle") };
+    expect.assert_eq(&order::note(cycle));
+}
+
 #[test]
 fn two_things_of_one_class_are_named_and_so_is_the_subclass() {
-    let mut s = Script::going_on_from(OrderGraph::default(), false);
-    let (upper, lower) = (s.lock("journal", "fs:upper"), s.lock("journal", "fs:lower"));
-    let task = s.task("loop0");
-    s.take(task, upper, LockMode::Exclusive);
-    s.take(task, lower, LockMode::Exclusive);
-    let [cycle] = s.witness.aside() else { panic!("one cycle") };
-    expect!["possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for the one taken below would tell them apart: lock class journal -> lock class journal"].assert_eq(&order::note(cycle));
+    check_depths(
+        &["fs:upper", "fs:lower"],
+        expect![
+            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+        ],
+    );
+}
+
+#[test]
+fn of_three_on_top_of_each_other_each_has_the_subclass_of_its_depth() {
+    check_depths(
+        &["fs:upper", "fs:middle", "fs:lower"],
+        expect![
+            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:middle is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+        ],
+    );
 }

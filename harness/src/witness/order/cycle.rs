@@ -58,4 +58,7 @@ pub struct Collision {
     pub taken: Node,
     /// What the next edge held instead.
     pub held: Node,
+    /// All of the class that the instance view orders among themselves, each with its depth: the subclass that
+    /// would tell it from the others. Known when the run has ended; empty where nothing orders them.
+    pub depths: Vec<(Node, u32)>,
 }

@@ -60,6 +60,35 @@ impl Dag {
         cycles
     }
 
+    /// How deep each node that `of` says lies below others of them: the most that come before it on a way. Those
+    /// with none before and none after are left out; the others come in the order of their depth.
+    pub(super) fn depths(&self, of: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+        let mut order: Vec<u32> = (0..).take(self.out.len()).collect();
+        order.sort_unstable_by_key(|node| self.place[*node as usize]);
+        // The most of them on a way to the node, and on a way from it.
+        let (mut before, mut after) = (vec![0; order.len()], vec![0; order.len()]);
+        for node in &order {
+            let with = before[*node as usize] + u32::from(of(*node));
+            for to in &self.out[*node as usize] {
+                before[*to as usize] = with.max(before[*to as usize]);
+            }
+        }
+        for node in order.iter().rev() {
+            let with = after[*node as usize] + u32::from(of(*node));
+            for from in &self.into[*node as usize] {
+                after[*from as usize] = with.max(after[*from as usize]);
+            }
+        }
+        let ordered = order.into_iter().filter(|node| of(*node));
+        let mut deep: Vec<_> = ordered
+            .map(|node| (node, before[node as usize], after[node as usize]))
+            .filter(|(_, before, after)| before + after > 0)
+            .map(|(node, before, _)| (node, before))
+            .collect();
+        deep.sort_by_key(|(node, depth)| (*depth, *node));
+        deep
+    }
+
     fn mark(&mut self, node: u32) -> bool {
         std::mem::replace(&mut self.seen[node as usize], self.stamp) != self.stamp
     }

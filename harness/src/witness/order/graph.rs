@@ -15,6 +15,8 @@ use crate::units::Nanos;
 
 /// Edges beyond these are not kept.
 const MAX_EDGES: usize = 1 << 20;
+/// Of one class, these many are told with their depths.
+const MAX_DEPTHS: usize = 16;
 /// Combinations beyond these are looked at again each time.
 const MAX_CHAINS: usize = 1 << 20;
 
@@ -122,8 +124,8 @@ impl OrderGraph {
             return;
         };
         let (from, to) = (hold.node, taking.node);
-        // A task may have several elements of a pool: how many there are is not in the events.
-        if from == to && self.nodes.get(from).kind == NodeKind::Pool {
+        // A task may have several elements of a pool, and others may promise too: how many is not in the events.
+        if from == to && matches!(self.nodes.get(from).kind, NodeKind::Pool | NodeKind::Condition) {
             return;
         }
         let Some(edge) = self.edge(held, taking, task) else {
@@ -180,10 +182,23 @@ impl OrderGraph {
         let after = |place: usize| &edges[(place + 1) % edges.len()];
         let apart = |(place, edge): (usize, &Edge)| {
             let (taken, held) = (edge.to.clone(), after(place).from.clone());
-            (taken != held).then_some(Collision { taken, held })
+            (taken != held).then_some(Collision { taken, held, depths: Vec::new() })
         };
         let collisions = edges.iter().enumerate().filter_map(apart).collect();
         Cycle { edges, class_only, collisions }
+    }
+
+    /// Fills in the depths of what `cycle` takes for one, as everything learned up to now has them.
+    pub(super) fn settle(&self, cycle: &mut Cycle) {
+        for Collision { taken, depths, .. } in &mut cycle.collisions {
+            let same = |id: NodeId| {
+                let node = self.nodes.get(id);
+                node.kind == taken.kind && node.class == taken.class
+            };
+            let deep = self.instances.depths(same);
+            let named = deep.into_iter().take(MAX_DEPTHS);
+            *depths = named.map(|(id, depth)| (self.nodes.get(id).clone(), depth)).collect();
+        }
     }
 
     fn tell(&self, edge: EdgeId) -> Edge {

@@ -78,6 +78,14 @@ impl Order {
         &self.aside
     }
 
+    /// The run has ended: fills in what only all of it says about the cycles of `findings` and those kept aside.
+    pub fn settle(&mut self, findings: &mut [Finding]) {
+        let found = findings.iter_mut().filter_map(|finding| finding.order.as_deref_mut());
+        for cycle in found.chain(&mut self.aside) {
+            self.graph.settle(cycle);
+        }
+    }
+
     /// Takes in one event, which `view` already contains.
     pub fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>) {
         let at = At { event, view, names };

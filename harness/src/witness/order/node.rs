@@ -62,6 +62,8 @@ pub enum NodeKind {
     Work,
     /// The reserve of a mempool: taken by who waits for an element, held by who has one.
     Pool,
+    /// A condition, such as log space: taken by who waits for it, held by who promised to bring it about.
+    Condition,
     /// The end of a task: taken by who waits for it, held by the task as long as it lives.
     Exit,
 }
@@ -89,8 +91,8 @@ impl Node {
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
     pub(super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
         let end = name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
-        // Tasks and pools of one prefix have nothing in common.
-        let whole = end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool);
+        // Tasks, pools and conditions of one prefix have nothing in common.
+        let whole = end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool | NodeKind::Condition);
         let class = if whole { name } else { &name[..end] }.to_owned();
         Self { kind, class, instance: name.to_owned(), nth }
     }

@@ -65,6 +65,11 @@ impl Ordering {
         cycles
     }
 
+    /// See [`Dag::depths`].
+    pub(super) fn depths(&self, of: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+        self.dag.depths(of)
+    }
+
     /// Somebody waits for `node` exclusively: what was put off counts. New cycles, each with its last edge.
     pub(super) fn writer(&mut self, node: u32) -> Vec<Vec<u32>> {
         if !self.writers.insert(node) {

@@ -1,13 +1,13 @@
-//! Waiting for progress: requests, work items, pool elements, the end of a task.
+//! Waiting for progress: requests, work items, pool elements, conditions, the end of a task.
 //!
 //! Who waits for a request takes the requests of its queue; who serves one holds them: what it takes
-//! meanwhile, the waiter waits for. Likewise work. Written from the project's description of reclaim, 5.8.
+//! meanwhile, the waiter waits for. Likewise work, and what somebody promised. Written from the project's description of reclaim, 5.8.
 
 use super::super::finding::Finding;
 use super::held::{Hold, Key};
 use super::judge::{At, Order, Want};
 use super::node::{NodeId, NodeKind};
-use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId};
+use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId};
 
 impl Order {
     /// The requests or the work of `queue`.
@@ -18,6 +18,11 @@ impl Order {
     pub(super) fn pool(&mut self, at: &At<'_>, pool: PoolId) -> Option<NodeId> {
         let name = |id| at.names.pool(PoolId(id));
         self.resolver.named(NodeKind::Pool, pool.0, name, &mut self.graph.nodes)
+    }
+
+    fn condition(&mut self, at: &At<'_>, condition: WaitId) -> Option<NodeId> {
+        let name = |id| at.names.condition(WaitId(id));
+        self.resolver.named(NodeKind::Condition, condition.0, name, &mut self.graph.nodes)
     }
 
     pub(super) fn wait(
@@ -45,11 +50,12 @@ impl Order {
                 queue.and_then(|queue| self.queue(at, NodeKind::Work, queue))
             }
             Resource::Pool(pool) => self.pool(at, pool),
+            Resource::Condition(condition) => self.condition(at, condition),
             Resource::Task(TaskId(id)) => {
                 let name = |id| at.names.task(TaskId(id));
                 self.resolver.named(NodeKind::Exit, id, name, &mut self.graph.nodes)
             }
-            Resource::Condition(_) | Resource::Idle(_) | Resource::Timer => None,
+            Resource::Idle(_) | Resource::Timer => None,
         };
         if let Some(node) = node {
             self.take(at, task, Want::plain(node, Some(site)), out);
@@ -83,8 +89,10 @@ impl Order {
                 (queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)), Key::Work(work))
             }
             EventKind::PoolTake { pool } => (self.pool(at, pool), Key::Pool(pool)),
+            EventKind::Promise { condition } => (self.condition(at, condition), Key::Promise(condition)),
             EventKind::RequestServed { request } => return self.drop_last(task, Key::Request(request)),
             EventKind::WorkEnd { work } => return self.drop_last(task, Key::Work(work)),
+            EventKind::PromiseEnd { condition } => return self.drop_last(task, Key::Promise(condition)),
             EventKind::PoolGive { pool } => return self.give(task, Key::Pool(pool)),
             _ => return,
         };

@@ -85,3 +85,26 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
         assert!(closed > 0, "seed {seed} tests nothing");
     }
 }
+
+/// The depths of the even nodes, in a graph of `edges`.
+#[track_caller]
+fn check_depths(edges: &[(u32, u32)], expect: &[(u32, u32)]) {
+    let mut dag = Dag::default();
+    for (from, to) in edges {
+        assert!(dag.insert(*from, *to).is_empty());
+    }
+    assert_eq!(dag.depths(|node| node % 2 == 0), expect);
+}
+
+#[test]
+fn the_depth_is_the_most_that_come_before_on_a_way() {
+    check_depths(&[(0, 2), (2, 4)], &[(0, 0), (2, 1), (4, 2)]);
+    check_depths(&[(4, 2), (2, 0), (4, 0)], &[(4, 0), (2, 1), (0, 2)]);
+    // By others that are not asked for.
+    check_depths(&[(0, 1), (1, 2), (3, 2)], &[(0, 0), (2, 1)]);
+}
+
+#[test]
+fn what_no_other_of_them_comes_before_or_after_has_no_depth() {
+    check_depths(&[(0, 1), (3, 2)], &[]);
+}

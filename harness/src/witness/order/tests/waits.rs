@@ -1,4 +1,4 @@
-//! Waiting for progress: requests, work, pools, exits; and the deadlock of 2014 from two runs without it.
+//! Waiting for progress: requests, work, pools, conditions, exits; and the deadlock of 2014 from two runs without it.
 
 use super::{check, cycles};
 use crate::event::{EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, TaskId, WaitOutcome};
@@ -181,6 +181,42 @@ fn a_second_element_of_a_pool_is_no_recursion() {
         let task = s.task("t");
         s.on(task, EventKind::PoolTake { pool });
         s.wait(task, Resource::Pool(pool), "mempool element");
+    });
+}
+
+/// A task promises log space and takes a lock, under which another waits for log space; or first keeps the
+/// promise.
+#[track_caller]
+fn check_promise(expect: &[&str], kept_open: bool) {
+    check(expect, |s| {
+        let condition = s.names.add_condition("log space");
+        let lock = s.lock("lock", "l");
+        let (pusher, writer) = (s.task("pusher"), s.task("writer"));
+        s.on(pusher, EventKind::Promise { condition });
+        if !kept_open {
+            s.on(pusher, EventKind::PromiseEnd { condition });
+        }
+        s.take(pusher, lock, EXCLUSIVE);
+        s.give_up(pusher, lock);
+        s.take(writer, lock, EXCLUSIVE);
+        s.wait(writer, Resource::Condition(condition), "log space");
+    });
+}
+
+#[test]
+fn who_promised_a_condition_does_not_take_what_is_held_for_it() {
+    check_promise(&["log space > l"], true);
+    check_promise(&[], false);
+}
+
+#[test]
+fn a_promiser_that_waits_for_another_promiser_is_no_recursion() {
+    check(&[], |s| {
+        let condition = s.names.add_condition("log space");
+        let (one, other) = (s.task("one"), s.task("other"));
+        s.on(other, EventKind::Promise { condition });
+        s.on(one, EventKind::Promise { condition });
+        s.wait(one, Resource::Condition(condition), "log space");
     });
 }
 
