@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reclaimdep::World;
 use reclaimdep::era::{Era, MmKnobs};
-use reclaimdep::event::Gfp;
+use reclaimdep::event::{Gfp, Layer};
 use reclaimdep::inject::{Bug, Failpoint, FailpointRule, PlanSpec, Pressure};
 use reclaimdep::mm::{Marks, Mempool, Mm, Page, PageBlock, PageOwner, PageState, Stop};
 use reclaimdep::report::Report;
@@ -82,6 +82,39 @@ fn what_nobody_may_do_narrows_a_mask_and_is_no_mistake() {
         let _nofs = scope::nofs();
         assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
     });
+}
+
+#[test]
+fn a_nowait_scope_makes_no_mask_malformed() {
+    check(&[], World::builder(), |world| {
+        let _nowait = scope::nowait();
+        assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
+    });
+}
+
+#[test]
+fn reclaim_in_a_noio_scope_enters_no_block_layer() {
+    let body = |looks_at_mask: bool| {
+        move |world: &World| {
+            let planted = Planted::new(
+                |_| 200,
+                move |control| {
+                    if looks_at_mask && !control.mask.contains(Gfp::IO) {
+                        return Err(Stop);
+                    }
+                    let _io = scope::enter(Layer::IO, 0);
+                    Ok(0)
+                },
+            );
+            let registered = world.mm().register_shrinker(planted);
+            let noio = scope::noio();
+            assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
+            drop(noio);
+            registered.unregister();
+        }
+    };
+    check(&[Code::RD01], short(), body(false));
+    check(&[], short(), body(true));
 }
 
 #[test]
