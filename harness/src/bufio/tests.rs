@@ -42,7 +42,7 @@ fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)
         let plan = Plan::arm(&sched, plan).unwrap();
         let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
         let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
-        let cleaner = WorkQueue::new(&sched, "dm_bufio_cache");
+        let cleaner = WorkQueue::mem_reclaim(&sched, "dm_bufio_cache");
         let dyn_device: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
         let parts = Parts {
             sched: sched.clone(),

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reclaimdep_scope::Superblock;
+use reclaimdep_scope::{Bracket, Superblock};
 
 use super::alloc::PageBlock;
 use super::swap::Slot;
@@ -308,12 +308,15 @@ impl Page {
 
     /// Asks the owner to let go of what it keeps with the page; a page of nobody's has nothing.
     pub(super) fn release(self: &Arc<Self>, mask: Gfp) -> bool {
-        self.owner.as_ref().is_none_or(|(side, owner)| side.call(|| owner.release(self, mask)))
+        self.owner
+            .as_ref()
+            .is_none_or(|(side, owner)| Bracket::around(|| side.call(|| owner.release(self, mask))))
     }
 
     /// Tells the owner, if there is one, to write the page.
     pub(super) fn writepage(self: &Arc<Self>, mask: Gfp) -> Option<Result<(), Errno>> {
-        self.owner.as_ref().map(|(side, owner)| side.call(|| owner.writepage(self, mask)))
+        let owner = self.owner.as_ref();
+        owner.map(|(side, owner)| Bracket::around(|| side.call(|| owner.writepage(self, mask))))
     }
 
     /// Changes what it is.

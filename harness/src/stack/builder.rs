@@ -131,7 +131,7 @@ impl Stack {
         let Parts { sched, mm, plan, knobs } = parts;
         let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
         let queued = knobs.bufio_shrinker.is_deferred();
-        stack.cleaner = (swept || queued).then(|| WorkQueue::new(sched, "dm_bufio_cache"));
+        stack.cleaner = (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
         let bufio = Bufio::new(sched, mm, plan, *knobs, stack.cleaner.clone());
         for client in &spec.bufio {
             let made = stack.make_client(&bufio, mm, client)?;

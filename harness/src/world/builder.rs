@@ -15,7 +15,7 @@ use super::{model, native};
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;
-use crate::inject::{PlanSpec, Pressure};
+use crate::inject::{Bug, PlanSpec, Pressure};
 use crate::report::Report;
 use crate::stack::StackSpec;
 use crate::units::Ticks;
@@ -36,6 +36,7 @@ pub struct Builder {
     pub(super) knobs: Option<Knobs>,
     pub(super) stack: StackSpec,
     pub(super) plan: PlanSpec,
+    pub(super) bugs: Vec<Bug>,
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) lints: bool,
@@ -62,6 +63,7 @@ impl Builder {
             knobs: None,
             stack: StackSpec::default(),
             plan: PlanSpec::default(),
+            bugs: Vec::new(),
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             lints: false,
@@ -119,6 +121,12 @@ impl Builder {
     /// One more rule for which allocations find memory short.
     pub fn pressure(mut self, rule: Pressure) -> Self {
         self.plan.pressure.push(rule);
+        self
+    }
+
+    /// Plants a mistake in the ports: a test that must fail, to see that somebody would notice.
+    pub fn plant(mut self, bug: Bug) -> Self {
+        self.bugs.push(bug);
         self
     }
 
@@ -235,6 +243,7 @@ impl Builder {
             knobs: self.knobs.unwrap_or_else(|| self.era.knobs()),
             stack: self.stack.clone(),
             plan: self.plan.clone(),
+            bugs: self.bugs.clone(),
             body: Arc::new(body),
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,

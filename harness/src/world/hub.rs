@@ -10,7 +10,7 @@ use super::record::Recorder;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
-use crate::units::{Nanos, Ticks};
+use crate::units::{Nanos, Pages, Ticks};
 use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph, Witness};
@@ -97,6 +97,11 @@ impl Hub {
     /// Whether anybody reclaimed.
     pub(super) fn reclaimed(&self) -> bool {
         self.0.lock().reclaimed
+    }
+
+    /// How deep the reserves were drawn on, and the min mark, if they were.
+    pub(super) fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
+        self.0.lock().witness.view().reserves_drawn()
     }
 
     /// How long it took from closing the cycle to breaking it.

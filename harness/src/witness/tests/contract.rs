@@ -56,11 +56,6 @@ fn the_victim_is_the_task_that_was_killed_and_no_other() {
 }
 
 #[test]
-fn what_must_not_fail_may_take_everything() {
-    check_floor(Gfp::KERNEL | Gfp::NOFAIL, NONE, false, 0);
-}
-
-#[test]
 fn nothing_is_said_about_reserves_before_the_marks_are_known() {
     let mut s = Script::default();
     let task = s.task("cp");
