@@ -4,6 +4,7 @@
 //! knob can also be set by hand. Source: the project's description of dm-bufio's shrinker forms and
 //! of the loop driver's worker over time.
 
+mod bufio;
 mod flips;
 
 use core::fmt;
@@ -13,19 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+pub use bufio::{BufioGeneration, ShrinkerForm};
 pub use flips::Flip;
-
-/// How dm-bufio's shrinker behaves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum ShrinkerForm {
-    /// 3.2-3.17: permission to wait is tested on `__GFP_IO`.
-    S0,
-    /// 3.18: permission to wait is tested on `__GFP_FS`.
-    S1,
-    /// 5.9: the scan hands the work to a work queue and returns at once.
-    S5,
-}
 
 /// How many objects a pass over a shrinker scans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -98,6 +88,9 @@ impl MmKnobs {
         annotation_by_task: true,
     };
 
+    /// Linux 6.1.
+    pub const V6_1: Self = Self { shrinker_rwsem: true, ..Self::NEWEST };
+
     /// Linux 5.9.
     pub const V5_9: Self = Self {
         scope_on_fast_path: false,
@@ -122,6 +115,8 @@ impl MmKnobs {
 pub struct Knobs {
     /// dm-bufio's shrinker form.
     pub bufio_shrinker: ShrinkerForm,
+    /// What dm-bufio is besides its shrinker: index, lists, limits.
+    pub bufio_generation: BufioGeneration,
     /// dm-bufio allocates under the client lock with NOIO (2014) rather than NOWAIT.
     pub bufio_sleeps_under_lock: bool,
     /// The loop worker runs in a NOIO scope (since August 2019).
@@ -139,15 +134,24 @@ pub enum Era {
     V3_10,
     /// Linux 3.18 (2014).
     V3_18,
+    /// Linux 4.19 (2018).
+    V4_19,
+    /// Linux 5.2 (2019), as of 5.2.3.
+    V5_2,
+    /// Linux 5.3 (2019).
+    V5_3,
     /// Linux 5.9 (2020).
     V5_9,
+    /// Linux 6.1 (2022).
+    V6_1,
+    /// Linux 6.12 (2024).
+    V6_12,
 }
 
 impl Era {
     /// Every era, oldest first.
-    pub const ALL: &[Self] = &[Self::V3_10, Self::V3_18, Self::V5_9];
-    /// Eras that the design names and that are not built yet: each needs a shrinker form of its own.
-    const PLANNED: &[&str] = &["v4.19", "v5.2", "v5.3", "v6.1", "v6.12"];
+    pub const ALL: &[Self] =
+        &[Self::V3_10, Self::V3_18, Self::V4_19, Self::V5_2, Self::V5_3, Self::V5_9, Self::V6_1, Self::V6_12];
 
     /// The era's name.
     #[must_use]
@@ -155,33 +159,31 @@ impl Era {
         match self {
             Self::V3_10 => "v3.10",
             Self::V3_18 => "v3.18",
+            Self::V4_19 => "v4.19",
+            Self::V5_2 => "v5.2",
+            Self::V5_3 => "v5.3",
             Self::V5_9 => "v5.9",
+            Self::V6_1 => "v6.1",
+            Self::V6_12 => "v6.12",
         }
     }
 
     /// What this kernel does.
     #[must_use]
     pub const fn knobs(self) -> Knobs {
-        match self {
-            Self::V3_10 => Knobs {
-                bufio_shrinker: ShrinkerForm::S0,
-                bufio_sleeps_under_lock: true,
-                loop_worker_noio: false,
-                mm: MmKnobs::V3_10,
-            },
-            Self::V3_18 => Knobs {
-                bufio_shrinker: ShrinkerForm::S1,
-                bufio_sleeps_under_lock: true,
-                loop_worker_noio: false,
-                mm: MmKnobs::V3_18,
-            },
-            Self::V5_9 => Knobs {
-                bufio_shrinker: ShrinkerForm::S5,
-                bufio_sleeps_under_lock: false,
-                loop_worker_noio: true,
-                mm: MmKnobs::V5_9,
-            },
-        }
+        use BufioGeneration as Generation;
+        use ShrinkerForm as Form;
+        let (bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm) = match self {
+            Self::V3_10 => (Form::S0, Generation::V2014, true, false, MmKnobs::V3_10),
+            Self::V3_18 => (Form::S1, Generation::V2014, true, false, MmKnobs::V3_18),
+            Self::V4_19 => (Form::S2, Generation::V2018, false, false, MmKnobs::V5_9),
+            Self::V5_2 => (Form::S3, Generation::V2018, false, false, MmKnobs::V5_9),
+            Self::V5_3 => (Form::S4, Generation::V2018, false, true, MmKnobs::V5_9),
+            Self::V5_9 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V5_9),
+            Self::V6_1 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V6_1),
+            Self::V6_12 => (Form::S6, Generation::V6_4, false, true, MmKnobs::NEWEST),
+        };
+        Knobs { bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm }
     }
 }
 
@@ -199,11 +201,7 @@ impl FromStr for Era {
             return Ok(*era);
         }
         let known = Self::ALL.iter().map(|era| era.name()).collect::<Vec<_>>().join(", ");
-        let what = if Self::PLANNED.contains(&text) {
-            format!("era `{text}` is not built yet")
-        } else {
-            format!("unknown era `{text}`")
-        };
+        let what = format!("unknown era `{text}`");
         Err(Error::input(what).advice(format!("use one of {known}")))
     }
 }

@@ -55,6 +55,7 @@ pub mod rt;
 pub mod sched;
 pub mod stack;
 pub mod units;
+pub mod verity;
 pub mod witness;
 pub mod world;
 

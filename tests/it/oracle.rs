@@ -263,21 +263,6 @@ fn a_release_hook_that_reads_io_as_permission_is_a_way_back() {
     check_pages(Waits::Never, &[]);
 }
 
-/// Whoever holds the inode of the device's file keeps the device waiting as well.
-#[test]
-fn the_inode_of_the_devices_file_counts() {
-    let body = |world: &World| {
-        let fs = world.fs("lower");
-        let image = fs.lookup("disk.img").expect("it is there");
-        let theirs = fs.clone();
-        let app = world.spawn("app", move || theirs.write(image, 1 << 20, &[1; 4096]));
-        app.join().expect("the disk is healthy");
-    };
-    let report = world(Era::V3_10, clean()).run(body).expect("the harness has no trouble");
-    let inode = "requests of loop0 -> lock inode of fs:lower";
-    assert!(report.findings.iter().any(|finding| finding.summary.contains(inode)), "{report}");
-}
-
 #[test]
 fn healthy_stacks_are_quiet_in_a_thousand_schedules() {
     let report = world(Era::V5_9, bufio_on_loop())

@@ -83,7 +83,7 @@ fn alloc() {
 
 /// A queue of its own for `story`.
 fn with_queue(world: &World, story: impl FnOnce(&WorkQueue)) {
-    let queue = WorkQueue::new(world.sched(), "log");
+    let queue = WorkQueue::mem_reclaim(world.sched(), "log");
     story(&queue);
     queue.destroy();
 }

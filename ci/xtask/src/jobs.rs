@@ -45,6 +45,12 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: false,
         run: bench,
     },
+    Job {
+        name: "mutants",
+        what: "whether a test fails when a judge is changed; writes harness/docs/mutants.md",
+        in_full_run: false,
+        run: crate::mutants::mutants,
+    },
 ];
 
 /// Features that are off by default and are checked all the same.
@@ -135,7 +141,10 @@ fn privileged() -> Outcome {
     if machine::has_libclang() {
         args.extend(["--features", "second-opinion"]);
     }
-    run(cargo(&args)).into()
+    let mut other_engine = cargo(&args);
+    other_engine.env("RECLAIMDEP_IO", "threads");
+    let oracle = cargo(&["test", "--package", "reclaimdep-tests", "--test", "it", "verity::"]);
+    run(cargo(&args)).and_then(|()| run(other_engine)).and_then(|()| run(oracle)).into()
 }
 
 /// The screenshots stay there for somebody to look at.

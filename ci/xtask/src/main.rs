@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `jobs` | the jobs: one table; what each runs and what it needs |
 //! | `bench` | the performance table |
+//! | `mutants` | the judges under mutation |
 //! | `machine` | what this machine has |
 //! | `packages` | Debian packages that a job wants, installed where that is possible |
 //! | `command` | running a command and saying so |
@@ -17,6 +18,7 @@ mod bench;
 mod command;
 mod jobs;
 mod machine;
+mod mutants;
 mod packages;
 
 use std::process::ExitCode;

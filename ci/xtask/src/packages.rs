@@ -24,6 +24,18 @@ const PACKAGES: &[Package] = &[
         without: "the second opinion of loopdev-3, which needs libclang to build",
     },
     Package {
+        name: "cryptsetup-bin",
+        present: has_veritysetup,
+        job: "test",
+        without: "the verity target beside the real tool",
+    },
+    Package {
+        name: "cryptsetup-bin",
+        present: has_veritysetup,
+        job: "privileged",
+        without: "the verity target beside the real tool",
+    },
+    Package {
         name: "chromium",
         present: || machine::browser().is_some(),
         job: "pictures",
@@ -36,6 +48,11 @@ const PACKAGES: &[Package] = &[
         without: "letters in the pictures, and with them the job's sense",
     },
 ];
+
+/// It lies where only root's `PATH` leads.
+fn has_veritysetup() -> bool {
+    machine::has_program("veritysetup") || std::path::Path::new("/usr/sbin/veritysetup").is_file()
+}
 
 /// Installs what `job` wants and does not have; returns what to tell.
 pub(crate) fn install_for(job: &str) -> Vec<String> {

@@ -7,7 +7,7 @@
 pub(crate) const TIERS: &[(&str, &str)] = &[("model", "Model"), ("native", "Native"), ("loop", "Loop")];
 
 /// Eras, as `Era::name` spells them.
-pub(crate) const ERAS: &[&str] = &["v3.10", "v3.18", "v5.9"];
+pub(crate) const ERAS: &[&str] = &["v3.10", "v3.18", "v4.19", "v5.2", "v5.3", "v5.9", "v6.1", "v6.12"];
 
 /// Finding codes, as `Code` spells them.
 pub(crate) const CODES: &[&str] =

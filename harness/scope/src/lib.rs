@@ -37,6 +37,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bracket;
 pub mod context;
 pub mod flags;
 pub mod future;
@@ -63,6 +64,7 @@ pub mod thread;
 pub mod transaction;
 mod word;
 
+pub use bracket::Bracket;
 pub use flags::TaskFlags;
 pub use future::FutureExt;
 pub use gfp::Gfp;

@@ -62,6 +62,10 @@ misuses! {
         "it stands for a scope of another task, which ended while it was open; leave it, then signal";
     NeverReentered, "handed over to nobody",
         "its transaction was handed over and the intent was dropped; enter the intent on the task that completes it";
+    LeakedPastCall, "open past a call",
+        "it was entered in a callback and still open after it, so the caller goes on in it; leave it in the callback";
+    ChangedInCall, "changed by a call",
+        "the task's flag word was another after a callback than before; leave there only what was entered there";
     WordDiffers, "flag word overwritten",
         "the task's flag word is not what its open scopes make it: something wrote the word past them; restore single flags";
 }

@@ -23,6 +23,8 @@ pub struct Bio {
     origin: Option<Origin>,
     site: Site,
     id: Option<(Sched, RequestId)>,
+    /// The world knows that it was submitted: a device that passes it on does not say so again.
+    told: bool,
     end_io: Option<EndIo>,
 }
 
@@ -48,7 +50,26 @@ impl Bio {
     #[must_use]
     pub fn new(op: Op, sector: Sectors, data: Vec<u8>, end_io: EndIo) -> Self {
         let sectors = Sectors::from_bytes(data.len() as u64);
-        Self { op, sector, sectors, data, origin: None, site: Site::here(), id: None, end_io: Some(end_io) }
+        Self {
+            op,
+            sector,
+            sectors,
+            data,
+            origin: None,
+            site: Site::here(),
+            id: None,
+            told: false,
+            end_io: Some(end_io),
+        }
+    }
+
+    /// A discard: it has an extent and no data.
+    #[track_caller]
+    #[must_use]
+    pub fn discard(sector: Sectors, sectors: Sectors, end_io: EndIo) -> Self {
+        let mut bio = Self::new(Op::Discard, sector, Vec::new(), end_io);
+        bio.sectors = sectors;
+        bio
     }
 
     /// Says what the request is in the submitter's terms.
@@ -93,11 +114,13 @@ impl Bio {
         self.id.as_ref().map(|(_, id)| *id)
     }
 
-    /// Numbers the request and tells the world: a device's `submit` calls this first.
+    /// Numbers the request and tells the world, once: a device's `submit` calls this first.
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;
-        sched.emit(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
+        if !std::mem::replace(&mut self.told, true) {
+            sched.emit(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
+        }
         request
     }
 

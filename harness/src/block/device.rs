@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::bio::Bio;
+use super::bio::{Bio, EndIo};
 use crate::error::Errno;
 use crate::event::{Op, QueueId, Resource, Site};
 use crate::sched::{Sched, SpinLock, WaitQueue, Waiting, quiet};
@@ -23,6 +23,11 @@ pub trait BlockDevice: Send + Sync {
 
     /// Takes a request. It is completed once, now or later, here or on another task.
     fn submit(&self, bio: Bio);
+
+    /// Takes requests that were collected under a plug, in the order in which they are to start.
+    fn submit_all(&self, bios: Vec<Bio>) {
+        bios.into_iter().for_each(|bio| self.submit(bio));
+    }
 
     /// Finishes what is in flight and ends the device's tasks. No request may follow.
     fn stop(&self) {}
@@ -93,10 +98,8 @@ struct Pending {
 /// Submits one request and waits for it; returns the data.
 fn submit_and_wait(
     device: &dyn BlockDevice,
-    op: Op,
-    sector: Sectors,
-    data: Vec<u8>,
     site: Site,
+    make: impl FnOnce(EndIo) -> Bio,
 ) -> Result<Vec<u8>, Errno> {
     let sched = device.queue().sched.clone();
     let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
@@ -105,7 +108,7 @@ fn submit_and_wait(
         *theirs.done.lock() = Some((data, outcome));
         theirs.wake.wake_all();
     });
-    let mut bio = Bio::new(op, sector, data, end_io);
+    let mut bio = make(end_io);
     let request = bio.number(&sched);
     device.submit(bio);
     let waiting = Waiting { resource: Resource::Request(request), why: "request", breakable: false, site };
@@ -123,7 +126,8 @@ fn submit_and_wait(
 pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
     let _ours = quiet();
     let sector = whole_sectors(offset, buf.len())?;
-    let data = submit_and_wait(device, Op::Read, sector, vec![0; buf.len()], Site::here())?;
+    let data = vec![0; buf.len()];
+    let data = submit_and_wait(device, Site::here(), |end| Bio::new(Op::Read, sector, data, end))?;
     buf.copy_from_slice(&data);
     Ok(())
 }
@@ -136,7 +140,7 @@ pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<
 pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
     let _ours = quiet();
     let sector = whole_sectors(offset, data.len())?;
-    submit_and_wait(device, Op::Write, sector, data.to_vec(), Site::here()).map(drop)
+    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Write, sector, data.to_vec(), end)).map(drop)
 }
 
 /// Makes what was written to `device` durable, and waits.
@@ -146,7 +150,17 @@ pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<()
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
     let _ours = quiet();
-    submit_and_wait(device, Op::Flush, Sectors(0), Vec::new(), Site::here()).map(drop)
+    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end)).map(drop)
+}
+
+/// Lets `device` forget what `sectors` from `sector` on hold, and waits.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the device cannot; else what it says.
+#[track_caller]
+pub fn discard(device: &dyn BlockDevice, sector: Sectors, sectors: Sectors) -> Result<(), Errno> {
+    let _ours = quiet();
+    submit_and_wait(device, Site::here(), |end| Bio::discard(sector, sectors, end)).map(drop)
 }
 
 fn whole_sectors(offset: u64, len: usize) -> Result<Sectors, Errno> {

@@ -52,6 +52,7 @@ impl FileDevice {
             Op::Read => self.file.read_exact_at(bio.data_mut(), offset),
             Op::Write => self.file.write_all_at(bio.data(), offset),
             Op::Flush => self.file.sync_data(),
+            Op::Discard => Err(std::io::Error::from_raw_os_error(95)),
         }
     }
 }

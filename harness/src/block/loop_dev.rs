@@ -108,6 +108,8 @@ impl LoopDevice {
             Op::Read => backing.read_at(offset, bio.data_mut()),
             Op::Write => backing.write_at(offset, bio.data()),
             Op::Flush => backing.fsync(),
+            // The backing file has no holes to punch.
+            Op::Discard => return Err(Errno::EOPNOTSUPP),
         };
         outcome.map_err(|_| Errno::EIO)
     }

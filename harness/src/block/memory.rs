@@ -35,9 +35,28 @@ impl MemoryDevice {
         }
     }
 
+    /// Gives back whole pages; what is left of a page at either end becomes zero.
+    fn discard(pages: &mut BTreeMap<u64, Box<[u8; PAGE]>>, start: u64, len: u64) {
+        let (mut at, end) = (start, start + len);
+        while at < end {
+            let (page, within) = (at / PAGE_SIZE, at % PAGE_SIZE);
+            let count = (PAGE_SIZE - within).min(end - at);
+            if count == PAGE_SIZE {
+                pages.remove(&page);
+            } else if let Some(page) = pages.get_mut(&page) {
+                let (from, to) = (usize::try_from(within), usize::try_from(within + count));
+                page[from.expect("below a page")..to.expect("at most a page")].fill(0);
+            }
+            at += count;
+        }
+    }
+
     fn transfer(&self, bio: &mut Bio) {
         let start = bio.sector().bytes();
         let mut pages = self.pages.lock();
+        if bio.op() == Op::Discard {
+            return Self::discard(&mut pages, start, bio.sectors().bytes());
+        }
         let (op, len) = (bio.op(), bio.data().len());
         let mut done = 0;
         while done < len {
@@ -57,7 +76,7 @@ impl MemoryDevice {
                         None => to.fill(0),
                     }
                 }
-                Op::Flush => {}
+                Op::Flush | Op::Discard => {}
             }
             done += count;
         }

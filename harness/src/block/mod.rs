@@ -10,6 +10,8 @@
 //! | [`device`] | [`BlockDevice`], [`BackingFile`]; submitting and waiting |
 //! | [`memory`] | a device in memory, sparse |
 //! | [`file`](mod@file) | a device on a temp file |
+//! | [`late`] | a device that takes its time, and completes on a task of its own |
+//! | [`plug`] | [`Plug`]: requests that are collected and submitted together |
 //! | [`loop_dev`] | the loop driver, in process |
 //!
 //! Locking: none above leaf locks; completions run without any lock held.
@@ -18,11 +20,15 @@
 pub mod bio;
 pub mod device;
 pub mod file;
+pub mod late;
 pub mod loop_dev;
 pub mod memory;
+pub mod plug;
 
 pub use bio::{Bio, EndIo};
-pub use device::{BackingFile, BlockDevice, Queue, flush, read_at, write_at};
+pub use device::{BackingFile, BlockDevice, Queue, discard, flush, read_at, write_at};
 pub use file::FileDevice;
+pub use late::LateDevice;
 pub use loop_dev::LoopDevice;
 pub use memory::MemoryDevice;
+pub use plug::Plug;

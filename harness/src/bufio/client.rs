@@ -1,116 +1,67 @@
-//! A bufio client: creation, knobs, destruction.
+//! A bufio client: creation, sizes, the small operations.
 //!
-//! Key types: [`Client`], [`ClientOptions`], [`Cache`].
+//! Key types: [`Client`], [`Inner`]. Neighbours: [`super::lookup`] for what it is there for,
+//! [`super::destroy`] for its end.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::buffer::{Buf, State};
-use super::shrinker;
+use super::cache::{Cache, List};
+use super::global::Bufio;
+use super::memory::Slab;
+use super::options::{ClientOptions, Parts};
+use super::slot::Slot;
+use super::slots::Slots;
+use super::table::Hints;
+use super::trees::Trees;
+use super::{order, shrinker};
 use crate::block::BlockDevice;
-use crate::era::Knobs;
+use crate::era::{BufioGeneration, Knobs};
 use crate::error::{Errno, Error, Result};
-use crate::event::{Layer, LayerRef, WaitId};
-use crate::inject::Plan;
+use crate::event::{Gfp, Layer, LayerRef, Site, WaitId};
 use crate::mm::policy::Node;
-use crate::mm::{Mm, PageBlock, Registration};
-use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, WorkQueue, quiet};
-use crate::units::{PAGE_SIZE, SECTOR_SIZE};
+use crate::mm::{Mm, Registration};
+use crate::sched::{Mutex, Sched, SpinLock, WaitQueue, quiet};
+use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Buffers that a client keeps at the least (DM_BUFIO_MIN_BUFFERS).
 const MIN_BUFFERS: u64 = 8;
-/// Bytes that the shrinker leaves a client (the `retain_bytes` knob's default since 2016).
-pub const RETAIN_BYTES: u64 = 256 * 1024;
-
-/// How to make a client.
-#[derive(Clone, Debug)]
-pub struct ClientOptions {
-    /// Bytes of a block: a power of two, at least 512.
-    pub block_size: u32,
-    /// Buffers that are allocated at once and kept for when memory is short.
-    pub reserved_buffers: usize,
-    /// Buffers the client may have before it evicts its own.
-    pub max_buffers: u64,
-    /// Bytes that the work-queue shrinker leaves.
-    pub retain_bytes: u64,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self { block_size: 4096, reserved_buffers: 1, max_buffers: 1024, retain_bytes: RETAIN_BYTES }
-    }
-}
-
-/// What a client is made from.
-pub struct Parts {
-    /// The world.
-    pub sched: Sched,
-    /// Its memory.
-    pub mm: Mm,
-    /// Its plan.
-    pub plan: Plan,
-    /// The era's behaviours.
-    pub knobs: Knobs,
-    /// The device to cache.
-    pub device: Arc<dyn BlockDevice>,
-    /// Where it stands in the stack, for policies; none where nobody recorded it.
-    pub node: Option<Node>,
-    /// The queue that the work-queue shrinker form evicts on.
-    pub cleaner: Option<WorkQueue>,
-}
-
-/// The index and the two LRU lists; everything here is under the client lock.
-#[derive(Default)]
-pub(super) struct Cache {
-    pub(super) index: BTreeMap<u64, Arc<Buf>>,
-    /// Least recently used first, by stamp.
-    pub(super) clean: BTreeMap<u64, Arc<Buf>>,
-    pub(super) dirty: BTreeMap<u64, Arc<Buf>>,
-    pub(super) reserved: Vec<PageBlock>,
-    next_stamp: u64,
-}
-
-impl Cache {
-    fn stamp(&mut self, buf: &Buf) -> u64 {
-        self.next_stamp += 1;
-        buf.stamp.store(self.next_stamp, Ordering::Relaxed);
-        self.next_stamp
-    }
-
-    pub(super) fn unlist(&mut self, buf: &Buf) {
-        let stamp = buf.stamp.load(Ordering::Relaxed);
-        if self.clean.remove(&stamp).is_none() {
-            self.dirty.remove(&stamp);
-        }
-    }
-
-    /// Moves the buffer to the most recent end of the list that its state asks for.
-    pub(super) fn relist(&mut self, buf: &Arc<Buf>) {
-        self.unlist(buf);
-        let stamp = self.stamp(buf);
-        let list = if buf.has(State::DIRTY | State::WRITING) { &mut self.dirty } else { &mut self.clean };
-        list.insert(stamp, Arc::clone(buf));
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        (self.clean.len() + self.dirty.len()) as u64
-    }
-}
+/// Wait queues for bits, shared by the buffers that hash to them.
+const BIT_QUEUES: u32 = 16;
+/// Buffers that hints are made for where nobody says how many there will be.
+const HINTED: u64 = 1 << 16;
 
 pub(super) struct Inner {
-    pub(super) parts: Parts,
+    pub(super) bufio: Bufio,
+    pub(super) number: u32,
+    pub(super) device: Arc<dyn BlockDevice>,
+    pub(super) node: Option<Node>,
     pub(super) options: ClientOptions,
     pub(super) layer: LayerRef,
+    observed: bool,
     pub(super) cache: Mutex<Cache>,
+    pub(super) trees: Option<Trees>,
+    pub(super) slots: Slots,
+    /// Where nobody observes, the way to a hit that takes no lock.
+    pub(super) hints: Option<Hints>,
+    pub(super) slab: Slab,
+    pub(super) bits: Box<[WaitQueue]>,
     pub(super) free_wait: WaitQueue,
     /// What a task that waits for a free buffer waits for.
     pub(super) free_buffer: WaitId,
-    /// How often a buffer became free, so that a waiter can tell a new one from none.
+    /// Tasks that wait for a free buffer, or are about to.
+    pub(super) waiting: AtomicU32,
+    /// How often somebody was told of a free buffer, so that a waiter can tell a new one from none.
     pub(super) freed: AtomicU64,
-    /// Buffers in the cache, for the forms that count without the lock.
-    pub(super) total: AtomicU64,
+    /// Clean and dirty buffers, for the forms that count without the lock.
+    pub(super) counts: [AtomicU64; 2],
     pub(super) async_write_error: SpinLock<Option<Errno>>,
+    start: AtomicU64,
+    minimum: AtomicU64,
+    /// The time as of the last visit that asked for it.
+    pub(super) clock: AtomicU64,
+    /// Where holds were taken, by number.
+    sites: SpinLock<Vec<Site>>,
     pub(super) shrinker: SpinLock<Option<(Registration, Arc<dyn shrinker::Form>)>>,
 }
 
@@ -124,131 +75,88 @@ impl std::fmt::Debug for Client {
     }
 }
 
+impl Inner {
+    pub(super) fn generation(&self) -> BufioGeneration {
+        self.bufio.generation()
+    }
+}
+
 impl Client {
-    /// Makes a client and registers its shrinker (`dm_bufio_client_create`).
+    /// Makes a client that shares nothing with others; [`Bufio::create`] makes those that do.
     ///
     /// # Errors
-    /// If the block size is not a power of two of at least a sector, if the device is shorter than
-    /// a block, or if there is no memory for the reserved buffers.
+    /// As [`Bufio::create`].
     pub fn create(parts: Parts, options: ClientOptions) -> Result<Self> {
-        let _ours = quiet();
-        let name = parts.device.name().to_owned();
-        let size = u64::from(options.block_size);
-        if !size.is_power_of_two() || size < SECTOR_SIZE {
-            return Err(Error::input(format!("bufio client on {name}: a block of {size} bytes"))
-                .advice("use a power of two of at least 512"));
-        }
-        if parts.device.sectors().bytes() < size {
-            let bytes = parts.device.sectors().bytes();
-            return Err(Error::input(format!(
-                "bufio client on {name}: the device has {bytes} bytes, fewer than one block of {size}"
-            )));
-        }
-        let layer = parts.sched.add_layer(Layer::BUFIO, &name);
-        let cache = Mutex::new(&parts.sched, "dm_bufio_client", &format!("bufio:{name}"), Cache::default());
-        let free_wait = WaitQueue::new(&parts.sched);
-        let free_buffer =
-            parts.sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
+        let (bufio, device, node) = parts.split();
+        bufio.create(device, node, options)
+    }
+
+    pub(super) fn open(
+        bufio: &Bufio,
+        number: u32,
+        device: Arc<dyn BlockDevice>,
+        node: Option<Node>,
+        options: ClientOptions,
+    ) -> Result<Self> {
+        options.check(&*device, bufio.generation())?;
+        let (sched, name) = (&bufio.0.sched, device.name().to_owned());
+        let modern = bufio.generation() == BufioGeneration::V6_4;
+        let (layer, observed) = (sched.add_layer(Layer::BUFIO, &name), sched.is_observed());
+        let hinted = if options.max_buffers == u64::MAX { HINTED } else { options.max_buffers };
+        let (start, reserved) = (options.start.0, options.reserved_buffers);
+        let free_buffer = sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
         let client = Self(Arc::new(Inner {
-            parts,
-            options,
+            bufio: bufio.clone(),
+            number,
+            node,
             layer,
-            cache,
-            free_wait,
+            observed,
+            cache: Mutex::new(sched, order::CLIENT, &format!("bufio:{name}"), Cache::default()),
+            trees: modern.then(|| Trees::new(sched, &options, &name)),
+            slots: Slots::new(),
+            hints: (modern && !observed).then(|| Hints::new(hinted)),
+            slab: Slab::default(),
+            bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(sched)).collect(),
+            free_wait: WaitQueue::new(sched),
             free_buffer,
+            waiting: AtomicU32::new(0),
             freed: AtomicU64::new(0),
-            total: AtomicU64::new(0),
+            counts: Default::default(),
             async_write_error: SpinLock::new(None),
+            start: AtomicU64::new(start),
+            minimum: AtomicU64::new(MIN_BUFFERS),
+            clock: AtomicU64::new(sched.now().0),
+            sites: SpinLock::default(),
             shrinker: SpinLock::new(None),
+            device,
+            options,
         }));
-        client.fill_reserve()?;
-        if let Some(node) = client.0.parts.node {
+        client.fill_reserve(reserved)?;
+        if let Some(node) = node {
             client.mm().part_takes(node, client.0.cache.id());
         }
         let form = shrinker::form(&client);
         let registration = client.mm().register_shrinker(Arc::clone(&form).as_shrinker());
         *client.0.shrinker.lock() = Some((registration, form));
+        bufio.link(&client);
         Ok(client)
     }
 
-    fn fill_reserve(&self) -> Result<()> {
-        let mut cache = self.0.cache.lock();
-        for _ in 0..self.0.options.reserved_buffers {
-            let pages = self.mm().alloc(self.order(), crate::event::Gfp::KERNEL).ok_or_else(|| {
-                Error::input(format!(
-                    "bufio client on {}: no memory for its reserved buffers",
-                    self.device_name()
-                ))
-                .advice("give the world more pages")
-            })?;
-            cache.reserved.push(pages);
+    fn fill_reserve(&self, buffers: usize) -> Result<()> {
+        // Without the lock: this allocation may reclaim, and reclaim may want it.
+        for _ in 0..buffers {
+            let memory = self.0.alloc_memory(Gfp::KERNEL);
+            let mut cache = self.0.cache.lock();
+            let Some(memory) = memory else {
+                self.drop_reserve(&mut cache);
+                let what =
+                    format!("bufio client on {}: no memory for its reserved buffers", self.device_name());
+                return Err(Error::input(what).advice("give the world more pages"));
+            };
+            let slot = self.fill_slot(&mut cache, memory);
+            cache.reserved.push(slot);
         }
         Ok(())
-    }
-
-    /// Writes everything, frees every buffer, unregisters the shrinker (`dm_bufio_client_destroy`).
-    ///
-    /// # Errors
-    /// If buffers are still held (a leak: each is named), or if a write failed.
-    pub fn destroy(&self) -> Result<()> {
-        let _ours = quiet();
-        let written = self.write_dirty_buffers();
-        let leaked = self.drop_unheld();
-        let shrinker = self.0.shrinker.lock().take();
-        if let Some((registration, form)) = shrinker {
-            registration.unregister();
-            form.flush();
-        }
-        let name = self.device_name();
-        if !leaked.is_empty() {
-            let leaks = leaked.iter().map(|(block, hold)| format!("block {block} (hold count {hold})"));
-            return Err(Error::misuse(format!(
-                "bufio client on {name} was destroyed while buffers are held: {}",
-                leaks.collect::<Vec<_>>().join(", ")
-            ))
-            .advice("drop every Buffer before the client"));
-        }
-        written.map_err(|errno| {
-            Error::os(format!("bufio client on {name}: writing dirty buffers failed")).because(errno)
-        })
-    }
-
-    /// Frees what nobody holds; returns the rest as (block, hold count).
-    fn drop_unheld(&self) -> Vec<(u64, u32)> {
-        let mut cache = self.0.cache.lock();
-        let all: Vec<_> = cache.index.values().cloned().collect();
-        let mut leaked = Vec::new();
-        for buf in all {
-            match buf.hold.load(Ordering::Acquire) {
-                0 => self.free(&mut cache, &buf),
-                hold => leaked.push((buf.block, hold)),
-            }
-        }
-        cache.reserved.clear();
-        leaked
-    }
-
-    /// Takes an idle buffer out of the cache; its memory refills the reserve first.
-    pub(super) fn free(&self, cache: &mut Cache, buf: &Arc<Buf>) {
-        cache.unlist(buf);
-        cache.index.remove(&buf.block);
-        self.0.total.fetch_sub(1, Ordering::AcqRel);
-        let pages = buf.pages.lock().take();
-        self.give_back(cache, pages);
-    }
-
-    /// Memory that is not needed after all refills the reserve first: it is what progress rests on.
-    pub(super) fn give_back(&self, cache: &mut Cache, pages: Option<PageBlock>) {
-        if cache.reserved.len() < self.0.options.reserved_buffers {
-            cache.reserved.extend(pages);
-        }
-        self.buffer_freed();
-    }
-
-    /// Somebody may find a free buffer now.
-    pub(super) fn buffer_freed(&self) {
-        self.0.freed.fetch_add(1, Ordering::AcqRel);
-        self.0.free_wait.wake_all();
     }
 
     /// Bytes of a block.
@@ -260,37 +168,110 @@ impl Client {
     /// Buffers in the cache now.
     #[must_use]
     pub fn buffers(&self) -> u64 {
-        self.0.total.load(Ordering::Acquire)
+        self.count(List::Clean) + self.count(List::Dirty)
     }
 
-    /// Blocks of the device.
+    /// Buffers that are dirty or being written, or were when somebody last looked.
+    #[must_use]
+    pub fn dirty_buffers(&self) -> u64 {
+        self.count(List::Dirty)
+    }
+
+    pub(super) fn count(&self, list: List) -> u64 {
+        self.0.counts[list as usize].load(Ordering::Acquire)
+    }
+
+    /// Whole blocks of the device from the client's start on.
     #[must_use]
     pub fn device_blocks(&self) -> u64 {
-        self.0.parts.device.sectors().bytes() / u64::from(self.0.options.block_size)
+        let sectors = self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire));
+        sectors / self.sectors_per_block()
     }
 
-    /// Buffers that may stay before the client evicts its own.
-    pub(super) fn limit(&self) -> u64 {
-        self.0.options.max_buffers.max(MIN_BUFFERS)
+    /// The device that it caches.
+    #[must_use]
+    pub fn device(&self) -> &Arc<dyn BlockDevice> {
+        &self.0.device
     }
 
-    pub(super) fn order(&self) -> u32 {
-        u64::from(self.0.options.block_size).div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros()
+    /// What it shares with the other clients.
+    #[must_use]
+    pub fn bufio(&self) -> &Bufio {
+        &self.0.bufio
+    }
+
+    /// Moves block 0 to sector `start` of the device (`dm_bufio_set_sector_offset`). No I/O may be in flight.
+    pub fn set_sector_offset(&self, start: Sectors) {
+        self.0.start.store(start.0, Ordering::Release);
+    }
+
+    /// Sets how many buffers the client keeps whatever its share of memory (`dm_bufio_set_minimum_buffers`).
+    pub fn set_minimum_buffers(&self, buffers: u64) {
+        self.0.minimum.store(buffers, Ordering::Release);
+    }
+
+    pub(super) fn minimum(&self) -> u64 {
+        self.0.minimum.load(Ordering::Acquire)
+    }
+
+    fn sectors_per_block(&self) -> u64 {
+        u64::from(self.0.options.block_size) / SECTOR_SIZE
+    }
+
+    /// The first sector of a block.
+    pub(super) fn sector(&self, block: u64) -> Sectors {
+        Sectors(self.0.start.load(Ordering::Acquire) + block * self.sectors_per_block())
+    }
+
+    /// Buffers that the retain target is.
+    pub(super) fn retain(&self) -> u64 {
+        self.0.options.retain_bytes / u64::from(self.0.options.block_size)
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, number: u32) -> &Slot {
+        self.0.slots.get(number)
+    }
+
+    pub(super) fn observed(&self) -> bool {
+        self.0.observed
+    }
+
+    /// The number under which a site is kept, from 1.
+    pub(super) fn site_number(&self, site: Site) -> u32 {
+        let mut sites = self.0.sites.lock();
+        let index = sites.iter().position(|known| *known == site).unwrap_or_else(|| {
+            sites.push(site);
+            sites.len() - 1
+        });
+        u32::try_from(index + 1).unwrap_or(0)
+    }
+
+    pub(super) fn site(&self, number: u32) -> Option<Site> {
+        self.0.sites.lock().get((number as usize).checked_sub(1)?).copied()
+    }
+
+    /// The time in ticks, kept for who must not ask.
+    pub(super) fn tick(&self) -> u64 {
+        let _ours = quiet();
+        let now = self.sched().now().0;
+        self.0.clock.store(now, Ordering::Relaxed);
+        now
     }
 
     pub(super) fn sched(&self) -> &Sched {
-        &self.0.parts.sched
+        &self.0.bufio.0.sched
     }
 
     pub(super) fn mm(&self) -> &Mm {
-        &self.0.parts.mm
+        &self.0.bufio.0.mm
     }
 
     pub(super) fn knobs(&self) -> &Knobs {
-        &self.0.parts.knobs
+        &self.0.bufio.0.knobs
     }
 
     pub(super) fn device_name(&self) -> &str {
-        self.0.parts.device.name()
+        self.0.device.name()
     }
 }

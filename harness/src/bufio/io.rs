@@ -1,67 +1,129 @@
 //! Starting reads and writes, their completion, and waiting for a bit.
 //!
-//! Completion runs on whoever serves the device: it clears the bit and wakes, but moves no list and
-//! takes no sleeping lock. So an idle buffer may stay on the dirty list until process context finds
-//! it there.
+//! Completion runs on whoever serves the device: it clears the bit and wakes, but moves no list and takes no
+//! sleeping lock. So an idle buffer may stay on the dirty list until process context finds it there. Waiters of
+//! several buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
 
-use std::sync::Arc;
-
-use super::buffer::{Buf, State};
 use super::client::Client;
-use crate::block::Bio;
+use super::options::Contents;
+use super::slot::{Slot, State};
+use crate::block::{Bio, Plug};
+use crate::era::BufioGeneration;
 use crate::error::Errno;
-use crate::event::{Op, Origin, Site};
+use crate::event::{Op, Origin, Resource, Site};
 use crate::inject::Failpoint;
-use crate::units::Sectors;
+use crate::sched::{WaitQueue, Waiting};
+use crate::units::{SECTOR_SIZE, Sectors, Ticks};
+
+/// Partial writes are widened to this many bytes (DM_BUFIO_WRITE_ALIGN).
+const WRITE_ALIGN: u32 = 4096;
+/// How long a pause failpoint holds up who passes it.
+const PAUSE: Ticks = Ticks(10);
 
 impl Client {
-    fn bio(&self, op: Op, buf: &Arc<Buf>, data: Vec<u8>, bit: u8) -> Bio {
-        let sectors = Sectors::from_bytes(self.block_size() as u64);
-        let (client, ended) = (self.clone(), Arc::clone(buf));
+    fn bits(&self, slot: &Slot) -> &WaitQueue {
+        &self.0.bits[slot.number as usize % self.0.bits.len()]
+    }
+
+    /// Waits until none of `bits` is set (`wait_on_bit_io`), uninterruptibly.
+    pub(super) fn wait_clear(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
+        while slot.has(bits) {
+            let request = slot.contents.lock().request;
+            let resource = request.map_or(Resource::Timer, Resource::Request);
+            let waiting = Waiting { resource, why, breakable: false, site };
+            // A new request may have taken the bit by the time this one is complete; the wait is
+            // then for that one, and says so.
+            let this_one = || !slot.has(bits) || slot.contents.lock().request != request;
+            let waited = self.bits(slot).wait_until(waiting, this_one);
+            debug_assert!(waited.is_ok(), "a bit wait is never broken");
+        }
+    }
+
+    /// Holds the running task up where the plan says so.
+    pub(super) fn pause(&self, point: Failpoint) {
+        if self.0.bufio.fires(point) {
+            let nobody = WaitQueue::new(self.sched());
+            nobody.wait_timeout(Waiting::on(Resource::Timer, "pause"), PAUSE, || false);
+        }
+    }
+
+    fn bio(&self, op: Op, slot: &Slot, at: Sectors, data: Vec<u8>, bit: u8) -> Bio {
+        let (client, number) = (self.clone(), slot.number);
         let end_io = Box::new(move |data: Vec<u8>, outcome: Result<(), Errno>| {
-            client.end_io(&ended, bit, data, outcome);
+            client.end_io(client.slot(number), bit, data, outcome);
         });
-        let sector = Sectors(buf.block * sectors.0);
-        let mut bio =
-            Bio::new(op, sector, data, end_io).with_origin(Origin { what: "block", item: buf.block });
-        *buf.request.lock() = Some(bio.number(self.sched()));
+        let origin = Origin { what: "block", item: slot.block() };
+        let mut bio = Bio::new(op, at, data, end_io).with_origin(origin);
+        slot.contents.lock().request = Some(bio.number(self.sched()));
         // Whoever waits for the bit already now learns which request it waits for.
-        buf.wake();
+        self.bits(slot).wake_all();
         bio
     }
 
-    fn end_io(&self, buf: &Buf, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
-        match (bit, outcome) {
-            (State::READING, Ok(())) => *buf.data.lock() = data,
-            (State::READING, Err(errno)) => *buf.read_error.lock() = Some(errno),
-            (_, Ok(())) => *buf.write_error.lock() = None,
-            (_, Err(errno)) => {
-                *buf.write_error.lock() = Some(errno);
+    fn end_io(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
+        let mut contents = slot.contents.lock();
+        if bit == State::READING {
+            contents.data = data.into_boxed_slice();
+            contents.read_error = outcome.err();
+        } else {
+            contents.write_error = outcome.err();
+            if let Err(errno) = outcome {
                 self.0.async_write_error.lock().get_or_insert(errno);
             }
         }
-        buf.end_request(bit);
+        slot.set_failed(contents.read_error.is_some() || contents.write_error.is_some());
+        drop(contents);
+        slot.clear(bit);
+        self.bits(slot).wake_all();
     }
 
     /// Starts the read of a buffer that was made with READING set. Call it without the client lock.
-    pub(super) fn submit_read(&self, buf: &Arc<Buf>) {
-        let bio = self.bio(Op::Read, buf, vec![0; self.block_size()], State::READING);
+    pub(super) fn submit_read(&self, slot: &Slot) {
+        // The request fills the buffer itself: nobody may look at it before it is complete.
+        let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
+        let bio = self.bio(Op::Read, slot, self.sector(slot.block()), data, State::READING);
         self.submit(bio, Failpoint::BufioRead);
     }
 
-    /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the
-    /// request to submit (`__write_dirty_buffer`).
-    pub(super) fn start_write(&self, buf: &Arc<Buf>, site: Site) -> Option<Bio> {
-        if !buf.has(State::DIRTY) {
+    /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the request to
+    /// submit (`__write_dirty_buffer`).
+    pub(super) fn start_write(&self, slot: &Slot, site: Site) -> Option<Bio> {
+        if !slot.has(State::DIRTY) {
             return None;
         }
-        buf.clear(State::DIRTY);
-        // `wait_on_bit_lock`: whoever sets the bit owns the write.
-        while buf.set(State::WRITING) & State::WRITING != 0 {
-            buf.wait_clear(State::WRITING, "buffer WRITING", site);
+        slot.clear(State::DIRTY);
+        self.take_writing(slot, site);
+        Some(self.write_of(slot))
+    }
+
+    /// `wait_on_bit_lock`: whoever sets the bit owns the write.
+    pub(super) fn take_writing(&self, slot: &Slot, site: Site) {
+        while slot.set(State::WRITING) & State::WRITING != 0 {
+            self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
         }
-        let data = buf.data.lock().clone();
-        Some(self.bio(Op::Write, buf, data, State::WRITING))
+    }
+
+    /// The write of what is newer than the device. The caller owns WRITING.
+    pub(super) fn write_of(&self, slot: &Slot) -> Bio {
+        let mut contents = slot.contents.lock();
+        let (from, to) = self.widened(std::mem::take(&mut contents.dirty));
+        let super::slot::Contents { data, aux, .. } = &mut *contents;
+        if let Some(callback) = &self.0.options.write_callback {
+            callback.call(&mut Contents { block: slot.block(), data, aux });
+        }
+        let data = contents.data[from as usize..to as usize].to_vec();
+        drop(contents);
+        let at = Sectors(self.sector(slot.block()).0 + u64::from(from) / SECTOR_SIZE);
+        self.bio(Op::Write, slot, at, data, State::WRITING)
+    }
+
+    /// The bytes to write for bytes that changed. In 2014 buffers were written whole.
+    fn widened(&self, (from, to): (u32, u32)) -> (u32, u32) {
+        let size = self.0.options.block_size;
+        if self.0.generation() == BufioGeneration::V2014 || to == 0 {
+            return (0, size);
+        }
+        (from / WRITE_ALIGN * WRITE_ALIGN, to.next_multiple_of(WRITE_ALIGN).min(size))
     }
 
     /// Submits a request of [`Client::start_write`].
@@ -69,28 +131,46 @@ impl Client {
         self.submit(bio, Failpoint::BufioWrite);
     }
 
-    fn submit(&self, mut bio: Bio, point: Failpoint) {
-        let parts = &self.0.parts;
-        match parts.plan.pass(&parts.sched, point) {
-            Ok(()) => parts.device.submit(bio),
-            Err(errno) => {
-                bio.submitted(&parts.sched, parts.device.queue().id);
-                bio.complete(Err(errno));
+    /// Submits a list of writes together. Call it without the client lock.
+    pub(super) fn submit_writes(&self, bios: Vec<Bio>) {
+        let mut plug = Plug::new(&*self.0.device);
+        for bio in bios {
+            if let Some(bio) = self.admit(bio, Failpoint::BufioWrite) {
+                plug.add(bio);
             }
         }
     }
 
-    /// Makes an unheld buffer clean and idle: waits for its read, writes it if it is dirty, waits
-    /// for the write (`__make_buffer_clean`).
-    pub(super) fn make_clean(&self, buf: &Arc<Buf>, site: Site) {
-        assert!(!buf.held(), "only a buffer that nobody holds is cleaned for eviction");
-        if buf.state() == 0 {
+    fn submit(&self, bio: Bio, point: Failpoint) {
+        if let Some(bio) = self.admit(bio, point) {
+            self.0.device.submit(bio);
+        }
+    }
+
+    /// Fails the request where the plan says so, and keeps it where the task maps a request.
+    fn admit(&self, mut bio: Bio, point: Failpoint) -> Option<Bio> {
+        let shared = &self.0.bufio.0;
+        match shared.plan.pass(&shared.sched, point) {
+            Ok(()) => shared.marks.keep(&shared.sched, &self.0.device, bio),
+            Err(errno) => {
+                bio.submitted(&shared.sched, self.0.device.queue().id);
+                bio.complete(Err(errno));
+                None
+            }
+        }
+    }
+
+    /// Makes a claimed buffer clean and idle: waits for its read, writes it if it is dirty, waits for the write
+    /// (`__make_buffer_clean`).
+    pub(super) fn make_clean(&self, slot: &Slot, site: Site) {
+        if slot.state() == 0 {
             return;
         }
-        buf.wait_clear(State::READING, "buffer READING", site);
-        if let Some(bio) = self.start_write(buf, site) {
+        self.pause(Failpoint::BufioPauseClean);
+        self.wait_clear(slot, State::READING, "buffer READING", site);
+        if let Some(bio) = self.start_write(slot, site) {
             self.submit_write(bio);
         }
-        buf.wait_clear(State::WRITING, "buffer WRITING", site);
+        self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
     }
 }

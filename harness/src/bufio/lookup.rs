@@ -1,126 +1,248 @@
-//! get, read, new; and mark dirty.
+//! get, read, new, prefetch, forget.
 //!
-//! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Buffer::mark_dirty`].
-//! Each looks the block up under the client lock, takes a hold, and waits only after the lock is
-//! dropped.
+//! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`]. Each takes a
+//! hold and waits only after the client lock is dropped. Where nobody observes, a hit of the modern form takes
+//! no lock: a hint says which slot it may be, the slot's count is raised, and the slot says whether it is.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use reclaimdep_scope as scope;
 
-use super::buffer::{Buf, Buffer, State};
-use super::client::{Cache, Client};
+use super::buffer::Buffer;
+use super::cache::{Cache, List};
+use super::client::Client;
+use super::options::Contents as Seen;
+use super::slot::{NO_BLOCK, Slot, State};
 use crate::error::Errno;
 use crate::event::Site;
+use crate::inject::Failpoint;
 use crate::sched::{OnSide, quiet};
+
+/// For what a buffer is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Want {
+    Read,
+    New,
+    Prefetch,
+}
 
 impl Client {
     /// Enters the client's layer on the running task; what is allocated there is the harness's.
-    pub(super) fn enter(&self) -> (scope::LayerGuard, OnSide) {
+    pub(super) fn enter(&self) -> (Option<scope::LayerGuard>, OnSide) {
         let ours = quiet();
-        (scope::enter(self.0.layer.layer, self.0.layer.instance), ours)
+        let layer = self.0.layer;
+        (self.observed().then(|| scope::enter(layer.layer, layer.instance)), ours)
     }
 
     /// The block if it is cached and readable now; never waits for I/O (`dm_bufio_get`).
+    ///
+    /// # Panics
+    /// Where nothing may sleep, if the client is not in no-sleep mode.
     #[track_caller]
-    pub fn get(&self, block: u64) -> Option<Buffer> {
+    #[inline]
+    pub fn get(&self, block: u64) -> Option<Buffer<'_>> {
+        self.hit(block).or_else(|| self.get_slowly(block, Site::here()))
+    }
+
+    /// A hit that takes no lock.
+    #[inline]
+    fn hit(&self, block: u64) -> Option<Buffer<'_>> {
+        let slot = self.0.slots.find(self.0.hints.as_ref()?.get(block)?)?;
+        if slot.hold(block) && !slot.has(State::READING) && !slot.failed() {
+            slot.touch();
+            slot.accessed.store(self.0.clock.load(Ordering::Relaxed), Ordering::Relaxed);
+            return Some(Buffer { client: self, slot });
+        }
+        self.put(slot);
+        None
+    }
+
+    fn get_slowly(&self, block: u64, site: Site) -> Option<Buffer<'_>> {
         let _layer = self.enter();
-        let mut cache = self.0.cache.lock();
-        let buf = self.find(&mut cache, block)?;
-        if buf.has(State::READING) {
+        self.may_get();
+        let slot = if self.0.trees.is_some() {
+            self.find_held(block)?
+        } else {
+            let mut cache = self.0.cache.lock();
+            let slot = self.find(&mut cache, block)?;
+            if slot.has(State::READING) || !slot.hold(block) {
+                return None;
+            }
+            slot
+        };
+        if slot.has(State::READING) || slot.failed() {
+            self.put(slot);
             return None;
         }
-        cache.relist(&buf);
-        Some(Buffer::hold(self, &buf))
+        Some(Buffer::new(self, slot, site))
     }
 
     /// The block, read from the device if it is not cached (`dm_bufio_read`).
     ///
     /// # Errors
-    /// `EINVAL` past the end of the device; else what the device says.
+    /// `EINVAL` past the end of the device, or while the task maps a request; else what the device says.
     #[track_caller]
-    pub fn read(&self, block: u64) -> Result<Buffer, Errno> {
-        let site = Site::here();
-        let _layer = self.enter();
-        let (buffer, made) = self.find_or_make(block, State::READING, site)?;
-        if made {
-            self.submit_read(&buffer.buf);
-        }
-        buffer.buf.wait_clear(State::READING, "buffer READING", site);
-        let error = *buffer.buf.read_error.lock();
-        match error {
-            Some(errno) => Err(errno),
-            None => Ok(buffer),
+    pub fn read(&self, block: u64) -> Result<Buffer<'_>, Errno> {
+        match self.hit(block) {
+            Some(buffer) => Ok(buffer),
+            None => self.make(block, Want::Read, Site::here()),
         }
     }
 
     /// The block without reading it: the caller fills it and marks it dirty (`dm_bufio_new`).
     ///
     /// # Errors
-    /// `EINVAL` past the end of the device; the error of a read that was in flight.
+    /// As [`Client::read`]; the error of a read that was in flight.
     #[track_caller]
-    pub fn new_block(&self, block: u64) -> Result<Buffer, Errno> {
-        let site = Site::here();
+    pub fn new_block(&self, block: u64) -> Result<Buffer<'_>, Errno> {
+        self.make(block, Want::New, Site::here())
+    }
+
+    #[track_caller]
+    fn make(&self, block: u64, want: Want, site: Site) -> Result<Buffer<'_>, Errno> {
         let _layer = self.enter();
-        let (buffer, _) = self.find_or_make(block, 0, site)?;
-        buffer.buf.wait_clear(State::READING, "buffer READING", site);
-        let error = *buffer.buf.read_error.lock();
+        self.may_wait("reading or making a buffer")?;
+        let (slot, made) = self.find_or_make(block, want, site)?.expect("only a prefetch gives up");
+        let buffer = Buffer::new(self, slot, site);
+        if made && want == Want::Read {
+            self.submit_read(slot);
+        }
+        self.wait_clear(slot, State::READING, "buffer READING", site);
+        let error = slot.contents.lock().read_error;
         error.map_or(Ok(buffer), Err)
     }
 
-    /// The cached buffer; one that failed and that nobody uses is dropped from the cache instead.
-    fn find(&self, cache: &mut Cache, block: u64) -> Option<Arc<Buf>> {
-        let buf = Arc::clone(cache.index.get(&block)?);
-        if buf.failed() && !buf.held() && buf.state() == 0 {
-            self.free(cache, &buf);
-            return None;
+    /// Starts reading those of `count` blocks that are not cached, and waits for none (`dm_bufio_prefetch`). It
+    /// is a hint: blocks past the end and blocks for which there is no memory at once are left out.
+    #[track_caller]
+    pub fn prefetch(&self, block: u64, count: u64) {
+        let site = Site::here();
+        let _layer = self.enter();
+        self.may_sleep("prefetching");
+        for block in block..block.saturating_add(count).min(self.device_blocks()) {
+            if let Ok(Some((slot, made))) = self.find_or_make(block, Want::Prefetch, site) {
+                if made {
+                    self.submit_read(slot);
+                }
+                self.put(slot);
+            }
         }
-        Some(buf)
     }
 
-    /// A hold on the block's buffer, made with `state` if there is none; says whether it was made.
-    fn find_or_make(&self, block: u64, state: u8, site: Site) -> Result<(Buffer, bool), Errno> {
+    /// Lets the block go if nobody holds it and it is clean and idle (`dm_bufio_forget`).
+    pub fn forget(&self, block: u64) {
+        self.forget_buffers(block, 1);
+    }
+
+    /// The same for `count` blocks (`dm_bufio_forget_buffers`).
+    ///
+    /// # Panics
+    /// In no-sleep mode: a range takes too long for a lock that keeps the machine from sleeping.
+    pub fn forget_buffers(&self, block: u64, count: u64) {
+        let _layer = self.enter();
+        assert!(count <= 1 || !self.0.options.no_sleep, "a range is not forgotten in no-sleep mode");
+        let site = Site::here();
+        let mut cache = self.0.cache.lock();
+        let range = block..block.saturating_add(count).min(self.device_blocks());
+        if count <= cache.total() {
+            for block in range {
+                if let Some(slot) = self.indexed(&cache, block) {
+                    self.evict(&mut cache, slot, false, site);
+                }
+            }
+            return;
+        }
+        for list in List::BOTH {
+            for number in cache.all(list) {
+                let slot = self.slot(number);
+                if range.contains(&slot.block()) {
+                    self.evict(&mut cache, slot, false, site);
+                }
+            }
+        }
+    }
+
+    /// Gives a hold back; at the last one, whoever waits for a free buffer looks again.
+    #[inline]
+    pub(super) fn put(&self, slot: &Slot) {
+        if slot.put() && self.0.waiting.load(Ordering::SeqCst) > 0 {
+            self.buffer_freed();
+        }
+    }
+
+    /// Somebody may find a free buffer now.
+    #[cold]
+    pub(super) fn buffer_freed(&self) {
+        if self.0.waiting.load(Ordering::SeqCst) > 0 && !self.0.bufio.fires(Failpoint::BufioLostWake) {
+            self.0.freed.fetch_add(1, Ordering::SeqCst);
+            self.0.free_wait.wake_all();
+        }
+    }
+
+    /// The cached buffer, as used now; one that failed and that nobody uses is dropped from the cache instead.
+    fn find(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
+        let slot = self.indexed(cache, block)?;
+        if slot.failed() && slot.state() == 0 && slot.claim() {
+            self.unlink(cache, slot);
+            self.give_back(cache, slot.number);
+            return None;
+        }
+        self.used(cache, slot);
+        Some(slot)
+    }
+
+    /// The same with a hold.
+    fn find_and_hold(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
+        let slot = self.find(cache, block)?;
+        assert!(slot.hold(block), "under the client lock nobody else evicts");
+        Some(slot)
+    }
+
+    /// A hold on the block's buffer, made if there is none; says whether it was made. None where a prefetch
+    /// gives up.
+    fn find_or_make(&self, block: u64, want: Want, site: Site) -> Result<Option<(&Slot, bool)>, Errno> {
         if block >= self.device_blocks() {
             return Err(Errno::EINVAL);
         }
+        if let Some(slot) = self.find_held(block) {
+            if !slot.failed() {
+                return Ok(Some((slot, false)));
+            }
+            self.put(slot);
+        }
         let mut cache = self.0.cache.lock();
-        if let Some(buf) = self.find(&mut cache, block) {
-            cache.relist(&buf);
-            return Ok((Buffer::hold(self, &buf), false));
+        if let Some(slot) = self.find_and_hold(&mut cache, block) {
+            return Ok(Some((slot, false)));
         }
-        let (mut cache, pages) = self.alloc_buffer(cache, site);
+        let (mut cache, fresh) = self.alloc_buffer(cache, want == Want::Prefetch, site);
+        let Some(fresh) = fresh else {
+            return Ok(None);
+        };
         // The lock may have been dropped: another task may have made the buffer meanwhile.
-        if let Some(buf) = self.find(&mut cache, block) {
-            self.give_back(&mut cache, Some(pages));
-            cache.relist(&buf);
-            return Ok((Buffer::hold(self, &buf), false));
+        if let Some(slot) = self.find_and_hold(&mut cache, block) {
+            self.give_back(&mut cache, fresh);
+            return Ok(Some((slot, false)));
         }
-        self.check_watermark(&mut cache, site);
-        let buf = Buf::new(self, block, state, pages);
-        cache.index.insert(block, Arc::clone(&buf));
-        self.0.total.fetch_add(1, Ordering::AcqRel);
-        cache.relist(&buf);
-        Ok((Buffer::hold(self, &buf), true))
+        let writes = self.check_watermark(&mut cache, site);
+        let slot = self.slot(fresh);
+        self.hand_out(slot, block);
+        slot.open(block, if want == Want::New { 0 } else { State::READING });
+        self.link(&mut cache, slot);
+        drop(cache);
+        self.submit_writes(writes);
+        self.0.bufio.check_size();
+        Ok(Some((slot, true)))
     }
-}
 
-impl Buffer {
-    /// Says that the data changed (`dm_bufio_mark_buffer_dirty`).
-    ///
-    /// # Panics
-    /// If the buffer is being read: its holder cannot have seen the data it claims to have changed.
-    #[track_caller]
-    pub fn mark_dirty(&self) {
-        let _layer = self.client.enter();
-        let mut cache = self.client.0.cache.lock();
-        assert!(
-            !self.buf.has(State::READING),
-            "block {} is marked dirty while it is being read",
-            self.buf.block
-        );
-        if self.buf.set(State::DIRTY) & State::DIRTY == 0 {
-            cache.relist(&self.buf);
+    /// Makes a claimed slot's contents those of a new buffer.
+    fn hand_out(&self, slot: &Slot, block: u64) {
+        debug_assert_eq!(slot.block(), NO_BLOCK, "a slot that is handed out caches nothing");
+        let mut contents = slot.contents.lock();
+        contents.request = None;
+        (contents.read_error, contents.write_error, contents.dirty) = (None, None, (0, 0));
+        if let Some(callback) = &self.0.options.alloc_callback {
+            let super::slot::Contents { data, aux, .. } = &mut *contents;
+            callback.call(&mut Seen { block, data, aux });
         }
     }
 }

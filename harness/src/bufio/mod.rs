@@ -1,35 +1,64 @@
 //! dm-bufio: a cache of fixed-size blocks over one block device, with its own shrinker.
 //!
-//! Mirrors `drivers/md/dm-bufio.c` in its classic form: one index and two LRU lists under the client
-//! lock. What differs between kernels (who may wait in the shrinker, whether an allocation sleeps
-//! under the lock) comes from the era's knobs. Written from the project's description of dm-bufio,
-//! sections 1.1-1.8.
+//! Mirrors `drivers/md/dm-bufio.c` from 2014 to 6.12: index, lists, limits and the shrinker's form come from the
+//! era's knobs. Written from the project's description of dm-bufio, sections 1.1-1.11.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`client`] | [`Client`]: creation, knobs, destruction |
-//! | [`buffer`] | [`Buffer`], the state bits and their invariants |
-//! | [`lookup`] | get, read, new, and the holder's mark dirty |
-//! | [`alloc`] | memory for a new buffer, step by step; the watermark |
-//! | [`io`] | starting writes and reads, completion, waiting for a bit |
-//! | [`writeback`] | writing dirty buffers, eviction |
+//! | [`options`] | [`ClientOptions`], [`Callback`]: how to make a client |
+//! | [`global`] | [`Bufio`]: what the clients of a world share; knobs and accounts |
+//! | [`client`], [`destroy`] | [`Client`]: its beginning and its end |
+//! | [`buffer`] | [`Buffer`]: a held buffer |
+//! | [`lookup`] | get, read, new, prefetch, forget |
+//! | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
+//! | [`context`] | tasks that map a request, or may not sleep |
+//! | `slot` in `slots` | one buffer's place: state bits, holds, contents |
+//! | `cache` over `ring`; `index` over `table` and `trees` | lists and index, classic and modern |
+//! | `evict` | which buffer goes |
+//! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
+//! | `io` | starting writes and reads, completion, waiting for a bit |
+//! | [`sweep`] over `queue` | age-out, and the cleanup of all clients |
 //! | [`shrinker`] | the shrinker's forms, one policy each |
+//! | [`order`] | the order of the locks, as data |
 //!
 //! # Locking
-//! client lock > state bits (waits), the device's queue. Waits with the client lock held: a bit, in
-//! steal, eviction, the start of a write on top of one in flight, the tail of write_dirty_buffers. Waits without it: a reader's own READING, a
-//! free buffer, the first pass of write_dirty_buffers.
+//! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits), the
+//! device's queue, leaf locks (a slot's contents, lists of names). Waits with the client lock held: a bit, in
+//! steal, eviction, `release_move`, the start of a write on top of one in flight, the tail of
+//! write_dirty_buffers. Waits without it: a reader's own READING, a free buffer, an allocation that may sleep
+//! (since 2016), the first pass of write_dirty_buffers.
 
-pub mod alloc;
+mod alloc;
 pub mod buffer;
+mod cache;
 pub mod client;
-pub mod io;
+pub mod context;
+pub mod destroy;
+mod evict;
+pub mod global;
+mod index;
+mod io;
 pub mod lookup;
+pub mod memory;
+pub mod options;
+pub mod order;
+mod queue;
+pub mod relocate;
+mod ring;
 pub mod shrinker;
+mod slot;
+mod slots;
+pub mod sweep;
+mod table;
+mod trees;
 pub mod writeback;
 
 pub use buffer::Buffer;
-pub use client::{Client, ClientOptions};
+pub use client::Client;
+pub use context::{Atomic, InRequest};
+pub use global::Bufio;
+pub use memory::{Accounts, Mode};
+pub use options::{Callback, ClientOptions, Contents, Parts};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use reclaimdep_scope as scope;
 
-use super::client::{ClientOptions, Parts};
 use super::*;
 use crate::block::{BlockDevice, MemoryDevice, read_at};
 use crate::era::Era;
@@ -16,6 +15,8 @@ use crate::mm::{Mm, MmOptions, ScanControl};
 use crate::sched::log::Log;
 use crate::sched::{Sched, WorkQueue};
 use crate::units::Pages;
+
+mod model;
 
 struct Rig {
     sched: Sched,
@@ -41,7 +42,7 @@ fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)
         let plan = Plan::arm(&sched, plan).unwrap();
         let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
         let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
-        let cleaner = WorkQueue::new(&sched, "dm_bufio_cache");
+        let cleaner = WorkQueue::mem_reclaim(&sched, "dm_bufio_cache");
         let dyn_device: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
         let parts = Parts {
             sched: sched.clone(),
@@ -143,7 +144,8 @@ fn destroying_a_client_names_the_buffers_that_are_still_held() {
     run(Era::V5_9, small(), PlanSpec::default(), |rig| {
         let held = rig.client.read(7).unwrap();
         let message = rig.done().unwrap_err().to_string();
-        assert!(message.contains("block 7 (hold count 1)"), "{message}");
+        let parts = ["block 7 (hold count 1, on the clean list, last held at ", "bufio/tests.rs:"];
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
         drop(held);
     });
 }
@@ -258,4 +260,133 @@ fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
     let begun = events.iter().position(|kind| matches!(kind, EventKind::WorkBegin { .. }));
     let wrote = events.iter().position(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
     assert!(begun.is_some() && begun < wrote, "the only write is the cleaner's: {begun:?} before {wrote:?}");
+}
+
+/// Every generation of dm-bufio.
+const GENERATIONS: [Era; 4] = [Era::V3_10, Era::V4_19, Era::V5_9, Era::V6_12];
+
+#[test]
+fn a_partial_write_is_widened_to_4096_bytes_since_2018() {
+    for (era, expect) in [(Era::V3_10, 16384), (Era::V5_9, 4096), (Era::V6_12, 4096)] {
+        let options = ClientOptions { block_size: 16384, ..small() };
+        let events = run(era, options, PlanSpec::default(), |rig| {
+            let buffer = rig.client.read(1).unwrap();
+            buffer.with_data_mut(|data| data[5000] = 1);
+            buffer.mark_partial_dirty(5000, 5001);
+            drop(buffer);
+            rig.done().unwrap();
+        });
+        let written = events.iter().filter_map(|kind| match kind {
+            EventKind::RequestSubmit { op: Op::Write, sectors, .. } => Some(sectors.bytes()),
+            _ => None,
+        });
+        assert_eq!(written.collect::<Vec<_>>(), [expect], "{era}");
+    }
+}
+
+#[test]
+fn a_released_buffer_moves_to_another_block_until_6_3() {
+    for era in [Era::V3_10, Era::V5_9] {
+        run(era, small(), PlanSpec::default(), |rig| {
+            dirty(&rig.client, 1, 0x11);
+            let buffer = rig.client.read(1).unwrap();
+            rig.client.release_move(buffer, 9).unwrap();
+            assert!(rig.client.get(1).is_none() && rig.client.get(9).is_some());
+            rig.done().unwrap();
+            let mut block = [0; 512];
+            read_at(&*rig.device, 9 * 4096, &mut block).unwrap();
+            assert_eq!(block, [0x11; 512], "{era}");
+        });
+    }
+}
+
+#[test]
+fn a_prefetched_block_is_read_once_and_a_forgotten_one_again() {
+    for era in GENERATIONS {
+        let events = run(era, small(), PlanSpec::default(), |rig| {
+            rig.client.prefetch(3, 2);
+            drop(rig.client.read(3).unwrap());
+            rig.client.forget(3);
+            assert!(rig.client.get(3).is_none());
+            drop(rig.client.read(3).unwrap());
+            rig.done().unwrap();
+        });
+        let read = |kind: &&EventKind| matches!(kind, EventKind::RequestSubmit { op: Op::Read, .. });
+        assert_eq!(events.iter().filter(read).count(), 3, "{era}");
+    }
+}
+
+#[test]
+fn what_nobody_used_for_the_maximal_age_goes_and_the_rest_stays() {
+    for era in GENERATIONS {
+        run(era, small(), failing(Failpoint::BufioAge, 1), |rig| {
+            drop(rig.client.read(1).unwrap());
+            dirty(&rig.client, 0, 1);
+            rig.client.bufio().age_out();
+            assert_eq!(rig.client.buffers(), 1, "{era}: the dirty one needs I/O");
+            rig.client.write_dirty_buffers().unwrap();
+            rig.client.bufio().age_out();
+            assert_eq!(rig.client.buffers(), 1, "{era}: it is young");
+            rig.done().unwrap();
+        });
+    }
+}
+
+#[test]
+fn since_5_4_a_cleanup_brings_all_clients_down_to_fifteen_sixteenths() {
+    for era in [Era::V5_9, Era::V6_1, Era::V6_12] {
+        let options = ClientOptions { retain_bytes: 0, ..ClientOptions::default() };
+        run(era, options, PlanSpec::default(), |rig| {
+            rig.client.bufio().set_max_cache_size(32 * 4096);
+            for block in 0..100 {
+                drop(rig.client.read(block).unwrap());
+            }
+            rig.client.bufio().finish_cleanup();
+            assert!(rig.client.buffers() <= 32, "{era}: {} buffers", rig.client.buffers());
+            rig.done().unwrap();
+        });
+    }
+}
+
+#[test]
+fn reading_while_a_request_is_mapped_is_einval_since_2018() {
+    run(Era::V6_12, small(), PlanSpec::default(), |rig| {
+        let mapping = rig.client.bufio().in_request();
+        assert_eq!(rig.client.read(1).map(|buffer| buffer.block()), Err(Errno::EINVAL));
+        rig.client.prefetch(1, 1);
+        assert!(rig.client.get(1).is_none(), "its read has not started");
+        drop(mapping);
+        assert!(rig.client.get(1).is_some());
+        rig.done().unwrap();
+    });
+}
+
+#[test]
+fn where_nobody_observes_threads_hit_and_evict_and_see_only_what_they_asked_for() {
+    let sched = Sched::unobserved(1);
+    let ended = sched.run_main(|| {
+        let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
+        let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
+        let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
+        let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
+        let options = ClientOptions { max_buffers: 40, ..ClientOptions::default() };
+        let client = bufio.create(device, None, options).unwrap();
+        for block in 0..64 {
+            dirty(&client, block, u8::try_from(block).unwrap());
+        }
+        let tasks = [3_u64, 5].map(|step| {
+            let client = client.clone();
+            sched.spawn("reader", crate::event::TaskKind::Task, move || {
+                for turn in 0..20_000 {
+                    let block = turn * step % 64;
+                    let buffer = client.read(block).unwrap();
+                    buffer.with_data(|data| assert_eq!(u64::from(data[9]), block));
+                }
+            })
+        });
+        tasks.into_iter().for_each(crate::sched::JoinHandle::join);
+        client.destroy().unwrap();
+        assert_eq!(mm.free(), Pages(1024));
+    });
+    ended.expect("no thread panics");
 }

@@ -1,83 +1,141 @@
-//! Writing dirty buffers, and evicting.
+//! Writing dirty buffers, flushing and discarding.
 //!
-//! Key functions: [`Client::write_dirty_buffers`], [`Client::evict`].
+//! Key functions: [`Client::write_dirty_buffers`], [`Client::write_dirty_buffers_async`].
 
-use std::sync::Arc;
-
-use super::buffer::{Buf, Buffer, State};
-use super::client::{Cache, Client};
+use super::cache::{Cache, List};
+use super::client::Client;
+use super::slot::State;
 use crate::block;
 use crate::error::Errno;
 use crate::event::Site;
+use crate::inject::Failpoint;
+use crate::sched::MutexGuard;
+use crate::units::Sectors;
 
 impl Client {
+    /// Starts the write of every dirty buffer, in the order of the list, and waits for none but those that are
+    /// written already (`dm_bufio_write_dirty_buffers_async`).
+    ///
+    /// # Panics
+    /// As [`Client::read`].
+    #[track_caller]
+    pub fn write_dirty_buffers_async(&self) {
+        let site = Site::here();
+        let _layer = self.enter();
+        self.may_sleep("writing");
+        self.start_all_writes(site);
+    }
+
     /// Writes every dirty buffer, waits, flushes the device (`dm_bufio_write_dirty_buffers`).
     ///
     /// # Errors
-    /// The first write error since the last call, else the flush's.
+    /// The first write error since the last call, else the flush's; `EINVAL` while the task maps a request.
     #[track_caller]
     pub fn write_dirty_buffers(&self) -> Result<(), Errno> {
         let site = Site::here();
         let _layer = self.enter();
+        self.may_wait("writing and waiting")?;
         self.start_all_writes(site);
         self.wait_for_writes(site);
         let error = self.0.async_write_error.lock().take();
-        let flushed = block::flush(&*self.0.parts.device);
+        let flushed = block::flush(&*self.0.device);
         error.map_or(flushed, Err)
     }
 
-    /// Takes WRITING of every dirty buffer in LRU order under the lock, and submits without it.
-    fn start_all_writes(&self, site: Site) {
-        let bios: Vec<_> = {
-            let mut cache = self.0.cache.lock();
-            Self::move_finished(&mut cache);
-            let dirty: Vec<_> = cache.dirty.values().cloned().collect();
-            dirty.iter().filter_map(|buf| self.start_write(buf, site)).collect()
-        };
-        for bio in bios {
-            self.submit_write(bio);
-        }
+    /// Makes what was written durable (`dm_bufio_issue_flush`).
+    ///
+    /// # Errors
+    /// What the device says; `EINVAL` while the task maps a request.
+    #[track_caller]
+    pub fn issue_flush(&self) -> Result<(), Errno> {
+        let _layer = self.enter();
+        self.may_wait("flushing")?;
+        block::flush(&*self.0.device)
     }
 
-    /// Waits for each write: without the lock for as many as were dirty at the start, with it for
-    /// any more, so that tasks which keep dirtying cannot hold this one for ever.
+    /// Lets the device forget `count` blocks (`dm_bufio_issue_discard`). Buffers of them stay as they are.
+    ///
+    /// # Errors
+    /// `EINVAL` past the end of the device or while the task maps a request; else what the device says.
+    #[track_caller]
+    pub fn issue_discard(&self, block: u64, count: u64) -> Result<(), Errno> {
+        let _layer = self.enter();
+        self.may_wait("discarding")?;
+        let end = block.checked_add(count).filter(|end| *end <= self.device_blocks()).ok_or(Errno::EINVAL)?;
+        let start = self.sector(block);
+        block::discard(&*self.0.device, start, Sectors(self.sector(end).0 - start.0))
+    }
+
+    /// Takes WRITING of every dirty buffer in list order under the lock, and submits without it.
+    pub(super) fn start_all_writes(&self, site: Site) {
+        let bios = {
+            let mut cache = self.0.cache.lock();
+            self.move_finished(&mut cache);
+            let (walk, mut bios) = (cache.walk(List::Dirty), Vec::new());
+            while let Some(number) = cache.step(List::Dirty, walk) {
+                bios.extend(self.start_write(self.slot(number), site));
+            }
+            cache.end(List::Dirty, walk);
+            bios
+        };
+        self.submit_writes(bios);
+    }
+
+    /// Waits for each write: without the lock for as many as were dirty at the start, with it for any more, so
+    /// that tasks which keep dirtying cannot hold this one for ever.
     fn wait_for_writes(&self, site: Site) {
         let mut cache = self.0.cache.lock();
-        let mut unlocked_waits = cache.dirty.len();
-        while let Some(buf) = cache.dirty.values().find(|buf| buf.has(State::WRITING)).cloned() {
+        let mut unlocked_waits = cache.len(List::Dirty);
+        while let Some(number) = self.being_written(&mut cache) {
             if unlocked_waits > 0 {
                 unlocked_waits -= 1;
-                let held = Buffer::hold(self, &buf);
-                drop(cache);
-                buf.wait_clear(State::WRITING, "buffer WRITING", site);
-                drop(held);
-                cache = self.0.cache.lock();
+                cache = self.wait_unlocked(cache, number, site);
             } else {
-                buf.wait_clear(State::WRITING, "buffer WRITING", site);
+                self.pause(Failpoint::BufioPauseTail);
+                self.wait_clear(self.slot(number), State::WRITING, "buffer WRITING", site);
             }
-            Self::move_finished(&mut cache);
+            self.move_finished(&mut cache);
         }
-        Self::move_finished(&mut cache);
+        self.move_finished(&mut cache);
+    }
+
+    fn being_written(&self, cache: &mut Cache) -> Option<u32> {
+        let walk = cache.walk(List::Dirty);
+        let mut found = None;
+        while let Some(number) = cache.step(List::Dirty, walk) {
+            if self.slot(number).has(State::WRITING) {
+                found = Some(number);
+                break;
+            }
+        }
+        cache.end(List::Dirty, walk);
+        found
+    }
+
+    /// Waits for a write without the lock; a hold keeps the buffer where it is.
+    fn wait_unlocked<'a>(
+        &'a self,
+        cache: MutexGuard<'a, Cache>,
+        number: u32,
+        site: Site,
+    ) -> MutexGuard<'a, Cache> {
+        let slot = self.slot(number);
+        assert!(slot.hold(slot.block()), "under the client lock nobody else evicts");
+        drop(cache);
+        self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
+        self.put(slot);
+        self.0.cache.lock()
     }
 
     /// Completion cannot move lists; process context does it when it comes by.
-    fn move_finished(cache: &mut Cache) {
-        let finished: Vec<_> =
-            cache.dirty.values().filter(|buf| !buf.has(State::DIRTY | State::WRITING)).cloned().collect();
-        for buf in finished {
-            cache.relist(&buf);
+    pub(super) fn move_finished(&self, cache: &mut Cache) {
+        let walk = cache.walk(List::Dirty);
+        while let Some(number) = cache.step(List::Dirty, walk) {
+            let slot = self.slot(number);
+            if !slot.has(State::DIRTY | State::WRITING) {
+                self.move_to(cache, slot, List::Clean);
+            }
         }
-    }
-
-    /// Tries to evict one buffer (`__try_evict_buffer`): without permission to wait, only one that
-    /// is idle; with it, the buffer is made clean first, and the caller waits for that with the
-    /// client lock held. Says whether it went.
-    pub(super) fn evict(&self, cache: &mut Cache, buf: &Arc<Buf>, may_wait: bool, site: Site) -> bool {
-        if (!may_wait && buf.state() != 0) || buf.held() {
-            return false;
-        }
-        self.make_clean(buf, site);
-        self.free(cache, buf);
-        true
+        cache.end(List::Dirty, walk);
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! Key type: [`Flip`]. Whoever asks which single change of behaviour matters tries each.
 
-use super::{Knobs, MmKnobs, ShrinkerForm};
+use super::{BufioGeneration, Knobs, MmKnobs, ShrinkerForm};
 
 /// The same knobs but for one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flip {
-    /// The knob and its new value: `bufio_shrinker = S5`.
+    /// The knob and its new value: `bufio_shrinker = S6`.
     pub what: String,
     /// The knobs with it.
     pub knobs: Knobs,
@@ -16,7 +16,8 @@ pub struct Flip {
 impl Knobs {
     /// What the newest kernel does.
     pub const NEWEST: Self = Self {
-        bufio_shrinker: ShrinkerForm::S5,
+        bufio_shrinker: ShrinkerForm::S6,
+        bufio_generation: BufioGeneration::V6_4,
         bufio_sleeps_under_lock: false,
         loop_worker_noio: true,
         mm: MmKnobs::NEWEST,
@@ -27,7 +28,8 @@ impl Knobs {
     pub fn flips(self) -> Vec<Flip> {
         let mut flips = Vec::new();
         // Taken apart by name: a knob that is missing below does not compile.
-        let Self { bufio_shrinker, bufio_sleeps_under_lock, loop_worker_noio, mm } = Self::NEWEST;
+        let Self { bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm } =
+            Self::NEWEST;
         let MmKnobs {
             noio_clears_fs,
             scope_on_fast_path,
@@ -50,7 +52,7 @@ impl Knobs {
                 flips.push(Flip { what: format!("{} = {:?}", stringify!($knob), $knob), knobs });
             )+};
         }
-        flip!(bufio_shrinker bufio_sleeps_under_lock loop_worker_noio);
+        flip!(bufio_shrinker bufio_generation bufio_sleeps_under_lock loop_worker_noio);
         flip!(mm.noio_clears_fs mm.scope_on_fast_path mm.slab mm.progress mm.shrinker_rwsem mm.throttle);
         flip!(mm.swap_over_fs_needs_fs mm.compaction_nests mm.vmalloc_scope mm.annotation_by_task);
         flips.retain(|flip| flip.knobs != self);
@@ -76,6 +78,6 @@ mod tests {
             }
             assert_eq!(knobs, Knobs::NEWEST, "{era}");
         }
-        assert_eq!(Era::V3_10.knobs().flips()[0].what, "bufio_shrinker = S5");
+        assert_eq!(Era::V3_10.knobs().flips()[0].what, "bufio_shrinker = S6");
     }
 }

@@ -95,6 +95,8 @@ pub enum Op {
     Write,
     /// Make what was written durable.
     Flush,
+    /// Forget what the sectors hold.
+    Discard,
 }
 
 /// Who runs reclaim.
@@ -109,6 +111,41 @@ pub enum ReclaimKind {
     Memcg,
     /// The allocating task moves pages together: it calls release hooks, but no shrinker.
     Compaction,
+}
+
+/// The pseudo-locks of reclaim, each within the one before: what an allocation may reach, or reclaim holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Levels {
+    /// Reclaim at all.
+    pub any: bool,
+    /// Reclaim that may start I/O.
+    pub io: bool,
+    /// Reclaim that may enter a filesystem (`fs_reclaim`).
+    pub fs: bool,
+}
+
+impl Levels {
+    /// Every level.
+    pub const ALL: Self = Self { any: true, io: true, fs: true };
+}
+
+/// What a pass over a shrinker reckons with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShrinkPass {
+    /// Only the domain's objects.
+    pub in_domain: bool,
+    /// Objects that the shrinker says it could free.
+    pub freeable: u64,
+    /// Objects that passes before deferred, and that this one took over.
+    pub deferred: u64,
+    /// Reclaim's priority; 0 is the most it can do.
+    pub priority: u32,
+    /// Relative cost of bringing an object back; 0 for none.
+    pub seeks: u64,
+    /// What is deferred is at the most twice the cache (since 5.13).
+    pub bounded: bool,
 }
 
 /// Part of a claim about the order in which things are taken.

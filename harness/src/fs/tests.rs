@@ -159,6 +159,7 @@ impl BlockDevice for Recorder {
                 state.history.push(step);
             }
             Op::Flush => state.history.push(Step::Flush),
+            Op::Discard => unreachable!("the filesystem discards nothing"),
         }
         drop(state);
         bio.complete(Ok(()));

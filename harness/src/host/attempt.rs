@@ -49,10 +49,18 @@ pub(super) fn mount_api() -> Result<()> {
 }
 
 pub(super) fn e2fsprogs() -> Result<()> {
+    program("mkfs.ext4")
+}
+
+pub(super) fn veritysetup() -> Result<()> {
+    program("veritysetup")
+}
+
+fn program(name: &str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/sbin", "/usr/sbin"].map(Into::into);
-    let found = std::env::split_paths(&path).chain(system).any(|dir| dir.join("mkfs.ext4").is_file());
-    if found { Ok(()) } else { Err(Error::environment("mkfs.ext4 is not in PATH")) }
+    let found = std::env::split_paths(&path).chain(system).any(|dir| dir.join(name).is_file());
+    if found { Ok(()) } else { Err(Error::environment(format!("{name} is not in PATH"))) }
 }
 
 fn cgroup_at(kind: &str, controls: impl Fn(&Path) -> bool) -> Result<()> {

@@ -87,3 +87,12 @@ pub(super) fn status(device: BorrowedFd<'_>) -> io::Result<raw::loop_info64> {
 pub(super) fn is_bound(device: BorrowedFd<'_>) -> bool {
     !status(device).is_err_and(|error| error.raw_os_error() == Some(libc::ENXIO))
 }
+
+/// Makes the device as long as its backing file is now.
+#[cfg(test)]
+pub(super) fn take_size(device: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: LOOP_SET_CAPACITY takes no argument and touches no memory.
+    let call = unsafe { rustix::ioctl::NoArg::<{ raw::LOOP_SET_CAPACITY as Opcode }>::new() };
+    // SAFETY: as above.
+    Ok(unsafe { ioctl(device, call) }?)
+}

@@ -12,7 +12,9 @@
 //! | [`fd_table`] | threads with a private file table |
 //! | [`loop_dev`], `loop_ioctl` | [`LoopHandle`]: one real loop device |
 //! | [`fuse_mount`] | [`FuseMount`]: our filesystem in the kernel's eyes, without a mount point |
-//! | [`device`], `transfer` | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
+//! | [`device`] | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
+//! | [`file`](mod@file) | [`HostFile`]: a real file as a [`crate::block::BlockDevice`] |
+//! | [`io`] | serving their requests, many in the kernel at a time: io_uring, or a pool of threads |
 //! | [`supervise`], [`child`] | a world in a process of its own, with a deadline |
 //! | [`stacks`] | where the threads of a stuck process are |
 //! | [`leaks`] | [`Snapshot`]: what is there before and after |
@@ -23,7 +25,9 @@ mod attempt;
 pub mod child;
 pub mod device;
 pub mod fd_table;
+pub mod file;
 pub mod fuse_mount;
+pub mod io;
 pub mod leaks;
 pub mod loop_dev;
 mod loop_ioctl;
@@ -32,11 +36,12 @@ pub mod stacks;
 pub mod supervise;
 #[cfg(test)]
 mod tests;
-mod transfer;
 
 pub use child::Child;
 pub use device::{Backing, HostLoop};
+pub use file::HostFile;
 pub use fuse_mount::{ConnectionId, FuseMount};
+pub use io::{IoEngine, IoOptions};
 pub use leaks::Snapshot;
 pub use loop_dev::{LoopHandle, LoopOptions};
 pub use probe::{Capability, Missing, loop_tier};

@@ -24,8 +24,12 @@ pub enum Capability {
     Fuse,
     /// A FUSE filesystem can be mounted detached.
     MountApi,
+    /// An io_uring can be had.
+    IoUring,
     /// `mkfs.ext4` is installed.
     E2fsprogs,
+    /// `veritysetup` is installed.
+    Veritysetup,
     /// Memory can be limited, by control groups of version 1.
     MemcgV1,
     /// Memory can be limited, by control groups of version 2.
@@ -81,11 +85,25 @@ const TABLE: &[Entry] = &[
         remedy: "needs CAP_SYS_ADMIN and Linux 5.2 or later; allow fsopen in the seccomp filter",
     },
     Entry {
+        capability: Capability::IoUring,
+        name: "io-uring",
+        required: false,
+        attempt: super::io::try_uring,
+        remedy: "a pool of threads does its work; see /proc/sys/kernel/io_uring_disabled and the seccomp filter",
+    },
+    Entry {
         capability: Capability::E2fsprogs,
         name: "e2fsprogs",
         required: false,
         attempt: attempt::e2fsprogs,
         remedy: "install e2fsprogs to put the kernel's ext4 into a stack",
+    },
+    Entry {
+        capability: Capability::Veritysetup,
+        name: "veritysetup",
+        required: false,
+        attempt: attempt::veritysetup,
+        remedy: "install cryptsetup-bin to compare the verity target with the real tool",
     },
     Entry {
         capability: Capability::MemcgV1,

@@ -47,6 +47,26 @@ failpoints! {
     BufioAllocNowait = "bufio::alloc_nowait", ENOMEM;
     /// dm-bufio: the allocation without the client lock fails (1.6 step 3).
     BufioAllocNoio = "bufio::alloc_noio", ENOMEM;
+    /// dm-bufio: the reserve is taken for empty (1.6 step 4).
+    BufioReserve = "bufio::reserve", ENOMEM;
+    /// dm-bufio: no buffer of the client's own is found to be reused (1.6 step 5).
+    BufioSteal = "bufio::steal", ENOMEM;
+    /// dm-bufio: whoever waits for a free buffer is not woken by this one.
+    BufioLostWake = "bufio::lost_wake", EAGAIN;
+    /// dm-bufio: every buffer is old for the age-out.
+    BufioAge = "bufio::age", EAGAIN;
+    /// dm-bufio: a work item (shrink, cleanup) starts 10 ms late.
+    BufioWorkLate = "bufio::work_late", EAGAIN;
+    /// dm-bufio: 10 ms with the client lock before a buffer that is not idle is made clean.
+    BufioPauseClean = "bufio::pause_clean", EAGAIN;
+    /// dm-bufio: 10 ms with the client lock before the watermark evicts.
+    BufioPauseWatermark = "bufio::pause_watermark", EAGAIN;
+    /// dm-bufio: 10 ms with the client lock before a wait at the tail of writing everything.
+    BufioPauseTail = "bufio::pause_tail", EAGAIN;
+    /// dm-bufio: 10 ms with the client lock before a buffer moves to another block.
+    BufioPauseMove = "bufio::pause_move", EAGAIN;
+    /// dm-bufio: 10 ms with the client lock in the shrinker's work, before the first buffer.
+    BufioPauseShrink = "bufio::pause_shrink", EAGAIN;
     /// dm-bufio: a read of a block fails.
     BufioRead = "bufio::read", EIO;
     /// dm-bufio: a write of a block fails.

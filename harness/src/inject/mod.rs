@@ -11,15 +11,18 @@
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
 //! | [`added`] | [`AddedScope`]: scopes around allocations that are made without |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
+//! | [`bug`] | [`Bug`]: mistakes planted in the ports, to see that judges find them |
 //!
 //! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio, 1.11.
 
 pub mod added;
+pub mod bug;
 pub mod failpoint;
 pub mod plan;
 pub mod pressure;
 
 pub use added::{Added, AddedScope};
+pub use bug::Bug;
 pub use failpoint::{Failpoint, FailpointRule};
 pub use plan::{Plan, PlanSpec};
 pub use pressure::{AllocPoint, By, InScope, Of, PageFilter, Pressed, Pressure};

@@ -9,6 +9,7 @@ use reclaimdep_scope::ScopeGuard;
 use serde::{Deserialize, Serialize};
 
 use super::added::{self, AddedScope};
+use super::bug::{Bug, Bugs};
 use super::failpoint::{Failpoint, FailpointRule};
 use super::pressure::{AllocPoint, By, Pressed, Pressure};
 use crate::error::{Errno, Error};
@@ -51,6 +52,7 @@ pub struct Plan {
     inner: Arc<Inner>,
     /// Whether there is any failpoint rule: what a point costs where there is none is the load of this.
     fails: bool,
+    bugs: Bugs,
 }
 
 impl PlanSpec {
@@ -89,7 +91,18 @@ impl Plan {
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
         let inner = Inner { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
-        Ok(Self { inner: Arc::new(inner), fails })
+        Ok(Self { inner: Arc::new(inner), fails, bugs: Bugs::default() })
+    }
+
+    /// The same plan, with `bugs` planted in whatever asks it.
+    #[must_use]
+    pub fn planting(self, bugs: &[Bug]) -> Self {
+        Self { bugs: Bugs::of(bugs), ..self }
+    }
+
+    /// Whether the mistake is planted.
+    pub(crate) const fn has(&self, bug: Bug) -> bool {
+        self.bugs.has(bug)
     }
 
     /// The scope that the plan adds around an allocation at `site`.

@@ -8,7 +8,7 @@
 use super::memory::{Inner, Mm};
 use super::slow_path::{Request, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
-use crate::inject::{AllocPoint, Failpoint, Of};
+use crate::inject::{AllocPoint, Bug, Failpoint, Of};
 use crate::sched::quiet;
 use crate::units::Pages;
 
@@ -63,12 +63,31 @@ impl Mm {
     /// scopes, as the policy reads them.
     #[must_use]
     pub fn effective(&self, requested: Gfp) -> Gfp {
-        let (policy, mask, flags) = (&self.0.policy, self.allowed().constrained(requested), flags());
+        self.in_scopes(self.allowed().constrained(requested))
+    }
+
+    fn in_scopes(&self, mask: Gfp) -> Gfp {
+        let (policy, flags) = (&self.0.policy, flags());
+        if self.plan().has(Bug::ScopeIgnored) {
+            return mask;
+        }
         if self.knobs().noio_clears_fs || !flags.contains(TaskFlags::MEMALLOC_NOIO) {
             return policy.effective(mask, flags);
         }
         // From 3.9 to 3.17 a NOIO scope left FS, and reclaim through it started I/O.
         policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
+    }
+
+    /// Tells that the running task begins an allocation; returns what it may do.
+    pub(super) fn tell_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
+        let (sched, flags) = (self.sched(), flags());
+        let allowed = self.allowed().constrained(requested);
+        let effective = self.in_scopes(allowed);
+        if allowed != requested {
+            sched.emit(EventKind::AllocConstrained { mask: allowed });
+        }
+        sched.emit(EventKind::AllocBegin { order, requested, effective, flags, site });
+        (effective, flags)
     }
 
     /// Allocates `2^order` pages with `requested`, as the running task (`__alloc_pages`).
@@ -88,10 +107,16 @@ impl Mm {
         let sched = self.sched();
         sched.point();
         let _added = self.plan().added_scope(site);
-        let (mask, flags, task) = (self.effective(requested), flags(), sched.current());
+        let task = sched.current();
+        self.tell_policy(&Request {
+            order,
+            requested,
+            mask: self.effective(requested),
+            flags: flags(),
+            task,
+        });
+        let (mask, flags) = self.tell_begin(order, requested, site);
         let request = Request { order, requested, mask, flags, task };
-        self.tell_policy(&request);
-        sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
         let mut block = self.alloc_pages(&request, site);
         if let Some(domain) = self.0.domain.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
             block = block.filter(|_| self.charge(domain, &request));
@@ -111,7 +136,7 @@ impl Mm {
         if order > MAX_ORDER {
             return None;
         }
-        let may_fail = !mask.contains(Gfp::NOFAIL);
+        let may_fail = !mask.contains(Gfp::NOFAIL) || plan.has(Bug::NofailFails);
         if may_fail && plan.pass(sched, Failpoint::MmAlloc).is_err() {
             return None;
         }

@@ -1,36 +1,23 @@
 //! The reclaim annotation: which allocations depend on reclaim, whether they reclaim or not.
 //!
-//! Key type: [`Annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`, which every allocation that
+//! Key function: [`annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`, which every allocation that
 //! could reclaim into a filesystem takes and drops; there is none for I/O, which is why it cannot see the
 //! deadlock that this project began with. Here there are three, nested: any, io, fs. Mirrors
 //! `fs_reclaim_acquire` and `might_alloc`; written from the project's description of reclaim, 5.1, 5.3, 5.8.
 
-use crate::event::{Gfp, TaskFlags};
+use crate::event::{Gfp, Levels, TaskFlags};
 
-/// The pseudo-locks that an allocation takes for as long as it may reclaim.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Annotation {
-    /// It may reclaim at all.
-    pub any: bool,
-    /// Reclaim may start I/O.
-    pub io: bool,
-    /// Reclaim may enter a filesystem (`fs_reclaim`).
-    pub fs: bool,
-}
-
-impl Annotation {
-    /// What a request with effective mask `mask` takes on a task with `flags`.
-    ///
-    /// Until 2018 a task in reclaim was exempt only where the mask lacked `__GFP_NOMEMALLOC`
-    /// (`by_task` false), so that a release hook which passed such a mask on was reported although it could
-    /// not recurse.
-    #[must_use]
-    pub fn of(mask: Gfp, flags: TaskFlags, by_task: bool) -> Self {
-        let reclaimer = flags.contains(TaskFlags::MEMALLOC);
-        let exempt = reclaimer && (by_task || !mask.contains(Gfp::NOMEMALLOC));
-        let any = mask.allow_blocking() && !exempt && !mask.contains(Gfp::NOLOCKDEP);
-        Self { any, io: any && mask.contains(Gfp::IO), fs: any && mask.contains(Gfp::FS) }
-    }
+/// What a request with effective mask `mask` takes on a task with `flags`.
+///
+/// Until 2018 a task in reclaim was exempt only where the mask lacked `__GFP_NOMEMALLOC`
+/// (`by_task` false), so that a release hook which passed such a mask on was reported although it could
+/// not recurse.
+#[must_use]
+pub fn annotation(mask: Gfp, flags: TaskFlags, by_task: bool) -> Levels {
+    let reclaimer = flags.contains(TaskFlags::MEMALLOC);
+    let exempt = reclaimer && (by_task || !mask.contains(Gfp::NOMEMALLOC));
+    let any = mask.allow_blocking() && !exempt && !mask.contains(Gfp::NOLOCKDEP);
+    Levels { any, io: any && mask.contains(Gfp::IO), fs: any && mask.contains(Gfp::FS) }
 }
 
 #[cfg(test)]
@@ -39,7 +26,7 @@ mod tests {
 
     #[track_caller]
     fn check(mask: Gfp, flags: TaskFlags, [any, io, fs]: [bool; 3]) {
-        assert_eq!(Annotation::of(mask, flags, true), Annotation { any, io, fs }, "{mask} {flags:?}");
+        assert_eq!(annotation(mask, flags, true), Levels { any, io, fs }, "{mask} {flags:?}");
     }
 
     #[test]
@@ -56,7 +43,7 @@ mod tests {
     #[test]
     fn until_2018_nomemalloc_made_a_reclaimer_look_as_if_it_could_recurse() {
         let (mask, flags) = (Gfp::KERNEL | Gfp::NOMEMALLOC, TaskFlags::MEMALLOC);
-        assert!(Annotation::of(mask, flags, false).fs, "the false report");
-        assert!(!Annotation::of(mask, flags, true).fs);
+        assert!(annotation(mask, flags, false).fs, "the false report");
+        assert!(!annotation(mask, flags, true).fs);
     }
 }

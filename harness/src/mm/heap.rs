@@ -6,7 +6,7 @@
 
 use super::memory::Mm;
 use super::reclaim::Scan;
-use super::slow_path::{Request, flags};
+use super::slow_path::Request;
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
 use crate::inject::{AllocPoint, Of};
 
@@ -25,9 +25,8 @@ impl Mm {
     /// The running task allocates on the heap, with GFP_KERNEL after its scopes.
     fn alloc_on_heap(&self, order: u32, site: Site) {
         let _added = self.plan().added_scope(site);
-        let (requested, flags, sched) = (Gfp::KERNEL, flags(), self.sched());
-        let mask = self.effective(requested);
-        sched.emit(EventKind::AllocBegin { order, requested, effective: mask, flags, site });
+        let (requested, sched) = (Gfp::KERNEL, self.sched());
+        let (mask, flags) = self.tell_begin(order, requested, site);
         let _told = End(self);
         let point = AllocPoint { order, mask, flags, site, of: Of::Heap };
         let Some(pressed) = self.plan().press(sched, &point) else {

@@ -14,6 +14,7 @@ use reclaimdep_scope as scope;
 use super::memory::{Inner, Mm};
 use super::reclaim::{SWAP_CLUSTER_MAX, Scan};
 use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskFlags, TaskKind};
+use crate::inject::Bug;
 use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Runs without progress after which it gives up (MAX_RECLAIM_RETRIES of a node).
@@ -138,7 +139,9 @@ impl Mm {
     fn balance(&self, whole: bool) {
         loop {
             let goal = if whole { u64::MAX } else { self.marks().high.0.max(SWAP_CLUSTER_MAX) };
-            let scan = Scan { goal, ..Scan::by_kswapd() };
+            let borrowed = self.plan().has(Bug::KswapdBorrowsMask);
+            let mask = if borrowed { Gfp::NOFS } else { Gfp::KERNEL };
+            let scan = Scan { goal, mask, ..Scan::by_kswapd() };
             let freed = self.reclaim(&scan).freed;
             let failures = &self.0.kswapd.failures;
             if freed == 0 {

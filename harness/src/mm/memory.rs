@@ -28,7 +28,7 @@ use super::swap::{Slot, SwapArea};
 use super::throttle::Throttle;
 use crate::era::MmKnobs;
 use crate::error::{Error, Result};
-use crate::event::{EventKind, Gfp, TaskId, TaskKind};
+use crate::event::{EventKind, Gfp, TaskFlags, TaskId, TaskKind};
 use crate::inject::Plan;
 use crate::sched::{Sched, Side, SpinLock, quiet};
 use crate::units::Pages;
@@ -76,6 +76,7 @@ pub(super) struct Inner {
     plan: Plan,
     knobs: MmKnobs,
     marks: Marks,
+    total: Pages,
     pub(super) free: SpinLock<Pages>,
     pub(super) low_point: AtomicU64,
     /// What nobody may do now (`gfp_allowed_mask`).
@@ -127,6 +128,7 @@ impl Mm {
             sched: sched.clone(),
             knobs,
             marks,
+            total: pages,
             free: SpinLock::new(pages),
             low_point: AtomicU64::new(pages.0),
             allowed: Mapping::unrestricted(),
@@ -150,6 +152,9 @@ impl Mm {
         }));
         let Marks { min, low, high } = marks;
         sched.emit(EventKind::MemoryMarks { min, low, high });
+        if !mm.0.policy.effective(Gfp::KERNEL, TaskFlags::MEMALLOC_NOFS).contains(Gfp::IO) {
+            sched.emit(EventKind::ScopesJoined);
+        }
         Ok(mm)
     }
 
@@ -169,6 +174,12 @@ impl Mm {
     #[must_use]
     pub fn knobs(&self) -> &MmKnobs {
         &self.0.knobs
+    }
+
+    /// All pages, free or not.
+    #[must_use]
+    pub fn total(&self) -> Pages {
+        self.0.total
     }
 
     /// Pages that are free now.
@@ -217,10 +228,11 @@ impl Mm {
         scope::reclaim_context(ReclaimContext { superblock, depth, private })
     }
 
-    /// Asks every shrinker for its count, once for each mask: a count that depends on it is a finding.
+    /// Asks every shrinker for its count, twice with one mask and once with each other: a count that changes the
+    /// cache, or depends on the mask, is a finding.
     pub fn probe_shrinkers(&self) {
         let _ours = quiet();
-        for mask in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
+        for mask in [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
             self.0.registry.count_all(mask);
         }
     }

@@ -14,12 +14,15 @@ use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site, TaskId};
-use crate::inject::Failpoint;
+use crate::inject::{Bug, Failpoint};
 use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Ticks;
 
 /// A waiter tries again after this long, whatever happens (5 s).
 const WAIT: Ticks = Ticks(5_000);
+
+/// Rounds of a waiter for which a planted mistake keeps it from the reserve.
+const STARVED_ROUNDS: u32 = 64;
 
 struct Inner {
     mm: Mm,
@@ -53,6 +56,20 @@ pub struct Element {
 impl std::fmt::Debug for Element {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Element").field("pool", &self.pool.0.id).finish_non_exhaustive()
+    }
+}
+
+/// An allocation from a pool that was told to have begun; dropping it tells the end.
+struct Told<'a> {
+    pool: &'a Mempool,
+    /// None while it is under way: what is dropped then unwinds.
+    got: Option<bool>,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let Inner { mm, id, .. } = &*self.pool.0;
+        mm.sched().emit(EventKind::PoolAllocEnd { pool: *id, got: self.got });
     }
 }
 
@@ -104,28 +121,47 @@ impl Mempool {
         let _ours = quiet();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
-        let full = mask | Gfp::NOMEMALLOC | Gfp::NORETRY | Gfp::NOWARN;
+        let Inner { mm, id, min, reserve, .. } = &*self.0;
+        let (sched, plan) = (mm.sched(), mm.plan());
+        let keeps = u32::try_from(*min).unwrap_or(u32::MAX);
+        sched.emit(EventKind::PoolAllocBegin { pool: *id, mask, keeps, site });
+        let mut told = Told { pool: self, got: None };
+        let careful = if plan.has(Bug::PoolTakesReserves) { Gfp::EMPTY } else { Gfp::NOMEMALLOC };
+        let full = mask | careful | Gfp::NORETRY | Gfp::NOWARN;
         // The kernel leaves FS, which means nothing without the others; here it would be a malformed mask.
         let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO - Gfp::FS;
-        loop {
+        let mut starving = 0;
+        let element = loop {
             // Read before anything is tried: what is given back during the attempt ends the wait.
             let seen = self.0.given.load(Ordering::Acquire);
             if let Some(pages) = self.underlying(now) {
-                return Some(self.element(pages));
+                sched.emit(EventKind::PoolTake { pool: *id });
+                break Some(self.element(pages));
             }
-            let spare = self.0.reserve.lock().pop();
+            let spare = {
+                // Told under the lock, so that the events are in the order in which elements went.
+                let mut reserve = reserve.lock();
+                let spare = if starving > 0 { None } else { reserve.pop() };
+                spare.inspect(|_| sched.emit(EventKind::PoolTake { pool: *id }))
+            };
             if let Some(pages) = spare {
-                return Some(self.element(pages));
+                break Some(self.element(pages));
             }
             if now != full && full.allow_blocking() {
                 now = full;
                 continue;
             }
-            if !full.allow_blocking() {
-                return None;
+            if !full.allow_blocking() || plan.has(Bug::PoolFails) {
+                if plan.has(Bug::PoolSleeps) {
+                    self.wait(seen, site);
+                }
+                break None;
             }
             self.wait(seen, site);
-        }
+            starving = if plan.has(Bug::PoolStarves) { (starving + 1) % STARVED_ROUNDS } else { 0 };
+        };
+        told.got = Some(element.is_some());
+        element
     }
 
     fn underlying(&self, mask: Gfp) -> Option<PageBlock> {
@@ -135,7 +171,6 @@ impl Mempool {
     }
 
     fn element(&self, pages: PageBlock) -> Element {
-        self.0.mm.sched().emit(EventKind::PoolTake { pool: self.0.id });
         let taker = self.0.mm.sched().current();
         Element { pool: self.clone(), pages: Some(pages), taker }
     }
@@ -166,10 +201,10 @@ impl Drop for Element {
             if reserve.len() < *min {
                 reserve.extend(self.pages.take());
             }
+            // Whoever completes I/O may be no task of the world: then it is told on the taker's behalf.
+            let giver = mm.sched().try_current().unwrap_or(self.taker);
+            mm.sched().emit_for(giver, EventKind::PoolGive { pool: *id });
         }
-        // Whoever completes I/O may be no task of the world: then it is told on the taker's behalf.
-        let giver = mm.sched().try_current().unwrap_or(self.taker);
-        mm.sched().emit_for(giver, EventKind::PoolGive { pool: *id });
         // Beyond the reserve the memory itself goes back; a waiter finds it there.
         drop(self.pages.take());
         given.fetch_add(1, Ordering::AcqRel);

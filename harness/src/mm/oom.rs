@@ -104,7 +104,11 @@ impl Mm {
         let spared = order > PAGE_ALLOC_COSTLY_ORDER
             || mask.contains(Gfp::RETRY_MAYFAIL)
             || mask.contains(Gfp::THISNODE);
-        let done = !spared && self.out_of_memory(request);
+        if spared {
+            return Step::Nothing;
+        }
+        self.sched().emit(EventKind::OutOfMemory);
+        let done = self.out_of_memory(request);
         let must = mask.contains(Gfp::NOFAIL);
         if !done && !must {
             return Step::Nothing;

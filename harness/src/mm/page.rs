@@ -8,10 +8,14 @@
 //!
 //! Locking: a page's state is a leaf; its page lock ([`PageLock`]) is only ever tried for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod lock;
 
-use reclaimdep_scope::Superblock;
+pub use lock::PageLock;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use reclaimdep_scope::{Bracket, Superblock};
 
 use super::alloc::PageBlock;
 use super::policy::Waits;
@@ -315,12 +319,15 @@ impl Page {
 
     /// Asks the owner to let go of what it keeps with the page; a page of nobody's has nothing.
     pub(super) fn release(self: &Arc<Self>, mask: Gfp) -> bool {
-        self.owner.as_ref().is_none_or(|(side, owner)| side.call(|| owner.release(self, mask)))
+        self.owner
+            .as_ref()
+            .is_none_or(|(side, owner)| Bracket::around(|| side.call(|| owner.release(self, mask))))
     }
 
     /// Tells the owner, if there is one, to write the page.
     pub(super) fn writepage(self: &Arc<Self>, mask: Gfp) -> Option<Result<(), Errno>> {
-        self.owner.as_ref().map(|(side, owner)| side.call(|| owner.writepage(self, mask)))
+        let owner = self.owner.as_ref();
+        owner.map(|(side, owner)| Bracket::around(|| side.call(|| owner.writepage(self, mask))))
     }
 
     /// Changes what it is.
@@ -360,12 +367,6 @@ impl Page {
         debug_assert!(ended.is_ok(), "a wait for a page is never broken");
     }
 
-    /// Tries for the page lock. Reclaim never waits for it.
-    pub fn try_lock(&self) -> Option<PageLock<'_>> {
-        let taken = !self.locked.swap(true, Ordering::AcqRel);
-        taken.then_some(PageLock(self))
-    }
-
     pub(super) fn give_slot(&self, slot: Slot, fs_backed: bool) {
         let mut inner = self.inner.lock();
         inner.state = inner.state.with(Class::SwapCache { fs_backed }, Io::Dirty);
@@ -382,17 +383,6 @@ impl Page {
         let state = inner.state;
         let idle = state.io == Io::Clean && !state.in_use && !state.private;
         if idle { inner.block.take() } else { None }
-    }
-}
-
-/// The page lock, held; dropping it gives it up.
-#[must_use = "the page lock is given up when this is dropped; bind it to a name"]
-#[derive(Debug)]
-pub struct PageLock<'a>(&'a Page);
-
-impl Drop for PageLock<'_> {
-    fn drop(&mut self) {
-        self.0.locked.store(false, Ordering::Release);
     }
 }
 

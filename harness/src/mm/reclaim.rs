@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use reclaimdep_scope as scope;
 
+use super::annotation::annotation;
 use super::lru::{List, Lists};
 use super::memory::{Inner, Mm};
 use super::policy::{Holder, Reclaimer, Target};
@@ -21,8 +22,8 @@ use super::shrinker::registry::Walk;
 use super::slow_path::Request;
 use super::throttle::Cause;
 use crate::era::ShrinkerProgress;
-use crate::event::{EventKind, Gfp, ReclaimKind, ScopeKind};
-use crate::inject::Pressed;
+use crate::event::{EventKind, Gfp, Levels, ReclaimKind, ScopeKind};
+use crate::inject::{Bug, Pressed};
 
 /// Reclaim starts at this priority.
 const DEF_PRIORITY: u32 = 12;
@@ -107,8 +108,9 @@ impl Mm {
         // The scope is applied once more: what runs between the request and here may have entered one.
         let mask = if scan.is_kswapd() { scan.mask } else { self.effective(scan.mask) };
         let scan = Scan { mask, ..*scan };
-        let _ended = Bracket::begin(self, &scan);
-        let _reclaimer = scope::noreclaim();
+        let bracket = scope::Bracket::open();
+        let mut annotated = Annotated::begin(self, &scan);
+        let reclaimer = scope::noreclaim();
         if scan.kind == ReclaimKind::Direct {
             self.throttle_on_reserves(mask);
         }
@@ -120,6 +122,12 @@ impl Mm {
             progress.freed = progress.freed.max(self.0.credits.pages(me));
         }
         self.0.credits.note(me, progress.freed);
+        if self.plan().has(Bug::AnnotationInside) {
+            annotated.release();
+        }
+        drop(reclaimer);
+        drop(annotated);
+        bracket.close();
         progress
     }
 
@@ -199,7 +207,7 @@ impl Mm {
             Some(target) => self.mask_for(scan, &target),
             None => scan.mask,
         };
-        let walk = Walk { mask: &mask, priority: scan.priority, in_domain, only };
+        let walk = Walk { mask: &mask, priority: scan.priority, in_domain, only, plan: self.plan() };
         let credited = || self.0.credits.pages(self.sched().current());
         let before = credited();
         let claimed = self.0.registry.shrink(&walk);
@@ -242,19 +250,50 @@ impl Mm {
 }
 
 /// Reclaim that is told to have begun; dropping it tells the end, also while a world unwinds.
-struct Bracket<'a>(&'a Mm);
+struct Annotated<'a> {
+    mm: &'a Mm,
+    kind: ReclaimKind,
+    mask: Gfp,
+    released: bool,
+}
 
-impl<'a> Bracket<'a> {
+impl<'a> Annotated<'a> {
     fn begin(mm: &'a Mm, scan: &Scan<'_>) -> Self {
+        let Scan { kind, mask, .. } = *scan;
         mm.0.credits.open(mm.sched().current());
-        mm.sched().emit(EventKind::ReclaimEnter { kind: scan.kind, mask: scan.mask });
-        Self(mm)
+        mm.sched().emit(EventKind::ReclaimEnter { kind, mask });
+        let this = Self { mm, kind, mask, released: false };
+        if this.is_annotated() {
+            mm.sched().emit(EventKind::ReclaimAcquire { levels: this.levels() });
+        }
+        this
+    }
+
+    /// Limit reclaim takes no pseudo-lock.
+    fn is_annotated(&self) -> bool {
+        self.kind != ReclaimKind::Memcg
+    }
+
+    /// What is taken, and given up, as things are now: by condition, but for kswapd.
+    fn levels(&self) -> Levels {
+        if self.kind == ReclaimKind::Kswapd {
+            return Levels::ALL;
+        }
+        annotation(self.mm.effective(self.mask), scope::context::flags(), self.mm.knobs().annotation_by_task)
+    }
+
+    fn release(&mut self) {
+        if self.is_annotated() && !self.released {
+            self.released = true;
+            self.mm.sched().emit(EventKind::ReclaimRelease { levels: self.levels() });
+        }
     }
 }
 
-impl Drop for Bracket<'_> {
+impl Drop for Annotated<'_> {
     fn drop(&mut self) {
-        let (freed, priority) = self.0.0.credits.close(self.0.sched().current());
-        self.0.sched().emit(EventKind::ReclaimExit { freed, priority });
+        self.release();
+        let (freed, priority) = self.mm.0.credits.close(self.mm.sched().current());
+        self.mm.sched().emit(EventKind::ReclaimExit { freed, priority });
     }
 }

@@ -13,7 +13,7 @@ use super::memory::Mm;
 use super::oom;
 use super::reclaim::Scan;
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId};
-use crate::inject::Pressed;
+use crate::inject::{Bug, Pressed};
 use crate::units::{Pages, Ticks};
 
 /// Orders above this one are costly: reclaim does not promise them.
@@ -161,6 +161,12 @@ impl Mm {
         Reserves::of(request.mask, request.flags, self.is_oom_victim(request.task))
     }
 
+    /// Whether a planted mistake opens all reserves to the request.
+    fn opens_reserves(&self, request: &Request) -> bool {
+        let plan = self.plan();
+        plan.has(Bug::ReservesOpen) || plan.has(Bug::NofailTakesAll) && request.mask.contains(Gfp::NOFAIL)
+    }
+
     /// The mark without emergency reserves.
     fn ordinary_mark(&self, request: &Request) -> Pages {
         let reserves = Reserves { no_watermarks: false, oom: false, ..self.reserves(request) };
@@ -172,7 +178,8 @@ impl Mm {
         self.wake_kswapd_for(request);
         let reserves = self.reserves(request);
         if pressed.is_none() || reserves.emergency() {
-            let mark = reserves.reduce(self.marks().min);
+            let mark =
+                if self.opens_reserves(request) { Pages(0) } else { reserves.reduce(self.marks().min) };
             if let Some(block) = self.take(request, mark) {
                 return Round::Got(block);
             }

@@ -68,6 +68,7 @@ fn parse(fields: &str) -> Option<Request<'_>> {
         kind if kind.contains('W') => Some(Op::Write),
         kind if kind.contains('R') => Some(Op::Read),
         kind if kind.contains('F') => Some(Op::Flush),
+        kind if kind.contains('D') => Some(Op::Discard),
         _ => None,
     };
     let failed = words.last().is_some_and(|word| word.starts_with("[-"));

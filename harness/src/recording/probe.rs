@@ -95,6 +95,7 @@ fn submit(task: TaskId, line: &TraceLine<'_>, to: &mut History) -> Result<(), St
         0 => Op::Read,
         1 => Op::Write,
         2 => Op::Flush,
+        3 => Op::Discard,
         _ => return Ok(()),
     };
     let (request, queue, site) = (to.request(), to.queue("below dm-bufio"), to.site());

@@ -81,6 +81,7 @@ impl Words<'_> {
             Op::Read => "read",
             Op::Write => "write",
             Op::Flush => "flush",
+            Op::Discard => "discard",
         };
         let origin =
             request.origin.map_or_else(String::new, |origin| format!(" {} {}", origin.what, origin.item));

@@ -30,6 +30,15 @@ pub(super) struct Hub {
     pub(super) seq: u64,
 }
 
+/// Whoever is told nothing.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
+        Reaction::Go
+    }
+}
+
 type LockHook = dyn Fn(&str) + Send + Sync;
 
 pub(super) enum Engine {
@@ -49,6 +58,8 @@ pub(super) struct Inner {
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
     pub(super) heap: super::heap::Heap,
+    /// Nobody observes: events end where they would begin.
+    silent: bool,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -62,7 +73,7 @@ impl std::fmt::Debug for Sched {
 }
 
 impl Sched {
-    fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
+    fn new(engine: Engine, observer: Box<dyn Observer>, silent: bool) -> Self {
         listener::install(&LISTENER);
         Self(Arc::new(Inner {
             engine,
@@ -75,19 +86,33 @@ impl Sched {
             on_lock: OnceLock::new(),
             production: Production::default(),
             heap: super::heap::Heap::default(),
+            silent,
         }))
     }
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
     #[must_use]
     pub fn controlled(driver: Arc<SpinLock<Driver>>, step_budget: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer)
+        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer, false)
     }
 
     /// A world on OS threads, whose choices come from `seed`.
     #[must_use]
     pub fn native(seed: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), observer)
+        Self::new(Engine::Native(Native::new(seed)), observer, false)
+    }
+
+    /// A world on OS threads that nobody observes: its primitives work, and what would be an event costs a
+    /// branch. For code that is used for itself, and for measuring it.
+    #[must_use]
+    pub fn unobserved(seed: u64) -> Self {
+        Self::new(Engine::Native(Native::new(seed)), Box::new(Deaf), true)
+    }
+
+    /// Whether somebody observes.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.0.silent
     }
 
     /// The world of the running task.
@@ -170,9 +195,15 @@ impl Sched {
 
     /// Tells the observer what `task` did, whoever runs now.
     pub fn emit_for(&self, task: TaskId, kind: EventKind) {
+        if self.0.silent {
+            return;
+        }
         let _ours = quiet();
-        let time = self.clock();
+        // A real clock is read under the lock: else two threads would number their events against it.
+        let of_its_own = matches!(self.0.engine, Engine::Native(_));
+        let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut hub = self.0.hub.lock();
+        let time = if of_its_own { self.clock() } else { before };
         let hub = &mut *hub;
         let event = Event { seq: hub.seq, time, task, kind };
         hub.seq += 1;

@@ -14,6 +14,11 @@ impl Log {
     pub(crate) fn take(&self) -> Vec<EventKind> {
         std::mem::take(&mut *self.0.lock())
     }
+
+    /// How many of those so far are `wanted`.
+    pub(crate) fn count(&self, wanted: impl Fn(&EventKind) -> bool) -> usize {
+        self.0.lock().iter().filter(|kind| wanted(kind)).count()
+    }
 }
 
 impl Observer for Log {

@@ -13,7 +13,7 @@
 //! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
 //! | `side`, `heap` | whose code runs; heap allocations of the code under test |
 //! | [`controlled`] | shuttle's engine under our scheduler |
-//! | [`native`] | OS threads |
+//! | [`native`], `random` | OS threads; seeded choices |
 //! | [`strategy`] | the trait a policy implements |
 //! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
 //! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
@@ -35,6 +35,7 @@ pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;
+mod random;
 pub mod rwsem;
 mod side;
 pub mod spawn;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::SpinLock;
+pub use super::random::SplitMix64;
 use crate::event::TaskId;
 use crate::units::{Nanos, Ticks};
 
@@ -77,27 +78,6 @@ impl Native {
 
     pub(super) fn now(&self) -> Nanos {
         Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-}
-
-/// The generator behind seeded choices (Steele, Lea, Flood 2014).
-#[derive(Clone, Debug)]
-pub struct SplitMix64(pub u64);
-
-impl SplitMix64 {
-    /// The next number.
-    pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`; 0 where `bound` is 0.
-    pub fn below(&mut self, bound: u32) -> u32 {
-        let scaled = (self.next_u64() >> 32) * u64::from(bound);
-        u32::try_from(scaled >> 32).expect("a 32-bit number scaled by a 32-bit bound")
     }
 }
 

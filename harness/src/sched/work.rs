@@ -3,10 +3,13 @@
 //! Key types: [`WorkQueue`], [`Work`]. Mirrors `kernel/workqueue.c` as far as progress goes: an
 //! item is pending once at the most, its pending mark is cleared before it runs, one worker runs the
 //! items in order, and the worker starts with an empty task context. A queue made with
-//! `mem_reclaim` always has its worker (the rescuer's promise); here every queue has one.
+//! [`WorkQueue::mem_reclaim`] always has its worker (the rescuer's promise), so reclaim may wait for it. Here
+//! every queue has one; that reclaim waits for no other is for a judge to see (RD08).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use reclaimdep_scope::Bracket;
 
 use super::side::{Side, quiet};
 use super::wait::{Completion, WaitQueue, Waiting};
@@ -72,11 +75,23 @@ impl std::fmt::Debug for WorkQueue {
 }
 
 impl WorkQueue {
-    /// A queue called `name`, with its worker started.
+    /// A queue called `name`, with its worker started (`alloc_workqueue`). It may need memory to get on: a
+    /// reclaimer, or the worker of a queue that reclaim may wait for, must not wait for it.
     #[must_use]
     pub fn new(sched: &Sched, name: &str) -> Self {
+        Self::make(sched, name, false)
+    }
+
+    /// The same for a queue that reclaim may wait for (`WQ_MEM_RECLAIM`).
+    #[must_use]
+    pub fn mem_reclaim(sched: &Sched, name: &str) -> Self {
+        Self::make(sched, name, true)
+    }
+
+    fn make(sched: &Sched, name: &str, mem_reclaim: bool) -> Self {
         let _ours = quiet();
         let queue = sched.add_queue(name);
+        sched.emit(EventKind::WorkQueueMade { queue, mem_reclaim });
         let inner = Arc::new(Inner {
             sched: sched.clone(),
             queue,
@@ -155,8 +170,10 @@ impl WorkQueue {
                 (work, done)
             };
             sched.emit(EventKind::WorkBegin { work });
+            let bracket = Bracket::open();
             item.side.call(&*item.func);
             sched.emit(EventKind::WorkEnd { work });
+            bracket.close();
             item.at.lock().running = None;
             done.complete();
         }

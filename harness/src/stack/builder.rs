@@ -10,9 +10,8 @@ use std::sync::Arc;
 use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec, SwapSpec};
 use super::swap::{InFile, OnDevice};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
-use crate::bufio::client::Parts as ClientParts;
-use crate::bufio::{Client, ClientOptions};
-use crate::era::{Knobs, ShrinkerForm};
+use crate::bufio::{Bufio, Client, ClientOptions};
+use crate::era::{BufioGeneration, Knobs};
 use crate::error::{Errno, Error, Result};
 use crate::event::LockId;
 use crate::fs::{self, Fs};
@@ -131,11 +130,16 @@ impl Stack {
         for area in &spec.memory.swap {
             parts.mm.add_swap(stack.make_swap(parts, area)?);
         }
-        let queued = parts.knobs.bufio_shrinker == ShrinkerForm::S5;
-        stack.cleaner =
-            (queued && !spec.bufio.is_empty()).then(|| WorkQueue::new(&parts.sched, "dm_bufio_cache"));
+        if spec.bufio.is_empty() {
+            return Ok(());
+        }
+        let Parts { sched, mm, plan, knobs } = parts;
+        let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
+        let queued = knobs.bufio_shrinker.is_deferred();
+        stack.cleaner = (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
+        let bufio = Bufio::new(sched, mm, plan, *knobs, stack.cleaner.clone());
         for client in &spec.bufio {
-            let made = stack.make_client(parts, client)?;
+            let made = stack.make_client(&bufio, mm, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;
         }
         Ok(())
@@ -210,10 +214,8 @@ impl Stack {
         Ok((self.backend.attach(parts, fs, spec)?, lock))
     }
 
-    fn make_client(&self, parts: &Parts, spec: &BufioSpec) -> Result<Client> {
+    fn make_client(&self, bufio: &Bufio, mm: &Mm, spec: &BufioSpec) -> Result<Client> {
         let device = Arc::clone(find(&self.devices, "loop device", &spec.device)?);
-        let Parts { sched, mm, plan, knobs } = parts.clone();
-        let cleaner = self.cleaner.clone();
         let mut options = ClientOptions { block_size: spec.block_size, ..ClientOptions::default() };
         if let Some(bytes) = spec.retain_bytes {
             options.retain_bytes = bytes;
@@ -223,8 +225,7 @@ impl Stack {
             let node = stack.add_node(NodeKind::Cache, format!("bufio:{}", spec.name));
             stack.depends(node, on).map(|()| node)
         })?;
-        let node = Some(node);
-        let client = Client::create(ClientParts { sched, mm, plan, knobs, device, node, cleaner }, options)?;
+        let client = bufio.create(device, Some(node), options)?;
         for block in &spec.dirty {
             let buffer = client.new_block(*block).map_err(|errno| {
                 Error::input(format!("bufio client `{}`: making block {block}", spec.name)).because(errno)

@@ -170,3 +170,6 @@ fn work_of(what: StepKind) -> Option<WorkId> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

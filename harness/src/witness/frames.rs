@@ -73,6 +73,14 @@ pub enum FrameKind {
     },
 }
 
+/// Whether being in the middle of this makes the task the reclaimer.
+pub(super) const fn is_reclaimer(kind: FrameKind) -> bool {
+    matches!(
+        kind,
+        FrameKind::Reclaim { .. } | FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. }
+    )
+}
+
 /// An open frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
@@ -209,3 +217,6 @@ pub fn restriction(
     }
     by_mask
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,19 @@ mod tests {
     }
 
     #[test]
+    fn who_needs_somebody_comes_first_then_who_waits_for_time_then_who_runs_then_the_idle() {
+        let s = check(&["RD05"], |s| {
+            s.queue("loop0");
+            s.task("running");
+            let (sleeper, needy) = (s.task("sleeper"), s.task("needy"));
+            s.wait(sleeper, Resource::Timer, "sleep");
+            s.wait(needy, Resource::Condition(WaitId(0)), "wake-up");
+            s.stall(true);
+        });
+        assert_eq!(s.last().tasks, [3, 2, 1, 0].map(TaskId));
+    }
+
+    #[test]
     fn a_stall_that_a_deadlock_explains_is_not_another_finding() {
         check(&["RD04"], |s| {
             let (a, one) = (s.lock("a", ""), s.task("one"));

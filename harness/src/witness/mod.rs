@@ -15,7 +15,9 @@
 //! | [`oracle`] | RD03 too: what an allocation could come to, as the stack was declared |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
-//! | `shrinker`, `contract` | RD07, RD08: conduct of shrinkers; the contract between allocator and reclaimer |
+//! | `shrinker`, `scan`, `kswapd` | RD07: counts and claims; scans without FS; what kswapd may wait for (also RD08) |
+//! | `contract`, `mask` | RD08: nested reclaim, reserves, NOFAIL; masks against scopes |
+//! | `annotation`, `deferred`, `pool`, `flush` | RD08: reclaim's bracket; what shrinkers owe; mempools; work queues |
 //! | `convoy`, `phantom` | RD09, RD10: tasks behind a lock held over I/O; progress that helped nobody |
 //! | `lint` | RD11: scopes and masks that restrict too much, where a test asks |
 //! | `leak`, `lost` | RD12, RD13: what is left behind; what is not there after a crash |
@@ -26,6 +28,7 @@
 //! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
 //! common path no allocation.
 
+mod annotation;
 pub mod breach;
 mod carried;
 pub mod chain;
@@ -33,18 +36,24 @@ pub mod code;
 mod contract;
 mod convoy;
 mod deadlock;
+mod deferred;
 pub mod finding;
+mod flush;
 pub mod frames;
 mod hang;
+mod kswapd;
 mod leak;
 mod lint;
 mod lost;
+mod mask;
 mod needed;
 pub mod oracle;
 pub mod order;
 pub mod panel;
 mod phantom;
+mod pool;
 mod recursion;
+mod scan;
 mod scope_misuse;
 #[cfg(test)]
 pub(crate) mod script;
@@ -60,3 +69,6 @@ pub use order::OrderGraph;
 pub use panel::{Judge, Witness};
 pub use stalls::Stalls;
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

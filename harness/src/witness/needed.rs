@@ -114,3 +114,6 @@ fn take_one(holders: &mut Vec<ElementHolder>, wanted: impl Fn(&ElementHolder) ->
     let place = holders.iter().rposition(wanted);
     place.map(|place| holders.remove(place)).is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,27 @@
 //!
 //! Key types: [`Judge`], [`Witness`].
 
+use super::annotation::Annotation;
 use super::carried::Carried;
 use super::code::Code;
 use super::contract::Contract;
 use super::convoy::{self, Convoy};
 use super::deadlock::Deadlock;
+use super::deferred::Deferred;
 use super::finding::Finding;
+use super::flush::Flush;
 use super::hang::Hang;
+use super::kswapd::Kswapd;
 use super::leak::Leak;
 use super::lint::Lint;
 use super::lost::Lost;
+use super::mask::Mask;
 use super::oracle::{Oracle, Pairs};
 use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
+use super::pool::Pool;
 use super::recursion::Recursion;
+use super::scan::Scan;
 use super::scope_misuse::ScopeMisuse;
 use super::shrinker::Conduct;
 use super::stalls::Stalls;
@@ -24,7 +31,7 @@ use crate::event::{Event, Names};
 use crate::units::Ticks;
 
 /// A run with more findings than these keeps the first.
-const MAX_FINDINGS: usize = 1 << 10;
+pub(super) const MAX_FINDINGS: usize = 1 << 10;
 
 /// Reads events and adds findings. It keeps no more than it needs to tell a new finding from one it
 /// made before.
@@ -33,10 +40,17 @@ pub trait Judge: Send {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>);
 }
 
+/// A judge that has to know what things are called: a class of locks is a name.
+pub(super) trait NamingJudge: Send {
+    /// As [`Judge::observe`].
+    fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>);
+}
+
 /// Every judge over one view.
 pub struct Witness {
     view: View,
     judges: Vec<Box<dyn Judge>>,
+    naming: Vec<Box<dyn NamingJudge>>,
     /// Not among them: a test may set its bound.
     convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
@@ -69,16 +83,24 @@ impl Witness {
             Box::<Carried>::default(),
             Box::<ScopeMisuse>::default(),
             Box::<Conduct>::default(),
+            Box::<Mask>::default(),
             Box::<Contract>::default(),
+            Box::<Annotation>::default(),
+            Box::<Deferred>::default(),
+            Box::<Kswapd>::default(),
+            Box::<Pool>::default(),
+            Box::<Flush>::default(),
             Box::<Phantom>::default(),
             Box::<Leak>::default(),
             Box::<Lost>::default(),
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
+        let naming: Vec<Box<dyn NamingJudge>> = vec![Box::<Scan>::default()];
         Self {
             view: View::default(),
             judges,
+            naming,
             convoy: Convoy::beyond(convoy::BOUND),
             order: None,
             oracle: None,
@@ -120,7 +142,7 @@ impl Witness {
     /// The same, which also makes lints (RD11).
     #[must_use]
     pub fn with_lints(mut self) -> Self {
-        self.judges.push(Box::<Lint>::default());
+        self.naming.push(Box::<Lint>::default());
         self
     }
 
@@ -139,6 +161,9 @@ impl Witness {
             judge.observe(event, &self.view, &mut self.findings);
         }
         self.convoy.observe(event, &self.view, &mut self.findings);
+        for judge in &mut self.naming {
+            judge.observe(event, &self.view, names, &mut self.findings);
+        }
         if let Some(order) = &mut self.order {
             order.observe(event, &self.view, names, &mut self.findings);
         }
@@ -190,130 +215,4 @@ impl Witness {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Errno;
-    use crate::event::{
-        AllocOutcome, Entered, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait, Misuse, Op,
-        PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef,
-        ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
-    };
-    use crate::sched::native::SplitMix64;
-    use crate::units::{Nanos, Pages, Sectors};
-
-    const EVENTS: u64 = 20_000;
-
-    /// Any event at all, about few things, so that they meet; sometimes about the largest number.
-    fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
-        let site = Site { file: "any.rs", line: 1 };
-        let mut n = || {
-            if random.below(200) == 0 { u32::MAX } else { random.below(6) }
-        };
-        let task = TaskId(n());
-        let (lock, queue, request, work, shrinker) =
-            (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
-        let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
-        let layers: &[Layer] = &[Layer::FS];
-        let kinds = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim, ScopeKind::Forbid(layers)];
-        let kind = kinds[n() as usize % kinds.len()];
-        let origin = ScopeRef { task: n(), seq: n() };
-        let how = [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)]
-            [n() as usize % 4];
-        let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
-        let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
-        let resources = [
-            Resource::Lock(lock),
-            Resource::Request(request),
-            Resource::Work(work),
-            Resource::Task(TaskId(n())),
-            Resource::Condition(WaitId(0)),
-            Resource::Idle(queue),
-            Resource::Timer,
-        ];
-        let resource = resources[n() as usize % resources.len()];
-        let (scope, sectors) = (n(), Sectors(u64::MAX));
-        let (part, on) = (PartId(n()), PartId(n()));
-        let targets =
-            [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
-        let target = targets[n() as usize % 3];
-        let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs][n() as usize % 3];
-        let sort = [PartKind::Filesystem, PartKind::Device, PartKind::Server][n() as usize % 3];
-        let facts = [
-            Fact::Part { part, kind: sort },
-            Fact::Gone { part },
-            Fact::Needs { part, on },
-            Fact::NeedsNoMore { part, on },
-            Fact::Takes { part, lock },
-            Fact::Queues { part, queue },
-            Fact::Target { target, part, waits },
-        ];
-        let fact = facts[n() as usize % facts.len()];
-        let kinds = [
-            EventKind::Declared { fact },
-            EventKind::PolicyMask { target, mask },
-            EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
-            EventKind::TaskExit,
-            EventKind::ScopeEnter { kind, scope, site, how },
-            EventKind::ScopeExit { kind, scope },
-            EventKind::ScopeMisuse { what: Misuse::Stale, kind, owner: task, scope, site },
-            EventKind::LayerEnter { layer, site },
-            EventKind::LayerExit { layer },
-            EventKind::AllocBegin {
-                order: 0,
-                requested: mask,
-                effective: mask,
-                flags: TaskFlags::EMPTY,
-                site,
-            },
-            EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) },
-            EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
-            EventKind::ReclaimExit { freed: 0, priority: 0 },
-            EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
-            EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0, deferred: false },
-            EventKind::LockAttempt { lock, mode, try_lock: false, site },
-            EventKind::LockAcquired { lock, mode, site },
-            EventKind::LockReleased { lock },
-            EventKind::WaitBegin { resource, why: "any", breakable: true, site },
-            EventKind::WaitEnd { resource, outcome: WaitOutcome::Broken(Errno::EDEADLK) },
-            EventKind::QueueServer { queue },
-            EventKind::RequestSubmit {
-                request,
-                queue,
-                op: Op::Write,
-                sector: sectors,
-                sectors,
-                origin: None,
-                site,
-            },
-            EventKind::RequestServe { request },
-            EventKind::RequestServed { request },
-            EventKind::RequestComplete { request, error: None },
-            EventKind::WorkQueued { work, queue },
-            EventKind::WorkBegin { work },
-            EventKind::WorkEnd { work },
-            EventKind::Stall { step_budget: true },
-        ];
-        let picked = random.below(u32::try_from(kinds.len()).expect("few"));
-        (task, kinds[picked as usize])
-    }
-
-    #[test]
-    fn any_events_in_any_order_are_judged_and_described() {
-        for seed in 0..8 {
-            let mut random = SplitMix64(seed);
-            let mut witness = Witness::ordered(OrderGraph::default(), true).with_oracle();
-            let names = Names::default();
-            for seq in 0..EVENTS {
-                let (task, kind) = garbage(&mut random);
-                witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
-            }
-            assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
-            let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
-            let report = crate::report::Report::new("garbage", "model", "v3.10", findings.collect());
-            assert!(
-                report.to_text().lines().all(|line| line.len() <= 110),
-                "seed {seed}: no line is too long"
-            );
-        }
-    }
-}
+mod tests;

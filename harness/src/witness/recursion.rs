@@ -144,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn a_submission_that_nobody_waits_for_is_an_entry_too() {
+        let s = check(&["RD01"], |s, task, _| {
+            let (queue, _) = s.queue("vda");
+            s.scope(task, ScopeKind::Noio, 1);
+            s.alloc(task, Gfp::KERNEL, Gfp::NOIO);
+            s.reclaim(task, Gfp::NOIO);
+            s.submit(task, queue);
+        });
+        assert!(s.last().chain.last().is_some_and(|step| step.forbidden.is_some()), "the submission");
+    }
+
+    #[test]
     fn a_submission_inside_nofs_is_legal() {
         check(&[], |s, task, _| {
             let (queue, _) = s.queue("vda");

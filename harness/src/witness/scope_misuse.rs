@@ -34,6 +34,13 @@ struct Wrong {
     site: Option<Site>,
 }
 
+impl Wrong {
+    /// A word that a call changed is changed for each caller further out too.
+    fn once(self) -> Self {
+        if self.what == Misuse::ChangedInCall { Self { site: None, ..self } } else { self }
+    }
+}
+
 impl Judge for ScopeMisuse {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
@@ -56,9 +63,10 @@ impl Judge for ScopeMisuse {
             _ => return,
         };
         for wrong in wrongs {
-            // Everything else that is wrong with a scope that leaked out of its item follows from that.
-            let leaked = self.found.contains(&Wrong { what: Misuse::LeakedPastWork, ..wrong });
-            if !leaked && self.found.insert(wrong) {
+            // Everything else that is wrong with a scope that leaked out of its item or call follows from that.
+            let known = |what| self.found.contains(&Wrong { what, ..wrong });
+            let leaked = known(Misuse::LeakedPastWork) || known(Misuse::LeakedPastCall);
+            if !leaked && self.found.insert(wrong.once()) {
                 out.push(finding(wrong, event, view));
             }
         }
@@ -132,6 +140,30 @@ mod tests {
                 EventKind::ScopeMisuse { what: Misuse::OutOfOrder, kind: NOFS, owner: task, scope: 1, site };
             s.on(task, kind);
             s.on(task, kind);
+        });
+    }
+
+    /// `what`, told of scope 1 of the task, for each of these sites.
+    fn told(s: &mut Script, task: TaskId, what: Misuse, lines: &[u32]) {
+        for line in lines {
+            let site = Site { file: "x.rs", line: *line };
+            s.on(task, EventKind::ScopeMisuse { what, kind: NOFS, owner: task, scope: 1, site });
+        }
+    }
+
+    #[test]
+    fn what_a_call_changed_is_found_once_however_many_callers_there_are() {
+        check(&[Misuse::ChangedInCall], |s, task| told(s, task, Misuse::ChangedInCall, &[1, 2]));
+    }
+
+    #[test]
+    fn a_scope_that_leaked_out_of_a_call_leaks_once() {
+        check(&[Misuse::LeakedPastCall], |s, task| {
+            s.file = Some("x.rs");
+            s.scope(task, NOFS, 1);
+            // Where the scope was entered: at the script's second event.
+            told(s, task, Misuse::LeakedPastCall, &[2]);
+            s.on(task, EventKind::TaskExit);
         });
     }
 

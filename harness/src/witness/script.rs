@@ -3,7 +3,8 @@
 //! Key type: [`Script`]. Each call is one event, or the few that always come together. Sites are
 //! lines of [`Script::file`], counted by event.
 
-use super::finding::Finding;
+use super::breach::Breach;
+use super::finding::{Finding, StepKind};
 use super::order::OrderGraph;
 use super::panel::Witness;
 use crate::event::{
@@ -23,6 +24,15 @@ pub(crate) struct BufioOnLoop {
     pub(crate) queue: QueueId,
     pub(crate) worker: TaskId,
     pub(crate) shrinker: ShrinkerId,
+}
+
+/// The rules that were found broken, in order.
+pub(crate) fn breaches(script: &Script) -> Vec<Breach> {
+    let last = |finding: &Finding| match finding.chain.last()?.what {
+        StepKind::Broke { breach, .. } => Some(breach),
+        _ => None,
+    };
+    script.witness.findings().iter().filter_map(last).collect()
 }
 
 #[derive(Default)]

@@ -1,20 +1,22 @@
 //! RD07: a shrinker misbehaves.
 //!
 //! The count must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
-//! deferred, and that needs an honest number. The scan must not claim what did not leave, unless it says
-//! that it defers, and must not wait for I/O in kswapd. Invariants 12, 13 and 15 of the project's
-//! description of reclaim, section 9. That a cache really shrank can only be told where nobody else
-//! touched it meanwhile, so claims and counts are compared only within one task's unbroken run of events.
+//! deferred, and that needs an honest number. It must not change the cache: it begins no work, and asked
+//! again at once it says the same. The scan must not claim what did not leave, unless it says that it defers.
+//! Invariants 12 and 13 of the project's description of reclaim, section 9. That a cache really shrank can
+//! only be told where nobody else touched it meanwhile, so claims and counts are compared only within one
+//! task's unbroken run of events; and then only with what was counted, since what a scan frees may make
+//! something else freeable (a dentry gives up its inode).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
-use super::frames::FrameKind;
+use super::frames::{FrameKind, is_reclaimer};
 use super::panel::Judge;
 use super::view::View;
-use crate::event::{Event, EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
+use crate::event::{Event, EventKind, Gfp, ShrinkerId, TaskId};
 
 /// The judge of RD07.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Conduct {
     task: Option<TaskId>,
     /// Counts since anything happened that could change a cache.
     counts: BTreeMap<ShrinkerId, (Gfp, u64)>,
+    /// Counts that were followed by nothing but counts, outside of reclaim.
+    probed: BTreeMap<ShrinkerId, (Gfp, u64)>,
     /// The pass that is under way: whose, the count, what it claimed so far.
     pass: Option<(ShrinkerId, u64, u64)>,
 }
@@ -32,7 +36,11 @@ impl Judge for Conduct {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         if self.task.replace(event.task) != Some(event.task) {
             self.counts.clear();
+            self.probed.clear();
             self.pass = None;
+        }
+        if !is_part_of_a_count(event.kind) {
+            self.probed.clear();
         }
         let Some((shrinker, breach)) = self.breach(event, view) else {
             return;
@@ -54,7 +62,7 @@ impl Conduct {
     fn breach(&mut self, event: &Event, view: &View) -> Option<(ShrinkerId, Breach)> {
         let task = event.task;
         match event.kind {
-            EventKind::ShrinkCountEnd { shrinker, count } => self.counted(shrinker, count, view),
+            EventKind::ShrinkCountEnd { shrinker, count } => self.counted(task, shrinker, count, view),
             EventKind::ShrinkScanBegin { .. } => {
                 self.counts.clear();
                 None
@@ -68,24 +76,35 @@ impl Conduct {
                 self.counts.clear();
                 Some((counting(view, task)?, Breach::CountAllocates))
             }
-            EventKind::WaitBegin { resource, .. } => {
-                if let Some(shrinker) = counting(view, task) {
-                    return Some((shrinker, Breach::CountWaits));
-                }
-                let shrinker = scanned_by_kswapd(view, task)?;
-                forbidden_to_kswapd(view, task, resource).then_some((shrinker, Breach::WaitsInKswapd))
+            EventKind::WaitBegin { .. } => Some((counting(view, task)?, Breach::CountWaits)),
+            EventKind::RequestSubmit { .. } | EventKind::WorkQueued { .. } => {
+                Some((counting(view, task)?, Breach::CountChanges))
             }
             _ => None,
         }
     }
 
-    fn counted(&mut self, shrinker: ShrinkerId, count: u64, view: &View) -> Option<(ShrinkerId, Breach)> {
+    fn counted(
+        &mut self,
+        task: TaskId,
+        shrinker: ShrinkerId,
+        count: u64,
+        view: &View,
+    ) -> Option<(ShrinkerId, Breach)> {
         self.pass = Some((shrinker, count, 0));
         let Some(FrameKind::Count { mask, .. }) = view.closed().map(|frame| frame.kind) else {
             return None;
         };
-        let (other, before) = self.counts.insert(shrinker, (mask, count))?;
-        (other != mask && before != count).then_some((shrinker, Breach::CountDependsOnMask))
+        // In reclaim pages go between two counts, and owners may let go of more than pages.
+        let reclaims = view.frames(task).iter().any(|frame| is_reclaimer(frame.kind));
+        let probed = if reclaims { None } else { self.probed.insert(shrinker, (mask, count)) };
+        let before = self.counts.insert(shrinker, (mask, count));
+        if probed.is_some_and(|(other, before)| other == mask && before != count) {
+            return Some((shrinker, Breach::CountChanges));
+        }
+        let changes = self.found.contains(&(shrinker, Breach::CountChanges));
+        let depends = before.is_some_and(|(other, before)| other != mask && before != count);
+        (depends && !changes).then_some((shrinker, Breach::CountDependsOnMask))
     }
 
     /// Whether a scan claims what cannot have left.
@@ -109,35 +128,23 @@ fn counting(view: &View, task: TaskId) -> Option<ShrinkerId> {
     })
 }
 
-/// The shrinker whose scan the task runs as kswapd.
-fn scanned_by_kswapd(view: &View, task: TaskId) -> Option<ShrinkerId> {
-    let frames = view.frames(task);
-    let kswapd = |kind: FrameKind| matches!(kind, FrameKind::Reclaim { kind: ReclaimKind::Kswapd, .. });
-    let begun = frames.iter().position(|frame| kswapd(frame.kind))?;
-    frames[begun..].iter().rev().find_map(|frame| match frame.kind {
-        FrameKind::Scan { shrinker, .. } => Some(shrinker),
-        _ => None,
-    })
-}
-
-/// Whether a wait for this is one that kswapd must not make: for I/O, or for a task in direct reclaim.
-fn forbidden_to_kswapd(view: &View, task: TaskId, resource: Resource) -> bool {
-    let reclaims = |task: TaskId| {
-        let direct = |kind| matches!(kind, FrameKind::Reclaim { kind: ReclaimKind::Direct, .. });
-        view.frames(task).iter().any(|frame| direct(frame.kind))
-    };
-    match resource {
-        Resource::Request(_) => true,
-        Resource::Lock(_) => view.needed(task).1.any(|needed| reclaims(needed.task)),
-        _ => false,
-    }
+/// What a count outside of reclaim consists of, with the locks that it takes.
+const fn is_part_of_a_count(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ShrinkCountBegin { .. }
+            | EventKind::ShrinkCountEnd { .. }
+            | EventKind::LockAttempt { .. }
+            | EventKind::LockAcquired { .. }
+            | EventKind::LockReleased { .. }
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LockMode, WaitId};
-    use crate::witness::script::Script;
+    use crate::event::{QueueId, ReclaimKind, Resource, Site, WaitId, WorkId};
+    use crate::witness::script::{Script, breaches};
 
     const ONE: ShrinkerId = ShrinkerId(0);
 
@@ -149,14 +156,6 @@ mod tests {
         s.names.add_shrinker("cache");
         story(&mut s, task);
         assert_eq!(breaches(&s), expect);
-    }
-
-    fn breaches(s: &Script) -> Vec<Breach> {
-        let last = |finding: &Finding| match finding.chain.last()?.what {
-            StepKind::Broke { breach, .. } => Some(breach),
-            _ => None,
-        };
-        s.witness.findings().iter().filter_map(last).collect()
     }
 
     fn count(s: &mut Script, task: TaskId, mask: Gfp, count: u64) {
@@ -245,39 +244,42 @@ mod tests {
         });
     }
 
-    fn reclaims(s: &mut Script, task: TaskId, kind: ReclaimKind) {
-        s.on(task, EventKind::ReclaimEnter { kind, mask: Gfp::KERNEL });
-        s.scan(task, ONE, Gfp::KERNEL);
-    }
-
     #[test]
-    fn io_that_kswapd_waits_for_in_a_scan_is_found_and_that_of_others_is_not_this() {
-        let waits = |kind| {
+    fn a_count_that_begins_work_is_found() {
+        let queues = |inside: bool| {
             move |s: &mut Script, task| {
-                let (queue, _) = s.queue("vda");
-                reclaims(s, task, kind);
-                let request = s.submit(task, queue);
-                s.wait(task, Resource::Request(request), "buffer WRITING");
-            }
-        };
-        check(&[Breach::WaitsInKswapd], waits(ReclaimKind::Kswapd));
-        check(&[], waits(ReclaimKind::Direct));
-    }
-
-    #[test]
-    fn kswapd_may_wait_for_a_lock_unless_its_holder_reclaims() {
-        let waits = |holder_reclaims: bool| {
-            move |s: &mut Script, task| {
-                let (lock, holder) = (s.lock("client", ""), s.task("holder"));
-                s.take(holder, lock, LockMode::Exclusive);
-                if holder_reclaims {
-                    s.on(holder, EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask: Gfp::KERNEL });
+                s.on(task, EventKind::ShrinkCountBegin { shrinker: ONE, mask: Gfp::KERNEL });
+                if !inside {
+                    s.on(task, EventKind::ShrinkCountEnd { shrinker: ONE, count: 1 });
                 }
-                reclaims(s, task, ReclaimKind::Kswapd);
-                s.want(task, lock, LockMode::Exclusive, false);
+                s.on(task, EventKind::WorkQueued { work: WorkId(0), queue: QueueId(0) });
             }
         };
-        check(&[Breach::WaitsInKswapd], waits(true));
-        check(&[], waits(false));
+        check(&[Breach::CountChanges], queues(true));
+        check(&[], queues(false));
+    }
+
+    #[test]
+    fn a_count_that_says_something_else_at_once_is_found_and_not_taken_for_dependent() {
+        check(&[Breach::CountChanges], |s, task| {
+            count(s, task, Gfp::KERNEL, 7);
+            count(s, task, Gfp::KERNEL, 6);
+            count(s, task, Gfp::NOFS, 5);
+        });
+        check(&[], |s, task| {
+            count(s, task, Gfp::KERNEL, 7);
+            let layer = s.names.add_layer(crate::event::Layer::FS, "lower");
+            s.on(task, EventKind::LayerEnter { layer, site: Site { file: "x.rs", line: 1 } });
+            count(s, task, Gfp::KERNEL, 6);
+        });
+    }
+
+    #[test]
+    fn between_two_counts_of_one_reclaim_pages_may_have_gone() {
+        check(&[], |s, task| {
+            s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask: Gfp::KERNEL });
+            count(s, task, Gfp::KERNEL, 7);
+            count(s, task, Gfp::KERNEL, 8);
+        });
     }
 }

@@ -12,7 +12,7 @@ use crate::event::{Event, EventKind, LockId, PoolId, QueueId, Resource, Site, Ta
 use crate::units::Nanos;
 
 /// More different things than these are not told apart.
-const MAX_THINGS: usize = 256;
+pub(super) const MAX_THINGS: usize = 256;
 
 /// What is waited for: not the one request or item, but those of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use super::frames::{Frame, FrameKind, Held};
 use super::waits::{ElementHolder, Holder, Lock, Progress, Request, Wait, WorkItem};
 use crate::event::{
-    Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId, TaskKind, WaitId, WorkId,
+    AllocOutcome, Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId, TaskKind,
+    WaitId, WorkId,
 };
+use crate::units::Pages;
 
 /// Numbers from here on are not kept: no world has as many tasks, locks or queues.
 const MAX_ID: u32 = 1 << 16;
@@ -45,6 +47,8 @@ pub struct View {
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
     pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
+    min: Option<Pages>,
+    low_point: Option<Pages>,
     closed: Option<Frame>,
     exited: Option<(TaskId, Task)>,
 }
@@ -113,6 +117,14 @@ impl View {
         self.task(id).map_or(&[], |task| &task.frames)
     }
 
+    /// The fewest pages that any allocation left, where that is below the min mark: how deep the reserves were
+    /// drawn on. With the mark.
+    #[must_use]
+    pub fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
+        let (low, min) = (self.low_point?, self.min?);
+        (low < min).then_some((low, min))
+    }
+
     /// The frame that the last event closed.
     #[must_use]
     pub const fn closed(&self) -> Option<&Frame> {
@@ -139,6 +151,10 @@ impl View {
         };
         match event.kind {
             EventKind::TaskSpawn { kind, .. } => task.kind = Some(kind),
+            EventKind::MemoryMarks { min, .. } => self.min = Some(min),
+            EventKind::AllocEnd { outcome: AllocOutcome::Ok, left } => {
+                self.low_point = Some(self.low_point.map_or(left, |low| low.min(left)));
+            }
             EventKind::TaskExit => return self.exit(event.task),
             _ => {}
         }
@@ -318,3 +334,6 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::{model, native};
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;
-use crate::inject::{PlanSpec, Pressure};
+use crate::inject::{Bug, PlanSpec, Pressure};
 use crate::mm::policy::Policy;
 use crate::report::Report;
 use crate::stack::StackSpec;
@@ -37,6 +37,7 @@ pub struct Builder {
     pub(super) knobs: Option<Knobs>,
     pub(super) stack: StackSpec,
     pub(super) plan: PlanSpec,
+    pub(super) bugs: Vec<Bug>,
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) lints: bool,
@@ -65,6 +66,7 @@ impl Builder {
             knobs: None,
             stack: StackSpec::default(),
             plan: PlanSpec::default(),
+            bugs: Vec::new(),
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             lints: false,
@@ -124,6 +126,12 @@ impl Builder {
     /// One more rule for which allocations find memory short.
     pub fn pressure(mut self, rule: Pressure) -> Self {
         self.plan.pressure.push(rule);
+        self
+    }
+
+    /// Plants a mistake in the ports: a test that must fail, to see that somebody would notice.
+    pub fn plant(mut self, bug: Bug) -> Self {
+        self.bugs.push(bug);
         self
     }
 
@@ -257,6 +265,7 @@ impl Builder {
             knobs: self.knobs.unwrap_or_else(|| self.era.knobs()),
             stack: self.stack.clone(),
             plan: self.plan.clone(),
+            bugs: self.bugs.clone(),
             body: Arc::new(body),
             learned: self.remembered.as_ref().map(Orders::graph),
             class_view: self.class_view,

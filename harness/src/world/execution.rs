@@ -13,7 +13,7 @@ use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::event::{EventKind, Names};
-use crate::inject::{Plan, PlanSpec};
+use crate::inject::{Bug, Plan, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe, order, stalls};
@@ -39,6 +39,7 @@ pub(super) struct Setup {
     pub(super) knobs: Knobs,
     pub(super) stack: StackSpec,
     pub(super) plan: PlanSpec,
+    pub(super) bugs: Vec<Bug>,
     pub(super) body: Body,
     /// What earlier runs showed about order. Every execution starts from it, so that a trace replays.
     pub(super) learned: Option<OrderGraph>,
@@ -63,6 +64,8 @@ pub(super) struct Execution {
     pub(super) stalls: Vec<(Thing, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
+    /// The fewest pages that were left, and the min mark, where the one is below the other.
+    pub(super) reserves_drawn: Option<(Pages, Pages)>,
     /// What it showed about order, where that is remembered.
     pub(super) learned: Option<OrderGraph>,
     /// What of that only the class view has.
@@ -109,6 +112,7 @@ impl Setup {
             latency: hub.latency(),
             stalls: hub.stalls(),
             reclaimed: hub.reclaimed(),
+            reserves_drawn: hub.reserves_drawn(),
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
             idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
@@ -117,7 +121,7 @@ impl Setup {
     }
 
     fn build(&self, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {
-        let plan = Plan::arm(sched, self.plan.clone())?;
+        let plan = Plan::arm(sched, self.plan.clone())?.planting(&self.bugs);
         let mm = Mm::new(sched, &self.memory(), plan.clone())?;
         if self.stack.memory.kswapd || self.plan.wants_kswapd() {
             mm.start_kswapd();
@@ -174,6 +178,9 @@ impl Execution {
         let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
         report.stalls = stalls::describe(&self.stalls, &self.names);
         report.notes = passed_over;
+        report.notes.extend(self.reserves_drawn.map(|(low, min)| {
+            format!("the reserves were drawn on: {low} pages were left at the lowest, {min} is the min mark")
+        }));
         report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
         if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {
             orders.learn(learned);

@@ -10,7 +10,7 @@ use super::record::Recorder;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
-use crate::units::Nanos;
+use crate::units::{Nanos, Pages};
 use crate::witness::oracle::Pairs;
 use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
@@ -92,6 +92,11 @@ impl Hub {
     /// Whether anybody reclaimed.
     pub(super) fn reclaimed(&self) -> bool {
         self.0.lock().reclaimed
+    }
+
+    /// How deep the reserves were drawn on, and the min mark, if they were.
+    pub(super) fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
+        self.0.lock().witness.view().reserves_drawn()
     }
 
     /// How long it took from closing the cycle to breaking it.

@@ -43,7 +43,7 @@ pub use order::{Claim, Orders};
 pub use tier::Tier;
 
 use crate::bufio::Client;
-use crate::era::Era;
+use crate::era::{Era, Knobs};
 use crate::error::Result;
 use crate::event::TaskKind;
 use crate::fs::Fs;
@@ -208,6 +208,12 @@ impl World {
     #[must_use]
     pub fn sched(&self) -> &Sched {
         &self.0.parts.sched
+    }
+
+    /// The behaviours in force: the era's, unless the builder was given others.
+    #[must_use]
+    pub fn knobs(&self) -> Knobs {
+        self.0.parts.knobs
     }
 
     /// The kernel whose behaviour this world has.

@@ -150,13 +150,18 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
     let report = run(builder());
     expect![[r#"
         quiet in 50 schedules under era v3.18
+        quiet in 50 schedules under era v4.19
+        quiet in 50 schedules under era v5.2
+        quiet in 50 schedules under era v5.3
         quiet in 50 schedules under era v5.9
-        quiet in 50 schedules under knob bufio_shrinker = S5
+        quiet in 50 schedules under era v6.1
+        quiet in 50 schedules under era v6.12
+        quiet in 50 schedules under knob bufio_shrinker = S6
         quiet in 50 schedules under policy join
         quiet in 50 schedules under policy join+only-swap-io
         quiet in 50 schedules under policy reclaim-context
         quiet in 50 schedules under policy oracle
-        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:53
+        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:54
     "#]]
     .assert_eq(&(report.cuts.join("\n") + "\n"));
     assert_eq!(run(builder()).to_json(), report.to_json(), "what was tried is the same every time");
@@ -172,7 +177,7 @@ fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
             }
         })
         .unwrap();
-    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S5", "no other era");
+    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6", "no other era");
 }
 
 /// What a world with this rule has to say of its plan.

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`regressions`] | reported mistakes of memory management, old behaviour and new |
 //! | [`conduct`] | shrinkers that wait, lie, panic, or count by the mask |
+//! | [`invariants`] | mistakes planted in the ports and made by users, each with its healthy twin |
 //! | [`judges`] | what is left, lost, claimed, restricted too much; suppressions |
 //! | [`policies`] | the same two stories under every policy |
 
 mod conduct;
+mod invariants;
 mod judges;
 mod policies;
 mod regressions;

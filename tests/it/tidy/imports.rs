@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bufio", &["sched", "inject", "mm", "block"]),
     ("fs", &["sched", "inject", "mm", "block", "bufio"]),
     ("stack", &["sched", "inject", "mm", "block", "bufio", "fs"]),
+    ("verity", &["sched", "inject", "mm", "block", "bufio"]),
     ("witness", &[]),
     ("report", &["witness"]),
     ("explore", &["sched", "witness", "inject", "report"]),

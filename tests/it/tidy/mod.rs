@@ -6,12 +6,14 @@
 //! | module | rules |
 //! |---|---|
 //! | [`imports`] | which module of the harness may know which other |
+//! | [`invariants`] | the table of invariants names what exists |
 //! | [`text`] | headers, ASCII, lengths, paths of this machine |
 //! | [`words`] | `unsafe`, threads, clocks and hash maps only where they belong |
 //! | [`tree`] | what may stand at the top |
 //! | [`source`] | reading the tree; what of a file is code |
 
 mod imports;
+mod invariants;
 mod source;
 mod text;
 mod tree;

@@ -1,6 +1,7 @@
 //! Scopes on a thread of no world, and on a task of one.
 
 mod across;
+mod bracket;
 mod legacy;
 mod locks;
 mod property;

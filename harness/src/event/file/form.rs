@@ -9,9 +9,9 @@ use super::coded::Coded;
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, LockId, LockMode, Misuse, Op, Origin,
-    PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ShrinkerId,
-    Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
+    Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
+    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 
@@ -61,14 +61,23 @@ LayerExit { layer: LayerRef };
 AllocBegin { order: u32, requested: Gfp, effective: Gfp, flags: TaskFlags, site: Site };
 AllocEnd { outcome: AllocOutcome, left: Pages };
 MemoryMarks { min: Pages, low: Pages, high: Pages };
+ScopesJoined {};
+AllocConstrained { mask: Gfp };
+OutOfMemory {};
 OomKill { victim: Option<TaskId> };
 ReclaimEnter { kind: ReclaimKind, mask: Gfp };
 ReclaimExit { freed: u64, priority: u32 };
+ReclaimAcquire { levels: Levels };
+ReclaimRelease { levels: Levels };
 ShrinkCountBegin { shrinker: ShrinkerId, mask: Gfp };
 ShrinkCountEnd { shrinker: ShrinkerId, count: u64 };
 ShrinkScanBegin { shrinker: ShrinkerId, mask: Gfp, nr_to_scan: u64 };
 ShrinkScanEnd { shrinker: ShrinkerId, freed: Option<u64>, scanned: u64, deferred: bool };
+ShrinkPassBegin { shrinker: ShrinkerId, pass: ShrinkPass };
+ShrinkPassEnd { shrinker: ShrinkerId, in_domain: bool, left: u64, owed: u64 };
 ShrinkerPanicked { shrinker: ShrinkerId };
+PoolAllocBegin { pool: PoolId, mask: Gfp, keeps: u32, site: Site };
+PoolAllocEnd { pool: PoolId, got: Option<bool> };
 PoolTake { pool: PoolId };
 PoolGive { pool: PoolId };
 PoolHandOver { pool: PoolId, request: RequestId };
@@ -92,6 +101,7 @@ RequestSubmit { request: RequestId, queue: QueueId, op: Op, sector: Sectors, sec
 RequestServe { request: RequestId };
 RequestServed { request: RequestId };
 RequestComplete { request: RequestId, error: Option<Errno> };
+WorkQueueMade { queue: QueueId, mem_reclaim: bool };
 WorkQueued { work: WorkId, queue: QueueId };
 WorkBegin { work: WorkId };
 WorkEnd { work: WorkId };

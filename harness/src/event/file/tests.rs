@@ -8,10 +8,10 @@ use super::form::KINDS;
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, LockId, LockMode, MayWait,
-    Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget,
-    RequestId, Resource, ScopeKind, ScopeRef, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
-    WaitOutcome, WorkId,
+    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
+    MayWait, Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind,
+    ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId,
+    TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -76,15 +76,34 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
             site,
         },
         EventKind::MemoryMarks { min: Pages(1), low: Pages(2), high: Pages(big) },
+        EventKind::ScopesJoined,
+        EventKind::AllocConstrained { mask: Gfp::NOIO },
+        EventKind::OutOfMemory,
         EventKind::OomKill { victim: None },
         EventKind::OomKill { victim: Some(TaskId(n)) },
         EventKind::ReclaimExit { freed: big, priority: n % 13 },
+        EventKind::ReclaimAcquire { levels: Levels::ALL },
+        EventKind::ReclaimRelease { levels: Levels { fs: false, ..Levels::ALL } },
         EventKind::ShrinkCountBegin { shrinker, mask: Gfp::EMPTY },
         EventKind::ShrinkCountEnd { shrinker, count: big },
         EventKind::ShrinkScanBegin { shrinker, mask: Gfp::NOIO, nr_to_scan: 128 },
         EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0, deferred: true },
         EventKind::ShrinkScanEnd { shrinker, freed: Some(big), scanned: big, deferred: false },
+        EventKind::ShrinkPassBegin {
+            shrinker,
+            pass: ShrinkPass {
+                in_domain: n % 2 == 1,
+                freeable: big,
+                deferred: 1,
+                priority: n % 13,
+                seeks: 2,
+                bounded: n.is_multiple_of(2),
+            },
+        },
+        EventKind::ShrinkPassEnd { shrinker, in_domain: n % 2 == 1, left: 7, owed: big },
         EventKind::ShrinkerPanicked { shrinker },
+        EventKind::PoolAllocBegin { pool: PoolId(n), mask: Gfp::NOIO, keeps: n, site },
+        EventKind::PoolAllocEnd { pool: PoolId(n), got: [None, Some(true), Some(false)][n as usize % 3] },
         EventKind::PoolTake { pool: PoolId(n) },
         EventKind::PoolGive { pool: PoolId(n) },
         EventKind::PoolHandOver { pool: PoolId(n), request },
@@ -107,6 +126,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         EventKind::RequestServed { request },
         EventKind::RequestComplete { request, error: None },
         EventKind::RequestComplete { request, error: Some(Errno::ENOSPC) },
+        EventKind::WorkQueueMade { queue, mem_reclaim: n % 2 == 1 },
         EventKind::WorkQueued { work, queue },
         EventKind::WorkBegin { work },
         EventKind::WorkEnd { work },
@@ -149,9 +169,12 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
     }
     all.extend(facts(n).map(|fact| EventKind::Declared { fact }));
     all.extend(targets(n).map(|target| EventKind::PolicyMask { target, mask: Gfp::NOFS }));
-    for (op, origin) in
-        [(Op::Read, None), (Op::Write, Some(Origin { what: text, item: big })), (Op::Flush, None)]
-    {
+    for (op, origin) in [
+        (Op::Read, None),
+        (Op::Write, Some(Origin { what: text, item: big })),
+        (Op::Flush, None),
+        (Op::Discard, None),
+    ] {
         let (sector, sectors) = (Sectors(big), Sectors(8));
         all.push(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
     }

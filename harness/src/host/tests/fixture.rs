@@ -12,7 +12,7 @@ use fuser::{
 };
 
 use crate::event::{Event, Names, Observer, Reaction};
-use crate::host::{Backing, FuseMount, HostLoop, LoopOptions, probe};
+use crate::host::{Backing, FuseMount, HostLoop, IoEngine, IoOptions, LoopOptions, probe};
 use crate::sched::{Sched, SpinLock};
 use crate::units::Sectors;
 
@@ -156,10 +156,26 @@ pub(super) fn unique(what: &str) -> String {
     format!("reclaimdep-{}-{what}", std::process::id())
 }
 
+/// The engines that this machine has, each with so many requests in flight.
+pub(super) fn engines(in_flight: usize) -> Vec<IoOptions> {
+    let uring = probe::probe(probe::Capability::IoUring);
+    if let Err(missing) = &uring {
+        drop(writeln!(std::io::stderr(), "SKIPPED: io_uring: {missing}"));
+    }
+    let engines = uring.is_ok().then_some(IoEngine::Uring).into_iter().chain([IoEngine::Threads]);
+    engines.map(|engine| IoOptions { engine: Some(engine), in_flight }).collect()
+}
+
 /// A loop device on `file` of the mount, whole.
 pub(super) fn attach(sched: &Sched, mount: &FuseMount, file: &str) -> HostLoop {
+    attach_with(sched, mount, file, IoOptions::default())
+}
+
+/// The same, served as `io` says.
+pub(super) fn attach_with(sched: &Sched, mount: &FuseMount, file: &str, io: IoOptions) -> HostLoop {
     let backing = Backing::On { mount: mount.as_fd(), file };
-    HostLoop::attach(sched, "loop0", backing, Sectors::from_bytes(BYTES), LoopOptions::default())
+    let sectors = Sectors::from_bytes(BYTES);
+    HostLoop::attach(sched, "loop0", backing, sectors, LoopOptions::default(), io)
         .expect("the device attaches")
 }
 

@@ -12,10 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use reclaimdep_scope::Bracket;
+
 use super::pass::{DEFAULT_BATCH, Pass};
 use super::{EMPTY, ScanControl, Shrinker, Stop};
 use crate::era::{MmKnobs, SlabAlgorithm};
-use crate::event::{EventKind, Gfp, LockId, LockMode, ReclaimTarget, Resource, ShrinkerId, Site, TaskId};
+use crate::event::{
+    EventKind, Gfp, LockId, LockMode, ReclaimTarget, Resource, ShrinkPass, ShrinkerId, Site, TaskId,
+};
+use crate::inject::{Bug, Plan};
 use crate::mm::policy::Target;
 use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
@@ -104,6 +109,7 @@ pub(in super::super) struct Walk<'a> {
     pub(in super::super) in_domain: bool,
     /// Only shrinkers of these names; none for all.
     pub(in super::super) only: Option<&'a [String]>,
+    pub(in super::super) plan: &'a Plan,
 }
 
 impl Registry {
@@ -209,8 +215,17 @@ impl Registry {
         if freeable == 0 || freeable == EMPTY {
             return 0;
         }
-        let before = entry.deferred.lock().insert(walk.in_domain, 0).unwrap_or(0);
-        let pass = Pass::new(self.algorithm, freeable, before, walk.priority, shrinker.seeks());
+        let (in_domain, priority, seeks) = (walk.in_domain, walk.priority, shrinker.seeks());
+        let before = {
+            // Told under the lock, so that the events are in the order in which the debt changed.
+            let mut owed = entry.deferred.lock();
+            let deferred = owed.insert(in_domain, 0).unwrap_or(0);
+            let bounded = self.algorithm == SlabAlgorithm::V5_13;
+            let pass = ShrinkPass { in_domain, freeable, deferred, priority, seeks, bounded };
+            sched.emit(EventKind::ShrinkPassBegin { shrinker: id, pass });
+            deferred
+        };
+        let pass = Pass::new(self.algorithm, freeable, before, priority, seeks);
         let batch = match shrinker.batch() {
             0 => DEFAULT_BATCH,
             batch => batch,
@@ -238,8 +253,14 @@ impl Registry {
             scanned = scanned.saturating_add(looked_at);
         }
         let mut deferred = entry.deferred.lock();
-        let owed = deferred.entry(walk.in_domain).or_insert(0);
-        *owed = owed.saturating_add(pass.deferred_after(scanned));
+        let owed = deferred.entry(in_domain).or_insert(0);
+        let left = match walk.plan {
+            plan if plan.has(Bug::DeferredForgotten) => 0,
+            plan if plan.has(Bug::DeferredUnbounded) => before + pass.delta,
+            _ => pass.deferred_after(scanned),
+        };
+        *owed = owed.saturating_add(left);
+        sched.emit(EventKind::ShrinkPassEnd { shrinker: id, in_domain, left, owed: *owed });
         freed
     }
 }
@@ -274,10 +295,15 @@ impl<'a> Running<'a> {
     /// of an aborted world goes on.
     fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
+        let bracket = Bracket::open();
         match catch_unwind(AssertUnwindSafe(|| entry.side.call(|| f(&*entry.shrinker)))) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                bracket.close();
+                Some(value)
+            }
             Err(payload) if Sched::is_abort(&*payload) => resume_unwind(payload),
             Err(payload) => {
+                bracket.close();
                 registry.panicked(entry, &*payload);
                 None
             }

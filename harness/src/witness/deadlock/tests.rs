@@ -1,7 +1,8 @@
 //! RD04 on scripted events: cycles of every kind, and near misses.
 
 use crate::error::Errno;
-use crate::event::{LockMode, Resource, TaskId, TaskKind, WaitOutcome};
+use crate::event::{LockMode, RequestId, Resource, TaskId, TaskKind, WaitOutcome, WorkId};
+use crate::witness::finding::{Step, StepKind};
 use crate::witness::script::Script;
 
 const WRITE: LockMode = LockMode::Exclusive;
@@ -153,7 +154,7 @@ fn a_request_whose_number_was_published_before_its_submission() {
         let ahead = s.submit(one, queue);
         s.serve(server, queue, ahead);
         s.want(server, a, WRITE, false);
-        s.wait(two, Resource::Request(crate::event::RequestId(1)), "request");
+        s.wait(two, Resource::Request(RequestId(1)), "request");
         s.submit(one, queue);
     });
 }
@@ -234,4 +235,129 @@ fn a_cycle_through_a_foreign_worker() {
         s.want(handler, a, WRITE, true);
     });
     assert_eq!(s.last().cycle.len(), 3);
+}
+
+#[test]
+fn a_request_is_stuck_only_when_no_server_of_its_queue_waits_for_a_task_that_can_go_on() {
+    let story = |goes_on: bool| {
+        move |s: &mut Script| {
+            let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+            let (one, two) = (s.task("one"), s.task("two"));
+            let (queue, first) = s.queue("loop0");
+            let second = s.server(queue, "loop0/1");
+            s.take(one, a, WRITE);
+            s.take(if goes_on { two } else { one }, b, WRITE);
+            for (server, lock) in [(first, a), (second, b)] {
+                let other = s.submit(two, queue);
+                s.serve(server, queue, other);
+                s.want(server, lock, WRITE, false);
+            }
+            let request = s.submit(one, queue);
+            s.wait(one, Resource::Request(request), "request");
+        }
+    };
+    check(&[], story(true));
+    check(&["RD04"], story(false));
+}
+
+#[test]
+fn a_number_is_published_before_its_request_while_others_wait_for_other_things() {
+    check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (bystander, one, two) = (s.task("bystander"), s.task("one"), s.task("two"));
+        let (queue, server) = s.queue("loop0");
+        s.take(one, b, WRITE);
+        s.want(bystander, b, WRITE, false);
+        s.take(two, a, WRITE);
+        let ahead = s.submit(one, queue);
+        s.serve(server, queue, ahead);
+        s.want(server, a, WRITE, false);
+        s.wait(two, Resource::Request(RequestId(1)), "request");
+        s.submit(one, queue);
+    });
+}
+
+#[test]
+fn a_work_item_whose_number_was_published_before_it_was_queued() {
+    check(&["RD04"], |s| {
+        let a = s.lock("a", "");
+        let (one, two) = (s.task("one"), s.task("two"));
+        let (queue, worker) = s.queue("events");
+        s.take(two, a, WRITE);
+        let ahead = s.queue_work(one, queue);
+        s.begin_work(worker, queue, ahead);
+        s.want(worker, a, WRITE, false);
+        s.wait(two, Resource::Work(WorkId(ahead.0 + 1)), "work item");
+        s.queue_work(one, queue);
+    });
+}
+
+#[test]
+fn what_keeps_the_other_servers_of_a_queue_is_part_of_the_deadlock() {
+    let s = check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (one, three) = (s.task("one"), s.task("three"));
+        let (queue, first) = s.queue("loop0");
+        let second = s.server(queue, "loop0/1");
+        s.take(one, a, WRITE);
+        s.take(three, b, WRITE);
+        s.want(three, a, WRITE, false);
+        for (server, lock) in [(first, a), (second, b)] {
+            let other = s.submit(one, queue);
+            s.serve(server, queue, other);
+            s.want(server, lock, WRITE, false);
+        }
+        let request = s.submit(one, queue);
+        s.wait(one, Resource::Request(request), "request");
+    });
+    assert_eq!(
+        s.last().tasks,
+        [0, 2, 3, 1].map(TaskId),
+        "one and its servers; then who keeps the second of these"
+    );
+}
+
+#[test]
+fn a_lock_is_stuck_when_one_of_its_readers_is() {
+    check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let [free, reader, writer] = ["free", "reader", "writer"].map(|name| s.task(name));
+        s.take(free, a, READ);
+        s.take(reader, a, READ);
+        s.take(writer, b, WRITE);
+        s.want(reader, b, WRITE, false);
+        s.want(writer, a, WRITE, false);
+    });
+}
+
+/// The edges of the chain: who waits for whom.
+fn edges(s: &Script) -> Vec<(u32, u32)> {
+    let edge = |step: &Step| match step.what {
+        StepKind::Needs { on, .. } => Some((step.task.0, on.0)),
+        _ => None,
+    };
+    s.last().chain.iter().filter_map(edge).collect()
+}
+
+#[test]
+fn the_edges_go_round_the_cycle_and_then_from_the_other_servers() {
+    let s = check(&["RD04"], |s| {
+        let (a, b) = (s.lock("a", ""), s.lock("b", ""));
+        let (one, three) = (s.task("one"), s.task("three"));
+        let (queue, other) = s.queue("loop0");
+        let second = s.server(queue, "loop0/1");
+        s.take(one, a, WRITE);
+        s.take(three, b, WRITE);
+        s.want(three, a, WRITE, false);
+        // The shortest way round is through the second server; the first waits for one more task.
+        for (server, lock) in [(other, b), (second, a)] {
+            let ahead = s.submit(one, queue);
+            s.serve(server, queue, ahead);
+            s.want(server, lock, WRITE, false);
+        }
+        let request = s.submit(one, queue);
+        s.wait(one, Resource::Request(request), "request");
+    });
+    let [one, three, other, second] = [0, 1, 2, 3];
+    assert_eq!(edges(&s), [(one, second), (second, one), (other, three), (three, one)]);
 }

@@ -75,6 +75,17 @@ impl OrderGraph {
         self.edges.is_empty()
     }
 
+    /// Which lock, by class, was held while which was waited for, as the edges have it. A lock that was only
+    /// ever tried stands on the right of no pair.
+    #[must_use]
+    pub fn lock_pairs(&self) -> BTreeSet<(String, String)> {
+        let lock = |node: NodeId| {
+            let node = self.nodes.get(node);
+            (node.kind == NodeKind::Lock).then(|| node.class.clone())
+        };
+        self.edges.iter().filter_map(|seen| Some((lock(seen.from.node)?, lock(seen.taking.node)?))).collect()
+    }
+
     /// The number that `name` of a task has in the graph's own list.
     fn task_name(&mut self, name: &str) -> u32 {
         if let Some(id) = self.task_ids.get(name) {
@@ -245,3 +256,6 @@ const fn mix(hash: u64, word: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::node::NodeId;
 use crate::event::{LockId, PoolId, RequestId, Site, WaitId, WorkId};
 
 /// Holds of one task beyond these are not kept; lockdep stops at 48.
-const MAX_HELD: usize = 64;
+pub(super) const MAX_HELD: usize = 64;
 
 /// What ends a hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,7 +23,7 @@ use crate::event::{Event, EventKind, Gfp, Names, Site, TaskId};
 /// Tasks from here on are not looked at: no world has as many.
 const MAX_TASKS: u32 = 1 << 16;
 /// Cycles of the class view alone beyond these are not kept.
-const MAX_ASIDE: usize = 64;
+pub(super) const MAX_ASIDE: usize = 64;
 
 /// The judge of RD03, over one run.
 #[derive(Debug, Default)]

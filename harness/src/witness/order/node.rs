@@ -163,4 +163,13 @@ mod tests {
         assert_eq!(Level::permitted(Gfp::KERNEL - Gfp::IO), [Any]);
         assert_eq!(Level::permitted(Gfp::NOWAIT), []);
     }
+
+    #[test]
+    fn no_more_nodes_are_told_apart_than_the_bound() {
+        let mut nodes = Nodes::default();
+        let node = |nth| Node::named(NodeKind::Work, "wq", u32::try_from(nth).unwrap());
+        assert!((0..MAX_NODES).all(|nth| nodes.id(node(nth)).is_some()));
+        assert_eq!(nodes.id(node(MAX_NODES)), None);
+        assert_eq!(nodes.id(node(3)), Some(3), "those that are known are known");
+    }
 }

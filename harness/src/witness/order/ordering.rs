@@ -80,3 +80,6 @@ impl Ordering {
         waiting.into_iter().flat_map(|((from, to), edge)| self.link(from, to, true, edge)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::node::{Node, NodeId, NodeKind, Nodes};
 use crate::event::{LockId, Names};
 
 /// Numbers from here on are not kept: no world has as many locks, queues or tasks.
-const MAX_ID: u32 = 1 << 16;
+pub(super) const MAX_ID: u32 = 1 << 16;
 
 /// How many of one name were made before each number.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use crate::block::{BackingFile as _, BlockDevice};
 use crate::error::{Error, Result};
 use crate::fs::Fs;
 use crate::fs::fuse::{FuseFs, ServeHook};
-use crate::host::{Backing, Child, FuseMount, HostLoop, LoopOptions};
+use crate::host::{Backing, Child, FuseMount, HostLoop, IoOptions, LoopOptions};
 use crate::sched::SpinLock;
 use crate::stack::{LoopBackend, LoopSpec, Parts};
 use crate::units::{SECTOR_SIZE, Sectors};
@@ -65,7 +65,8 @@ impl LoopBackend for Real {
         let Served { mount, rejoin } = &served[fs.name()];
         let backing = Backing::On { mount: mount.as_fd(), file: &spec.file };
         let sectors = Sectors(bytes / SECTOR_SIZE);
-        let device = HostLoop::attach(&parts.sched, &spec.name, backing, sectors, LoopOptions::default())?;
+        let (options, io) = (LoopOptions::default(), IoOptions::default());
+        let device = HostLoop::attach(&parts.sched, &spec.name, backing, sectors, options, io)?;
         let device = Arc::new(device);
         rejoin.add(ino, &device);
         self.devices.lock().push(Arc::clone(&device));

@@ -1,6 +1,6 @@
 //! The graph against a search by brute force, on random graphs.
 
-use super::Dag;
+use super::{Dag, MAX_WAYS};
 use crate::sched::native::SplitMix64;
 
 const NODES: u32 = 60;
@@ -20,15 +20,6 @@ fn reaches(edges: &[(u32, u32)], start: u32, goal: u32) -> bool {
         next += 1;
     }
     reached.contains(&goal)
-}
-
-/// The order that the graph keeps agrees with each of its edges.
-#[track_caller]
-fn check_order(dag: &Dag) {
-    for (from, to) in dag.out.iter().zip(0u32..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to)))
-    {
-        assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
-    }
 }
 
 /// Random edges, all along a hidden order.
@@ -88,12 +79,125 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
             let expect = edge.0 == edge.1 || reaches(&edges, edge.1, edge.0);
             let cycles = dag.insert(edge.0, edge.1);
             assert_eq!(!cycles.is_empty(), expect, "seed {seed}, edge {} {edge:?}", edges.len());
-            check_order(&dag);
+            assert_ordered(&dag);
             closed += u32::from(expect);
             edges.push(edge);
         }
         assert!(closed > 0, "seed {seed} tests nothing");
     }
+}
+
+/// The order is a permutation, and every edge in it goes up.
+#[track_caller]
+fn assert_ordered(dag: &Dag) {
+    let mut places = dag.place.clone();
+    places.sort_unstable();
+    assert!(places.iter().zip(0..).all(|(place, at)| *place == at), "a permutation: {:?}", dag.place);
+    for (from, to) in dag.out.iter().zip(0..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to))) {
+        assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
+        assert!(dag.into[to as usize].contains(&from), "{from} -> {to} is known from both ends");
+    }
+}
+
+#[test]
+fn an_edge_is_beside_the_order_only_if_it_closes_a_cycle() {
+    for seed in 0..SEEDS {
+        let mut dag = Dag::default();
+        let edges = acyclic(&mut SplitMix64(seed));
+        for (from, to) in &edges {
+            dag.insert(*from, *to);
+        }
+        assert!(dag.back.is_empty() && dag.back_into.is_empty(), "seed {seed}");
+        assert_eq!(dag.out.iter().map(Vec::len).sum::<usize>(), edges.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_edge_that_agrees_with_the_order_moves_nothing() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (1, 2), (0, 2), (2, 3)] {
+        dag.insert(from, to);
+        assert!(dag.place.iter().zip(0..).all(|(place, at)| *place == at), "{from} -> {to}");
+    }
+}
+
+#[test]
+fn only_the_stretch_between_the_ends_is_repaired() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (2, 3), (4, 5), (6, 7)] {
+        dag.insert(from, to);
+    }
+    dag.insert(4, 3);
+    assert_eq!(dag.place, [0, 1, 2, 4, 3, 5, 6, 7]);
+}
+
+#[test]
+fn the_shortest_way_round_is_told_first() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (1, 2), (2, 3), (0, 3), (0, 4), (4, 3)] {
+        assert!(dag.insert(from, to).is_empty());
+    }
+    assert_eq!(dag.insert(3, 0), [vec![0, 3], vec![0, 4, 3], vec![0, 1, 2, 3]]);
+}
+
+#[test]
+fn of_many_ways_round_some_are_told() {
+    for ways in [MAX_WAYS, MAX_WAYS + 1] {
+        let mut dag = Dag::default();
+        for middle in 2..2 + u32::try_from(ways).unwrap() {
+            dag.insert(0, middle);
+            dag.insert(middle, 1);
+        }
+        assert_eq!(dag.insert(1, 0).len(), MAX_WAYS);
+    }
+}
+
+#[test]
+fn a_cycle_over_an_edge_beside_the_order_is_found() {
+    let mut dag = Dag::default();
+    dag.insert(0, 1);
+    assert_eq!(dag.insert(1, 0), [[0, 1]]);
+    dag.insert(0, 2);
+    // Only the edge back leads from 1 to 0.
+    assert_eq!(dag.insert(2, 1), [vec![1, 0, 2]]);
+}
+
+#[test]
+fn an_edge_above_or_below_what_goes_back_costs_no_search() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (2, 3), (4, 5), (3, 2)] {
+        dag.insert(from, to);
+    }
+    assert!(dag.may_go_back(2, 3) && dag.may_go_back(0, 5), "a way may come by 3 and go on from 2");
+    assert!(!dag.may_go_back(5, 4), "it begins behind 3");
+    assert!(!dag.may_go_back(1, 0), "it ends before 2");
+}
+
+#[test]
+fn a_node_that_leads_to_itself_is_a_cycle_of_one() {
+    assert_eq!(Dag::default().insert(3, 3), [[3]]);
+}
+
+#[test]
+fn each_search_is_a_round_of_its_own() {
+    let mut dag = Dag::default();
+    for (from, to) in [(0, 1), (3, 2), (5, 4)] {
+        dag.insert(from, to);
+    }
+    // Two edges against the order: a search and a repair for each, and no marks are wiped between.
+    assert_eq!(dag.stamp, 4);
+    assert!(dag.seen.contains(&1) && dag.seen.contains(&3));
+}
+
+#[test]
+fn marks_of_an_earlier_round_are_none_of_this_one_when_the_numbers_of_rounds_run_out() {
+    let mut dag = Dag::default();
+    dag.insert(0, 1);
+    // Every node was seen in what will be the next round but one.
+    dag.stamp = u32::MAX;
+    dag.seen.fill(1);
+    assert_eq!(dag.insert(1, 0), [[0, 1]]);
+    assert!(dag.stamp < 10);
 }
 
 /// The depths of the even nodes, in a graph of `edges`.

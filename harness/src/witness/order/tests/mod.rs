@@ -3,9 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `selftests` | what the kernel's own self-tests of the annotation check; exemptions; claims |
+//! | `bounds` | what is kept of a run and of a task, and until when |
 //! | `locks` | locks against each other: try-locks, readers and writers, classes and instances |
 //! | `waits` | requests, work, pools, exits; the deadlock of 2014 from two runs |
 
+mod bounds;
 mod locks;
 mod selftests;
 mod waits;

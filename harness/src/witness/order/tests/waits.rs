@@ -1,11 +1,12 @@
 //! Waiting for progress: requests, work, pools, conditions, exits; and the deadlock of 2014 from two runs without it.
 
 use super::{check, cycles};
-use crate::event::{EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, TaskId, WaitOutcome};
+use crate::event::{EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitOutcome};
 use crate::witness::order::OrderGraph;
 use crate::witness::script::Script;
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;
+const SITE: Site = Site { file: "any.rs", line: 1 };
 
 fn write_and_wait(s: &mut Script, task: TaskId, queue: QueueId, server: TaskId) -> crate::event::RequestId {
     let request = s.submit(task, queue);
@@ -277,4 +278,67 @@ fn and_from_two_runs_of_one_task_each() {
         let seen = [("rsync", 1), ("elsewhere", 0), ("loop0", 0)].map(|(name, runs)| (name.to_owned(), runs));
         assert_eq!(ago, seen[..3 * expect]);
     }
+}
+
+#[test]
+fn a_work_item_whose_number_is_published_before_it_is_queued_is_waited_for_all_the_same() {
+    check(&["events > l"], |s| {
+        let lock = s.lock("lock", "l");
+        let (queue, worker) = s.queue("events");
+        let (queuer, waiter) = (s.task("queuer"), s.task("waiter"));
+        let first = s.queue_work(queuer, queue);
+        s.begin_work(worker, queue, first);
+        s.take(worker, lock, EXCLUSIVE);
+        s.give_up(worker, lock);
+        s.on(worker, EventKind::WorkEnd { work: first });
+        s.take(waiter, lock, EXCLUSIVE);
+        s.wait(waiter, Resource::Work(crate::event::WorkId(first.0 + 1)), "work item");
+        assert_eq!(cycles(s).len(), 0, "nobody knows yet where it will be");
+        s.queue_work(queuer, queue);
+    });
+}
+
+#[test]
+fn a_wait_for_a_lock_that_nobody_saw_asked_for_takes_it() {
+    check(&["l > m"], |s| {
+        let (one, other) = (s.lock("one", "l"), s.lock("other", "m"));
+        let task = s.task("t");
+        s.take(task, one, EXCLUSIVE);
+        s.take(task, other, EXCLUSIVE);
+        s.give_up(task, other);
+        s.give_up(task, one);
+        s.take(task, other, EXCLUSIVE);
+        s.wait(task, Resource::Lock(one), "mutex");
+    });
+}
+
+#[test]
+fn a_reader_that_has_to_wait_is_no_writer() {
+    check(&[], |s| {
+        let (one, other) = (s.lock("one", "l"), s.lock("other", "m"));
+        let task = s.task("t");
+        for [first, second] in [[one, other], [other, one]] {
+            s.take(task, first, LockMode::Shared);
+            s.want(task, second, LockMode::Shared, false);
+            s.on(task, EventKind::LockAcquired { lock: second, mode: LockMode::Shared, site: SITE });
+            s.give_up(task, second);
+            s.give_up(task, first);
+        }
+    });
+}
+
+#[test]
+fn an_edge_says_how_each_end_was_taken() {
+    let s = check(&["l > m"], |s| {
+        let (one, other) = (s.lock("one", "l"), s.lock("other", "m"));
+        let task = s.task("t");
+        s.take(task, one, EXCLUSIVE);
+        s.take(task, other, LockMode::Shared);
+        s.give_up(task, other);
+        s.give_up(task, one);
+        s.take(task, other, EXCLUSIVE);
+        s.take(task, one, EXCLUSIVE);
+    });
+    let told = s.last().order.as_ref().unwrap().edges.iter().map(|edge| (edge.from_shared, edge.to_shared));
+    assert_eq!(told.collect::<Vec<_>>(), [(false, true), (false, false)]);
 }

@@ -1,0 +1,224 @@
+//! The judges under mutation: cargo-mutants changes them in one place at a time, and a test must fail.
+//!
+//! Key types: [`Outcomes`], [`Page`]. Two passes. The first runs in a small copy of the tree (see [`tree`]) that
+//! builds in a second or two; what its tests let through is run again in the whole workspace, whose worlds
+//! and cases are tests of the judges too. What both let through must stand, with its reason, on the page.
+
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{cargo, run, succeeds};
+use crate::jobs::{Outcome, Reason};
+
+const PAGE: &str = "harness/docs/mutants.md";
+const BEGIN: &str = "<!-- written by `ci/run mutants` -->\n";
+const END: &str = "<!-- end -->\n";
+const FOLDER: &str = "target/mutants";
+const CONFIG: &str = ".cargo/mutants.toml";
+/// Of the viable mutants, so many in a hundred must be caught.
+const BOUND: f64 = 90.0;
+/// A mutant that eats memory dies of it before the machine does: KiB of address space for each process.
+const MEMORY_KIB: u32 = 6_000_000;
+/// Copies of the tree in which mutants are built and tried at the same time, in each pass. The first build of a
+/// copy of the whole workspace costs more than many mutants.
+const JOBS: [&str; 2] = ["2", "1"];
+/// Seconds for the tests in the small copy, and in the whole workspace.
+const TIMEOUTS: [&str; 2] = ["15", "240"];
+
+/// Runs both passes and writes the numbers into the page.
+pub(crate) fn mutants() -> Outcome {
+    if !succeeds(cargo(&["mutants", "--version"])) {
+        let text =
+            "cargo mutants is not installed; `cargo install cargo-mutants --locked` brings it".to_owned();
+        return Outcome::Skipped(Reason { text, for_loop_tier: false });
+    }
+    judge().into()
+}
+
+fn judge() -> Result<(), String> {
+    let copy = Path::new(FOLDER).join("tree");
+    tree::write(Path::new("."), &copy)?;
+    let small = Outcomes::of(&first_pass(&copy)?)?;
+    let whole =
+        if small.missed.is_empty() { Outcomes::default() } else { Outcomes::of(&second_pass(&small)?)? };
+    let numbers = numbers(&small, &whole);
+    let page = fs::read_to_string(PAGE).map_err(|error| format!("{PAGE}: {error}"))?;
+    let page = Page(&page).with(&numbers).ok_or_else(|| {
+        format!("{PAGE}: it has no place for the numbers, between `{}` and `{}`", BEGIN.trim(), END.trim())
+    })?;
+    fs::write(PAGE, &page).map_err(|error| format!("{PAGE}: {error}"))?;
+    println!("{numbers}");
+    let missed = missed(&small, &whole);
+    let strange = Page(&page).lacks(&missed);
+    match percent(small.viable() - missed.len(), small.viable()) {
+        caught if caught < BOUND => Err(format!("{caught:.1} % are caught, fewer than {BOUND} %")),
+        _ if strange.is_empty() => Ok(()),
+        _ => Err(format!("not caught, and {PAGE} gives no reason:\n{}", strange.join("\n"))),
+    }
+}
+
+/// Every mutant, in the copy.
+fn first_pass(copy: &Path) -> Result<PathBuf, String> {
+    let out = absolute(FOLDER)?.join("small");
+    let config = absolute(CONFIG)?;
+    let mut command = cargo_mutants(copy, &out, 0);
+    // It stands below `target`, which git ignores.
+    command.arg("--gitignore=false");
+    command.arg("--config").arg(config).args(["--package", "reclaimdep", "--cargo-test-arg=--lib"]);
+    finished(command, &out)
+}
+
+/// What the first pass missed, by name, in the workspace.
+fn second_pass(small: &Outcomes) -> Result<PathBuf, String> {
+    const TESTS: [&str; 2] = ["--lib", "--test=it"];
+    // cargo-mutants would try the unchanged tree with the mutated package alone, which has no such test.
+    run(cargo(&[&["test", "--quiet", "--workspace"][..], &TESTS].concat()))?;
+    let out = absolute(FOLDER)?.join("whole");
+    let mut command = cargo_mutants(Path::new("."), &out, 1);
+    for name in &small.missed {
+        command.arg("--re").arg(format!("^{}$", escaped(name)));
+    }
+    command.args(["--baseline=skip", "--test-workspace=true"]);
+    command.args(TESTS.map(|test| format!("--cargo-test-arg={test}")));
+    finished(command, &out)
+}
+
+/// The command, under a limit of memory and below everything else that runs.
+fn cargo_mutants(tree: &Path, out: &Path, pass: usize) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("ulimit -v {MEMORY_KIB}; exec nice cargo mutants \"$@\""))
+        .arg("cargo-mutants");
+    command.arg("--dir").arg(tree).arg("--output").arg(out);
+    command.args(["--no-shuffle", "--colors=never", "--jobs", JOBS[pass], "--timeout", TIMEOUTS[pass]]);
+    command
+}
+
+/// Runs it. That mutants were missed, or ran out of time, is an answer and no failure.
+fn finished(mut command: Command, out: &Path) -> Result<PathBuf, String> {
+    const ANSWERS: [i32; 3] = [0, 2, 3];
+    let lists = out.join("mutants.out");
+    // A list of an earlier run must not be taken for one of this.
+    let _ = fs::remove_dir_all(&lists);
+    let status = command.status().map_err(|error| format!("cargo mutants: {error}"))?;
+    match status.code() {
+        Some(code) if ANSWERS.contains(&code) => Ok(lists),
+        _ => Err(format!("cargo mutants: {status}; its log is in {}", lists.display())),
+    }
+}
+
+fn absolute(path: &str) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{path}: {error}"))
+}
+
+/// `name` as a regular expression that matches itself. What means nothing stays as it is: `\<` would mean something.
+fn escaped(name: &str) -> String {
+    let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// How the mutants of one pass ended, by name.
+#[derive(Default)]
+struct Outcomes {
+    caught: Vec<String>,
+    timeout: Vec<String>,
+    unviable: Vec<String>,
+    missed: Vec<String>,
+}
+
+impl Outcomes {
+    fn of(lists: &Path) -> Result<Self, String> {
+        let list = |name: &str| -> Result<Vec<String>, String> {
+            let file = lists.join(format!("{name}.txt"));
+            let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            Ok(text.lines().map(str::to_owned).collect())
+        };
+        Ok(Self {
+            caught: list("caught")?,
+            timeout: list("timeout")?,
+            unviable: list("unviable")?,
+            missed: list("missed")?,
+        })
+    }
+
+    /// Those that can be built.
+    fn viable(&self) -> usize {
+        self.caught.len() + self.timeout.len() + self.missed.len()
+    }
+}
+
+/// Those of the first pass that the second did not see caught.
+fn missed(small: &Outcomes, whole: &Outcomes) -> Vec<String> {
+    let caught = |name: &String| whole.caught.contains(name) || whole.timeout.contains(name);
+    small.missed.iter().filter(|name| !caught(name)).cloned().collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
+fn percent(part: usize, of: usize) -> f64 {
+    if of == 0 { 0.0 } else { 100.0 * part as f64 / of as f64 }
+}
+
+/// The file of a mutant, below the judges' folder: `order/dag.rs`.
+fn file(name: &str) -> &str {
+    let path = name.split(':').next().unwrap_or(name);
+    path.strip_prefix("harness/src/witness/").unwrap_or(path)
+}
+
+/// A mutant without its place, which moves with every line above it.
+fn without_place(name: &str) -> String {
+    let what = name.splitn(4, ':').nth(3).unwrap_or(name);
+    format!("{}:{what}", file(name))
+}
+
+/// The table: a row for each file and one for all.
+fn numbers(small: &Outcomes, whole: &Outcomes) -> String {
+    let mut text = String::from(
+        "| file | viable | caught by its column | hangs | caught by worlds | not caught | caught |\n|---|---|---|---|---|---|---|\n",
+    );
+    let lists = [&small.caught, &small.timeout, &small.missed];
+    let missed = missed(small, whole);
+    let files: BTreeSet<&str> = lists.into_iter().flatten().map(|name| file(name)).collect();
+    let mut row = |what: &str, of: &dyn Fn(&str) -> bool| {
+        let count = |list: &[String]| list.iter().filter(|name| of(name)).count();
+        let [caught, hangs, first] = lists.map(|list| count(list));
+        let missed = count(&missed);
+        let viable = caught + hangs + first;
+        let share = percent(viable - missed, viable);
+        text += &format!(
+            "| {what} | {viable} | {caught} | {hangs} | {} | {missed} | {share:.1} % |\n",
+            first - missed
+        );
+    };
+    for name in files {
+        row(&format!("`{name}`"), &|mutant| file(mutant) == name);
+    }
+    row("all", &|_| true);
+    let unviable = small.unviable.len();
+    format!("{text}\n{unviable} more cannot be built.\n")
+}
+
+/// The page of the numbers and of what is not caught.
+struct Page<'a>(&'a str);
+
+impl Page<'_> {
+    /// The page with `numbers` between its marks.
+    fn with(&self, numbers: &str) -> Option<String> {
+        let (before, rest) = self.0.split_once(BEGIN)?;
+        let (_, after) = rest.split_once(END)?;
+        Some(format!("{before}{BEGIN}{numbers}{END}{after}"))
+    }
+
+    /// The mutants that it does not name.
+    fn lacks(&self, missed: &[String]) -> Vec<String> {
+        let names = missed.iter().map(|name| without_place(name));
+        names.filter(|name| !self.0.contains(&format!("`{name}`"))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! `Plug`: requests that a submitter collects, to hand them to the device together.
+//!
+//! Key type: [`Plug`]. Mirrors `blk_start_plug`: what is behind a plug has a number and is waited for, and is
+//! not started; so a task must not wait for a request behind its own plug. No locks.
+
+use super::{Bio, BlockDevice};
+
+/// Requests for one device; dropping it submits them, lowest sector first.
+#[must_use = "the requests are submitted when this is dropped"]
+pub struct Plug<'a> {
+    device: &'a dyn BlockDevice,
+    bios: Vec<Bio>,
+}
+
+impl std::fmt::Debug for Plug<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plug").field("bios", &self.bios).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Plug<'a> {
+    /// An empty plug for `device`.
+    pub fn new(device: &'a dyn BlockDevice) -> Self {
+        Self { device, bios: Vec::new() }
+    }
+
+    /// Puts a request behind the plug.
+    pub fn add(&mut self, bio: Bio) {
+        self.bios.push(bio);
+    }
+
+    /// How many requests are behind it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bios.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bios.is_empty()
+    }
+}
+
+impl Drop for Plug<'_> {
+    fn drop(&mut self) {
+        let mut bios = std::mem::take(&mut self.bios);
+        // Stable: of two for one sector the first stays first.
+        bios.sort_by_key(Bio::sector);
+        self.device.submit_all(bios);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::block::MemoryDevice;
+    use crate::event::{EventKind, Op};
+    use crate::sched::Sched;
+    use crate::sched::log::Log;
+    use crate::units::Sectors;
+
+    #[test]
+    fn what_is_behind_a_plug_starts_when_it_is_pulled_in_the_order_of_the_disk() {
+        let log = Log::default();
+        let sched = Sched::native(1, Box::new(log.clone()));
+        sched.run_main(|| {
+            let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
+            let mut plug = Plug::new(&*device);
+            for sector in [16, 0, 8] {
+                plug.add(Bio::new(Op::Write, Sectors(sector), vec![1; 4096], Box::new(|_, _| ())));
+            }
+            let submitted = || log.count(|kind| matches!(kind, EventKind::RequestSubmit { .. }));
+            assert_eq!((plug.len(), submitted()), (3, 0));
+            drop(plug);
+            assert_eq!(submitted(), 3);
+        });
+        let sectors = log.take().into_iter().filter_map(|kind| match kind {
+            EventKind::RequestSubmit { sector, .. } => Some(sector.0),
+            _ => None,
+        });
+        assert_eq!(sectors.collect::<Vec<_>>(), [0, 8, 16]);
+    }
+}

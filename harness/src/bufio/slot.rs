@@ -1,0 +1,209 @@
+//! A slot: one buffer's place, its state bits, hold count and contents.
+//!
+//! Key types: [`Slot`], [`State`], [`Contents`]. Slots are never freed while their client lives, so that
+//! whoever found one without a lock may look whether it is still what it was.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::memory::Memory;
+use crate::error::Errno;
+use crate::event::RequestId;
+use crate::sched::SpinLock;
+
+/// The three state bits; none set is clean and idle.
+pub(super) struct State;
+
+impl State {
+    /// A read is in flight. Only ever on the clean list.
+    pub(super) const READING: u8 = 1;
+    /// The data is newer than the device.
+    pub(super) const DIRTY: u8 = 2;
+    /// A write is in flight; a mutex for writes.
+    pub(super) const WRITING: u8 = 4;
+}
+
+/// The bit of the hold count of a slot that is nobody's to hold: free, reserved, or on its way out.
+const CLAIMED: u32 = 1 << 31;
+/// The block of a slot that caches none.
+pub(super) const NO_BLOCK: u64 = u64::MAX;
+
+/// What a slot holds, and what requests say about it.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// The block's bytes; while they are being read the request has them.
+    pub(super) data: Box<[u8]>,
+    /// The user's own.
+    pub(super) aux: Box<[u8]>,
+    pub(super) memory: Option<Memory>,
+    pub(super) request: Option<RequestId>,
+    pub(super) read_error: Option<Errno>,
+    pub(super) write_error: Option<Errno>,
+    /// Bytes that are newer than the device, from and to.
+    pub(super) dirty: (u32, u32),
+    /// Who took the last hold: a number of the client's list of sites, from 1.
+    pub(super) holder: u32,
+}
+
+/// One buffer's place.
+///
+/// # Invariants
+/// On the clean list neither DIRTY nor WRITING is set; on the dirty list READING is not. DIRTY with WRITING is
+/// legal: dirtied again while being written. Only the completion of the request in `contents` clears READING or
+/// WRITING. A slot that is CLAIMED is on no list and in no index, but for as long as its claimer holds the
+/// client lock; `block` changes only while it is.
+pub(super) struct Slot {
+    pub(super) number: u32,
+    hold: AtomicU32,
+    block: AtomicU64,
+    /// When it was last used, in ticks.
+    pub(super) accessed: AtomicU64,
+    /// Its place on the queue of all clients' buffers; 0 for none.
+    pub(super) queued: AtomicU64,
+    state: AtomicU8,
+    failed: AtomicBool,
+    /// CLOCK's bit, or the global queue's.
+    referenced: AtomicBool,
+    pub(super) contents: SpinLock<Contents>,
+}
+
+impl Slot {
+    pub(super) fn free(number: u32) -> Self {
+        Self {
+            number,
+            hold: AtomicU32::new(CLAIMED),
+            block: AtomicU64::new(NO_BLOCK),
+            accessed: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            state: AtomicU8::new(0),
+            failed: AtomicBool::new(false),
+            referenced: AtomicBool::new(false),
+            contents: SpinLock::default(),
+        }
+    }
+
+    pub(super) fn block(&self) -> u64 {
+        self.block.load(Ordering::Acquire)
+    }
+
+    pub(super) fn state(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has(&self, bits: u8) -> bool {
+        self.state() & bits != 0
+    }
+
+    /// Sets bits; returns the state before.
+    pub(super) fn set(&self, bits: u8) -> u8 {
+        self.state.fetch_or(bits, Ordering::AcqRel)
+    }
+
+    /// Clears bits; returns the state before. A waiter for them must be woken by the caller.
+    pub(super) fn clear(&self, bits: u8) -> u8 {
+        self.state.fetch_and(!bits, Ordering::AcqRel)
+    }
+
+    /// How many hold it. A task that looks at the slot for a moment counts as well.
+    pub(super) fn holds(&self) -> u32 {
+        self.hold.load(Ordering::SeqCst) & !CLAIMED
+    }
+
+    pub(super) fn held(&self) -> bool {
+        self.holds() != 0
+    }
+
+    /// Takes a hold unless the slot is claimed, or caches another block than `block`.
+    #[inline]
+    pub(super) fn hold(&self, block: u64) -> bool {
+        let before = self.hold.fetch_add(1, Ordering::SeqCst);
+        before & CLAIMED == 0 && self.block() == block
+    }
+
+    /// Gives a hold back, also one that [`Slot::hold`] took and refused; says whether nobody holds it now.
+    #[inline]
+    pub(super) fn put(&self) -> bool {
+        self.hold.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// Makes a slot that nobody holds nobody's to hold.
+    pub(super) fn claim(&self) -> bool {
+        self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Makes a claimed slot the buffer of `block`, held once by the caller.
+    pub(super) fn open(&self, block: u64, state: u8) {
+        self.block.store(block, Ordering::Release);
+        self.state.store(state, Ordering::Release);
+        self.failed.store(false, Ordering::Release);
+        self.referenced.store(false, Ordering::Relaxed);
+        // Not a store: somebody may be looking, and will take back the hold that it took for that.
+        self.hold.fetch_sub(CLAIMED - 1, Ordering::SeqCst);
+    }
+
+    /// Moves a claimed slot to another block, without opening it.
+    pub(super) fn set_block(&self, block: u64) {
+        self.block.store(block, Ordering::Release);
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Keeps whether a request on it failed and none has succeeded since.
+    pub(super) fn set_failed(&self, failed: bool) {
+        self.failed.store(failed, Ordering::Release);
+    }
+
+    /// Sets the reference bit.
+    #[inline]
+    pub(super) fn touch(&self) {
+        // The load keeps hits on a hot block from taking its cache line exclusive once more.
+        if !self.referenced.load(Ordering::Relaxed) {
+            self.referenced.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Clears the reference bit; says whether it was set.
+    pub(super) fn take_reference(&self) -> bool {
+        self.referenced.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Contents {
+    /// Bytes `start..end` are newer than the device: the union with what was.
+    pub(super) fn dirty(&mut self, start: u32, end: u32) {
+        self.dirty = match self.dirty {
+            (0, 0) => (start, end),
+            (from, to) => (from.min(start), to.max(end)),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_at_a_slot_while_it_changes_hands_leaves_its_count_right() {
+        let slot = Slot::free(0);
+        slot.open(3, 0);
+        slot.put();
+        assert!(slot.claim(), "nobody holds it");
+        assert!(!slot.hold(3), "it is claimed");
+        slot.open(4, 0);
+        assert_eq!(slot.holds(), 2, "its owner's and the looker's");
+        assert!(!slot.put());
+        assert!(slot.put() && !slot.held());
+        assert!(!slot.hold(3), "another block");
+        assert!(!slot.claim(), "somebody looks");
+        assert!(slot.put() && slot.claim());
+    }
+
+    #[test]
+    fn what_is_dirty_is_the_union() {
+        let mut contents = Contents::default();
+        contents.dirty(512, 600);
+        contents.dirty(100, 200);
+        assert_eq!(contents.dirty, (100, 600));
+    }
+}

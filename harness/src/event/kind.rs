@@ -1,0 +1,400 @@
+//! `EventKind`: everything that can happen in a world, in one list; its words are those of [`super::words`].
+
+use super::{
+    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin,
+    PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ShrinkPass,
+    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+};
+use crate::{error::Errno, units::Pages, units::Sectors};
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A task came to be; `parent` made it.
+    TaskSpawn {
+        /// The maker.
+        parent: TaskId,
+        /// Its role.
+        kind: TaskKind,
+    },
+    /// The task ended.
+    TaskExit,
+    /// The task entered its `scope`-th scope.
+    ScopeEnter {
+        /// What the scope forbids.
+        kind: ScopeKind,
+        /// Which scope of this task.
+        scope: u32,
+        /// Where.
+        site: Site,
+        /// How it came to be: held, for life, inherited, on behalf of another task.
+        how: Entered,
+    },
+    /// The task left a scope.
+    ScopeExit {
+        /// What the scope forbade.
+        kind: ScopeKind,
+        /// Which scope of this task.
+        scope: u32,
+    },
+    /// The task used a scope wrongly.
+    ScopeMisuse {
+        /// What is wrong.
+        what: Misuse,
+        /// What the scope forbids.
+        kind: ScopeKind,
+        /// Whose scope it is.
+        owner: TaskId,
+        /// Which scope of that task; 0 where it is not known.
+        scope: u32,
+        /// Where it was entered, or used.
+        site: Site,
+    },
+    /// The task entered a layer.
+    LayerEnter {
+        /// Which.
+        layer: LayerRef,
+        /// Where.
+        site: Site,
+    },
+    /// The task left a layer.
+    LayerExit {
+        /// Which.
+        layer: LayerRef,
+    },
+    /// An allocation began.
+    AllocBegin {
+        /// Pages as a power of two.
+        order: u32,
+        /// The mask the caller wrote.
+        requested: Gfp,
+        /// The mask after the task's scopes.
+        effective: Gfp,
+        /// The task's flag word, from which the one follows from the other.
+        flags: TaskFlags,
+        /// Where.
+        site: Site,
+    },
+    /// The allocation ended.
+    AllocEnd {
+        /// How.
+        outcome: AllocOutcome,
+        /// Pages that were free right after.
+        left: Pages,
+    },
+    /// The marks of the world's memory, said once before its first allocation.
+    MemoryMarks {
+        /// The ordinary request stops here.
+        min: Pages,
+        /// kswapd is woken here.
+        low: Pages,
+        /// kswapd stops here.
+        high: Pages,
+    },
+    /// A NOFS scope takes I/O from a mask too, said once before the first allocation where a policy wants it so.
+    ScopesJoined,
+    /// The task's next allocation may do no more than this, whatever it asks for (`gfp_allowed_mask`).
+    AllocConstrained {
+        /// What is left of its request, before scopes.
+        mask: Gfp,
+    },
+    /// The last try got nothing: the allocation comes to the OOM killer, and if it is NOFAIL may take all.
+    OutOfMemory,
+    /// The OOM killer ran.
+    OomKill {
+        /// Whom it chose; none where there was nobody to kill.
+        victim: Option<TaskId>,
+    },
+    /// The task became a reclaimer.
+    ReclaimEnter {
+        /// Who it reclaims for.
+        kind: ReclaimKind,
+        /// What reclaim may do.
+        mask: Gfp,
+    },
+    /// Reclaim ended.
+    ReclaimExit {
+        /// Objects and pages it says it freed.
+        freed: u64,
+        /// The priority that it came down to; 0 is the most it can do.
+        priority: u32,
+    },
+    /// The task takes the pseudo-locks of reclaim, and holds them while it reclaims (`fs_reclaim_acquire`).
+    ReclaimAcquire {
+        /// Which, as its mask and flags are now.
+        levels: Levels,
+    },
+    /// It gives them up (`fs_reclaim_release`).
+    ReclaimRelease {
+        /// Which, as its mask and flags are now.
+        levels: Levels,
+    },
+    /// A shrinker is asked how much it could free.
+    ShrinkCountBegin {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// On whose behalf; the answer must not depend on it.
+        mask: Gfp,
+    },
+    /// The shrinker answered.
+    ShrinkCountEnd {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// Its answer.
+        count: u64,
+    },
+    /// A shrinker was told to free.
+    ShrinkScanBegin {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// What it may do.
+        mask: Gfp,
+        /// How many objects to look at.
+        nr_to_scan: u64,
+    },
+    /// The shrinker returned.
+    ShrinkScanEnd {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// Objects freed, or none for SHRINK_STOP.
+        freed: Option<u64>,
+        /// Objects that it looked at.
+        scanned: u64,
+        /// It said beforehand that it leaves the freeing to somebody else.
+        deferred: bool,
+    },
+    /// A pass over a shrinker that has something to free begins; it took what was deferred.
+    ShrinkPassBegin {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// What it reckons with.
+        pass: ShrinkPass,
+    },
+    /// The pass ended.
+    ShrinkPassEnd {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+        /// Only the domain's objects.
+        in_domain: bool,
+        /// Objects that this pass defers.
+        left: u64,
+        /// All that is deferred now.
+        owed: u64,
+    },
+    /// A shrinker panicked; it is not called again.
+    ShrinkerPanicked {
+        /// Which shrinker.
+        shrinker: ShrinkerId,
+    },
+    /// The task wants an element of a pool.
+    PoolAllocBegin {
+        /// Which pool.
+        pool: PoolId,
+        /// The mask the caller wrote.
+        mask: Gfp,
+        /// Elements that the pool keeps in reserve.
+        keeps: u32,
+        /// Where.
+        site: Site,
+    },
+    /// It has one, or goes without.
+    PoolAllocEnd {
+        /// Which pool.
+        pool: PoolId,
+        /// Whether it has one; none where the task unwinds.
+        got: Option<bool>,
+    },
+    /// The task took an element of a pool, from its reserve or from memory.
+    PoolTake {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// The task gave an element back.
+    PoolGive {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// The task wants a lock.
+    LockAttempt {
+        /// Which.
+        lock: LockId,
+        /// How.
+        mode: LockMode,
+        /// It will not wait.
+        try_lock: bool,
+        /// Where.
+        site: Site,
+    },
+    /// The task has the lock.
+    LockAcquired {
+        /// Which.
+        lock: LockId,
+        /// How.
+        mode: LockMode,
+        /// Where it was asked for.
+        site: Site,
+    },
+    /// The task gave the lock up.
+    LockReleased {
+        /// Which.
+        lock: LockId,
+    },
+    /// The task starts to wait.
+    WaitBegin {
+        /// For what.
+        resource: Resource,
+        /// In the waiter's terms: `buffer WRITING`, `mutex`.
+        why: &'static str,
+        /// Whether the world may end the wait with an error.
+        breakable: bool,
+        /// Where.
+        site: Site,
+    },
+    /// The wait is over.
+    WaitEnd {
+        /// For what it was.
+        resource: Resource,
+        /// How it ended.
+        outcome: WaitOutcome,
+    },
+    /// This task serves a queue from now on.
+    QueueServer {
+        /// Which.
+        queue: QueueId,
+    },
+    /// The task submitted a request.
+    RequestSubmit {
+        /// Which.
+        request: RequestId,
+        /// To which device's queue.
+        queue: QueueId,
+        /// What it asks.
+        op: Op,
+        /// First sector.
+        sector: Sectors,
+        /// How many.
+        sectors: Sectors,
+        /// In the submitter's terms.
+        origin: Option<Origin>,
+        /// Where.
+        site: Site,
+    },
+    /// The task began to serve a request.
+    RequestServe {
+        /// Which.
+        request: RequestId,
+    },
+    /// The task no longer serves the request; it may still be in flight below.
+    RequestServed {
+        /// Which.
+        request: RequestId,
+    },
+    /// A request is complete.
+    RequestComplete {
+        /// Which.
+        request: RequestId,
+        /// Its error, if it failed.
+        error: Option<Errno>,
+    },
+    /// A work queue was made.
+    WorkQueueMade {
+        /// Which.
+        queue: QueueId,
+        /// Reclaim may wait for it: it gets on without memory (`WQ_MEM_RECLAIM`).
+        mem_reclaim: bool,
+    },
+    /// A work item was queued.
+    WorkQueued {
+        /// Which.
+        work: WorkId,
+        /// Where it waits.
+        queue: QueueId,
+    },
+    /// The task began to execute a work item.
+    WorkBegin {
+        /// Which.
+        work: WorkId,
+    },
+    /// The task finished the work item.
+    WorkEnd {
+        /// Which.
+        work: WorkId,
+    },
+    /// A claim about order: what the task does in it counts as said, not as seen.
+    Prime {
+        /// Which step of it.
+        step: Prime,
+    },
+    /// A failpoint was passed.
+    PointReached {
+        /// Which.
+        point: PointId,
+        /// Whether it did something.
+        fired: bool,
+    },
+    /// The request carries an element of a pool from now on: whoever completes it gives the element back.
+    PoolHandOver {
+        /// Which pool.
+        pool: PoolId,
+        /// To which request.
+        request: RequestId,
+    },
+    /// The task will signal a condition, and nobody else need.
+    Promise {
+        /// Which.
+        condition: WaitId,
+    },
+    /// The task signalled the condition, or need not any more.
+    PromiseEnd {
+        /// Which.
+        condition: WaitId,
+    },
+    /// A shrinker was registered.
+    ShrinkerRegistered {
+        /// Which.
+        shrinker: ShrinkerId,
+        /// Where.
+        site: Site,
+    },
+    /// The shrinker was unregistered.
+    ShrinkerUnregistered {
+        /// Which.
+        shrinker: ShrinkerId,
+    },
+    /// Somebody was told that this version of an item is durable.
+    Acknowledged {
+        /// Which item.
+        item: ItemId,
+        /// Which version: later ones are larger.
+        version: u64,
+        /// Where.
+        site: Site,
+    },
+    /// After a crash, this is the version of an item that is there; 0 for none.
+    Recovered {
+        /// Which item.
+        item: ItemId,
+        /// Which version.
+        version: u64,
+    },
+    /// Whoever builds the stack says how it stands.
+    Declared {
+        /// What is so from now on.
+        fact: Fact,
+    },
+    /// The policy's word on a target, for the allocation that the task begins next.
+    PolicyMask {
+        /// On which.
+        target: ReclaimTarget,
+        /// What reclaim may do there.
+        mask: Gfp,
+    },
+    /// The world ended in good order: everything was taken down.
+    WorldEnd,
+    /// Nothing can go on: every task waits and no timer is pending, or the step budget is spent.
+    Stall {
+        /// Whether it is the budget that ended the run.
+        step_budget: bool,
+    },
+}

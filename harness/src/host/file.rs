@@ -1,0 +1,157 @@
+//! `HostFile`: a real file as one of our block devices, with `O_DIRECT` and many requests in flight.
+//!
+//! Key type: [`HostFile`]. Unlike [`crate::block::FileDevice`], which is complete before `submit` returns, its
+//! requests are served by device threads ([`super::io`]); these are the queue's servers as the judges see it.
+//! The threads have a file table of their own, because the file may lie on a filesystem of ours.
+//! Locking: leaf locks alone.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::fd_table::spawn_private;
+use super::io::{IoEngine, IoOptions, Requests, RequestsOptions, Server};
+use crate::block::{Bio, BlockDevice, Queue};
+use crate::error::{Error, Result};
+use crate::sched::{Sched, SpinLock};
+use crate::units::{SECTOR_SIZE, Sectors};
+
+/// A device on an open file; dropping it stops it.
+pub struct HostFile {
+    requests: Arc<Requests>,
+    direct: bool,
+    engine: IoEngine,
+    lead: SpinLock<Option<JoinHandle<()>>>,
+}
+
+impl HostFile {
+    /// A device of `bytes` bytes, rounded down to sectors, on a new, unlinked, sparse temp file.
+    ///
+    /// # Errors
+    /// `Os` if the temp file cannot be made; else as [`HostFile::on`].
+    pub fn temp(sched: &Sched, name: &str, bytes: u64, options: IoOptions) -> Result<Self> {
+        let make = || -> std::io::Result<std::fs::File> {
+            let file = tempfile::tempfile()?;
+            file.set_len(bytes / SECTOR_SIZE * SECTOR_SIZE)?;
+            Ok(file)
+        };
+        let file = make().map_err(|error| {
+            let dir = std::env::temp_dir();
+            Error::os(format!("cannot make a temp file of {bytes} bytes in {}", dir.display()))
+                .because(error)
+                .advice("set TMPDIR to a directory with room")
+        })?;
+        Self::on(sched, name, file.as_fd(), Sectors(bytes / SECTOR_SIZE), options)
+    }
+
+    /// A device of `sectors` sectors on an open regular file, whose open file description gets `O_DIRECT`
+    /// where its filesystem can. What lies behind the file's end cannot be read, and makes it longer
+    /// when it is written.
+    ///
+    /// # Errors
+    /// `Misuse` in a world on the controlled engine, whose tasks are no threads; `Input` where it is no
+    /// regular file or `options` make no sense; `Environment` where they name an engine that cannot be
+    /// had; `Os` where no thread can be started.
+    pub fn on(
+        sched: &Sched,
+        name: &str,
+        file: BorrowedFd<'_>,
+        sectors: Sectors,
+        options: IoOptions,
+    ) -> Result<Self> {
+        if sched.is_controlled() {
+            return Err(Error::misuse(format!("`{name}` on a real file in the model tier"))
+                .advice("use a MemoryDevice there, or the native tier"));
+        }
+        let os = |error| Error::os(format!("`{name}`: its file cannot be looked at")).because(error);
+        let stat = rustix::fs::fstat(file).map_err(os)?;
+        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Err(Error::input(format!("`{name}` should be on a regular file"))
+                .advice("only block devices that the harness made are opened: HostLoop::attach"));
+        }
+        let direct = fcntl_getfl(file).and_then(|flags| fcntl_setfl(file, flags | OFlags::DIRECT)).is_ok();
+        let kind = RequestsOptions { sectors, serves: true, trouble: |_, _| None };
+        let requests = Arc::new(Requests::new(sched, name, kind));
+        let (report, started) = channel();
+        let theirs = Arc::clone(&requests);
+        let body = move |table: std::io::Result<Vec<OwnedFd>>| {
+            let table =
+                table.map_err(|error| Error::os("cannot leave the process's file table").because(error));
+            match table.and_then(|table| Ok((table, Server::open(options)?))) {
+                Err(error) => drop(report.send(Err(error))),
+                Ok((table, server)) => {
+                    if report.send(Ok(server.engine())).is_ok() {
+                        server.serve(table[0].as_fd(), &theirs);
+                    }
+                }
+            }
+        };
+        let lead = spawn_private(name, &[file], body)
+            .map_err(|error| Error::os(format!("cannot start a thread for `{name}`")).because(error))?;
+        let engine = started
+            .recv()
+            .map_err(|error| Error::os(format!("a thread of `{name}` panicked")).because(error))??;
+        Ok(Self { requests, direct, engine, lead: SpinLock::new(Some(lead)) })
+    }
+
+    /// Whether its requests pass by the page cache.
+    #[must_use]
+    pub const fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// How its requests get into the kernel.
+    #[must_use]
+    pub const fn engine(&self) -> IoEngine {
+        self.engine
+    }
+
+    /// What went wrong with the device itself, once.
+    #[must_use]
+    pub fn take_trouble(&self) -> Option<Error> {
+        self.requests.take_trouble()
+    }
+
+    pub(super) fn join(&self) {
+        self.requests.stop();
+        let lead = self.lead.lock().take();
+        if lead.is_some_and(|lead| lead.join().is_err()) {
+            self.requests.note(Error::os(format!("a thread of `{}` panicked", self.requests.name())));
+        }
+    }
+}
+
+impl BlockDevice for HostFile {
+    fn name(&self) -> &str {
+        self.requests.name()
+    }
+
+    fn sectors(&self) -> Sectors {
+        self.requests.sectors()
+    }
+
+    fn queue(&self) -> &Queue {
+        self.requests.queue()
+    }
+
+    fn submit(&self, bio: Bio) {
+        self.requests.submit(bio);
+    }
+
+    /// Waits, where the judges see it, until every request is done; then ends the threads.
+    fn stop(&self) {
+        if Sched::of_current().is_some() {
+            self.requests.drain();
+        }
+        self.join();
+    }
+}
+
+impl Drop for HostFile {
+    fn drop(&mut self) {
+        self.join();
+    }
+}

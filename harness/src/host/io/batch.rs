@@ -1,0 +1,201 @@
+//! `Batch`: adjacent requests that one system call carries, and how far they got.
+//!
+//! Key type: [`Batch`]. A system call may move less than it was asked for; what it moved is kept, in whole
+//! sectors, and the rest is asked for again. Where it fails, the requests that were complete by then
+//! have succeeded, and the others fail together, as the parts of a merged request do in the block layer.
+
+use crate::block::Bio;
+use crate::error::Errno;
+use crate::event::Op;
+use crate::units::SECTOR_SIZE;
+
+/// Bytes that one system call moves at most; requests are merged up to here.
+pub(super) const CHUNK: usize = 1 << 17;
+
+/// Requests of one kind on adjacent sectors.
+///
+/// # Invariants
+/// `bios` is not empty and covers `start..start + len` in order; `done <= len`; more than one bio only
+/// where `len <= CHUNK`.
+pub(super) struct Batch {
+    op: Op,
+    start: u64,
+    len: usize,
+    done: usize,
+    bios: Vec<Bio>,
+}
+
+impl Batch {
+    pub(super) fn new(bio: Bio) -> Self {
+        Self { op: bio.op(), start: bio.sector().bytes(), len: bio.data().len(), done: 0, bios: vec![bio] }
+    }
+
+    /// Whether `bio` continues what is here, and one system call can carry both.
+    pub(super) fn takes(&self, bio: &Bio) -> bool {
+        self.op != Op::Flush
+            && bio.op() == self.op
+            && bio.sector().bytes() == self.start + self.len as u64
+            && self.len + bio.data().len() <= CHUNK
+    }
+
+    /// Adds a bio that [`Batch::takes`].
+    pub(super) fn push(&mut self, bio: Bio) {
+        self.len += bio.data().len();
+        self.bios.push(bio);
+    }
+
+    pub(super) const fn op(&self) -> Op {
+        self.op
+    }
+
+    pub(super) fn bios(&self) -> &[Bio] {
+        &self.bios
+    }
+
+    /// Where the next system call begins, in bytes of the device.
+    pub(super) const fn offset(&self) -> u64 {
+        self.start + self.done as u64
+    }
+
+    /// Bytes that the next system call is asked to move.
+    pub(super) fn next_len(&self) -> usize {
+        (self.len - self.done).min(CHUNK)
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        self.done == self.len
+    }
+
+    /// Copies the data of the next system call, a write, to `chunk`, which is as long as [`Batch::next_len`].
+    pub(super) fn fill(&self, chunk: &mut [u8]) {
+        let mut skip = self.done;
+        let mut filled = 0;
+        for bio in &self.bios {
+            let data = &bio.data()[skip.min(bio.data().len())..];
+            skip = skip.saturating_sub(bio.data().len());
+            let count = data.len().min(chunk.len() - filled);
+            chunk[filled..filled + count].copy_from_slice(&data[..count]);
+            filled += count;
+        }
+        debug_assert_eq!(filled, chunk.len(), "a chunk is a part of the batch");
+    }
+
+    /// Counts what a system call moved; of a read, `chunk` holds the data.
+    ///
+    /// # Errors
+    /// `EIO` where it was less than a sector: the file ends here, or takes nothing and says nothing.
+    pub(super) fn moved(&mut self, moved: usize, chunk: &[u8]) -> Result<(), Errno> {
+        let sector = usize::try_from(SECTOR_SIZE).expect("a sector is small");
+        let moved = moved.min(self.next_len()) / sector * sector;
+        if moved == 0 {
+            return Err(Errno::EIO);
+        }
+        if self.op == Op::Read {
+            self.scatter(&chunk[..moved]);
+        }
+        self.done += moved;
+        Ok(())
+    }
+
+    fn scatter(&mut self, mut chunk: &[u8]) {
+        let mut skip = self.done;
+        for bio in &mut self.bios {
+            let whole = bio.data().len();
+            let data = &mut bio.data_mut()[skip.min(whole)..];
+            skip = skip.saturating_sub(whole);
+            let (now, rest) = chunk.split_at(data.len().min(chunk.len()));
+            data[..now.len()].copy_from_slice(now);
+            chunk = rest;
+        }
+    }
+
+    /// Each request and its outcome, where the last system call had `outcome`.
+    pub(super) fn into_outcomes(
+        self,
+        outcome: Result<(), Errno>,
+    ) -> impl Iterator<Item = (Bio, Result<(), Errno>)> {
+        let Self { op, done, bios, .. } = self;
+        let mut end = 0;
+        bios.into_iter().map(move |bio| {
+            end += bio.data().len();
+            let complete = op != Op::Flush && end <= done;
+            (bio, if complete { Ok(()) } else { outcome })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Sectors;
+
+    fn bio(op: Op, sector: u64, sectors: usize, fill: u8) -> Bio {
+        Bio::new(op, Sectors(sector), vec![fill; sectors * 512], Box::new(|_, _| ()))
+    }
+
+    fn outcomes(batch: Batch, outcome: Result<(), Errno>) -> Vec<Result<(), Errno>> {
+        batch.into_outcomes(outcome).map(|(_, outcome)| outcome).collect()
+    }
+
+    #[test]
+    fn only_what_continues_it_is_merged() {
+        let batch = Batch::new(bio(Op::Write, 8, 8, 1));
+        assert!(batch.takes(&bio(Op::Write, 16, 8, 2)));
+        assert!(!batch.takes(&bio(Op::Write, 17, 8, 2)), "a gap");
+        assert!(!batch.takes(&bio(Op::Write, 0, 8, 2)), "in front of it");
+        assert!(!batch.takes(&bio(Op::Read, 16, 8, 2)), "another operation");
+        assert!(!batch.takes(&bio(Op::Write, 16, CHUNK / 512 - 7, 2)), "one sector too many");
+        assert!(!Batch::new(bio(Op::Flush, 0, 0, 0)).takes(&bio(Op::Flush, 0, 0, 0)));
+    }
+
+    #[test]
+    fn a_write_that_moved_less_goes_on_where_it_stopped() {
+        let mut batch = Batch::new(bio(Op::Write, 0, 2, 1));
+        batch.push(bio(Op::Write, 2, 2, 2));
+        let mut chunk = vec![0; batch.next_len()];
+        batch.fill(&mut chunk);
+        assert_eq!([chunk[1023], chunk[1024]], [1, 2]);
+        assert_eq!(batch.moved(512 + 100, &chunk), Ok(()));
+        assert_eq!((batch.offset(), batch.next_len()), (512, 1536), "whole sectors count");
+        let mut chunk = vec![0; batch.next_len()];
+        batch.fill(&mut chunk);
+        assert_eq!([chunk[511], chunk[512], chunk[1535]], [1, 2, 2]);
+    }
+
+    #[test]
+    fn what_a_read_moved_lies_where_it_belongs() {
+        let mut batch = Batch::new(bio(Op::Read, 0, 2, 0));
+        batch.push(bio(Op::Read, 2, 1, 0));
+        assert_eq!(batch.moved(512, &[1; 512]), Ok(()));
+        assert_eq!(batch.moved(1024, &[[2; 512], [3; 512]].concat()), Ok(()));
+        assert!(batch.is_done());
+        let data: Vec<u8> = batch.bios().iter().flat_map(|bio| bio.data().to_vec()).collect();
+        assert!(data == [[1; 512], [2; 512], [3; 512]].concat());
+    }
+
+    #[test]
+    fn moving_nothing_is_an_error_and_no_endless_loop() {
+        let mut batch = Batch::new(bio(Op::Write, 0, 2, 1));
+        assert_eq!(batch.moved(0, &[]), Err(Errno::EIO));
+        assert_eq!(batch.moved(511, &[0; 511]), Err(Errno::EIO));
+    }
+
+    #[test]
+    fn a_failure_spares_the_requests_that_were_complete() {
+        let mut batch = Batch::new(bio(Op::Write, 0, 2, 1));
+        batch.push(bio(Op::Write, 2, 2, 1));
+        batch.push(bio(Op::Write, 4, 2, 1));
+        assert_eq!(batch.moved(1536, &[]), Ok(()));
+        let failed = Err(Errno::ENOSPC);
+        assert_eq!(outcomes(batch, failed), [Ok(()), failed, failed]);
+        assert_eq!(outcomes(Batch::new(bio(Op::Flush, 0, 0, 0)), failed), [failed]);
+    }
+
+    #[test]
+    fn a_request_longer_than_a_chunk_goes_in_parts() {
+        let mut batch = Batch::new(bio(Op::Write, 0, CHUNK / 512 + 1, 1));
+        assert_eq!(batch.next_len(), CHUNK);
+        assert_eq!(batch.moved(CHUNK, &[]), Ok(()));
+        assert_eq!((batch.offset(), batch.next_len()), (CHUNK as u64, 512));
+    }
+}

@@ -1,0 +1,381 @@
+//! `Requests`: what waits for a device, what the kernel has of it, and how that ends.
+//!
+//! Key types: [`Requests`], [`Rest`]. One FIFO; whoever serves takes a [`Batch`] from its front. Nothing
+//! that owns a descriptor of the process may be dropped by a completion: it runs on a device thread, whose
+//! file table is another. Locking: leaf locks alone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::batch::Batch;
+use crate::block::{Bio, Queue};
+use crate::error::{Errno, Error};
+use crate::event::{EventKind, Op, RequestId, Resource};
+use crate::sched::{Adopted, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::units::Sectors;
+
+/// A request that the kernel has now.
+struct Flight {
+    request: RequestId,
+    op: Op,
+    bytes: Range<u64>,
+}
+
+/// A batch that was taken, by the number under which its flights are kept.
+pub(super) struct Taken {
+    pub(super) batch: Batch,
+    ticket: u64,
+    /// Whether the judges were told that a task serves these requests, and not yet that it ended.
+    serving: bool,
+}
+
+#[derive(Default)]
+struct Fifo {
+    waiting: VecDeque<Bio>,
+    /// By ticket: the oldest first.
+    flights: BTreeMap<u64, Vec<Flight>>,
+    next_ticket: u64,
+    /// No request is taken in any more.
+    stopping: bool,
+    /// Nobody serves any more.
+    ended: bool,
+    /// A new request must wake somebody.
+    asleep: bool,
+}
+
+/// What whoever serves is to do when it has taken all it could.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rest {
+    /// There is more.
+    Work,
+    /// Sleep: a new request rings.
+    Asleep,
+    /// No more will come.
+    Stopped,
+}
+
+/// What a device says about its requests.
+pub(in crate::host) struct Options {
+    /// Its size.
+    pub(in crate::host) sectors: Sectors,
+    /// Whether the device's own tasks are its queue's servers, as the judges see it.
+    pub(in crate::host) serves: bool,
+    /// Asked after a failure: what is wrong with the device itself.
+    pub(in crate::host) trouble: fn(BorrowedFd<'_>, &str) -> Option<Error>,
+}
+
+/// The requests of one device.
+pub(in crate::host) struct Requests {
+    name: String,
+    queue: Queue,
+    options: Options,
+    fifo: SpinLock<Fifo>,
+    /// Where servers wait for a request.
+    wake: WaitQueue,
+    /// Where whoever drains the device waits.
+    done: WaitQueue,
+    trouble: SpinLock<Option<Error>>,
+}
+
+impl Requests {
+    pub(in crate::host) fn new(sched: &Sched, name: &str, options: Options) -> Self {
+        let queue = Queue::new(sched, name);
+        let (wake, done) = (WaitQueue::new(sched), WaitQueue::new(sched));
+        let (fifo, trouble) = (SpinLock::default(), SpinLock::new(None));
+        Self { name: name.to_owned(), queue, options, fifo, wake, done, trouble }
+    }
+
+    pub(in crate::host) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(in crate::host) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(in crate::host) const fn sectors(&self) -> Sectors {
+        self.options.sectors
+    }
+
+    /// Takes a request in: one past the end fails with `EIO`, a discard with `EOPNOTSUPP`, one after
+    /// the stop with `ENXIO`.
+    pub(in crate::host) fn submit(&self, mut bio: Bio) {
+        let _ours = quiet();
+        bio.submitted(&self.queue.sched, self.queue.id);
+        let end = bio.sector().0.checked_add(bio.sectors().0);
+        if end.is_none_or(|end| end > self.options.sectors.0) {
+            bio.complete(Err(Errno::EIO));
+            return;
+        }
+        if bio.op() == Op::Discard {
+            bio.complete(Err(Errno::EOPNOTSUPP));
+            return;
+        }
+        let mut fifo = self.fifo.lock();
+        if fifo.stopping {
+            drop(fifo);
+            bio.complete(Err(Errno::ENXIO));
+            return;
+        }
+        fifo.waiting.push_back(bio);
+        let asleep = fifo.asleep;
+        drop(fifo);
+        if asleep {
+            self.wake.wake_one();
+        }
+    }
+
+    /// The oldest request in the kernel that asks `op` of any of these bytes. The range says nothing
+    /// for a flush.
+    pub(in crate::host) fn in_flight(&self, op: Op, bytes: &Range<u64>) -> Option<RequestId> {
+        let overlaps = |flight: &&Flight| {
+            let overlap = flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
+            flight.op == op && (op == Op::Flush || overlap)
+        };
+        self.fifo.lock().flights.values().flatten().find(overlaps).map(|flight| flight.request)
+    }
+
+    /// The first trouble is the one that says most.
+    pub(in crate::host) fn note(&self, error: Error) {
+        self.trouble.lock().get_or_insert(error);
+    }
+
+    pub(in crate::host) fn take_trouble(&self) -> Option<Error> {
+        self.trouble.lock().take()
+    }
+
+    /// Waits, where the judges see it, until every request is done.
+    pub(in crate::host) fn drain(&self) {
+        while let Some(request) = self.oldest() {
+            let waiting = Waiting::on(Resource::Request(request), "drain");
+            let waited = self.done.wait_until(waiting, || self.oldest() != Some(request));
+            debug_assert!(waited.is_ok(), "a drain is never broken");
+        }
+    }
+
+    /// The oldest request that is not done.
+    fn oldest(&self) -> Option<RequestId> {
+        let fifo = self.fifo.lock();
+        let flying = fifo.flights.values().flatten().next().map(|flight| flight.request);
+        flying.or_else(|| fifo.waiting.front().and_then(Bio::id))
+    }
+
+    /// Takes no more requests in; what was taken in is still served.
+    pub(in crate::host) fn stop(&self) {
+        self.fifo.lock().stopping = true;
+        self.wake.wake_all();
+    }
+}
+
+/// The side of whoever serves.
+impl Requests {
+    /// Makes this thread a task of the world, and the queue's server where the device says so.
+    pub(super) fn adopt(&self, what: &str) -> Adopted {
+        let sched = &self.queue.sched;
+        let task = sched.adopt(&format!("{} {what}", self.name));
+        if self.options.serves {
+            sched.emit(EventKind::QueueServer { queue: self.queue.id });
+        }
+        task
+    }
+
+    /// Makes this thread a task that helps a server and serves nothing itself.
+    pub(super) fn adopt_helper(&self, what: &str) -> Adopted {
+        self.queue.sched.adopt(&format!("{} {what}", self.name))
+    }
+
+    /// Every new request wakes a waiter of [`Requests::next`] from now on.
+    pub(super) fn wake_always(&self) {
+        self.fifo.lock().asleep = true;
+    }
+
+    /// The next batch, waiting for it; none after the stop.
+    pub(super) fn next(&self) -> Option<Taken> {
+        let idle = Waiting::on(Resource::Idle(self.queue.id), "requests");
+        loop {
+            let waited = self.wake.wait_until(idle, || {
+                let fifo = self.fifo.lock();
+                !fifo.waiting.is_empty() || fifo.stopping
+            });
+            debug_assert!(waited.is_ok(), "an idle wait is never broken");
+            if let Some(taken) = self.try_next() {
+                if !self.fifo.lock().waiting.is_empty() {
+                    // Its wake may have come to this thread, which is about to be busy.
+                    self.wake.wake_one();
+                }
+                return Some(taken);
+            }
+            let fifo = self.fifo.lock();
+            if fifo.stopping && fifo.waiting.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// The next batch, now in flight, if a request waits.
+    pub(super) fn try_next(&self) -> Option<Taken> {
+        let taken = {
+            let mut fifo = self.fifo.lock();
+            let mut batch = Batch::new(fifo.waiting.pop_front()?);
+            while let Some(bio) = fifo.waiting.pop_front_if(|bio| batch.takes(bio)) {
+                batch.push(bio);
+            }
+            let flight = |bio: &Bio| {
+                let (request, start) =
+                    (bio.id().expect("a queued request has a number"), bio.sector().bytes());
+                Flight { request, op: bio.op(), bytes: start..start + bio.sectors().bytes() }
+            };
+            let flights = batch.bios().iter().map(flight).collect();
+            let ticket = fifo.next_ticket;
+            fifo.next_ticket += 1;
+            fifo.flights.insert(ticket, flights);
+            Taken { batch, ticket, serving: self.options.serves }
+        };
+        if taken.serving {
+            self.tell(&taken, |request| EventKind::RequestServe { request });
+        }
+        Some(taken)
+    }
+
+    fn tell(&self, taken: &Taken, kind: impl Fn(RequestId) -> EventKind) {
+        for request in taken.batch.bios().iter().filter_map(Bio::id) {
+            self.queue.sched.emit(kind(request));
+        }
+    }
+
+    /// The kernel has the batch, and the task that took it is free for others.
+    pub(super) fn handed_over(&self, taken: &mut Taken) {
+        if std::mem::take(&mut taken.serving) {
+            self.tell(taken, |request| EventKind::RequestServed { request });
+        }
+    }
+
+    /// Says what to do where [`Requests::try_next`] found nothing.
+    pub(super) fn rest(&self) -> Rest {
+        let mut fifo = self.fifo.lock();
+        if !fifo.waiting.is_empty() {
+            return Rest::Work;
+        }
+        if fifo.stopping {
+            return Rest::Stopped;
+        }
+        fifo.asleep = true;
+        Rest::Asleep
+    }
+
+    /// Waits until whoever sleeps must be woken; not any more says false.
+    pub(super) fn until_needed(&self) -> bool {
+        let idle = Waiting::on(Resource::Idle(self.queue.id), "requests");
+        let waited = self.wake.wait_until(idle, || {
+            let fifo = self.fifo.lock();
+            fifo.ended || (fifo.asleep && (!fifo.waiting.is_empty() || fifo.stopping))
+        });
+        debug_assert!(waited.is_ok(), "an idle wait is never broken");
+        let mut fifo = self.fifo.lock();
+        fifo.asleep = false;
+        !fifo.ended
+    }
+
+    /// Nobody serves any more: [`Requests::until_needed`] ends.
+    pub(super) fn ended(&self) {
+        self.fifo.lock().ended = true;
+        self.wake.wake_all();
+    }
+
+    /// Completes the requests of a batch whose last system call had `outcome`.
+    pub(super) fn finish(&self, device: BorrowedFd<'_>, mut taken: Taken, outcome: Result<(), Errno>) {
+        if outcome.is_err()
+            && let Some(error) = (self.options.trouble)(device, &self.name)
+        {
+            self.note(error);
+        }
+        self.fifo.lock().flights.remove(&taken.ticket);
+        self.handed_over(&mut taken);
+        for (bio, outcome) in taken.batch.into_outcomes(outcome) {
+            bio.complete(outcome);
+        }
+        self.done.wake_all();
+    }
+
+    /// Runs `serve`. Where it unwinds, with the world or because a completion panicked, nothing more is
+    /// served: what waits fails, and the thread goes on, since it still has a device to close.
+    pub(super) fn until_unwound(&self, serve: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(serve)).is_ok() {
+            return;
+        }
+        let sched = &self.queue.sched;
+        if !sched.is_aborted() {
+            self.note(Error::os(format!("a completion of `{}` panicked", self.name)));
+            sched.abort();
+        }
+        self.fail_waiting();
+    }
+
+    /// Takes no more requests in, and fails those that the kernel has not seen.
+    pub(super) fn fail_waiting(&self) {
+        let left = {
+            let mut fifo = self.fifo.lock();
+            fifo.stopping = true;
+            std::mem::take(&mut fifo.waiting)
+        };
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Names, Observer, Reaction};
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
+            Reaction::Go
+        }
+    }
+
+    fn check(submitted: &[(Op, u64, u64)], batches: &[usize]) {
+        let sched = Sched::native(1, Box::new(Deaf));
+        let _task = sched.adopt("main");
+        let options = Options { sectors: Sectors(1 << 20), serves: true, trouble: |_, _| None };
+        let requests = Requests::new(&sched, "vda", options);
+        for (op, sector, sectors) in submitted {
+            let data = vec![0; usize::try_from(Sectors(*sectors).bytes()).expect("small")];
+            requests.submit(Bio::new(*op, Sectors(*sector), data, Box::new(|_, _| ())));
+        }
+        let taken: Vec<Taken> = std::iter::from_fn(|| requests.try_next()).collect();
+        let sizes: Vec<usize> = taken.iter().map(|taken| taken.batch.bios().len()).collect();
+        assert_eq!(sizes, batches, "{submitted:?}");
+    }
+
+    #[test]
+    fn adjacent_requests_that_wait_go_together() {
+        let write = |block: u64| (Op::Write, block * 8, 8);
+        check(&[write(0), write(1), write(2), write(9)], &[3, 1]);
+        check(&[write(2), write(1), write(0)], &[1, 1, 1]);
+        check(&[write(0), (Op::Read, 8, 8), write(2)], &[1, 1, 1]);
+        check(&[write(0), (Op::Flush, 0, 0), write(1)], &[1, 1, 1]);
+        check(&(0..40).map(write).collect::<Vec<_>>(), &[32, 8]);
+        check(&[(Op::Write, 0, 2048), (Op::Write, 2048, 8)], &[1, 1]);
+    }
+
+    #[test]
+    fn the_oldest_request_in_flight_that_overlaps_is_found() {
+        let sched = Sched::native(1, Box::new(Deaf));
+        let _task = sched.adopt("main");
+        let options = Options { sectors: Sectors(1 << 20), serves: false, trouble: |_, _| None };
+        let requests = Requests::new(&sched, "loop0", options);
+        for sector in [0, 8, 8] {
+            requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], Box::new(|_, _| ())));
+        }
+        assert_eq!(requests.in_flight(Op::Write, &(0..8192)), None, "none was taken");
+        let taken = [requests.try_next(), requests.try_next()];
+        assert_eq!(requests.in_flight(Op::Write, &(4096..4097)), Some(RequestId(1)));
+        assert_eq!(requests.in_flight(Op::Read, &(0..8192)), None);
+        assert_eq!(requests.in_flight(Op::Write, &(8192..9000)), None);
+        drop(taken);
+    }
+}

@@ -1,0 +1,160 @@
+//! Any events at all, in any order: judged without a panic, and described.
+
+use super::*;
+use crate::error::Errno;
+use crate::event::{
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, MayWait,
+    Misuse, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId,
+    Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
+    WaitOutcome, WorkId,
+};
+use crate::sched::native::SplitMix64;
+use crate::units::{Nanos, Pages, Sectors};
+
+const EVENTS: u64 = 20_000;
+
+/// Any event at all, about few things, so that they meet; sometimes about the largest number.
+fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
+    let site = Site { file: "any.rs", line: 1 };
+    let mut n = || {
+        if random.below(200) == 0 { u32::MAX } else { random.below(6) }
+    };
+    let task = TaskId(n());
+    let (lock, queue, request, work, shrinker) =
+        (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
+    let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
+    let layers: &[Layer] = &[Layer::FS];
+    let kinds = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim, ScopeKind::Forbid(layers)];
+    let kind = kinds[n() as usize % kinds.len()];
+    let origin = ScopeRef { task: n(), seq: n() };
+    let how =
+        [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)][n() as usize % 4];
+    let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
+    let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
+    let resources = [
+        Resource::Lock(lock),
+        Resource::Request(request),
+        Resource::Work(work),
+        Resource::Task(TaskId(n())),
+        Resource::Condition(WaitId(0)),
+        Resource::Pool(PoolId(n())),
+        Resource::Idle(queue),
+        Resource::Timer,
+    ];
+    let resource = resources[n() as usize % resources.len()];
+    let (scope, sectors) = (n(), Sectors(u64::MAX));
+    let (pool, size) = (PoolId(n()), [0, 1, 200, u64::MAX][n() as usize % 4]);
+    let pass = ShrinkPass {
+        in_domain: false,
+        freeable: size,
+        deferred: size,
+        priority: n(),
+        seeks: u64::from(n()),
+        bounded: true,
+    };
+    let (part, on) = (PartId(n()), PartId(n()));
+    let targets = [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
+    let target = targets[n() as usize % 3];
+    let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs][n() as usize % 3];
+    let sort = [PartKind::Filesystem, PartKind::Device, PartKind::Server][n() as usize % 3];
+    let facts = [
+        Fact::Part { part, kind: sort },
+        Fact::Gone { part },
+        Fact::Needs { part, on },
+        Fact::NeedsNoMore { part, on },
+        Fact::Takes { part, lock },
+        Fact::Queues { part, queue },
+        Fact::Target { target, part, waits },
+    ];
+    let fact = facts[n() as usize % facts.len()];
+    let kinds = [
+        EventKind::Declared { fact },
+        EventKind::PolicyMask { target, mask },
+        EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
+        EventKind::TaskExit,
+        EventKind::ScopeEnter { kind, scope, site, how },
+        EventKind::ScopeExit { kind, scope },
+        EventKind::ScopeMisuse { what: Misuse::Stale, kind, owner: task, scope, site },
+        EventKind::LayerEnter { layer, site },
+        EventKind::LayerExit { layer },
+        EventKind::AllocBegin { order: 0, requested: mask, effective: mask, flags: TaskFlags::EMPTY, site },
+        EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) },
+        EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
+        EventKind::ReclaimExit { freed: 0, priority: 0 },
+        EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan: 1 },
+        EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0, deferred: false },
+        EventKind::LockAttempt { lock, mode, try_lock: false, site },
+        EventKind::LockAcquired { lock, mode, site },
+        EventKind::LockReleased { lock },
+        EventKind::WaitBegin { resource, why: "any", breakable: true, site },
+        EventKind::WaitEnd { resource, outcome: WaitOutcome::Broken(Errno::EDEADLK) },
+        EventKind::QueueServer { queue },
+        EventKind::RequestSubmit {
+            request,
+            queue,
+            op: Op::Write,
+            sector: sectors,
+            sectors,
+            origin: None,
+            site,
+        },
+        EventKind::RequestServe { request },
+        EventKind::RequestServed { request },
+        EventKind::RequestComplete { request, error: None },
+        EventKind::WorkQueued { work, queue },
+        EventKind::WorkBegin { work },
+        EventKind::WorkEnd { work },
+        EventKind::Stall { step_budget: true },
+        EventKind::MemoryMarks { min: Pages(8), low: Pages(10), high: Pages(12) },
+        EventKind::ScopesJoined,
+        EventKind::AllocConstrained { mask },
+        EventKind::OutOfMemory,
+        EventKind::OomKill { victim: Some(task) },
+        EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask },
+        EventKind::ReclaimAcquire { levels: Levels::ALL },
+        EventKind::ReclaimRelease { levels: Levels { fs: false, ..Levels::ALL } },
+        EventKind::ShrinkCountBegin { shrinker, mask },
+        EventKind::ShrinkCountEnd { shrinker, count: size },
+        EventKind::ShrinkPassBegin { shrinker, pass },
+        EventKind::ShrinkScanEnd { shrinker, freed: Some(size), scanned: size, deferred: false },
+        EventKind::ShrinkPassEnd { shrinker, in_domain: false, left: size, owed: size },
+        EventKind::ShrinkerPanicked { shrinker },
+        EventKind::ShrinkerRegistered { shrinker, site },
+        EventKind::ShrinkerUnregistered { shrinker },
+        EventKind::PoolAllocBegin { pool, mask, keeps: 1, site },
+        EventKind::PoolAllocEnd { pool, got: Some(false) },
+        EventKind::PoolTake { pool },
+        EventKind::PoolGive { pool },
+        EventKind::PoolHandOver { pool, request },
+        EventKind::Promise { condition: WaitId(0) },
+        EventKind::PromiseEnd { condition: WaitId(0) },
+        EventKind::WorkQueueMade { queue, mem_reclaim: mode == LockMode::Shared },
+        EventKind::Prime { step: Prime::Begin },
+        EventKind::Prime { step: Prime::Enter(mask) },
+        EventKind::Prime { step: Prime::Leave },
+        EventKind::Prime { step: Prime::End },
+        EventKind::PointReached { point: PointId(0), fired: true },
+        EventKind::Acknowledged { item: ItemId(0), version: size, site },
+        EventKind::Recovered { item: ItemId(0), version: size },
+        EventKind::WorldEnd,
+    ];
+    let place = random.below(u32::try_from(kinds.len()).expect("there are few"));
+    (task, kinds[place as usize])
+}
+
+#[test]
+fn any_events_in_any_order_are_judged_and_described() {
+    for seed in 0..8 {
+        let mut random = SplitMix64(seed);
+        let mut witness = Witness::ordered(OrderGraph::default(), true).with_oracle();
+        let names = Names::default();
+        for seq in 0..EVENTS {
+            let (task, kind) = garbage(&mut random);
+            witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
+        }
+        assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
+        let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
+        let report = crate::report::Report::new("garbage", "model", "v3.10", findings.collect());
+        assert!(report.to_text().lines().all(|line| line.len() <= 110), "seed {seed}: no line is too long");
+    }
+}

@@ -1,0 +1,77 @@
+//! The verity target: against images that this folder makes itself, and against `veritysetup`.
+//!
+//! | module | asks |
+//! |---|---|
+//! | [`image`] | an image maker of the tests' own, which knows nothing of the target |
+//! | [`oracle`] | does the real tool make the same image, and say the same of each changed byte |
+//! | [`target`] | reading, failing, forgetting, being a device |
+//! | [`pressure`] | what memory pressure does to a verification |
+
+mod image;
+mod oracle;
+mod pressure;
+mod target;
+
+use std::sync::Arc;
+
+use reclaimdep::block::{BlockDevice, MemoryDevice, write_at};
+use reclaimdep::bufio::ClientOptions;
+use reclaimdep::verity::{Digest, Options, Parts, Target};
+use reclaimdep::world::Builder;
+use reclaimdep::{Result, World};
+
+use image::Image;
+
+/// A device in memory that holds `bytes`.
+fn device(world: &World, name: &str, bytes: &[u8]) -> Arc<MemoryDevice> {
+    let device = MemoryDevice::new(world.sched(), name, bytes.len() as u64);
+    write_at(&device, 0, bytes).expect("memory takes it");
+    Arc::new(device)
+}
+
+fn parts(world: &World, data: &Arc<MemoryDevice>, hash: &Arc<MemoryDevice>) -> Parts {
+    let dynamic = |device: &Arc<MemoryDevice>| Arc::<MemoryDevice>::clone(device) as Arc<dyn BlockDevice>;
+    Parts {
+        sched: world.sched().clone(),
+        mm: world.mm().clone(),
+        plan: world.plan().clone(),
+        knobs: world.knobs(),
+        data: dynamic(data),
+        hash: dynamic(hash),
+        node: None,
+        cleaner: None,
+    }
+}
+
+/// An image's two devices.
+struct Devices {
+    data: Arc<MemoryDevice>,
+    hash: Arc<MemoryDevice>,
+}
+
+impl Devices {
+    fn of(world: &World, image: &Image) -> Self {
+        Self { data: device(world, "data", &image.data), hash: device(world, "hash", &image.hash) }
+    }
+
+    fn open(&self, world: &World, root: Digest) -> Result<Target> {
+        self.open_with(world, root, &Options::default())
+    }
+
+    fn open_with(&self, world: &World, root: Digest, options: &Options) -> Result<Target> {
+        Target::open(parts(world, &self.data, &self.hash), "vroot", root, options)
+    }
+}
+
+/// A cache that has room for so many hash blocks.
+fn room_for(max_buffers: u64) -> Options {
+    let cache = ClientOptions { max_buffers, retain_bytes: 0, ..ClientOptions::default() };
+    Options { cache, ..Options::default() }
+}
+
+/// Runs `body` in worlds that must have nothing to say.
+#[track_caller]
+fn quiet(builder: Builder, body: impl Fn(&World) + Send + Sync + 'static) {
+    let report = builder.run(body).expect("the harness has no trouble");
+    assert!(report.is_quiet(), "{}", report.to_text());
+}
