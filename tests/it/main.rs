@@ -18,6 +18,7 @@ mod bufio;
 mod cases;
 mod healthy;
 mod memory;
+mod oracle;
 mod order;
 mod readme;
 mod recordings;

@@ -132,6 +132,9 @@ impl Client {
             options,
         }));
         client.fill_reserve(reserved)?;
+        if let Some(node) = node {
+            client.mm().part_takes(node, client.0.cache.id());
+        }
         let form = shrinker::form(&client);
         let registration = client.mm().register_shrinker(Arc::clone(&form).as_shrinker());
         *client.0.shrinker.lock() = Some((registration, form));

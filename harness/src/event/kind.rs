@@ -1,14 +1,11 @@
-//! `EventKind`: everything that can happen in a world.
-//!
-//! One enum, so that a judge reads one list. The words in it are those of [`super::words`].
+//! `EventKind`: everything that can happen in a world, in one list; its words are those of [`super::words`].
 
 use super::{
-    AllocOutcome, Entered, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin, PointId,
-    PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkPass, ShrinkerId, Site,
-    TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin,
+    PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ShrinkPass,
+    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
-use crate::error::Errno;
-use crate::units::{Pages, Sectors};
+use crate::{error::Errno, units::Pages, units::Sectors};
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,8 +99,7 @@ pub enum EventKind {
         /// What is left of its request, before scopes.
         mask: Gfp,
     },
-    /// The last try at the high mark got nothing: the task's allocation comes to the OOM killer, and one that
-    /// must not fail may then take every page.
+    /// The last try got nothing: the allocation comes to the OOM killer, and if it is NOFAIL may take all.
     OutOfMemory,
     /// The OOM killer ran.
     OomKill {
@@ -381,6 +377,18 @@ pub enum EventKind {
         item: ItemId,
         /// Which version.
         version: u64,
+    },
+    /// Whoever builds the stack says how it stands.
+    Declared {
+        /// What is so from now on.
+        fact: Fact,
+    },
+    /// The policy's word on a target, for the allocation that the task begins next.
+    PolicyMask {
+        /// On which.
+        target: ReclaimTarget,
+        /// What reclaim may do there.
+        mask: Gfp,
     },
     /// The world ended in good order: everything was taken down.
     WorldEnd,

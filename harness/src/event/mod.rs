@@ -14,6 +14,7 @@ pub mod file;
 mod heap;
 mod kind;
 mod names;
+mod stack;
 mod trace;
 mod words;
 
@@ -21,10 +22,11 @@ pub use file::{EventReader, EventWriter};
 pub use heap::{HeapPlace, heap_number, heap_site};
 pub use kind::EventKind;
 pub use names::{LockName, Names};
+pub use stack::{Fact, MayWait, PartKind, ReclaimTarget};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, ItemId, Levels, LockId, LockMode, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind,
-    RequestId, Resource, ShrinkPass, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, ItemId, Levels, LockId, LockMode, Op, Origin, PartId, PointId, PoolId, Prime, QueueId,
+    ReclaimKind, RequestId, Resource, ShrinkPass, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};

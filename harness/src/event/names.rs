@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    HeapPlace, ItemId, Layer, LayerRef, LockId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId, WorkId,
+    HeapPlace, ItemId, Layer, LayerRef, LockId, PartId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId,
+    WorkId,
 };
 
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
@@ -20,6 +21,7 @@ pub struct Names {
     pub(super) points: Vec<String>,
     pub(super) pools: Vec<String>,
     pub(super) items: Vec<String>,
+    pub(super) parts: Vec<String>,
     pub(super) layers: Vec<(LayerRef, String)>,
     pub(super) heap: BTreeMap<u32, HeapPlace>,
 }
@@ -64,6 +66,7 @@ impl Names {
         add_point, point, points, PointId;
         add_pool, pool, pools, PoolId;
         add_item, item, items, ItemId;
+        add_part, part, parts, PartId;
     }
 
     /// Registers a lock and returns its number.

@@ -37,6 +37,8 @@ ids! {
     PoolId,
     /// Something that is stored and may be lost: a block, a file.
     ItemId,
+    /// A part of the stack, as whoever built it declared it.
+    PartId,
 }
 
 /// What a task can wait for.

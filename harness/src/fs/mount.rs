@@ -18,7 +18,7 @@ use super::tx::Tx;
 use super::volume::{Cache, Volume};
 use crate::block::{self, BlockDevice};
 use crate::error::{Errno, Error, Result};
-use crate::event::{Gfp, Layer};
+use crate::event::{Gfp, Layer, LockId};
 use crate::inject::Plan;
 use crate::mm::Mm;
 use crate::sched::{Mutex, Sched, SpinLock, quiet};
@@ -125,6 +125,21 @@ impl Fs {
     #[must_use]
     pub fn superblock(&self) -> scope::Superblock {
         scope::Superblock(self.0.layer.instance)
+    }
+
+    /// The lock that every transaction holds: what work in this filesystem waits for.
+    #[must_use]
+    pub fn journal_lock(&self) -> LockId {
+        self.0.journal.id()
+    }
+
+    /// The lock under which the inode's data changes.
+    ///
+    /// # Errors
+    /// `ENOENT` for a number that no inode has; `ENOMEM` where it is not in core yet; `ENODEV` after unmount.
+    pub fn inode_lock(&self, ino: Ino) -> Result<LockId, Errno> {
+        let _ours = quiet();
+        Ok(self.0.iget(ino)?.lock.id())
     }
 
     /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle

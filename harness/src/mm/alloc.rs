@@ -107,8 +107,15 @@ impl Mm {
         let sched = self.sched();
         sched.point();
         let _added = self.plan().added_scope(site);
-        let (mask, flags) = self.tell_begin(order, requested, site);
         let task = sched.current();
+        self.tell_policy(&Request {
+            order,
+            requested,
+            mask: self.effective(requested),
+            flags: flags(),
+            task,
+        });
+        let (mask, flags) = self.tell_begin(order, requested, site);
         let request = Request { order, requested, mask, flags, task };
         let mut block = self.alloc_pages(&request, site);
         if let Some(domain) = self.0.domain.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {

@@ -12,6 +12,7 @@ use reclaimdep_scope::{self as scope, ReclaimContext, Superblock};
 
 use super::PageBlock;
 use super::credit::Credits;
+use super::declare::Declared;
 use super::domain::{Domain, DomainSpec};
 use super::kswapd::Kswapd;
 use super::lru::Lists;
@@ -45,13 +46,26 @@ pub struct MmOptions {
     pub policy: PolicyKind,
     /// A memory cgroup that accounted requests are charged to.
     pub domain: Option<DomainSpec>,
+    /// A policy of the user's own, instead of `policy`.
+    pub own_policy: Option<Arc<dyn Policy>>,
+    /// Whether the policy's word on each target is told before each allocation
+    /// ([`EventKind::PolicyMask`]), for a judge that looks at what an allocation could come to.
+    pub tells_policy: bool,
 }
 
 impl MmOptions {
     /// `pages` of memory under Linux 6.12.
     #[must_use]
     pub fn new(pages: Pages) -> Self {
-        Self { pages, marks: None, knobs: MmKnobs::NEWEST, policy: PolicyKind::Mainline, domain: None }
+        Self {
+            pages,
+            marks: None,
+            knobs: MmKnobs::NEWEST,
+            policy: PolicyKind::Mainline,
+            domain: None,
+            own_policy: None,
+            tells_policy: false,
+        }
     }
 }
 
@@ -70,6 +84,9 @@ pub(super) struct Inner {
     pub(super) credits: Credits,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) topology: SpinLock<Topology>,
+    pub(super) declared: SpinLock<Declared>,
+    /// A judge asked for the policy's word on each target.
+    pub(super) tells_policy: bool,
     pub(super) registry: Arc<Registry>,
     pub(super) lists: Lists,
     pub(super) node: NodeFlags,
@@ -99,7 +116,7 @@ impl Mm {
     /// # Errors
     /// No page at all, marks that are none, a domain without a limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
-        let MmOptions { pages, knobs, domain, .. } = options.clone();
+        let MmOptions { pages, knobs, domain, own_policy, .. } = options.clone();
         if pages.0 == 0 {
             return Err(Error::input("a world of 0 pages of memory").advice("give it some"));
         }
@@ -116,8 +133,10 @@ impl Mm {
             low_point: AtomicU64::new(pages.0),
             allowed: Mapping::unrestricted(),
             credits: Credits::default(),
-            policy: options.policy.policy(),
+            policy: own_policy.unwrap_or_else(|| options.policy.policy()),
             topology: SpinLock::default(),
+            declared: SpinLock::default(),
+            tells_policy: options.tells_policy,
             registry: Registry::new(sched, &knobs),
             lists: Lists::default(),
             node: NodeFlags::default(),
@@ -187,16 +206,14 @@ impl Mm {
         self.0.domain.as_ref().map(Domain::charged)
     }
 
-    /// The stack as policies know it; whoever builds it says what depends on what.
-    pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
-        let _ours = quiet();
-        f(&mut self.0.topology.lock())
-    }
-
     /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
     #[track_caller]
     pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
-        self.0.registry.register(shrinker)
+        let side = Side::now();
+        let theirs = Arc::clone(&shrinker);
+        let registered = self.0.registry.register(shrinker);
+        self.declare_shrinker(registered.id(), side.call(|| theirs.target()));
+        registered
     }
 
     /// Enters the scope in which `superblock` protects itself: NOFS, with its reclaim context where the world's
@@ -240,6 +257,7 @@ impl Mm {
     /// Adds a swap area; the first with room is used.
     pub fn add_swap(&self, area: SwapArea) {
         let _ours = quiet();
+        self.declare_swap(&area);
         self.0.swap.lock().push(area);
     }
 
@@ -263,6 +281,9 @@ impl Mm {
             (Some(domain), true) => &domain.lists,
             _ => &self.0.lists,
         };
+        if let Some(owner) = &owner {
+            side.call(|| self.declare_pages(&**owner));
+        }
         let page = Page::new(&self.0.sched, block, state, owner.map(|owner| (side, owner)));
         lists.add(Arc::clone(&page));
         page

@@ -29,6 +29,7 @@ pub mod alloc;
 pub mod annotation;
 mod compaction;
 mod credit;
+mod declare;
 pub mod domain;
 mod heap;
 mod inactive;

@@ -8,12 +8,17 @@
 //!
 //! Locking: a page's state is a leaf; its page lock ([`PageLock`]) is only ever tried for.
 
+mod lock;
+
+pub use lock::PageLock;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use reclaimdep_scope::{Bracket, Superblock};
 
 use super::alloc::PageBlock;
+use super::policy::Waits;
 use super::swap::Slot;
 use crate::error::Errno;
 use crate::event::{Gfp, Resource};
@@ -238,6 +243,12 @@ pub trait PageOwner: Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
+    /// When letting go ([`PageOwner::release`]) waits for the filesystem: the rule that it follows, not the
+    /// one that it should.
+    fn waits(&self) -> Waits {
+        Waits::Never
+    }
+
     /// Lets go of what is kept with a clean page; says whether it did (`->release_folio`). Called also
     /// for an allocation that must not enter a filesystem: it has to look at the mask.
     fn release(&self, _page: &Arc<Page>, _mask: Gfp) -> bool {
@@ -356,12 +367,6 @@ impl Page {
         debug_assert!(ended.is_ok(), "a wait for a page is never broken");
     }
 
-    /// Tries for the page lock. Reclaim never waits for it.
-    pub fn try_lock(&self) -> Option<PageLock<'_>> {
-        let taken = !self.locked.swap(true, Ordering::AcqRel);
-        taken.then_some(PageLock(self))
-    }
-
     pub(super) fn give_slot(&self, slot: Slot, fs_backed: bool) {
         let mut inner = self.inner.lock();
         inner.state = inner.state.with(Class::SwapCache { fs_backed }, Io::Dirty);
@@ -378,17 +383,6 @@ impl Page {
         let state = inner.state;
         let idle = state.io == Io::Clean && !state.in_use && !state.private;
         if idle { inner.block.take() } else { None }
-    }
-}
-
-/// The page lock, held; dropping it gives it up.
-#[must_use = "the page lock is given up when this is dropped; bind it to a name"]
-#[derive(Debug)]
-pub struct PageLock<'a>(&'a Page);
-
-impl Drop for PageLock<'_> {
-    fn drop(&mut self) {
-        self.0.locked.store(false, Ordering::Release);
     }
 }
 

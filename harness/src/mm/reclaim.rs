@@ -16,7 +16,7 @@ use reclaimdep_scope as scope;
 use super::annotation::annotation;
 use super::lru::{List, Lists};
 use super::memory::{Inner, Mm};
-use super::policy::{Holder, Reclaimer, StackingData, Target};
+use super::policy::{Holder, Reclaimer, Target};
 use super::shrinker::Shrinker;
 use super::shrinker::registry::Walk;
 use super::slow_path::Request;
@@ -235,11 +235,6 @@ impl Mm {
             ..Holder::new(scan.requested, scope::context::flags())
         };
         self.0.policy.mask_for(&holder, target, &self.0.topology.lock())
-    }
-
-    /// Whether the policy may differ from the effective mask.
-    fn asks_policy(&self) -> bool {
-        self.0.policy.needs() != StackingData::Nothing
     }
 
     fn has_pages(&self) -> bool {

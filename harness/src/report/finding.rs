@@ -92,6 +92,9 @@ pub struct Order {
     pub class_only: bool,
     /// How many of its edges are claims.
     pub primed: usize,
+    /// How many of its edges follow from what was declared of the stack.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub declared: usize,
     /// Round the cycle: what was held, and what was taken; the last one closes it.
     #[serde(default)]
     pub edges: Vec<Ordered>,
@@ -121,6 +124,19 @@ pub struct Ordered {
     pub beside: Vec<String>,
     /// Claimed beforehand, not seen to happen.
     pub primed: bool,
+    /// It follows from what was declared of the stack, and was not seen to happen.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub declared: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// One thing that is wrong.
@@ -164,7 +180,8 @@ pub struct Finding {
 impl Finding {
     /// Whether this finding is part of what `other` already says: a carried recursion whose wait and
     /// whose tasks are in the cycle of a deadlock; a possible recursion through nothing but what the
-    /// tasks of a deadlock or of a recursion hold and wait for.
+    /// tasks of a deadlock or of a recursion hold and wait for; one that follows in part from what was declared,
+    /// where another shows the same happening.
     #[must_use]
     pub fn is_covered_by(&self, other: &Self) -> bool {
         match (self.code, other.code) {
@@ -172,10 +189,19 @@ impl Finding {
                 self.waits.first().is_some_and(|first| other.cycle.contains(first))
                     && self.tasks.iter().all(|task| other.tasks.contains(task))
             }
-            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => {
-                !self.nodes.is_empty() && self.nodes.iter().all(|node| other.nodes.contains(node))
+            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => self.goes_through_no_more_than(other),
+            (Code::RD03, Code::RD03) => {
+                self.is_declared() && !other.is_declared() && self.goes_through_no_more_than(other)
             }
             _ => false,
         }
+    }
+
+    fn goes_through_no_more_than(&self, other: &Self) -> bool {
+        !self.nodes.is_empty() && self.nodes.iter().all(|node| other.nodes.contains(node))
+    }
+
+    fn is_declared(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.declared > 0)
     }
 }

@@ -9,7 +9,7 @@ use crate::event::{Names, Resource};
 use crate::witness::Code;
 use crate::witness::finding as judged;
 use crate::witness::frames::FrameKind;
-use crate::witness::order::{self, Collision, Cycle, Node, NodeKind};
+use crate::witness::order::{self, Collision, Cycle, Declaration, Node, NodeKind};
 use crate::witness::stalls::Thing;
 
 /// The thing itself, as other findings call it too.
@@ -117,10 +117,26 @@ pub(super) fn phrase(finding: &judged::Finding, place: u32) -> Phrase {
 
 fn edge_phrase(edge: &order::Edge) -> Phrase {
     let primed = if edge.primed { " -- primed: claimed, not seen to happen" } else { "" };
-    Phrase {
-        kind: "ordered",
-        text: format!("{} and {}{primed}", held(edge), taken(edge)),
-        short: format!("{} -> {}", short(&edge.from), short(&edge.to)),
+    let text = match &edge.declared {
+        Some(declaration) => format!("{} -- declared, not seen to happen", declared(edge, declaration)),
+        None => format!("{} and {}{primed}", held(edge), taken(edge)),
+    };
+    Phrase { kind: "ordered", text, short: format!("{} -> {}", short(&edge.from), short(&edge.to)) }
+}
+
+/// What an edge that was not seen would be, and what it follows from.
+fn declared(edge: &order::Edge, declaration: &Declaration) -> String {
+    match declaration {
+        Declaration::Waits { target, when, mask } => {
+            let permission = when.permission().map_or_else(|| "any mask".to_owned(), |bit| bit.to_string());
+            let waits = taken(edge);
+            format!(
+                "its reclaim may work on {target} with mask {mask}; that {waits} where it has {permission}"
+            )
+        }
+        Declaration::Rests { part, on } => {
+            format!("{} and {}: {part} rests on {on}", held(edge), taken(edge))
+        }
     }
 }
 
@@ -151,6 +167,7 @@ fn ordered(edge: &order::Edge) -> Ordered {
         takes_site: edge.site.map(words::site),
         beside: edge.held.iter().filter(beside).map(name).collect(),
         primed: edge.primed,
+        declared: edge.declared.is_some(),
     }
 }
 
@@ -160,6 +177,9 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
     let mut has: Vec<Held> = Vec::new();
     for edge in &cycle.edges {
         let task = task(edge);
+        if edge.declared.is_some() {
+            continue;
+        }
         let locks = edge.held.iter().filter(|node| node.kind != NodeKind::Exit).map(name);
         has.push(Held { task: task.clone(), locks: locks.collect(), scopes: Vec::new() });
         if !tasks.contains(&task) {
@@ -186,8 +206,13 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             class_only: cycle.class_only,
             primed: cycle.edges.iter().filter(|edge| edge.primed).count(),
             edges: cycle.edges.iter().map(ordered).collect(),
+            declared: declared_edges(cycle),
         }),
     }
+}
+
+fn declared_edges(cycle: &Cycle) -> usize {
+    cycle.edges.iter().filter(|edge| edge.declared.is_some()).count()
 }
 
 fn is_thing(node: &Node) -> bool {
@@ -199,9 +224,10 @@ fn headline(cycle: &Cycle) -> String {
         return String::new();
     };
     let primed = cycle.edges.iter().filter(|edge| edge.primed).count();
-    let claimed = match primed {
-        0 => String::new(),
-        n => format!(", of which {n} of {} is primed: a claim", cycle.edges.len()),
+    let claimed = match (primed, declared_edges(cycle)) {
+        (0, 0) => String::new(),
+        (0, n) => format!(", as the stack was declared in {n} of {} steps", cycle.edges.len()),
+        (n, _) => format!(", of which {n} of {} is primed: a claim", cycle.edges.len()),
     };
     let way = if cycle.edges.len() == 1 { "once more" } else { "against the order" };
     format!("{} {} and {}, {way}{claimed}", task(last), held(last), taken(last))
@@ -216,6 +242,9 @@ fn summary(cycle: &Cycle) -> String {
 
 /// Which views have the cycle, and why the exact one has it not.
 fn views(cycle: &Cycle) -> String {
+    if declared_edges(cycle) > 0 {
+        return "neither: the oracle followed what was declared of the stack".to_owned();
+    }
     if !cycle.class_only {
         return "instances and classes alike".to_owned();
     }

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Report, describe, stalls};
 use crate::event::{EventKind, Site};
-use crate::event::{Gfp, Layer, LockMode, Misuse, Resource, ScopeKind, TaskKind, Trace};
+use crate::event::{Gfp, Layer, LockMode, MayWait, Misuse, Resource, ScopeKind, TaskKind, Trace};
 use crate::witness::order::OrderGraph;
 use crate::witness::script::Script;
 
@@ -70,6 +70,16 @@ fn order() -> Report {
     report(&s)
 }
 
+/// An allocation in a transaction that could come back to it, with the count of pairs.
+pub(super) fn declared() -> Report {
+    let mut s = Script::oracle();
+    let stack = s.bufio_on_loop(MayWait::WithIo);
+    let rsync = s.task("rsync");
+    s.take(rsync, stack.journal, LockMode::Exclusive);
+    s.alloc(rsync, Gfp::KERNEL, Gfp::NOFS);
+    Report { pairs: s.witness.pairs(), ..report(&s) }
+}
+
 fn misuse() -> Report {
     let mut s = Script::default();
     let task = s.task("cp");
@@ -90,6 +100,7 @@ pub(super) fn all() -> Vec<Report> {
         recursion(),
         misuse(),
         order(),
+        declared(),
         hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}"),
         Report { outcome: skipped, ..plain.clone() },
         Report { outcome: panicked, ..plain.clone() },

@@ -84,11 +84,12 @@ impl Report {
     }
 
     fn foot(&self, page: &mut Page) {
-        let Self { trace, replay, latency_ns, cuts, notes, .. } = self;
+        let Self { trace, replay, latency_ns, cuts, notes, pairs, .. } = self;
         let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
         if replay.is_some()
             || trace.as_ref().is_some_and(|trace| !trace.0.is_empty())
             || latency_ns.is_some()
+            || pairs.is_some()
             || lists
         {
             page.line("");
@@ -104,6 +105,9 @@ impl Report {
         }
         for note in notes {
             page.row("note", 0, note, "");
+        }
+        if let Some(pairs) = pairs {
+            page.row("oracle", 0, &pairs.to_string(), "");
         }
         if let Some(latency) = latency_ns {
             page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");

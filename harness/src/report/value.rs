@@ -10,6 +10,7 @@ use super::stalls::Stalled;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::witness::Code;
+use crate::witness::oracle::Pairs;
 
 /// The version of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -69,6 +70,9 @@ pub struct Report {
     /// What else the reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What the policy permits against what is safe, where the oracle was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairs>,
 }
 
 impl Report {
@@ -93,6 +97,7 @@ impl Report {
             stalls: Vec::new(),
             cuts: Vec::new(),
             notes: Vec::new(),
+            pairs: None,
         }
     }
 

@@ -199,8 +199,11 @@ impl Sched {
             return;
         }
         let _ours = quiet();
-        let time = self.clock();
+        // A real clock is read under the lock: else two threads would number their events against it.
+        let of_its_own = matches!(self.0.engine, Engine::Native(_));
+        let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut hub = self.0.hub.lock();
+        let time = if of_its_own { self.clock() } else { before };
         let hub = &mut *hub;
         let event = Event { seq: hub.seq, time, task, kind };
         hub.seq += 1;

@@ -13,6 +13,7 @@ use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
 use crate::bufio::{Bufio, Client, ClientOptions};
 use crate::era::{BufioGeneration, Knobs};
 use crate::error::{Errno, Error, Result};
+use crate::event::LockId;
 use crate::fs::{self, Fs};
 use crate::inject::Plan;
 use crate::mm::policy::{self, Node, NodeKind};
@@ -113,13 +114,17 @@ impl Stack {
         let stack = self;
         for fs in &spec.fs {
             let made = make_fs(parts, fs)?;
-            parts.mm.topology(|stack| stack.add_superblock_as(made.superblock(), &fs.name))?;
+            let superblock = made.superblock();
+            parts.mm.topology(|stack| stack.add_superblock_as(superblock, format!("fs:{}", fs.name)))?;
+            parts.mm.part_takes(superblock, made.journal_lock());
             define(&mut stack.fs, "filesystem", &fs.name, made)?;
         }
         for device in &spec.loops {
-            let made = stack.make_loop(parts, device)?;
-            define(&mut stack.devices, "loop device", &device.name, made)?;
+            let (made, file) = stack.make_loop(parts, device)?;
             let node = stack.record_loop(parts, device)?;
+            parts.mm.part_queues(node, made.queue().id);
+            parts.mm.part_takes(node, file);
+            define(&mut stack.devices, "loop device", &device.name, made)?;
             stack.nodes.insert(device.name.clone(), node);
         }
         for area in &spec.memory.swap {
@@ -196,16 +201,17 @@ impl Stack {
         SwapArea::new(&spec.name, place, spec.pages, io)
     }
 
-    fn make_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
+    /// The device, and the lock of its file's inode.
+    fn make_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<(Arc<dyn BlockDevice>, LockId)> {
         let fs = find(&self.fs, "filesystem", &spec.fs)?;
-        make_file(fs, &spec.file, spec.mib * MIB).map_err(|errno| {
+        let lock = make_file(fs, &spec.file, spec.mib * MIB).map_err(|errno| {
             Error::input(format!(
                 "loop device `{}`: making `{}` of {} MiB on fs `{}`",
                 spec.name, spec.file, spec.mib, spec.fs
             ))
             .because(errno)
         })?;
-        self.backend.attach(parts, fs, spec)
+        Ok((self.backend.attach(parts, fs, spec)?, lock))
     }
 
     fn make_client(&self, bufio: &Bufio, mm: &Mm, spec: &BufioSpec) -> Result<Client> {
@@ -282,10 +288,12 @@ impl Stack {
     }
 }
 
-fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<(), Errno> {
+/// Makes a file, durably; returns the lock of its inode.
+fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno> {
     let ino = fs.create(name)?;
     fs.truncate(ino, bytes)?;
-    fs.fsync(ino)
+    fs.fsync(ino)?;
+    fs.inode_lock(ino)
 }
 
 fn make_fs(parts: &Parts, spec: &FsSpec) -> Result<Fs> {

@@ -12,6 +12,7 @@
 //! | `recursion` | RD01: the forbidden layer entered below the task's own reclaim |
 //! | `carried` | RD02: entered by a task on whose progress the scoped task waits |
 //! | [`order`] | RD03: what is taken while what is held, and the cycles in that |
+//! | [`oracle`] | RD03 too: what an allocation could come to, as the stack was declared |
 //! | `deadlock` | RD04: the wait-for graph has a cycle |
 //! | `scope_misuse` | RD06: a scope left wrongly, or never |
 //! | `shrinker`, `scan`, `kswapd` | RD07: counts and claims; scans without FS; what kswapd may wait for (also RD08) |
@@ -46,6 +47,7 @@ mod lint;
 mod lost;
 mod mask;
 mod needed;
+pub mod oracle;
 pub mod order;
 pub mod panel;
 mod phantom;

@@ -17,6 +17,7 @@ use super::leak::Leak;
 use super::lint::Lint;
 use super::lost::Lost;
 use super::mask::Mask;
+use super::oracle::{Oracle, Pairs};
 use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
 use super::pool::Pool;
@@ -54,6 +55,8 @@ pub struct Witness {
     convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
     order: Option<Order>,
+    /// Likewise reads names.
+    oracle: Option<Oracle>,
     stalls: Stalls,
     findings: Vec<Finding>,
 }
@@ -100,6 +103,7 @@ impl Witness {
             naming,
             convoy: Convoy::beyond(convoy::BOUND),
             order: None,
+            oracle: None,
             stalls: Stalls::default(),
             findings: Vec::new(),
         }
@@ -121,6 +125,18 @@ impl Witness {
     #[must_use]
     pub fn aside(&self) -> &[Cycle] {
         self.order.as_ref().map_or(&[], Order::aside)
+    }
+
+    /// The same, which also judges what each allocation could come to, as the stack was declared (RD03).
+    #[must_use]
+    pub fn with_oracle(self) -> Self {
+        Self { oracle: Some(Oracle::default()), ..self }
+    }
+
+    /// What the policy permits against what is safe; nothing without that judge.
+    #[must_use]
+    pub fn pairs(&self) -> Option<Pairs> {
+        self.oracle.as_ref().map(Oracle::pairs)
     }
 
     /// The same, which also makes lints (RD11).
@@ -150,6 +166,9 @@ impl Witness {
         }
         if let Some(order) = &mut self.order {
             order.observe(event, &self.view, names, &mut self.findings);
+        }
+        if let Some(oracle) = &mut self.oracle {
+            oracle.observe(event, &self.view, names, &mut self.findings);
         }
         if self.findings.len() > MAX_FINDINGS {
             // A deadlock is never dropped: somebody has to break it.

@@ -8,11 +8,23 @@ use super::finding::{Finding, StepKind};
 use super::order::OrderGraph;
 use super::panel::Witness;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, Names, Op, Origin,
-    QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
-    WaitOutcome, WorkId,
+    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait, Names,
+    Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
+    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors, Ticks};
+
+/// The stack of the first deadlock, as it was declared.
+#[derive(Clone, Copy)]
+pub(crate) struct BufioOnLoop {
+    pub(crate) fs: PartId,
+    pub(crate) device: PartId,
+    pub(crate) cache: PartId,
+    pub(crate) journal: LockId,
+    pub(crate) queue: QueueId,
+    pub(crate) worker: TaskId,
+    pub(crate) shrinker: ShrinkerId,
+}
 
 /// The rules that were found broken, in order.
 pub(crate) fn breaches(script: &Script) -> Vec<Breach> {
@@ -239,6 +251,42 @@ impl Script {
         self.file = Some("harness/src/fs/journal.rs");
         self.enter(worker, fs);
         self.want(worker, journal, LockMode::Exclusive, true);
+    }
+
+    /// With the oracle, which judges what an allocation could come to.
+    pub(crate) fn oracle() -> Self {
+        Self { witness: Witness::new().with_oracle(), ..Self::default() }
+    }
+
+    pub(crate) fn declare(&mut self, fact: Fact) {
+        self.on(TaskId(0), EventKind::Declared { fact });
+    }
+
+    pub(crate) fn part(&mut self, name: &str, kind: PartKind) -> PartId {
+        let part = self.names.add_part(name);
+        self.declare(Fact::Part { part, kind });
+        part
+    }
+
+    /// Declares fs:lower, loop0 on a file of it, and a cache on loop0 with a shrinker that waits so.
+    pub(crate) fn bufio_on_loop(&mut self, waits: MayWait) -> BufioOnLoop {
+        let journal = self.lock("journal", "fs:lower");
+        let (queue, worker) = self.queue("loop0");
+        let shrinker = self.names.add_shrinker("dm-bufio:loop0");
+        let fs = self.part("fs:lower", PartKind::Filesystem);
+        let device = self.part("loop0", PartKind::Device);
+        let cache = self.part("bufio:meta", PartKind::Cache);
+        let target = ReclaimTarget::Shrinker(shrinker);
+        for fact in [
+            Fact::Takes { part: fs, lock: journal },
+            Fact::Needs { part: device, on: fs },
+            Fact::Queues { part: device, queue },
+            Fact::Needs { part: cache, on: device },
+            Fact::Target { target, part: cache, waits },
+        ] {
+            self.declare(fact);
+        }
+        BufioOnLoop { fs, device, cache, journal, queue, worker, shrinker }
     }
 
     /// The dm-bufio deadlock of 2014.

@@ -16,6 +16,7 @@ use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec, Pressure};
+use crate::mm::policy::Policy;
 use crate::report::Report;
 use crate::stack::StackSpec;
 use crate::units::Ticks;
@@ -51,6 +52,8 @@ pub struct Builder {
     pub(super) try_cuts: bool,
     pub(super) class_view: bool,
     pub(super) judged: bool,
+    pub(super) oracle: bool,
+    pub(super) policy: Option<Arc<dyn Policy>>,
     pub(super) remembered: Option<Orders>,
 }
 
@@ -78,6 +81,8 @@ impl Builder {
             try_cuts: false,
             class_view: false,
             judged: true,
+            oracle: false,
+            policy: None,
             remembered: None,
         }
     }
@@ -211,6 +216,23 @@ impl Builder {
         self
     }
 
+    /// Whether each allocation is judged by what it could come to, as the stack was declared (RD03), with
+    /// [`Report::pairs`] as the count. One allocation is enough: no reclaim has to run.
+    ///
+    /// It is off where nothing is said, because it judges the stack that the era really had, and not the run:
+    /// until 5.2 a loop worker had no scope, so whatever writes to a loop device below a cache could come back to
+    /// that cache, though in the run at hand nothing reclaims.
+    pub fn oracle(mut self, on: bool) -> Self {
+        self.oracle = on;
+        self
+    }
+
+    /// A policy of the test's own, instead of the stack's.
+    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
+        self.policy = Some(Arc::new(policy));
+        self
+    }
+
     /// Judges the order in which things are taken together with what earlier runs showed, and adds what this
     /// run shows. Not on the loop tier, which runs in a process of its own.
     pub fn remember(mut self, orders: &Orders) -> Self {
@@ -250,6 +272,8 @@ impl Builder {
             judged: self.judged,
             lints: self.lints,
             convoy_bound: self.convoy_bound,
+            oracle: self.oracle,
+            policy: self.policy.clone(),
         };
         self.suppressions.iter().try_for_each(Suppression::check)?;
         if self.steps == 0 {

@@ -84,10 +84,12 @@ fn others(setup: &Setup) -> Vec<(String, Setup)> {
         let other = Setup { knobs, ..setup.clone() };
         (format!("knob {what}"), other)
     });
-    let policies = PolicyKind::ALL.iter().filter(|kind| **kind != setup.stack.memory.policy);
+    let policies =
+        PolicyKind::ALL.iter().filter(|kind| setup.policy.is_some() || **kind != setup.stack.memory.policy);
     let policies = policies.map(|kind| {
         let mut other = setup.clone();
         other.stack.memory.policy = *kind;
+        other.policy = None;
         (format!("policy {kind}"), other)
     });
     eras.chain(knobs).chain(policies).collect()

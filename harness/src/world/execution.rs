@@ -14,14 +14,16 @@ use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::event::{EventKind, Names};
 use crate::inject::{Bug, Plan, PlanSpec};
+use crate::mm::policy::Policy;
 use crate::mm::{Mm, MmOptions};
 use crate::report::{Outcome, Report, describe, order, stalls};
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages, Ticks};
+use crate::witness::oracle::Pairs;
 use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
-use crate::witness::{Code, Finding, OrderGraph};
+use crate::witness::{Code, Finding, OrderGraph, Witness};
 
 /// A report with more notes than these about the class view of the order would be about nothing else.
 const MAX_ASIDE: usize = 8;
@@ -45,6 +47,9 @@ pub(super) struct Setup {
     pub(super) judged: bool,
     pub(super) lints: bool,
     pub(super) convoy_bound: Option<Ticks>,
+    pub(super) oracle: bool,
+    /// Instead of the stack's.
+    pub(super) policy: Option<Arc<dyn Policy>>,
 }
 
 /// What one execution showed.
@@ -67,6 +72,7 @@ pub(super) struct Execution {
     pub(super) aside: Vec<Cycle>,
     /// Rules of the plan that came to nothing.
     pub(super) idle: Vec<String>,
+    pub(super) pairs: Option<Pairs>,
 }
 
 impl Setup {
@@ -75,7 +81,13 @@ impl Setup {
         if !self.judged {
             return Hub::deaf();
         }
-        Hub::new(self.learned.clone().unwrap_or_default(), self.class_view, self.lints, self.convoy_bound)
+        let witness = Witness::ordered(self.learned.clone().unwrap_or_default(), self.class_view);
+        let witness = match self.convoy_bound {
+            Some(bound) => witness.with_convoy_bound(bound),
+            None => witness,
+        };
+        let witness = if self.lints { witness.with_lints() } else { witness };
+        Hub::new(if self.oracle { witness.with_oracle() } else { witness })
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
@@ -104,6 +116,7 @@ impl Setup {
             learned: self.learned.is_some().then(|| hub.learned()),
             aside: hub.aside(),
             idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
+            pairs: hub.pairs(),
         }
     }
 
@@ -131,6 +144,8 @@ impl Setup {
             knobs: self.knobs.mm,
             policy: *policy,
             domain: *domain,
+            own_policy: self.policy.clone(),
+            tells_policy: self.oracle && self.judged,
             ..MmOptions::new(Pages(self.stack.pages))
         }
     }
@@ -183,6 +198,7 @@ impl Execution {
             }
         }
         report.schedules = schedules;
+        report.pairs = self.pairs;
         report.latency_ns = self.latency.filter(|_| builder.tier != Tier::Model).map(|latency| latency.0);
         report.trace = trace;
         Ok(report)

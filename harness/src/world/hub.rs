@@ -10,7 +10,8 @@ use super::record::Recorder;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
-use crate::units::{Nanos, Pages, Ticks};
+use crate::units::{Nanos, Pages};
+use crate::witness::oracle::Pairs;
 use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph, Witness};
@@ -33,19 +34,8 @@ pub(super) struct Heard {
 pub(super) struct Hub(Arc<SpinLock<Heard>>);
 
 impl Hub {
-    /// The observer of a run that goes on from what `learned` holds about order.
-    pub(super) fn new(
-        learned: OrderGraph,
-        class_view: bool,
-        lints: bool,
-        convoy_bound: Option<Ticks>,
-    ) -> Self {
-        let witness = Witness::ordered(learned, class_view);
-        let witness = match convoy_bound {
-            Some(bound) => witness.with_convoy_bound(bound),
-            None => witness,
-        };
-        let witness = if lints { witness.with_lints() } else { witness };
+    /// The observer of a run that `witness` judges.
+    pub(super) fn new(witness: Witness) -> Self {
         Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
     }
 
@@ -92,6 +82,11 @@ impl Hub {
     /// How long tasks stood, the longest wait first.
     pub(super) fn stalls(&self) -> Vec<(Thing, Stall)> {
         self.0.lock().witness.stalls().longest_first()
+    }
+
+    /// What the policy permits against what is safe, where the oracle was asked.
+    pub(super) fn pairs(&self) -> Option<Pairs> {
+        self.0.lock().witness.pairs()
     }
 
     /// Whether anybody reclaimed.

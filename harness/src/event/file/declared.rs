@@ -28,6 +28,7 @@ pub(super) enum Declaration {
     Point { id: u32, is: String },
     Pool { id: u32, is: String },
     Item { id: u32, is: String },
+    Part { id: u32, is: String },
     Lock { id: u32, class: u32, instance: String },
     Layer { layer: u32, instance: u32, is: String },
     End { events: u64 },
@@ -38,7 +39,7 @@ pub(super) enum Declaration {
 pub(super) struct Numbers {
     texts: BTreeMap<&'static str, u32>,
     sites: BTreeMap<Site, u32>,
-    named: [usize; 10],
+    named: [usize; 11],
     pub(super) pending: Vec<Declaration>,
 }
 
@@ -81,6 +82,7 @@ impl Numbers {
         list(5, &names.points, |id, is| Declaration::Point { id, is });
         list(6, &names.pools, |id, is| Declaration::Pool { id, is });
         list(9, &names.items, |id, is| Declaration::Item { id, is });
+        list(10, &names.parts, |id, is| Declaration::Part { id, is });
         for (id, lock) in names.locks.iter().enumerate().skip(known[7]) {
             let (class, instance) = (self.text(lock.class), lock.instance.clone());
             self.pending.push(Declaration::Lock { id: number(id), class, instance });
@@ -143,6 +145,7 @@ impl Declared {
             Declaration::Point { id, .. } => ("point", names.points.len(), *id),
             Declaration::Pool { id, .. } => ("pool", names.pools.len(), *id),
             Declaration::Item { id, .. } => ("item", names.items.len(), *id),
+            Declaration::Part { id, .. } => ("part", names.parts.len(), *id),
             Declaration::Lock { id, .. } => ("lock", names.locks.len(), *id),
             Declaration::Layer { layer, instance, .. } => {
                 let (layer, of) = (self.texts.get(*layer as usize), &names.layers);
@@ -177,6 +180,7 @@ impl Declared {
             Declaration::Point { is, .. } => drop(self.names.add_point(is)),
             Declaration::Pool { is, .. } => drop(self.names.add_pool(is)),
             Declaration::Item { is, .. } => drop(self.names.add_item(is)),
+            Declaration::Part { is, .. } => drop(self.names.add_part(is)),
             Declaration::Lock { class, instance, .. } => {
                 let class = self.text(class)?;
                 self.names.add_lock(class, instance);

@@ -9,9 +9,9 @@ use super::coded::Coded;
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin,
-    PointId, PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ShrinkPass, ShrinkerId,
-    Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
+    Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
+    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 
@@ -87,6 +87,8 @@ ShrinkerRegistered { shrinker: ShrinkerId, site: Site };
 ShrinkerUnregistered { shrinker: ShrinkerId };
 Acknowledged { item: ItemId, version: u64, site: Site };
 Recovered { item: ItemId, version: u64 };
+Declared { fact: Fact };
+PolicyMask { target: ReclaimTarget, mask: Gfp };
 WorldEnd {};
 Prime { step: Prime };
 LockAttempt { lock: LockId, mode: LockMode, try_lock: bool, site: Site };

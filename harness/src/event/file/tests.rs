@@ -8,9 +8,10 @@ use super::form::KINDS;
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse,
-    Names, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind,
-    ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
+    MayWait, Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind,
+    ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId,
+    TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -28,6 +29,27 @@ fn resources(n: u32) -> [Resource; 8] {
         Resource::Idle(QueueId(n)),
         Resource::Timer,
     ]
+}
+
+fn targets(n: u32) -> [ReclaimTarget; 3] {
+    [ReclaimTarget::Shrinker(ShrinkerId(n)), ReclaimTarget::Swap(PartId(n)), ReclaimTarget::Pages(PartId(n))]
+}
+
+fn facts(n: u32) -> impl Iterator<Item = Fact> {
+    let (part, on, lock, queue) = (PartId(n), PartId(n / 2), LockId(n), QueueId(n));
+    let kinds = [PartKind::Filesystem, PartKind::Device, PartKind::Cache, PartKind::Swap, PartKind::Server];
+    let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs];
+    let parts = kinds.into_iter().map(move |kind| Fact::Part { part, kind });
+    let targets =
+        targets(n).into_iter().zip(waits).map(move |(target, waits)| Fact::Target { target, part, waits });
+    let others = [
+        Fact::Gone { part },
+        Fact::Needs { part, on },
+        Fact::NeedsNoMore { part, on },
+        Fact::Takes { part, lock },
+        Fact::Queues { part, queue },
+    ];
+    parts.chain(targets).chain(others)
 }
 
 /// One event of every kind, and of every variant inside, about number `n`.
@@ -145,6 +167,8 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         all.push(EventKind::WaitBegin { resource, why: text, breakable: place % 2 == 0, site });
         all.push(EventKind::WaitEnd { resource, outcome: ended[place % 3] });
     }
+    all.extend(facts(n).map(|fact| EventKind::Declared { fact }));
+    all.extend(targets(n).map(|target| EventKind::PolicyMask { target, mask: Gfp::NOFS }));
     for (op, origin) in [
         (Op::Read, None),
         (Op::Write, Some(Origin { what: text, item: big })),
@@ -167,6 +191,7 @@ fn names(task: &str) -> Names {
     names.add_shrinker("dm-bufio:meta");
     names.add_point("journal.begin");
     names.add_pool("bios");
+    names.add_part("loop0");
     names.add_lock("journal", "fs:lower");
     names.add_layer(Layer::FS, "lower");
     names.add_layer(Layer::FS, "upper");

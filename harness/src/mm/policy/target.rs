@@ -72,6 +72,16 @@ impl Target {
         (self.superblock().is_none() && place == node) || stack.reaches(place, node)
     }
 
+    /// When it waits: the rule that it follows.
+    #[must_use]
+    pub const fn waits(&self) -> Waits {
+        match self {
+            Self::Shrinker { waits, .. } => *waits,
+            Self::Superblock(_) | Self::FilePage(_) | Self::SwapPage(SwapArea::File(_)) => Waits::WithFs,
+            Self::SwapPage(SwapArea::Device(_)) => Waits::WithIo,
+        }
+    }
+
     /// Whether it would really work, and so wait, under `mask`.
     ///
     /// Only a target that works can deadlock: a superblock's shrinker without `__GFP_FS` stops at once.

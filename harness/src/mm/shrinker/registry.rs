@@ -17,8 +17,11 @@ use reclaimdep_scope::Bracket;
 use super::pass::{DEFAULT_BATCH, Pass};
 use super::{EMPTY, ScanControl, Shrinker, Stop};
 use crate::era::{MmKnobs, SlabAlgorithm};
-use crate::event::{EventKind, Gfp, LockId, LockMode, Resource, ShrinkPass, ShrinkerId, Site, TaskId};
+use crate::event::{
+    EventKind, Gfp, LockId, LockMode, ReclaimTarget, Resource, ShrinkPass, ShrinkerId, Site, TaskId,
+};
 use crate::inject::{Bug, Plan};
+use crate::mm::policy::Target;
 use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
 /// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
@@ -64,6 +67,11 @@ impl std::fmt::Debug for Registration {
 }
 
 impl Registration {
+    /// The shrinker's number in events.
+    pub(in super::super) fn id(&self) -> ShrinkerId {
+        self.entry.id
+    }
+
     /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). Called below a scan
     /// of the shrinker itself it waits for itself, and the judges say so.
     #[track_caller]
@@ -148,6 +156,16 @@ impl Registry {
             let task = self.sched.try_current().unwrap_or(entry.registrar);
             self.sched.emit_for(task, EventKind::ShrinkerUnregistered { shrinker: entry.id });
         }
+    }
+
+    /// Every shrinker that stands in the stack, and where.
+    pub(in super::super) fn targets(&self) -> Vec<(ReclaimTarget, Target)> {
+        let entries = self.entries.lock().clone();
+        let target = |entry: &Arc<Entry>| {
+            let target = entry.side.call(|| entry.shrinker.target())?;
+            Some((ReclaimTarget::Shrinker(entry.id), target))
+        };
+        entries.iter().filter_map(target).collect()
     }
 
     /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.

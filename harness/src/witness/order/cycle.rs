@@ -1,10 +1,10 @@
 //! `Cycle`: an order that cannot be kept, as a finding tells it.
 //!
-//! Key types: [`Cycle`], [`Edge`], [`Collision`]. Names and no numbers: an edge may have been seen in another
+//! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. Names and no numbers: an edge may have been seen in another
 //! run than the one that closes the cycle. Written from the project's description of reclaim, 5.4.
 
 use super::node::Node;
-use crate::event::{Gfp, Site, TaskId};
+use crate::event::{Gfp, MayWait, Site, TaskId};
 use crate::units::Nanos;
 
 /// A cycle of the order graph.
@@ -49,6 +49,29 @@ pub struct Edge {
     pub time: Nanos,
     /// Claimed beforehand, not seen to happen.
     pub primed: bool,
+    /// It follows from what was declared of the stack, and was not seen to happen.
+    pub declared: Option<Declaration>,
+}
+
+/// What an edge that was not seen follows from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Declaration {
+    /// Reclaim works on a target, which waits.
+    Waits {
+        /// On what.
+        target: String,
+        /// When it waits.
+        when: MayWait,
+        /// What reclaim may do there.
+        mask: Gfp,
+    },
+    /// One part of the stack rests on another.
+    Rests {
+        /// Which.
+        part: String,
+        /// On which, however far below.
+        on: String,
+    },
 }
 
 /// One class, several things.

@@ -229,6 +229,7 @@ impl OrderGraph {
             seq: taking.seq,
             time: taking.time,
             primed: taking.primed,
+            declared: None,
         }
     }
 }

@@ -171,7 +171,8 @@ impl Order {
     }
 }
 
-fn finding(event: &Event, cycle: Cycle) -> Finding {
+/// The finding at `event` that `cycle` is.
+pub(in super::super) fn finding(event: &Event, cycle: Cycle) -> Finding {
     let step = |(edge, place): (&super::cycle::Edge, u32)| Step {
         task: edge.task,
         what: StepKind::Ordered { edge: place },

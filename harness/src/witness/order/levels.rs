@@ -4,12 +4,11 @@
 //! the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
 
 use super::super::finding::Finding;
-use super::super::frames::FrameKind;
-use super::super::view::View;
+use super::super::frames::{Frame, FrameKind};
 use super::held::{Hold, Key};
 use super::judge::{At, Order, Want};
 use super::node::{Level, Node, NodeId};
-use crate::event::{Gfp, Prime, ReclaimKind, ScopeKind, Site, TaskFlags, TaskId};
+use crate::event::{Gfp, Prime, ReclaimKind, ScopeKind, Site, TaskFlags};
 
 impl Order {
     pub(super) fn allocation(
@@ -20,7 +19,7 @@ impl Order {
         site: Site,
         out: &mut Vec<Finding>,
     ) {
-        if !exempt(mask, flags, at.view, at.event.task) {
+        if !exempt(mask, flags, at.view.frames(at.event.task)) {
             self.levels(at, mask, Some(site), out);
         }
     }
@@ -68,10 +67,10 @@ impl Order {
 }
 
 /// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows better.
-fn exempt(mask: Gfp, flags: TaskFlags, view: &View, task: TaskId) -> bool {
+pub(in super::super) fn exempt(mask: Gfp, flags: TaskFlags, frames: &[Frame]) -> bool {
     let reclaimer =
         |kind| matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. });
     flags.contains(TaskFlags::MEMALLOC)
         || mask.contains(Gfp::NOLOCKDEP)
-        || view.frames(task).iter().any(|frame| reclaimer(frame.kind))
+        || frames.iter().any(|frame| reclaimer(frame.kind))
 }

@@ -25,9 +25,11 @@ mod ordering;
 mod progress;
 mod resolve;
 
-pub use cycle::{Collision, Cycle, Edge};
+pub use cycle::{Collision, Cycle, Declaration, Edge};
 pub use graph::OrderGraph;
 pub use judge::Order;
+pub(super) use judge::finding;
+pub(super) use levels::exempt;
 pub use node::{Level, Node, NodeKind};
 
 #[cfg(test)]

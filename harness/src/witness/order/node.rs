@@ -83,13 +83,13 @@ pub struct Node {
 
 impl Node {
     /// The pseudo-lock of a level.
-    pub(super) fn reclaim(level: Level) -> Self {
+    pub(in super::super) fn reclaim(level: Level) -> Self {
         let name = level.name().to_owned();
         Self { kind: NodeKind::Reclaim(level), class: name.clone(), instance: name, nth: 0 }
     }
 
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
-    pub(super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
+    pub(in super::super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
         let end = name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
         // Tasks, pools and conditions of one prefix have nothing in common.
         let whole = end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool | NodeKind::Condition);

@@ -3,9 +3,10 @@
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse, Op,
-    PointId, PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass,
-    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, MayWait,
+    Misuse, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId,
+    Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
+    WaitOutcome, WorkId,
 };
 use crate::sched::native::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
@@ -51,7 +52,24 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         seeks: u64::from(n()),
         bounded: true,
     };
+    let (part, on) = (PartId(n()), PartId(n()));
+    let targets = [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
+    let target = targets[n() as usize % 3];
+    let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs][n() as usize % 3];
+    let sort = [PartKind::Filesystem, PartKind::Device, PartKind::Server][n() as usize % 3];
+    let facts = [
+        Fact::Part { part, kind: sort },
+        Fact::Gone { part },
+        Fact::Needs { part, on },
+        Fact::NeedsNoMore { part, on },
+        Fact::Takes { part, lock },
+        Fact::Queues { part, queue },
+        Fact::Target { target, part, waits },
+    ];
+    let fact = facts[n() as usize % facts.len()];
     let kinds = [
+        EventKind::Declared { fact },
+        EventKind::PolicyMask { target, mask },
         EventKind::TaskSpawn { parent: task, kind: TaskKind::Task },
         EventKind::TaskExit,
         EventKind::ScopeEnter { kind, scope, site, how },
@@ -128,7 +146,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
 fn any_events_in_any_order_are_judged_and_described() {
     for seed in 0..8 {
         let mut random = SplitMix64(seed);
-        let mut witness = Witness::ordered(OrderGraph::default(), true);
+        let mut witness = Witness::ordered(OrderGraph::default(), true).with_oracle();
         let names = Names::default();
         for seq in 0..EVENTS {
             let (task, kind) = garbage(&mut random);

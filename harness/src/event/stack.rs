@@ -1,0 +1,122 @@
+//! What whoever builds a stack says of it: its parts, what each needs, and when reclaim waits for one.
+//!
+//! Key types: [`Fact`], [`MayWait`], [`ReclaimTarget`]. Facts are declared, not seen to happen: a judge may
+//! follow them to what an allocation could come to. The closed list of blocking points is in the project's
+//! description of storage, 3.3; the question that is asked of it in reclaim, 5.8, 7.3 and 9 (20).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Gfp, LockId, PartId, QueueId, ShrinkerId};
+
+/// What kind of part of a stack.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartKind {
+    /// A mounted filesystem.
+    Filesystem,
+    /// A block device, plain or stacked.
+    Device,
+    /// A cache with buffers of its own.
+    Cache,
+    /// A swap area.
+    Swap,
+    /// A server in user space. One that needs nothing known may need anything.
+    Server,
+}
+
+/// When work that reclaim asks for waits for the part that it is done on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MayWait {
+    /// Never: it is handed to somebody else, or given up.
+    Never,
+    /// Where the mask has `__GFP_IO`.
+    WithIo,
+    /// Where the mask has `__GFP_FS`.
+    WithFs,
+}
+
+impl MayWait {
+    /// The bit of the mask that permits it; none where it never waits.
+    #[must_use]
+    pub const fn permission(self) -> Option<Gfp> {
+        match self {
+            Self::Never => None,
+            Self::WithIo => Some(Gfp::IO),
+            Self::WithFs => Some(Gfp::FS),
+        }
+    }
+
+    /// Whether the work is done at all under `mask`: what never waits always is.
+    #[must_use]
+    pub fn works_under(self, mask: Gfp) -> bool {
+        self.permission().is_none_or(|bit| mask.contains(bit))
+    }
+}
+
+/// What reclaim can be asked to work on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReclaimTarget {
+    /// What a shrinker shrinks.
+    Shrinker(ShrinkerId),
+    /// Anonymous pages whose swap is on this part.
+    Swap(PartId),
+    /// Pages of files of this filesystem.
+    Pages(PartId),
+}
+
+/// One thing that is so until something else is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The stack has this part.
+    Part {
+        /// Which.
+        part: PartId,
+        /// What it is.
+        kind: PartKind,
+    },
+    /// The part is gone, and whatever was said of it.
+    Gone {
+        /// Which.
+        part: PartId,
+    },
+    /// Finishing work on the part may need progress of another.
+    Needs {
+        /// Which.
+        part: PartId,
+        /// Of which.
+        on: PartId,
+    },
+    /// It does not any more.
+    NeedsNoMore {
+        /// Which.
+        part: PartId,
+        /// Of which.
+        on: PartId,
+    },
+    /// Work on the part takes this lock, exclusively, and waits for it.
+    Takes {
+        /// Which.
+        part: PartId,
+        /// Which lock.
+        lock: LockId,
+    },
+    /// Work on the part is a request in this queue, done by whoever serves it.
+    Queues {
+        /// Which.
+        part: PartId,
+        /// Which queue.
+        queue: QueueId,
+    },
+    /// Reclaim may come to the target, whose work is on the part.
+    Target {
+        /// What.
+        target: ReclaimTarget,
+        /// On which part.
+        part: PartId,
+        /// When it waits for that.
+        waits: MayWait,
+    },
+}

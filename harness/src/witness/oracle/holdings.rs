@@ -1,0 +1,125 @@
+//! What is held round an allocation: by the task that allocates, and by those who wait for it.
+//!
+//! Key types: [`Holdings`], [`Stuck`]. Whoever waits for the allocating task, however far away, gives nothing back
+//! before the allocation is done. A wait that any of several tasks could end counts where all of them are stuck.
+
+use super::super::frames::FrameKind;
+use super::super::view::View;
+use super::super::waits::{Quorum, Wait};
+use super::stack::Thing;
+use crate::event::{LockId, LockMode, QueueId, Site, TaskId};
+
+/// A task that cannot go on before the allocation is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stuck {
+    pub(super) task: TaskId,
+    /// Its wait, and the place of whom it waits for; none for the task that allocates.
+    pub(super) behind: Option<(Wait, usize)>,
+}
+
+/// As what a task holds a thing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Hold {
+    /// A lock, and whether others may share it.
+    Lock(LockId, bool),
+    /// A request of the queue, which it serves.
+    Request(QueueId),
+    /// A work item of the queue, which it executes.
+    Work(QueueId),
+}
+
+/// One thing that is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) hold: Hold,
+    pub(super) site: Option<Site>,
+    /// The place of the holder among those who are stuck.
+    pub(super) by: usize,
+}
+
+/// What is held round an allocation.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    /// The task that allocates, then those who wait.
+    pub(super) stuck: Vec<Stuck>,
+    pub(super) held: Vec<Held>,
+    /// The event with which the allocation began.
+    begun: u64,
+}
+
+impl Holdings {
+    /// What is held round an allocation of `task` that began with event `begun`. What the task took since
+    /// then, it took in its reclaim, which gives it back before it goes on to anything else.
+    pub(super) fn of(view: &View, task: TaskId, begun: u64) -> Self {
+        let mut all = Self { begun, ..Self::default() };
+        all.add(view, Stuck { task, behind: None });
+        let mut seen = 0;
+        while seen < all.stuck.len() {
+            seen = all.stuck.len();
+            for (waiter, _) in view.tasks() {
+                if let Some(stuck) = all.behind(view, waiter) {
+                    all.add(view, stuck);
+                }
+            }
+        }
+        all
+    }
+
+    fn place(&self, task: TaskId) -> Option<usize> {
+        self.stuck.iter().position(|stuck| stuck.task == task)
+    }
+
+    /// Whom of those who are stuck `waiter` waits for, if it is stuck for that.
+    fn behind(&self, view: &View, waiter: TaskId) -> Option<Stuck> {
+        let wait = *view.wait(waiter)?;
+        if self.place(waiter).is_some() {
+            return None;
+        }
+        let (quorum, needed) = view.needed(waiter);
+        let (mut first, mut all) = (None, true);
+        for needed in needed {
+            match self.place(needed.task).filter(|place| *place > 0 || needed.since < self.begun) {
+                Some(place) => first = first.or(Some(place)),
+                None => all = false,
+            }
+        }
+        let enough = all || quorum == Quorum::All;
+        first.filter(|_| enough).map(|place| Stuck { task: waiter, behind: Some((wait, place)) })
+    }
+
+    fn add(&mut self, view: &View, stuck: Stuck) {
+        let by = self.stuck.len();
+        self.stuck.push(stuck);
+        let Some(task) = view.task(stuck.task) else {
+            return;
+        };
+        let until = if by == 0 { self.begun } else { u64::MAX };
+        let locks = task
+            .held
+            .iter()
+            .filter(|held| held.seq < until)
+            .map(|held| (Hold::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site)));
+        let frames = task.frames.iter().filter(|frame| frame.seq < until);
+        let served = frames.filter_map(|frame| match frame.kind {
+            FrameKind::Serving { request } => Some((Hold::Request(view.request(request)?.queue), frame.site)),
+            FrameKind::Working { work } => Some((Hold::Work(view.work(work)?.queue), frame.site)),
+            _ => None,
+        });
+        self.held.extend(locks.chain(served).map(|(hold, site)| Held { hold, site, by }));
+    }
+
+    /// Who holds `thing`, so that nobody else can have it. A queue with a server that is not stuck is not held.
+    pub(super) fn find(&self, view: &View, thing: Thing) -> Option<Held> {
+        let found = self.held.iter().find(|held| match (held.hold, thing) {
+            (Hold::Lock(held, _), Thing::Lock(lock)) => held == lock,
+            (Hold::Request(held) | Hold::Work(held), Thing::Queue(queue)) => held == queue,
+            _ => false,
+        })?;
+        let free = |queue: QueueId| {
+            let servers = view.servers.get(queue.0 as usize);
+            servers.into_iter().flatten().any(|server| self.place(*server).is_none())
+        };
+        let available = matches!(thing, Thing::Queue(queue) if free(queue));
+        (!available).then_some(*found)
+    }
+}

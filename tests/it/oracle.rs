@@ -1,0 +1,284 @@
+//! The oracle in whole worlds: what an allocation could come to, from runs in which nothing reclaims; and what a
+//! policy permits against what is safe (invariant 20).
+
+use std::sync::Arc;
+
+use reclaimdep::World;
+use reclaimdep::era::{Era, Knobs};
+use reclaimdep::event::Gfp;
+use reclaimdep::inject::Pressure;
+use reclaimdep::mm::policy::reclaim_context::knobs::WithoutSuperblock;
+use reclaimdep::mm::policy::{PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Target, Waits};
+use reclaimdep::mm::{Page, PageOwner, PageState, ScanControl, Shrinker, Stop};
+use reclaimdep::report::Report;
+use reclaimdep::scope::{self, Superblock};
+use reclaimdep::stack::{BufioSpec, MemorySpec, StackSpec, SwapSpec};
+use reclaimdep::witness::Code;
+use reclaimdep::witness::oracle::Pairs;
+use reclaimdep::world::Builder;
+
+use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
+
+const CYCLE: &str = "io_reclaim -> requests of loop0 -> lock journal of fs:lower -> io_reclaim";
+
+/// The stack of the first deadlock with nothing in its cache to write.
+fn clean() -> StackSpec {
+    let stack = bufio_on_loop();
+    let bufio = stack.bufio.into_iter().map(|client| BufioSpec { dirty: Vec::new(), ..client }).collect();
+    StackSpec { bufio, ..stack }
+}
+
+fn under(policy: PolicyKind, stack: StackSpec) -> StackSpec {
+    StackSpec { memory: MemorySpec { policy, ..stack.memory.clone() }, ..stack }
+}
+
+/// One schedule with plenty of memory.
+fn world(era: Era, stack: StackSpec) -> Builder {
+    World::builder().name("oracle").era(era).stack(stack).oracle(true).schedules(1)
+}
+
+/// rsync makes a file on fs:lower.
+fn make_a_file(builder: Builder) -> Report {
+    let body = |world: &World| {
+        let fs = world.fs("lower");
+        world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
+    };
+    builder.run(body).expect("the harness has no trouble")
+}
+
+fn pairs(report: &Report) -> Pairs {
+    report.pairs.expect("the oracle was asked")
+}
+
+#[track_caller]
+fn check_quiet(report: &Report) {
+    assert!(report.is_quiet() && pairs(report).unsound == 0, "{report}");
+}
+
+#[track_caller]
+fn check_cycles(report: &Report, expect: &[&str]) {
+    let cycles: Vec<&str> = report.findings.iter().map(|finding| finding.summary.as_str()).collect();
+    assert_eq!(cycles, expect, "{report}");
+}
+
+#[test]
+fn the_deadlock_of_2014_is_predicted_from_one_allocation() {
+    let report = make_a_file(world(Era::V3_10, clean()));
+    check_cycles(&report, &[CYCLE]);
+    assert_eq!(report.codes(), [Code::RD03], "{report}");
+    assert_eq!(pairs(&report).unsound, 1, "{report}");
+    assert!(report.to_text().contains("declared, not seen to happen"), "{report}");
+    for era in [Era::V3_18, Era::V5_9] {
+        check_quiet(&make_a_file(world(era, clean())));
+    }
+}
+
+#[test]
+fn who_did_not_ask_hears_nothing() {
+    let report = make_a_file(world(Era::V3_10, clean()).oracle(false));
+    assert!(report.is_quiet() && report.pairs.is_none(), "{report}");
+}
+
+/// The cache has a block to write, so the loop worker allocates while it serves.
+#[track_caller]
+fn check_worker(era: Era, noio: bool, expect: &[&str]) {
+    let mut knobs = era.knobs();
+    knobs.loop_worker_noio = noio;
+    knobs.mm.noio_clears_fs = true;
+    check_cycles(&make_a_file(world(era, bufio_on_loop()).knobs(knobs)), expect);
+}
+
+#[test]
+fn a_loop_worker_without_a_scope_may_come_back_to_the_cache_above_it() {
+    let (io, fs) =
+        ("io_reclaim -> requests of loop0 -> io_reclaim", "fs_reclaim -> requests of loop0 -> fs_reclaim");
+    check_worker(Era::V3_10, false, &[CYCLE, io]);
+    check_worker(Era::V3_10, true, &[CYCLE]);
+    check_worker(Era::V3_18, false, &[fs]);
+    check_worker(Era::V3_18, true, &[]);
+    check_worker(Era::V5_9, true, &[]);
+}
+
+#[test]
+fn what_comes_true_is_told_as_what_it_became() {
+    let rule = Pressure::first_nofs_allocation_of("rsync");
+    let expect = [Code::RD02, Code::RD04];
+    let builder = world(Era::V3_10, bufio_on_loop()).pressure(rule).expect(&expect).schedules(200);
+    let mut knobs = Era::V3_10.knobs();
+    knobs.loop_worker_noio = true;
+    knobs.mm.noio_clears_fs = true;
+    let body = |world: &World| {
+        let fs = world.fs("lower");
+        world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
+        // After a broken deadlock the write has failed, and this says so.
+        let _ = world.bufio("meta").write_dirty_buffers();
+    };
+    let report = builder.knobs(knobs).run(body).expect("the harness has no trouble");
+    let predicted = report.findings.iter().position(|finding| finding.summary == CYCLE);
+    assert!(report.covered_by(predicted.expect("it is predicted too")).is_some(), "{report}");
+    assert_eq!(report.codes(), expect, "{report}");
+}
+
+#[test]
+fn every_policy_that_cuts_the_deadlock_is_quiet_before_it() {
+    for policy in PolicyKind::ALL {
+        let report = make_a_file(world(Era::V3_10, under(*policy, clean())));
+        let expect: &[&str] = if *policy == PolicyKind::Mainline { &[CYCLE] } else { &[] };
+        check_cycles(&report, expect);
+        assert_eq!(pairs(&report).unsound, expect.len() as u64, "{policy}:\n{report}");
+    }
+}
+
+#[test]
+fn a_policy_that_leaves_shrinkers_without_a_superblock_to_themselves_is_found_unsound() {
+    let without_superblock = WithoutSuperblock::Uncovered;
+    let knobs = ReclaimContextKnobs { without_superblock, ..ReclaimContextKnobs::default() };
+    let unsound = world(Era::V3_10, clean()).policy(ReclaimContextPolicy::with(knobs));
+    let report = make_a_file(unsound);
+    check_cycles(&report, &[CYCLE]);
+    assert_eq!(pairs(&report).unsound, 1, "{report}");
+    check_quiet(&make_a_file(world(Era::V3_10, clean()).policy(ReclaimContextPolicy::default())));
+}
+
+/// The superblock shrinker of a filesystem.
+struct Inodes(Superblock);
+
+impl Shrinker for Inodes {
+    fn name(&self) -> &str {
+        "sb"
+    }
+
+    fn count(&self, _mask: Gfp) -> u64 {
+        0
+    }
+
+    fn scan(&self, _control: &mut ScanControl) -> Result<u64, Stop> {
+        Err(Stop)
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(Target::Superblock(self.0))
+    }
+}
+
+/// A transaction of one filesystem allocates while the shrinker of `whose` is registered.
+fn superblock(policy: PolicyKind, whose: &'static str, mask: Gfp) -> Report {
+    let stack = StackSpec { fs: vec![fs("own"), fs("other")], ..StackSpec::default() };
+    let body = move |world: &World| {
+        let inodes = Inodes(world.fs(whose).superblock());
+        let registered = world.mm().register_shrinker(Arc::new(inodes));
+        let own = world.fs("own");
+        let tx = own.begin(1).expect("there is room in the log");
+        drop(world.mm().alloc(0, mask));
+        drop(tx);
+        registered.unregister();
+    };
+    let builder = world(Era::V5_9, under(policy, stack));
+    builder.run(body).expect("the harness has no trouble")
+}
+
+#[test]
+fn what_a_policy_denies_for_nothing_is_counted() {
+    let mainline = superblock(PolicyKind::Mainline, "other", Gfp::KERNEL);
+    check_quiet(&mainline);
+    assert!(pairs(&mainline).denied_but_safe > 0, "{mainline}");
+    assert!(mainline.to_text().contains("denied but safe"), "{mainline}");
+    assert!(mainline.to_json().contains("\"denied_but_safe\""), "{mainline}");
+    for policy in [PolicyKind::ReclaimContext, PolicyKind::Oracle] {
+        let report = superblock(policy, "other", Gfp::KERNEL);
+        check_quiet(&report);
+        assert_eq!(pairs(&report).denied_but_safe, 0, "{policy}:\n{report}");
+    }
+}
+
+#[test]
+fn a_filesystems_own_inodes_are_denied_to_its_transaction_and_that_is_not_for_nothing() {
+    for policy in PolicyKind::ALL {
+        let report = superblock(*policy, "own", Gfp::KERNEL);
+        check_quiet(&report);
+        assert_eq!(pairs(&report).denied_but_safe, 0, "{policy}:\n{report}");
+    }
+}
+
+/// Swap is on `area`; a transaction of fs:lower allocates.
+#[track_caller]
+fn check_swap(area: SwapSpec, knobs: Knobs, expect: &[&str]) {
+    let plain = bufio_on_loop();
+    let memory = MemorySpec { swap: vec![area], ..MemorySpec::default() };
+    let stack = StackSpec { memory, bufio: Vec::new(), ..plain };
+    check_cycles(&make_a_file(world(Era::V5_9, stack).knobs(knobs)), expect);
+}
+
+#[test]
+fn swap_that_stands_on_the_filesystem_is_a_way_back_into_it() {
+    let area = SwapSpec { name: "swap".into(), pages: 16, device: None, fs: None };
+    let over_loop = SwapSpec { device: Some("loop0".into()), ..area.clone() };
+    let file = SwapSpec { fs: Some("lower".into()), ..area.clone() };
+    let new = Era::V5_9.knobs();
+    let mut old = new;
+    old.mm.swap_over_fs_needs_fs = false;
+    let mut newest = new;
+    newest.mm.swap_over_fs_needs_fs = true;
+    check_swap(area, new, &[]);
+    check_swap(over_loop, new, &[CYCLE]);
+    check_swap(file.clone(), old, &["io_reclaim -> lock journal of fs:lower -> io_reclaim"]);
+    check_swap(file, newest, &[]);
+}
+
+/// A page whose release hook waits for its filesystem under the rule `waits`.
+struct Commits(Superblock, Waits);
+
+impl PageOwner for Commits {
+    fn superblock(&self) -> Option<Superblock> {
+        Some(self.0)
+    }
+
+    fn waits(&self) -> Waits {
+        self.1
+    }
+
+    fn release(&self, _page: &Arc<Page>, _mask: Gfp) -> bool {
+        false
+    }
+}
+
+/// A transaction allocates, in NOFS, while such a page is on reclaim's lists.
+#[track_caller]
+fn check_pages(waits: Waits, expect: &[&str]) {
+    let stack = StackSpec { fs: vec![fs("lower")], ..StackSpec::default() };
+    let body = move |world: &World| {
+        let mm = world.mm();
+        let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
+        let owner = Commits(world.fs("lower").superblock(), waits);
+        let _page = mm.add_page(block, PageState::CLEAN_FILE, Some(Arc::new(owner)));
+        world.fs("lower").create("a").map(drop).expect("the file is made");
+    };
+    check_cycles(&world(Era::V5_9, stack).run(body).expect("the harness has no trouble"), expect);
+}
+
+#[test]
+fn a_release_hook_that_reads_io_as_permission_is_a_way_back() {
+    check_pages(Waits::WithIo, &["io_reclaim -> lock journal of fs:lower -> io_reclaim"]);
+    check_pages(Waits::WithFs, &[]);
+    check_pages(Waits::Never, &[]);
+}
+
+#[test]
+fn healthy_stacks_are_quiet_in_a_thousand_schedules() {
+    let report = world(Era::V5_9, bufio_on_loop())
+        .pressure(Pressure::default())
+        .schedules(1000)
+        .run(|world| {
+            let fs = world.fs("lower");
+            let rsync = world.spawn("rsync", move || fs.create("a").map(drop));
+            let meta = world.bufio("meta");
+            let cleaner = world.spawn("cleaner", move || meta.write_dirty_buffers());
+            rsync.join().expect("the file is made");
+            cleaner.join().expect("the device is healthy");
+            let _nofs = scope::nofs();
+            drop(world.mm().alloc(0, Gfp::KERNEL));
+        })
+        .expect("the harness has no trouble");
+    check_quiet(&report);
+    assert_eq!(report.schedules, 1000);
+}
