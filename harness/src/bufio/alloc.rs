@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 
 use super::cache::{Cache, List};
 use super::client::Client;
-use super::slot::{NO_BLOCK, State};
+use super::evict::Verdict;
+use super::slot::{NO_BLOCK, Slot, State};
 use crate::block::Bio;
 use crate::era::BufioGeneration;
 use crate::event::{Gfp, Resource, Site};
@@ -37,6 +38,9 @@ impl Client {
         prefetch: bool,
         site: Site,
     ) -> (MutexGuard<'a, Cache>, Option<u32>) {
+        if let Some(slot) = self.recycled(&mut cache) {
+            return (cache, Some(slot));
+        }
         let sleeps_under_lock = self.knobs().bufio_sleeps_under_lock;
         let first = if sleeps_under_lock { Gfp::NOIO } else { Gfp::NOWAIT };
         let mut tried_noio = sleeps_under_lock;
@@ -72,6 +76,20 @@ impl Client {
                 return (cache, late);
             }
         }
+    }
+
+    /// Where nobody observes and the client is at its limit, the clean buffer that the watermark would free in
+    /// exchange for a new one: it is handed over with its memory, and neither the allocator nor the accounts hear
+    /// of it.
+    fn recycled(&self, cache: &mut Cache) -> Option<u32> {
+        let full = cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() >= self.limit();
+        if self.0.hints.is_none() || !full {
+            return None;
+        }
+        let idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
+        let slot = self.pick(cache, List::Clean, idle)?;
+        slot.set_block(NO_BLOCK);
+        Some(slot.number)
     }
 
     fn alloc_with(&self, base: Gfp, point: Failpoint) -> Option<super::memory::Memory> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cache::{Cache, List};
 use super::global::Bufio;
+use super::lanes::Lanes;
 use super::memory::Slab;
 use super::options::{ClientOptions, Parts};
 use super::slot::Slot;
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     pub(super) slots: Slots,
     /// Where nobody observes, the way to a hit that takes no lock.
     pub(super) hints: Option<Hints>,
+    pub(super) lanes: Lanes,
     pub(super) slab: Slab,
     pub(super) bits: Box<[WaitQueue]>,
     pub(super) free_wait: WaitQueue,
@@ -55,6 +57,8 @@ pub(super) struct Inner {
     pub(super) freed: AtomicU64,
     /// Clean and dirty buffers, for the forms that count without the lock.
     pub(super) counts: [AtomicU64; 2],
+    /// Writes that completed since somebody last moved finished buffers to the clean list.
+    pub(super) finished: AtomicU64,
     pub(super) async_write_error: SpinLock<Option<Errno>>,
     start: AtomicU64,
     minimum: AtomicU64,
@@ -115,6 +119,7 @@ impl Client {
             trees: modern.then(|| Trees::new(sched, &options, &name)),
             slots: Slots::new(),
             hints: (modern && !observed).then(|| Hints::new(hinted)),
+            lanes: Lanes::new(modern && !observed),
             slab: Slab::default(),
             bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(sched)).collect(),
             free_wait: WaitQueue::new(sched),
@@ -122,6 +127,7 @@ impl Client {
             waiting: AtomicU32::new(0),
             freed: AtomicU64::new(0),
             counts: Default::default(),
+            finished: AtomicU64::new(0),
             async_write_error: SpinLock::new(None),
             start: AtomicU64::new(start),
             minimum: AtomicU64::new(MIN_BUFFERS),

@@ -4,6 +4,8 @@
 //! sleeping lock. So an idle buffer may stay on the dirty list until process context finds it there. Waiters of
 //! several buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
 
+use std::sync::atomic::Ordering;
+
 use super::client::Client;
 use super::options::Contents;
 use super::slot::{Slot, State};
@@ -74,6 +76,9 @@ impl Client {
         slot.set_failed(contents.read_error.is_some() || contents.write_error.is_some());
         drop(contents);
         slot.clear(bit);
+        if bit == State::WRITING {
+            self.0.finished.fetch_add(1, Ordering::AcqRel);
+        }
         self.bits(slot).wake_all();
     }
 
@@ -133,6 +138,9 @@ impl Client {
 
     /// Submits a list of writes together. Call it without the client lock.
     pub(super) fn submit_writes(&self, bios: Vec<Bio>) {
+        if bios.is_empty() {
+            return;
+        }
         let mut plug = Plug::new(&*self.0.device);
         for bio in bios {
             if let Some(bio) = self.admit(bio, Failpoint::BufioWrite) {

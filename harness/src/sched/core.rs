@@ -184,8 +184,8 @@ impl Sched {
 
     /// The running task has taken `lock` and holds no leaf lock.
     pub(super) fn took(&self, lock: LockId) {
-        let _ours = quiet();
         if let Some(hook) = self.0.on_lock.get() {
+            let _ours = quiet();
             let class = self.names(|names| names.lock(lock).map_or("", |name| name.class));
             hook(class);
         }
