@@ -6,7 +6,6 @@ mod caches;
 mod rounds;
 
 use std::alloc::System;
-use std::time::Duration;
 
 use caches::{BLOCK, Ours};
 use criterion::Criterion;
@@ -31,15 +30,8 @@ fn bytes_beyond() -> f64 {
     bytes / BUFFERS as f64 - BLOCK as f64
 }
 
-/// criterion gets the bytes as a time, one millisecond for one.
 fn footprint(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("footprint");
-    group.sample_size(10).warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_millis(1));
-    let bytes = bytes_beyond();
-    group.bench_function("buffer/byte", |bencher| {
-        bencher.iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * bytes));
-    });
-    group.finish();
+    rounds::number(criterion, "footprint", ["buffer", "byte"], bytes_beyond());
 }
 
 fn main() {

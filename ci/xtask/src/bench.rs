@@ -31,6 +31,10 @@ const LOAD: &str = "load of that cell";
 const LOAD_AND: &str = "load of that cell, and an and";
 const BOX: &str = "`System`, box of 64 bytes";
 const GROWTH: &str = "`System`, growth from 1 to 64 MiB";
+const QUICK: &str = "`quick_cache`";
+const MOKA: &str = "`moka`";
+const FOYER: &str = "`foyer-memory`";
+const INSERT: &str = "`quick_cache`, insert that evicts";
 const MODEL: &str = "the same schedules, nobody judging";
 
 #[rustfmt::skip]
@@ -54,10 +58,35 @@ const ROWS: &[Row] = &[
     row("the same, the slowest of all edges", "1 ms", ["order", "slowest", "millisecond"], None),
     row("the same after a cycle was found, median", "1 us", ["order", "median-after-cycle", "microsecond"], Some(2.0)),
     row("1,000,000 recorded events, judged from a file", "1 s", ["recorded", "million", "second"], Some(2.0)),
+    row("bufio: hit, uniform", QUICK, ["hit-uniform", "bufio", "quick_cache"], Some(1.0)),
+    row("the same", MOKA, ["hit-uniform", "bufio", "moka"], Some(1.0)),
+    row("the same", FOYER, ["hit-uniform", "bufio", "foyer-memory"], Some(1.0)),
+    row("bufio: hit, Zipf 0.99", QUICK, ["hit-zipf", "bufio", "quick_cache"], Some(1.0)),
+    row("the same", MOKA, ["hit-zipf", "bufio", "moka"], Some(1.0)),
+    row("the same", FOYER, ["hit-zipf", "bufio", "foyer-memory"], Some(1.0)),
+    row("bufio: hits of 2 threads, uniform", QUICK, ["hit-uniform-2", "bufio", "quick_cache"], Some(1.0)),
+    row("the same", MOKA, ["hit-uniform-2", "bufio", "moka"], Some(1.0)),
+    row("the same", FOYER, ["hit-uniform-2", "bufio", "foyer-memory"], Some(1.0)),
+    row("the same", "as many by one thread", ["hit-uniform-2", "bufio", "alone"], Some(0.625)),
+    row("bufio: hits of 2 threads, Zipf 0.99", QUICK, ["hit-zipf-2", "bufio", "quick_cache"], Some(1.0)),
+    row("the same", MOKA, ["hit-zipf-2", "bufio", "moka"], Some(1.0)),
+    row("the same", FOYER, ["hit-zipf-2", "bufio", "foyer-memory"], Some(1.0)),
+    row("the same", "as many by one thread", ["hit-zipf-2", "bufio", "alone"], Some(0.625)),
+    row("bufio: miss and evict, 64 buffers, no I/O", INSERT, ["miss", "new", "quick_cache"], Some(1.3)),
+    row("the same, read from a device in memory", INSERT, ["miss", "read", "quick_cache"], None),
+    row("bufio: miss and evict, 4096 buffers, no I/O", INSERT, ["miss-large", "new", "quick_cache"], None),
+    row("the same, read from a device in memory", INSERT, ["miss-large", "read", "quick_cache"], None),
+    row("bufio: bytes for each buffer of 4 KiB beyond its data", "1 byte", ["footprint", "buffer", "byte"], Some(192.0)),
+    row("bufio: 256 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], Some(1.11)),
+    row("the same", "plain 128 KiB, 32 in flight", ["writeback", "sequential", "in-flight"], Some(1.11)),
+    row("bufio: 128 MiB written back in random order, to the same", "plain 4 KiB, 32 in flight", ["writeback", "random", "in-flight"], Some(1.11)),
+    row("bufio: written back in order, to a loop device in memory", "plain 128 KiB, one at a time", ["writeback-memory", "sequential", "one-by-one"], None),
+    row("the same", "plain 128 KiB, 32 in flight", ["writeback-memory", "sequential", "in-flight"], None),
+    row("bufio: written back in random order, to the same", "plain 4 KiB, 32 in flight", ["writeback-memory", "random", "in-flight"], None),
 ];
 
 /// The harness's benches.
-const BENCHES: [&str; 4] = ["scope", "heap", "inject", "judges"];
+const BENCHES: [&str; 7] = ["scope", "heap", "inject", "judges", "bufio", "footprint", "writeback"];
 
 /// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer ignores them.
 const IN_WORLD: [(&str, &str); 2] = [("a scope", "enter-exit"), ("a layer", "layer")];

@@ -3,11 +3,12 @@
 //! Key types: [`Cached`], [`Caches`], [`Ours`]. A hit takes the block's value as the cache hands it out (a held
 //! buffer, a counted reference, an entry) and gives it back; a miss brings in a block of 4 KiB, filled, and lets
 //! another go.
+#![allow(dead_code, reason = "each bench uses a part")]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use reclaimdep::block::MemoryDevice;
+use reclaimdep::block::{BlockDevice, MemoryDevice};
 use reclaimdep::bufio::{Bufio, Client, ClientOptions};
 use reclaimdep::era::Era;
 use reclaimdep::inject::{Plan, PlanSpec};
@@ -26,7 +27,20 @@ pub(crate) trait Cached: Sync {
     fn hit(&self, block: u64) -> bool;
 }
 
-/// A client of the newest era in a world that nobody observes, over a device in memory.
+/// A world that nobody observes, of which this thread is a task.
+pub(crate) struct Quiet {
+    pub(crate) sched: Sched,
+    task: Adopted,
+}
+
+/// Makes one.
+pub(crate) fn world() -> Quiet {
+    let sched = Sched::unobserved(1);
+    let task = sched.adopt("bench");
+    Quiet { sched, task }
+}
+
+/// A client of the newest era in a world that nobody observes.
 pub(crate) struct Ours {
     pub(crate) sched: Sched,
     pub(crate) client: Client,
@@ -34,13 +48,18 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// A client that keeps at most `buffers`, over a device of `blocks`. This thread becomes a task of its world.
+    /// A client that keeps at most `buffers`, over a device in memory of `blocks`.
     pub(crate) fn new(blocks: u64, buffers: u64) -> Self {
-        let sched = Sched::unobserved(1);
-        let task = sched.adopt("bench");
+        let world = world();
+        let device = MemoryDevice::new(&world.sched, "ram0", blocks * BLOCK as u64);
+        Self::over(world, Arc::new(device), buffers)
+    }
+
+    /// The same over another device of `world`.
+    pub(crate) fn over(world: Quiet, device: Arc<dyn BlockDevice>, buffers: u64) -> Self {
+        let Quiet { sched, task } = world;
         let plan = Plan::arm(&sched, PlanSpec::default()).expect("an empty plan");
         let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 20)), plan.clone()).expect("memory");
-        let device = Arc::new(MemoryDevice::new(&sched, "ram0", blocks * BLOCK as u64));
         let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
         let options = ClientOptions { max_buffers: buffers, ..ClientOptions::default() };
         let client = bufio.create(device, None, options).expect("a client of 4 KiB blocks");

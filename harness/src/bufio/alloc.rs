@@ -38,9 +38,6 @@ impl Client {
         prefetch: bool,
         site: Site,
     ) -> (MutexGuard<'a, Cache>, Option<u32>) {
-        if let Some(slot) = self.recycled(&mut cache) {
-            return (cache, Some(slot));
-        }
         let sleeps_under_lock = self.knobs().bufio_sleeps_under_lock;
         let first = if sleeps_under_lock { Gfp::NOIO } else { Gfp::NOWAIT };
         let mut tried_noio = sleeps_under_lock;
@@ -81,9 +78,12 @@ impl Client {
     /// Where nobody observes and the client is at its limit, the clean buffer that the watermark would free in
     /// exchange for a new one: it is handed over with its memory, and neither the allocator nor the accounts hear
     /// of it.
-    fn recycled(&self, cache: &mut Cache) -> Option<u32> {
-        let full = cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() >= self.limit();
-        if self.0.hints.is_none() || !full {
+    pub(super) fn recycled(&self, cache: &mut Cache) -> Option<u32> {
+        let full =
+            || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
+        // Where too much is dirty the watermark has more to do than this.
+        let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
+        if self.0.hints.is_none() || !full() || dirty() {
             return None;
         }
         let idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };

@@ -72,6 +72,12 @@ impl Cache {
     pub(super) fn push(&mut self, list: List, slot: u32) {
         let index = slot as usize;
         if self.on.len() <= index {
+            if self.on.capacity() <= index {
+                // By an eighth: doubling would leave up to a half of it empty.
+                let more = index + 1 - self.on.len() + index / 8;
+                self.on.reserve_exact(more);
+                self.links.reserve_exact(more);
+            }
             self.on.resize(index + 1, None);
             self.links.resize(index + 1, Link::OFF);
         }

@@ -62,7 +62,8 @@ impl Lanes {
         let (mut used, mut holds) = (self.used.load(Ordering::SeqCst), 0);
         while used != 0 {
             let lane = &self.lanes[used.trailing_zeros() as usize];
-            holds += lane.0.iter().map(|cell| u32::from(cell.load(Ordering::SeqCst) == slot + 1)).sum::<u32>();
+            holds +=
+                lane.0.iter().map(|cell| u32::from(cell.load(Ordering::SeqCst) == slot + 1)).sum::<u32>();
             used &= used - 1;
         }
         holds

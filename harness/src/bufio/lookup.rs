@@ -112,7 +112,7 @@ impl Client {
             self.submit_read(slot);
         }
         self.wait_clear(slot, State::READING, "buffer READING", site);
-        let error = slot.contents.lock().read_error;
+        let error = if slot.failed() { slot.contents.lock().read_error } else { None };
         error.map_or(Ok(buffer), Err)
     }
 
@@ -216,7 +216,10 @@ impl Client {
         if block >= self.device_blocks() {
             return Err(Errno::EINVAL);
         }
-        if let Some(slot) = self.find_held(block) {
+        // Where there are hints, what they do not know is rarely cached: it is looked for under the lock alone.
+        if self.0.hints.is_none()
+            && let Some(slot) = self.find_held(block)
+        {
             if !slot.failed() {
                 return Ok(Some((slot, false)));
             }
@@ -225,6 +228,10 @@ impl Client {
         let mut cache = self.0.cache.lock();
         if let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
+        }
+        if let Some(fresh) = self.recycled(&mut cache) {
+            let slot = self.install(&mut cache, fresh, block, want);
+            return Ok(Some((slot, true)));
         }
         let (mut cache, fresh) = self.alloc_buffer(cache, want == Want::Prefetch, site);
         let Some(fresh) = fresh else {
@@ -236,14 +243,20 @@ impl Client {
             return Ok(Some((slot, false)));
         }
         let writes = self.check_watermark(&mut cache, site);
-        let slot = self.slot(fresh);
-        self.hand_out(slot, block);
-        slot.open(block, if want == Want::New { 0 } else { State::READING });
-        self.link(&mut cache, slot);
+        let slot = self.install(&mut cache, fresh, block, want);
         drop(cache);
         self.submit_writes(writes);
         self.0.bufio.check_size();
         Ok(Some((slot, true)))
+    }
+
+    /// Makes a claimed slot with memory the block's buffer, held once.
+    fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
+        let slot = self.slot(fresh);
+        self.hand_out(slot, block);
+        slot.open(block, if want == Want::New { 0 } else { State::READING });
+        self.link(cache, slot);
+        slot
     }
 
     /// Makes a claimed slot's contents those of a new buffer.

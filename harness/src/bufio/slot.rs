@@ -186,7 +186,7 @@ impl Slot {
 
     /// Clears the reference bit; says whether it was set.
     pub(super) fn take_reference(&self) -> bool {
-        self.referenced.swap(false, Ordering::Relaxed)
+        self.referenced.load(Ordering::Relaxed) && self.referenced.swap(false, Ordering::Relaxed)
     }
 }
 
