@@ -36,6 +36,8 @@ pub(super) struct Cache {
     pub(super) table: Table,
     /// Slots with memory, for when there is none.
     pub(super) reserved: Vec<u32>,
+    /// Buffers that were ever linked.
+    pub(super) linked: u64,
     /// Slots without.
     pub(super) free: Vec<u32>,
 }
@@ -61,6 +63,11 @@ impl Cache {
 
     pub(super) fn total(&self) -> u64 {
         self.clean.len() + self.dirty.len()
+    }
+
+    /// The newest of a list.
+    pub(super) fn newest(&self, list: List) -> Option<u32> {
+        self.ring(list).newest(&self.links)
     }
 
     /// Which list the slot is on.

@@ -29,6 +29,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 const MIN_BUFFERS: u64 = 8;
 /// Wait queues for bits, shared by the buffers that hash to them.
 const BIT_QUEUES: u32 = 16;
+/// The same where nobody observes: a waiter is woken by fewer completions that are none of its business.
+const QUIET_BIT_QUEUES: u32 = 256;
 /// Buffers that hints are made for where nobody says how many there will be.
 const HINTED: u64 = 1 << 16;
 
@@ -106,6 +108,7 @@ impl Client {
         let (sched, name) = (&bufio.0.sched, device.name().to_owned());
         let modern = bufio.generation() == BufioGeneration::V6_4;
         let (layer, observed) = (sched.add_layer(Layer::BUFIO, &name), sched.is_observed());
+        let bit_queues = if observed { BIT_QUEUES } else { QUIET_BIT_QUEUES };
         let hinted = if options.max_buffers == u64::MAX { HINTED } else { options.max_buffers };
         let (start, reserved) = (options.start.0, options.reserved_buffers);
         let free_buffer = sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
@@ -121,7 +124,7 @@ impl Client {
             hints: (modern && !observed).then(|| Hints::new(hinted)),
             lanes: Lanes::new(modern && !observed),
             slab: Slab::default(),
-            bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(sched)).collect(),
+            bits: (0..bit_queues).map(|_| WaitQueue::new(sched)).collect(),
             free_wait: WaitQueue::new(sched),
             free_buffer,
             waiting: AtomicU32::new(0),

@@ -11,6 +11,9 @@ use super::memory::Memory;
 use super::slot::{NO_BLOCK, Slot};
 use crate::era::BufioGeneration;
 
+/// Of how many new buffers one asks for the time, where nobody observes.
+const ASKS_EACH: u64 = 16;
+
 impl Client {
     /// Makes an opened slot findable, on the list that its state asks for.
     pub(super) fn link(&self, cache: &mut Cache, slot: &Slot) {
@@ -18,7 +21,11 @@ impl Client {
         self.index(cache, block, slot.number);
         cache.push(list, slot.number);
         self.0.counts[list as usize].fetch_add(1, Ordering::AcqRel);
-        slot.accessed.store(self.tick(), Ordering::Relaxed);
+        // Where nobody observes, one in so many asks for the time: it is for ages of minutes.
+        cache.linked = cache.linked.wrapping_add(1);
+        let asks = self.0.hints.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
+        let tick = if asks { self.tick() } else { self.0.clock.load(Ordering::Relaxed) };
+        slot.accessed.store(tick, Ordering::Relaxed);
         self.0.bufio.0.queue.add(self.0.number, slot);
     }
 

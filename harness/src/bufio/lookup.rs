@@ -226,7 +226,8 @@ impl Client {
             self.put(slot);
         }
         let mut cache = self.0.cache.lock();
-        if let Some(slot) = self.find_and_hold(&mut cache, block) {
+        let excluded = self.0.hints.as_ref().is_some_and(|hints| hints.exclude(block));
+        if !excluded && let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
         }
         if let Some(fresh) = self.recycled(&mut cache) {
