@@ -4,6 +4,8 @@
 //! sleeping lock. So an idle buffer may stay on the dirty list until process context finds it there. Waiters of
 //! several buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
 
+use std::sync::atomic::Ordering;
+
 use super::client::Client;
 use super::options::Contents;
 use super::slot::{Slot, State};
@@ -68,6 +70,7 @@ impl Client {
         } else {
             contents.write_error = outcome.err();
             if let Err(errno) = outcome {
+                self.0.write_failures.fetch_add(1, Ordering::SeqCst);
                 self.0.async_write_error.lock().get_or_insert(errno);
             }
         }
