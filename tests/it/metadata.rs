@@ -7,25 +7,13 @@ use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
 use reclaimdep::stack::{FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
-use reclaimdep_fixtures::stacks::{fs, loop_on_lower};
+use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loop};
 
-/// fs:upper on loop0 on fs:lower, with what it committed dirty in its cache, while rsync makes a file below.
 #[track_caller]
 fn check(era: Era, expect: &[Code]) -> Report {
-    let stack = StackSpec {
-        fs: vec![fs("lower"), FsSpec::on_loop("upper", "loop0").with_bufio()],
-        loops: vec![loop_on_lower("loop0", 64)],
-        ..StackSpec::default()
-    };
-    let body = |world: &World| {
-        let (lower, upper) = (world.fs("lower"), world.fs("upper"));
-        let file = upper.create("a").expect("there is room");
-        upper.fsync(file).expect("the disk is healthy");
-        let rsync = world.spawn("rsync", move || lower.create("b").map(drop));
-        let _ = rsync.join();
-    };
     let short = Pressure::first_nofs_allocation_of("rsync");
-    let report = World::builder().era(era).stack(stack).pressure(short).expect(expect).schedules(50).run(body);
+    let builder = World::builder().era(era).stack(metadata_on_loop()).pressure(short).expect(expect);
+    let report = builder.schedules(50).run(make_below);
     let report = report.expect("the harness has no trouble");
     if let Err(wrong) = report.matches(expect) {
         panic!("{era}: {wrong}\n{report}");
@@ -61,7 +49,12 @@ fn a_stack_that_stands_on_itself_is_refused_by_name() {
     check_refused(
         vec![FsSpec::on_loop("lower", "loop0")],
         vec![loop_on_lower("loop0", 64)],
-        &["stands on itself", "fs `lower` on loop device `loop0`", "loop device `loop0` on fs `lower`", "on a disk"],
+        &[
+            "stands on itself",
+            "fs `lower` on loop device `loop0`",
+            "loop device `loop0` on fs `lower`",
+            "on a disk",
+        ],
     );
 }
 
@@ -76,7 +69,11 @@ fn a_filesystem_on_a_loop_device_that_nothing_defines_is_refused() {
 
 #[test]
 fn a_loop_device_on_a_filesystem_that_nothing_defines_is_refused() {
-    check_refused(vec![fs("other")], vec![loop_on_lower("loop0", 64)], &["no filesystem is called `lower`", "`other`"]);
+    check_refused(
+        vec![fs("other")],
+        vec![loop_on_lower("loop0", 64)],
+        &["no filesystem is called `lower`", "`other`"],
+    );
 }
 
 #[test]
