@@ -14,7 +14,7 @@ use reclaimdep::event::{Event, EventKind, Gfp, LockId, LockMode, Names, Site, Ta
 use reclaimdep::inject::Pressure;
 use reclaimdep::sched::Mutex;
 use reclaimdep::scope;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::units::Nanos;
 use reclaimdep::witness::order::{Order, OrderGraph};
 use reclaimdep::witness::{Code, View};
@@ -65,7 +65,7 @@ fn cost(builder: &Builder, body: fn(&World)) -> f64 {
 /// fs:lower, a loop device on it, and a buffer cache on that.
 fn storage() -> Builder {
     let stack = StackSpec {
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

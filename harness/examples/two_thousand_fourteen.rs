@@ -3,14 +3,14 @@
 
 use reclaimdep::era::Era;
 use reclaimdep::inject::Pressure;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::{Result, World};
 
 fn main() -> Result<()> {
     let stack = StackSpec {
         pages: 4096,
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

@@ -7,6 +7,7 @@
 //! | [`cases`] | is every reported deadlock found where it must be, and only there |
 //! | [`healthy`] | is nothing found where nothing is wrong |
 //! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
+//! | [`metadata`] | a filesystem's metadata in dm-bufio, and stacks of filesystems on loop devices |
 //! | [`readme`] | is the README's test the one that runs |
 //! | [`recordings`] | do the judges agree with what real kernels did |
 //! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
@@ -18,6 +19,7 @@ mod bufio;
 mod cases;
 mod healthy;
 mod memory;
+mod metadata;
 mod oracle;
 mod order;
 mod readme;

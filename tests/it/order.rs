@@ -5,7 +5,7 @@ use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
 use reclaimdep::sched::Mutex;
-use reclaimdep::stack::{LoopSpec, StackSpec};
+use reclaimdep::stack::{FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::{Builder, Orders};
 use reclaimdep::{World, scope};
@@ -110,37 +110,20 @@ fn a_claim_in_the_wrong_order_is_reported_as_what_it_is() {
     assert!(finding.order.as_ref().is_some_and(|order| order.primed == 2), "{report}");
 }
 
-/// Three filesystems of one type, each on a loop device on the one below; a file is written and synced on
-/// the topmost.
+/// Three filesystems of one type, each on a loop device on the one below; a loop device on the topmost is written
+/// and synced.
 fn nested(class_view: bool) -> Report {
+    let image =
+        |name: &str, fs: &str, mib| LoopSpec { name: name.into(), fs: fs.into(), file: "img".into(), mib };
     let spec = StackSpec {
-        fs: vec![fs("lower")],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "a".into(), mib: 64 }],
+        fs: vec![fs("lower"), FsSpec::on_loop("middle", "loop0"), FsSpec::on_loop("upper", "loop1")],
+        loops: vec![image("loop0", "lower", 64), image("loop1", "middle", 40), image("loop2", "upper", 16)],
         ..StackSpec::default()
     };
     let body = |world: &World| {
-        use reclaimdep::inject::{Plan, PlanSpec};
-        let (sched, mm) = (world.sched(), world.mm());
-        let plan = Plan::arm(sched, PlanSpec::default()).expect("an empty plan");
-        let mut device = world.stack().device("loop0").expect("it is in the stack").clone();
-        let mut mounted = Vec::new();
-        for (name, mib) in [("middle", 40), ("upper", 16)] {
-            reclaimdep::fs::mkfs(&*device).expect("the device is large enough");
-            let fs = reclaimdep::fs::Fs::mount(sched, mm, &plan, name, device.clone()).expect("it mounts");
-            let file = fs.create("img").expect("there is room");
-            fs.truncate(file, mib << 20).expect("there is room");
-            fs.fsync(file).expect("the disk is healthy");
-            let file = std::sync::Arc::new(fs.open("img").expect("it is there"));
-            let above = reclaimdep::block::LoopDevice::attach(sched, &format!("loop-{name}"), file, true);
-            device = std::sync::Arc::new(above.expect("it attaches"));
-            reclaimdep::block::write_at(&*device, 0, &[1; 4096]).expect("it is written");
-            reclaimdep::block::flush(&*device).expect("it is synced");
-            mounted.push((fs, device.clone()));
-        }
-        while let Some((fs, device)) = mounted.pop() {
-            device.stop();
-            fs.unmount().expect("nothing is open");
-        }
+        let device = world.stack().device("loop2").expect("it is in the stack");
+        reclaimdep::block::write_at(&**device, 0, &[1; 4096]).expect("it is written");
+        reclaimdep::block::flush(&**device).expect("it is synced");
     };
     let report = World::builder().stack(spec).class_view(class_view).schedules(1).run(body);
     report.expect("the harness has no trouble")

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | [`cases`] | is every reported deadlock found on a real loop device |
 //! | [`kill`] | is nothing left behind, whenever the process is killed |
+//! | [`stacked`] | are filesystems on real loop devices on filesystems, with metadata in dm-bufio, what they are in the model |
 //! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
 
 mod cases;
 mod kill;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod stacked;
 
 use libtest_mimic::{Arguments, Trial};
 use reclaimdep::Tier;
@@ -39,7 +41,7 @@ fn trial(
 }
 
 fn main() {
-    let trials: Vec<_> = cases::trials().into_iter().chain(kill::trials()).collect();
+    let trials: Vec<_> = cases::trials().into_iter().chain(kill::trials()).chain(stacked::trials()).collect();
     #[cfg(feature = "second-opinion")]
     let trials = trials.into_iter().chain(second_opinion::trials()).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

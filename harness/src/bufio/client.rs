@@ -62,6 +62,7 @@ pub(super) struct Inner {
     /// Writes that completed since somebody last moved finished buffers to the clean list.
     pub(super) finished: AtomicU64,
     pub(super) async_write_error: SpinLock<Option<Errno>>,
+    pub(super) write_failures: AtomicU64,
     start: AtomicU64,
     minimum: AtomicU64,
     /// The time as of the last visit that asked for it.
@@ -132,6 +133,7 @@ impl Client {
             counts: Default::default(),
             finished: AtomicU64::new(0),
             async_write_error: SpinLock::new(None),
+            write_failures: AtomicU64::new(0),
             start: AtomicU64::new(start),
             minimum: AtomicU64::new(MIN_BUFFERS),
             clock: AtomicU64::new(sched.now().0),
@@ -184,6 +186,14 @@ impl Client {
     #[must_use]
     pub fn dirty_buffers(&self) -> u64 {
         self.count(List::Dirty)
+    }
+
+    /// Writes that failed since the client was made. Unlike the error that
+    /// [`write_dirty_buffers`](Client::write_dirty_buffers) gives once, it stays: whoever reads a block and then
+    /// finds 0 here knows that the block is not older than what was last written to it.
+    #[must_use]
+    pub fn write_failures(&self) -> u64 {
+        self.0.write_failures.load(Ordering::SeqCst)
     }
 
     pub(super) fn count(&self, list: List) -> u64 {

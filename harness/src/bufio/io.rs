@@ -70,6 +70,7 @@ impl Client {
         } else {
             contents.write_error = outcome.err();
             if let Err(errno) = outcome {
+                self.0.write_failures.fetch_add(1, Ordering::SeqCst);
                 self.0.async_write_error.lock().get_or_insert(errno);
             }
         }

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use super::image::{self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64};
 use super::layout::{Layout, TX_OVERHEAD};
+use super::store;
 use super::tree::View;
 use super::volume::Volume;
 use crate::block::{self, BlockDevice};
@@ -62,7 +63,7 @@ pub(super) struct Journal {
     used: u32,
     /// Changed since the last commit.
     running: BTreeSet<Bno>,
-    /// Committed, and not home.
+    /// Committed, not home, and in core. What a dm-bufio client took is dirty there.
     committed: BTreeSet<Bno>,
     /// Freed since the last commit: after a crash they still belong to their file.
     freed: BTreeSet<Bno>,
@@ -121,11 +122,13 @@ impl Journal {
     /// Makes sure that `credits` more blocks can be changed and logged.
     ///
     /// # Errors
-    /// `ENOSPC` if they never can; `ENODEV` after unmount; else what committing or checkpointing says.
+    /// `ENOSPC` if they never can; `ENODEV` after unmount; `EIO` once metadata could not be written home from
+    /// dm-bufio; else what committing or checkpointing says.
     pub(super) fn reserve(&mut self, volume: &Volume, credits: u32) -> Result<(), Errno> {
         if self.unmounted {
             return Err(Errno::ENODEV);
         }
+        volume.store.client().map_or(Ok(()), store::trusted)?;
         let layout = volume.layout();
         if credits > layout.max_tx() {
             return Err(Errno::ENOSPC);
@@ -169,7 +172,23 @@ impl Journal {
         self.used += length + 1;
         self.committed.append(&mut self.running);
         self.freed.clear();
+        self.hand_over(volume);
         Ok(())
+    }
+
+    /// Gives what was committed to the client that keeps it, if there is one.
+    fn hand_over(&mut self, volume: &Volume) {
+        let Some(client) = volume.store.client() else { return };
+        self.committed.retain(|home| {
+            let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
+            let taken = store::put(client, *home, &image);
+            if taken {
+                // In this order: who does not find the block in core finds it with the client.
+                let gone = volume.cache.lock().blocks.remove(home);
+                drop(gone);
+            }
+            !taken
+        });
     }
 
     /// Descriptor and images in one buffer, and the commit record.
@@ -194,7 +213,7 @@ impl Journal {
     }
 
     /// Writes every committed block home and empties the log. The running transaction must be
-    /// committed: the images in core are then the committed ones.
+    /// committed: the images in core, and those that dm-bufio has, are then the committed ones.
     pub(super) fn checkpoint(&mut self, volume: &Volume) -> Result<(), Errno> {
         debug_assert!(self.running.is_empty(), "what is home must be what is in the log");
         if self.used == 0 {
@@ -206,10 +225,25 @@ impl Journal {
             let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
             block::write_at(device, home.bytes(), &*image)?;
         }
-        block::flush(device)?;
+        match volume.store.client() {
+            None => block::flush(device)?,
+            Some(client) => {
+                volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
+                store::write_home(client)?;
+            }
+        }
         self.head.write(layout, volume.superblock.salt, device)?;
         block::flush(device)?;
-        self.committed.clear();
+        let home = std::mem::take(&mut self.committed);
+        if let Some(client) = volume.store.client() {
+            let mut cache = volume.cache.lock();
+            let gone: Vec<_> = home.iter().filter_map(|home| cache.blocks.remove(home)).collect();
+            drop(cache);
+            drop(gone);
+            for block in &self.freed_metadata {
+                client.forget(block.0.into());
+            }
+        }
         self.freed_metadata.clear();
         self.used = 0;
         Ok(())

@@ -13,10 +13,12 @@ use super::inode::{DiskInode, FileKind, Ino};
 use super::journal::{Journal, Tail};
 use super::layout::{Format, Layout, Super, io_error};
 use super::replay::replay;
+use super::store::{Metadata, Store};
 use super::tree::View;
 use super::tx::Tx;
 use super::volume::{Cache, Volume};
 use crate::block::{self, BlockDevice};
+use crate::bufio::Client;
 use crate::error::{Errno, Error, Result};
 use crate::event::{Gfp, Layer, LockId};
 use crate::inject::Plan;
@@ -90,6 +92,21 @@ impl Fs {
         name: &str,
         device: Arc<dyn BlockDevice>,
     ) -> Result<Self> {
+        Self::mount_with(sched, mm, plan, name, device, Metadata::Core)
+    }
+
+    /// The same, saying who keeps its metadata.
+    ///
+    /// # Errors
+    /// As [`Fs::mount`]; as [`Bufio::create`](crate::bufio::Bufio::create).
+    pub fn mount_with(
+        sched: &Sched,
+        mm: &Mm,
+        plan: &Plan,
+        name: &str,
+        device: Arc<dyn BlockDevice>,
+        metadata: Metadata,
+    ) -> Result<Self> {
         let _ours = quiet();
         let layer = sched.add_layer(Layer::FS, name);
         let _fs = scope::enter(layer.layer, layer.instance);
@@ -100,6 +117,8 @@ impl Fs {
             .write(&*device)
             .and_then(|()| block::flush(&*device))
             .map_err(|errno| io_error("write", &*device, Bno(0), errno))?;
+        // After replay, which writes past it.
+        let store = Store::open(metadata, &device)?;
         let volume = Volume {
             name: name.to_owned(),
             sched: sched.clone(),
@@ -108,6 +127,7 @@ impl Fs {
             layer,
             device,
             superblock,
+            store,
             journal: Mutex::new(sched, "journal", &format!("fs:{name}"), Journal::new(tail)),
             cache: SpinLock::new(Cache::default()),
         };
@@ -171,13 +191,14 @@ impl Fs {
             );
         }
         let emptied = journal.commit(volume).and_then(|()| journal.checkpoint(volume));
-        let clean = Super { clean: true, ..volume.superblock };
-        let closed =
-            emptied.and_then(|()| clean.write(&*volume.device)).and_then(|()| block::flush(&*volume.device));
         journal.unmounted = true;
         let old = std::mem::replace(&mut *volume.cache.lock(), Cache { unmounted: true, ..Cache::default() });
         drop(old);
-        closed.map_err(cannot)
+        let destroyed = volume.store.client().map_or(Ok(()), Client::destroy);
+        emptied.map_err(cannot)?;
+        destroyed?;
+        let clean = Super { clean: true, ..volume.superblock };
+        clean.write(&*volume.device).and_then(|()| block::flush(&*volume.device)).map_err(cannot)
     }
 }
 

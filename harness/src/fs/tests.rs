@@ -1,15 +1,19 @@
-//! The filesystem on memory devices, in a native world with nobody else in it.
+//! The filesystem on memory devices, in a native world with nobody else in it: each test with metadata in core, in
+//! dm-bufio as it was in 2014, and as it is.
 
 mod crash;
 mod damage;
+mod metadata;
 mod operations;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::image::{BLOCK_SIZE, Image};
-use super::{Format, Fs, mkfs_with};
+use super::{Format, Fs, Metadata, mkfs_with};
 use crate::block::{Bio, BlockDevice, Queue};
+use crate::bufio::Bufio;
+use crate::era::Era;
 use crate::error::Result;
 use crate::event::{Event, Names, Observer, Op, Reaction};
 use crate::inject::{Plan, PlanSpec};
@@ -33,23 +37,39 @@ struct Rig {
     sched: Sched,
     mm: Mm,
     plan: Plan,
+    metadata: Metadata,
 }
 
-/// Runs `body` as the main task of a world with `plan`.
+/// Who keeps metadata: the filesystem, or dm-bufio of an era.
+const KEEPERS: [Option<Era>; 3] = [None, Some(Era::V3_10), Some(Era::V6_12)];
+
+/// Runs `body` as the main task of a world with `plan`, once for each of `keepers`.
 #[track_caller]
-fn with_plan(plan: PlanSpec, body: impl FnOnce(&Rig)) {
-    let sched = Sched::native(1, Box::new(Deaf));
-    let done = sched.run_main(|| {
-        let plan = Plan::arm(&sched, plan).unwrap();
-        let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 16)), plan.clone()).unwrap();
-        body(&Rig { sched: sched.clone(), mm, plan });
-    });
-    assert!(done.is_some(), "{}", sched.panic_message().unwrap_or_default());
+fn kept_by(keepers: &[Option<Era>], plan: &PlanSpec, body: impl Fn(&Rig)) {
+    for keeper in keepers {
+        let sched = Sched::native(1, Box::new(Deaf));
+        let done = sched.run_main(|| {
+            let plan = Plan::arm(&sched, plan.clone()).unwrap();
+            let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 16)), plan.clone()).unwrap();
+            let metadata = keeper.map_or(Metadata::Core, |era| {
+                let bufio = Bufio::new(&sched, &mm, &plan, era.knobs(), None);
+                Metadata::Bufio { bufio, node: None }
+            });
+            body(&Rig { sched: sched.clone(), mm, plan, metadata });
+        });
+        let trouble = sched.panic_message().unwrap_or_default();
+        assert!(done.is_some(), "metadata kept by {keeper:?}: {trouble}");
+    }
 }
 
 #[track_caller]
-fn run(body: impl FnOnce(&Rig)) {
-    with_plan(PlanSpec::default(), body);
+fn with_plan(plan: &PlanSpec, body: impl Fn(&Rig)) {
+    kept_by(&KEEPERS, plan, body);
+}
+
+#[track_caller]
+fn run(body: impl Fn(&Rig)) {
+    with_plan(&PlanSpec::default(), body);
 }
 
 impl Rig {
@@ -66,7 +86,8 @@ impl Rig {
     }
 
     fn mount(&self, device: &Arc<Recorder>) -> Result<Fs> {
-        Fs::mount(&self.sched, &self.mm, &self.plan, "lower", Arc::clone(device) as Arc<dyn BlockDevice>)
+        let Self { sched, mm, plan, metadata } = self;
+        Fs::mount_with(sched, mm, plan, "lower", Arc::clone(device) as _, metadata.clone())
     }
 
     /// A new, mounted filesystem on a device of `bytes` bytes.

@@ -26,7 +26,7 @@ use crate::event::Gfp;
 use crate::mm::PageBlock;
 use crate::sched::{MutexGuard, quiet};
 
-/// An image that the handle changed; the page is there where the block is new in core.
+/// An image that the handle changed; the page is there where the block is not in core yet.
 struct Staged {
     image: Arc<Image>,
     page: Option<PageBlock>,
@@ -127,7 +127,7 @@ impl<'a> Tx<'a> {
                     unused.extend(page);
                 }
                 (None, Some(page)) => drop(cache.blocks.insert(block, Cached { image, page })),
-                (None, None) => unreachable!("a block is in core from its first read on"),
+                (None, None) => unreachable!("a block that was in core when it was staged is there still"),
             }
             self.journal.changed(block);
         }
@@ -140,11 +140,16 @@ impl<'a> Tx<'a> {
     /// The image of a block, to be changed.
     ///
     /// # Errors
-    /// `ENOSPC` where the transaction has used up its credits; as [`View::meta`].
+    /// `ENOSPC` where the transaction has used up its credits; `ENOMEM`; as [`View::meta`].
     pub(super) fn meta_mut(&mut self, kind: Kind, block: Bno) -> Result<&mut Image, Errno> {
         if !self.staged.contains_key(&block) {
             let image = self.meta(kind, block)?;
-            self.stage(block, image, None)?;
+            // Nobody else merges or commits meanwhile: what is in core stays there.
+            let page = match self.volume.in_core(block)? {
+                Some(_) => None,
+                None => Some(self.volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?),
+            };
+            self.stage(block, image, page)?;
         }
         let staged = self.staged.get_mut(&block).expect("it was staged above");
         Ok(Arc::make_mut(&mut staged.image))

@@ -1,8 +1,8 @@
 //! `Volume`: the mounted state that every part of the filesystem shares.
 //!
-//! Key types: [`Volume`], [`Cache`]. The cache keeps every metadata block and inode that was touched
-//! until unmount, each with the page it lives in: a block that was changed and is not yet home must
-//! be there, and nothing else is worth the eviction code.
+//! Key types: [`Volume`], [`Cache`]. The cache keeps every inode that was touched until unmount, and the metadata
+//! blocks that were changed and are not in the log yet, each with the page it lives in. The other metadata blocks
+//! it keeps as well, unless a dm-bufio client has them ([`super::store`]).
 //!
 //! Locking: the cache's leaf lock, never held over I/O, an allocation or a sleeping lock.
 
@@ -15,6 +15,7 @@ use super::image::{self, BLOCK_SIZE, Bno, Image, Kind};
 use super::inode::{DiskInode, Ino, Inode};
 use super::journal::Journal;
 use super::layout::{Layout, Super};
+use super::store::{self, Store};
 use super::tree::View;
 use super::tx::{Handle, Tx};
 use crate::block::{self, BlockDevice};
@@ -52,6 +53,7 @@ pub(super) struct Volume {
     pub(super) layer: LayerRef,
     pub(super) device: Arc<dyn BlockDevice>,
     pub(super) superblock: Super,
+    pub(super) store: Store,
     pub(super) journal: Mutex<Journal>,
     pub(super) cache: SpinLock<Cache>,
 }
@@ -77,20 +79,51 @@ impl Volume {
 
     /// The newest merged image of a metadata block; reads it where it is not in core.
     pub(super) fn load(&self, kind: Kind, block: Bno, mask: Gfp) -> Result<Arc<Image>, Errno> {
-        {
-            let cache = self.cache.lock();
-            if let Some(cached) = cache.blocks.get(&block) {
-                return Ok(Arc::clone(&cached.image));
-            }
-            if cache.unmounted {
-                return Err(Errno::ENODEV);
+        if let Some(image) = self.in_core(block)? {
+            return Ok(image);
+        }
+        let is_whole = |image: &Image| image::check(image, kind, block, self.superblock.salt).is_ok();
+        match &self.store {
+            Store::Core => self.load_into_core(block, mask, is_whole),
+            Store::Bufio(client) => {
+                if let Some(image) = store::read(client, block, is_whole)? {
+                    return Ok(image);
+                }
+                // A commit may be giving the block to the client, whose buffer shows before it is filled. For
+                // as long as that lasts the block is in core.
+                if let Some(image) = self.in_core(block)? {
+                    return Ok(image);
+                }
+                store::read(client, block, is_whole)?.ok_or(Errno::EIO)
             }
         }
+    }
+
+    /// The image of a metadata block that is in core.
+    ///
+    /// # Errors
+    /// `ENODEV` after unmount.
+    pub(super) fn in_core(&self, block: Bno) -> Result<Option<Arc<Image>>, Errno> {
+        let cache = self.cache.lock();
+        if cache.unmounted {
+            return Err(Errno::ENODEV);
+        }
+        Ok(cache.blocks.get(&block).map(|cached| Arc::clone(&cached.image)))
+    }
+
+    fn load_into_core(
+        &self,
+        block: Bno,
+        mask: Gfp,
+        is_whole: impl FnOnce(&Image) -> bool,
+    ) -> Result<Arc<Image>, Errno> {
         let page = self.mm.alloc(0, mask).ok_or(Errno::ENOMEM)?;
         let mut read = Arc::new([0; BLOCK_SIZE]);
         let fresh = Arc::get_mut(&mut read).expect("nobody else has it yet");
         block::read_at(&*self.device, block.bytes(), fresh)?;
-        image::check(&read, kind, block, self.superblock.salt).map_err(|_| Errno::EIO)?;
+        if !is_whole(&read) {
+            return Err(Errno::EIO);
+        }
         // Another task may have read it meanwhile, and changed it since: its image is the one.
         let mut cache = self.cache.lock();
         if cache.unmounted {

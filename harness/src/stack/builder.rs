@@ -1,13 +1,14 @@
 //! Building a stack from its spec, and taking it down.
 //!
 //! Key types: [`Stack`], [`Parts`], [`LoopBackend`]. Built from below: filesystems, loop devices on
-//! their files, clients on the devices. Taken down from above, each step finishing what the one
-//! before left in flight.
+//! their files, filesystems on those, clients on the devices. Taken down from above, each step finishing what the
+//! one before left in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec, SwapSpec};
+use super::named::{define, find, unknown};
+use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, Metadata, StackSpec, SwapSpec};
 use super::swap::{InFile, OnDevice};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
 use crate::bufio::{Bufio, Client, ClientOptions};
@@ -50,12 +51,12 @@ pub trait LoopBackend: Send + Sync {
         false
     }
 
-    /// Takes down what the backend put between devices and filesystems. Called after every device
-    /// was stopped.
+    /// Takes down what the backend put between a filesystem and the devices on it. Called after every one of
+    /// these was stopped.
     ///
     /// # Errors
     /// What the tier says.
-    fn finish(&self) -> Result<()> {
+    fn finish(&self, _fs: &Fs) -> Result<()> {
         Ok(())
     }
 }
@@ -74,8 +75,17 @@ impl LoopBackend for InProcess {
     }
 }
 
+/// What stands in a stack, by name.
+enum Standing {
+    Fs(String),
+    Loop(String),
+}
+
 /// A built stack.
 pub struct Stack {
+    /// In the order in which they were built.
+    standing: Vec<Standing>,
+    bufio: Option<Bufio>,
     fs: BTreeMap<String, Fs>,
     devices: BTreeMap<String, Arc<dyn BlockDevice>>,
     /// The devices in the topology.
@@ -93,6 +103,8 @@ impl Stack {
     /// goes wrong on the way.
     pub fn build(parts: &Parts, spec: &StackSpec, backend: Arc<dyn LoopBackend>) -> Result<Self> {
         let mut stack = Self {
+            standing: Vec::new(),
+            bufio: None,
             fs: BTreeMap::new(),
             devices: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -112,36 +124,115 @@ impl Stack {
 
     fn build_all(&mut self, parts: &Parts, spec: &StackSpec) -> Result<()> {
         let stack = self;
-        for fs in &spec.fs {
-            let made = make_fs(parts, fs)?;
-            let superblock = made.superblock();
-            parts.mm.topology(|stack| stack.add_superblock_as(superblock, format!("fs:{}", fs.name)))?;
-            parts.mm.part_takes(superblock, made.journal_lock());
-            define(&mut stack.fs, "filesystem", &fs.name, made)?;
+        if !spec.bufio.is_empty() || spec.fs.iter().any(|fs| fs.metadata == Metadata::Bufio) {
+            let Parts { sched, mm, plan, knobs } = parts;
+            let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
+            let queued = knobs.bufio_shrinker.is_deferred();
+            stack.cleaner = (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
+            stack.bufio = Some(Bufio::new(sched, mm, plan, *knobs, stack.cleaner.clone()));
         }
-        for device in &spec.loops {
-            let (made, file) = stack.make_loop(parts, device)?;
-            let node = stack.record_loop(parts, device)?;
-            parts.mm.part_queues(node, made.queue().id);
-            parts.mm.part_takes(node, file);
-            define(&mut stack.devices, "loop device", &device.name, made)?;
-            stack.nodes.insert(device.name.clone(), node);
+        let (mut fs, mut loops) = (spec.fs.iter().collect::<Vec<_>>(), spec.loops.iter().collect::<Vec<_>>());
+        while !(fs.is_empty() && loops.is_empty()) {
+            let before = stack.standing.len();
+            let (now, later) = fs.into_iter().partition(|fs| match &fs.disk {
+                Disk::Memory | Disk::TempFile => true,
+                Disk::Loop(device) => stack.devices.contains_key(device),
+            });
+            fs = later;
+            now.into_iter().try_for_each(|fs: &FsSpec| stack.add_fs(parts, fs))?;
+            let (now, later) = loops.into_iter().partition(|device| stack.fs.contains_key(&device.fs));
+            loops = later;
+            now.into_iter().try_for_each(|device: &LoopSpec| stack.add_loop(parts, device))?;
+            if stack.standing.len() == before {
+                return Err(stack.stands_on_nothing(&fs, &loops));
+            }
         }
         for area in &spec.memory.swap {
             parts.mm.add_swap(stack.make_swap(parts, area)?);
         }
-        if spec.bufio.is_empty() {
-            return Ok(());
-        }
-        let Parts { sched, mm, plan, knobs } = parts;
-        let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
-        let queued = knobs.bufio_shrinker.is_deferred();
-        stack.cleaner = (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
-        let bufio = Bufio::new(sched, mm, plan, *knobs, stack.cleaner.clone());
         for client in &spec.bufio {
-            let made = stack.make_client(&bufio, mm, client)?;
+            let made = stack.make_client(&parts.mm, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;
         }
+        Ok(())
+    }
+
+    /// What is wrong where nothing that is left can be built.
+    fn stands_on_nothing(&self, fs: &[&FsSpec], loops: &[&LoopSpec]) -> Error {
+        let missing_fs = |device: &&&LoopSpec| !fs.iter().any(|fs| fs.name == device.fs);
+        if let Some(device) = loops.iter().find(missing_fs) {
+            return unknown(&self.fs, "filesystem", &device.fs);
+        }
+        let on = fs.iter().filter_map(|fs| match &fs.disk {
+            Disk::Loop(device) => Some((&fs.name, device)),
+            Disk::Memory | Disk::TempFile => None,
+        });
+        let (mut names, mut missing) = (Vec::new(), None);
+        for (fs, device) in on {
+            names.push(format!("fs `{fs}` on loop device `{device}`"));
+            if !loops.iter().any(|spec| spec.name == *device) {
+                missing.get_or_insert(device);
+            }
+        }
+        if let Some(device) = missing {
+            return unknown(&self.devices, "loop device", device);
+        }
+        names.extend(
+            loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)),
+        );
+        Error::input(format!("a stack that stands on itself: {}", names.join(", ")))
+            .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
+    }
+
+    fn add_fs(&mut self, parts: &Parts, spec: &FsSpec) -> Result<()> {
+        let made = self.make_fs(parts, spec)?;
+        parts.mm.part_takes(made.superblock(), made.journal_lock());
+        define(&mut self.fs, "filesystem", &spec.name, made)?;
+        self.standing.push(Standing::Fs(spec.name.clone()));
+        Ok(())
+    }
+
+    fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<Fs> {
+        let Parts { sched, mm, plan, .. } = parts;
+        let (disk, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
+        let device: Arc<dyn BlockDevice> = match &spec.disk {
+            Disk::Memory => Arc::new(MemoryDevice::new(sched, &disk, bytes)),
+            Disk::TempFile => Arc::new(FileDevice::temp(sched, &disk, bytes)?),
+            Disk::Loop(name) if spec.mib == 0 => Arc::clone(find(&self.devices, "loop device", name)?),
+            Disk::Loop(name) => {
+                let what = format!("fs `{}` of {} MiB on loop device `{name}`", spec.name, spec.mib);
+                return Err(Error::input(what).advice("leave `mib` out: it gets all of the device"));
+            }
+        };
+        fs::mkfs(&*device)?;
+        let below = match &spec.disk {
+            Disk::Loop(name) => Some(self.nodes[name]),
+            Disk::Memory | Disk::TempFile => None,
+        };
+        let (metadata, below) = match (&self.bufio, spec.metadata) {
+            (Some(bufio), Metadata::Bufio) => {
+                let node = cache_node(mm, &spec.name, below)?;
+                (fs::Metadata::Bufio { bufio: bufio.clone(), node: Some(node) }, Some(node))
+            }
+            (None, _) | (_, Metadata::Core) => (fs::Metadata::Core, below),
+        };
+        let made = Fs::mount_with(sched, mm, plan, &spec.name, device, metadata)?;
+        let superblock = made.superblock();
+        mm.topology(|stack| {
+            stack.add_superblock_as(superblock, format!("fs:{}", spec.name))?;
+            below.map_or(Ok(()), |below| stack.depends(superblock, below))
+        })?;
+        Ok(made)
+    }
+
+    fn add_loop(&mut self, parts: &Parts, spec: &LoopSpec) -> Result<()> {
+        let (made, file) = self.make_loop(parts, spec)?;
+        let node = self.record_loop(parts, spec)?;
+        parts.mm.part_queues(node, made.queue().id);
+        parts.mm.part_takes(node, file);
+        define(&mut self.devices, "loop device", &spec.name, made)?;
+        self.nodes.insert(spec.name.clone(), node);
+        self.standing.push(Standing::Loop(spec.name.clone()));
         Ok(())
     }
 
@@ -214,17 +305,15 @@ impl Stack {
         Ok((self.backend.attach(parts, fs, spec)?, lock))
     }
 
-    fn make_client(&self, bufio: &Bufio, mm: &Mm, spec: &BufioSpec) -> Result<Client> {
+    fn make_client(&self, mm: &Mm, spec: &BufioSpec) -> Result<Client> {
+        let bufio = self.bufio.as_ref().expect("a stack with clients has dm-bufio");
         let device = Arc::clone(find(&self.devices, "loop device", &spec.device)?);
         let mut options = ClientOptions { block_size: spec.block_size, ..ClientOptions::default() };
         if let Some(bytes) = spec.retain_bytes {
             options.retain_bytes = bytes;
         }
         let on = self.nodes[&spec.device];
-        let node = mm.topology(|stack| {
-            let node = stack.add_node(NodeKind::Cache, format!("bufio:{}", spec.name));
-            stack.depends(node, on).map(|()| node)
-        })?;
+        let node = cache_node(mm, &spec.name, Some(on))?;
         let client = bufio.create(device, Some(node), options)?;
         for block in &spec.dirty {
             let buffer = client.new_block(*block).map_err(|errno| {
@@ -274,15 +363,17 @@ impl Stack {
         for client in self.clients.values() {
             note(client.destroy());
         }
+        for standing in self.standing.iter().rev() {
+            match standing {
+                Standing::Loop(name) => self.devices[name].stop(),
+                Standing::Fs(name) => {
+                    note(self.backend.finish(&self.fs[name]));
+                    note(self.fs[name].unmount());
+                }
+            }
+        }
         if let Some(cleaner) = &self.cleaner {
             cleaner.destroy();
-        }
-        for device in self.devices.values() {
-            device.stop();
-        }
-        note(self.backend.finish());
-        for fs in self.fs.values() {
-            note(fs.unmount());
         }
         first
     }
@@ -296,29 +387,10 @@ fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno> {
     fs.inode_lock(ino)
 }
 
-fn make_fs(parts: &Parts, spec: &FsSpec) -> Result<Fs> {
-    let Parts { sched, mm, plan, .. } = parts;
-    let (name, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
-    let device: Arc<dyn BlockDevice> = match spec.disk {
-        Disk::Memory => Arc::new(MemoryDevice::new(sched, &name, bytes)),
-        Disk::TempFile => Arc::new(FileDevice::temp(sched, &name, bytes)?),
-    };
-    fs::mkfs(&*device)?;
-    Fs::mount(sched, mm, plan, &spec.name, device)
-}
-
-fn find<'a, T>(map: &'a BTreeMap<String, T>, what: &str, name: &str) -> Result<&'a T> {
-    map.get(name).ok_or_else(|| {
-        let known = map.keys().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
-        let advice =
-            if known.is_empty() { format!("the stack has no {what}") } else { format!("use one of {known}") };
-        Error::input(format!("no {what} is called `{name}`")).advice(advice)
+/// Records the node of a client, and what it stands on.
+fn cache_node(mm: &Mm, name: &str, on: Option<Node>) -> Result<Node> {
+    mm.topology(|stack| {
+        let node = stack.add_node(NodeKind::Cache, format!("bufio:{name}"));
+        on.map_or(Ok(()), |on| stack.depends(node, on)).map(|()| node)
     })
-}
-
-fn define<T>(map: &mut BTreeMap<String, T>, what: &str, name: &str, value: T) -> Result<()> {
-    match map.insert(name.to_owned(), value) {
-        None => Ok(()),
-        Some(_) => Err(Error::input(format!("two of a kind: the {what} `{name}` is defined twice"))),
-    }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::mm::policy::PolicyKind;
 use crate::mm::{DomainSpec, Marks};
 
-/// A storage stack. Everything is built in the order fs, loop, bufio, so a loop device needs its
-/// filesystem and a client its device.
+/// A storage stack. Everything is built from below: filesystems on disks, loop devices on their files,
+/// filesystems on those, and at last the clients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StackSpec {
@@ -19,7 +19,7 @@ pub struct StackSpec {
     /// How that memory is managed.
     #[serde(default)]
     pub memory: MemorySpec,
-    /// Filesystems, each on a device of its own.
+    /// Filesystems, each on a disk of its own or on a loop device.
     #[serde(default)]
     pub fs: Vec<FsSpec>,
     /// Loop devices, each on a file of a filesystem.
@@ -80,7 +80,7 @@ fn default_pages() -> u64 {
 }
 
 /// What a filesystem lives on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disk {
     /// Memory, sparse.
@@ -88,6 +88,19 @@ pub enum Disk {
     Memory,
     /// A temp file, unlinked.
     TempFile,
+    /// The loop device of this name, all of it.
+    Loop(String),
+}
+
+/// Who keeps a filesystem's metadata while it is mounted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metadata {
+    /// The filesystem, until unmount.
+    #[default]
+    Core,
+    /// A dm-bufio client of its own on its device, with the era's shrinker.
+    Bufio,
 }
 
 /// A filesystem of ours.
@@ -99,8 +112,32 @@ pub struct FsSpec {
     /// What it lives on.
     #[serde(default)]
     pub disk: Disk,
-    /// Mebibytes of its device.
+    /// Mebibytes of its disk; 0 on a loop device, which has its size already.
+    #[serde(default)]
     pub mib: u64,
+    /// Who keeps its metadata.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+impl FsSpec {
+    /// A filesystem on `mib` MiB of memory, which keeps its metadata itself.
+    #[must_use]
+    pub fn in_memory(name: impl Into<String>, mib: u64) -> Self {
+        Self { name: name.into(), disk: Disk::Memory, mib, metadata: Metadata::Core }
+    }
+
+    /// A filesystem on a loop device, which keeps its metadata itself.
+    #[must_use]
+    pub fn on_loop(name: impl Into<String>, device: impl Into<String>) -> Self {
+        Self { name: name.into(), disk: Disk::Loop(device.into()), mib: 0, metadata: Metadata::Core }
+    }
+
+    /// The same with its metadata in dm-bufio.
+    #[must_use]
+    pub fn with_bufio(self) -> Self {
+        Self { metadata: Metadata::Bufio, ..self }
+    }
 }
 
 /// A loop device.

@@ -115,6 +115,13 @@ mod tests {
     }
 
     #[test]
+    fn without_seeks_half_of_the_cache_is_asked_for() {
+        let costless = ShrinkPass { seeks: 0, freeable: 10, ..PASS };
+        check(&[], &[(costless, None, 5, 5)]);
+        check(&[Breach::DeferredWrong], &[(costless, None, 0, 0)]);
+    }
+
+    #[test]
     fn the_next_pass_takes_over_what_is_owed() {
         check(&[Breach::DeferredWrong], &[(PASS, None, 4, 4), (PASS, None, 4, 4)]);
         check(&[Breach::DeferredWrong], &[(PASS, None, 4, 5)]);

@@ -191,6 +191,34 @@ mod tests {
     }
 
     #[test]
+    fn what_the_holder_of_a_lock_waits_for_is_its_own() {
+        check(false, |s, task| {
+            let (lock, holder) = (s.lock("client", ""), s.task("holder"));
+            s.take(holder, lock, LockMode::Exclusive);
+            let (queue, _) = s.queue("vda");
+            let request = s.submit(holder, queue);
+            s.wait(holder, Resource::Request(request), "buffer WRITING");
+            s.want(task, lock, LockMode::Exclusive, false);
+        });
+    }
+
+    #[test]
+    fn after_its_reclaim_a_task_may_wait() {
+        check_as(ReclaimKind::Kswapd, false, &[], |s, task| {
+            let (lock, holder) = (s.lock("client", ""), s.task("holder"));
+            s.take(holder, lock, LockMode::Exclusive);
+            s.want(task, lock, LockMode::Exclusive, false);
+            s.give_up(holder, lock);
+            s.end_wait(task, Resource::Lock(lock), WaitOutcome::Satisfied);
+            s.on(task, EventKind::ReclaimExit { freed: 0, priority: 12 });
+            let (queue, _) = s.queue("vda");
+            let request = s.submit(task, queue);
+            s.wait(task, Resource::Request(request), "page write");
+            reclaims(s, holder);
+        });
+    }
+
+    #[test]
     fn who_begins_to_reclaim_while_kswapd_waits_is_seen() {
         for still_waits in [true, false] {
             check(still_waits, |s, task| {

@@ -5,14 +5,14 @@ use expect_test::expect;
 use super::*;
 use crate::inject::Pressure;
 use crate::report::Report;
-use crate::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use crate::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use crate::witness::Code;
 
 /// fs:lower on a disk, loop0 on a file of it, a bufio client with one dirty buffer on loop0.
 fn c01_stack() -> StackSpec {
     StackSpec {
         pages: 4096,
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

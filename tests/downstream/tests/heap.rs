@@ -16,7 +16,7 @@ use reclaimdep::inject::{Of, Pressure};
 use reclaimdep::mm::{Registration, ScanControl, Shrinker, Stop};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Completion, Mutex};
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::{Tier, World};
 
@@ -97,7 +97,7 @@ fn heard<R>(world: &World, f: impl FnOnce() -> R) -> u32 {
 fn whole_stack() -> StackSpec {
     let (fs, file, device) = ("lower".to_owned(), "disk.img".to_owned(), "loop0".to_owned());
     StackSpec {
-        fs: vec![FsSpec { name: fs.clone(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory(fs.clone(), 96)],
         loops: vec![LoopSpec { name: device.clone(), fs, file, mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

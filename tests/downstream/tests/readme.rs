@@ -2,14 +2,14 @@
 
 use reclaimdep::World;
 use reclaimdep::inject::Pressure;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::{Tier, era::Era};
 
 #[test]
 fn a_nofs_allocation_does_not_wait_for_a_loop_device() {
     let stack = StackSpec {
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

@@ -5,14 +5,14 @@ use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
-use reclaimdep::stack::{BufioSpec, Disk, FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Orders;
 
 /// A dm-bufio client on a loop device on a filesystem.
 fn bufio_on_loop() -> StackSpec {
     StackSpec {
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
         bufio: vec![BufioSpec {
             name: "meta".into(),

@@ -11,7 +11,7 @@ use reclaimdep::mm::{PageOwner, PageState, Stop};
 use reclaimdep::report::{Finding, Report};
 use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
 use reclaimdep::scope;
-use reclaimdep::stack::{Disk, FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
+use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
 
@@ -79,7 +79,7 @@ fn check_swap_file(builder: Builder, expect: &[Code]) -> Report {
     let swap = SwapSpec { name: "swap0".into(), device: None, fs: Some("lower".into()), pages: 8 };
     let stack = StackSpec {
         memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         ..StackSpec::default()
     };
     check(expect, builder.stack(stack), |world| {
@@ -96,7 +96,7 @@ fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
     let swap = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
     let stack = StackSpec {
         memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
-        fs: vec![FsSpec { name: "lower".into(), disk: Disk::Memory, mib: 96 }],
+        fs: vec![FsSpec::in_memory("lower", 96)],
         loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "swap.img".into(), mib: 8 }],
         ..StackSpec::default()
     };

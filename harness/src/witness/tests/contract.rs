@@ -64,6 +64,25 @@ fn nothing_is_said_about_reserves_before_the_marks_are_known() {
 }
 
 #[test]
+fn an_allocation_within_a_desperate_one_leaves_it_desperate() {
+    let mask = Gfp::KERNEL | Gfp::NOFAIL;
+    let begin = |line| {
+        let site = Site { file: "x.rs", line };
+        EventKind::AllocBegin { order: 0, requested: mask, effective: mask, flags: NONE, site }
+    };
+    let end = |left| EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(left) };
+    check(&[], |s, task| {
+        s.on(task, begin(1));
+        s.on(task, EventKind::OutOfMemory);
+        s.on(task, begin(2));
+        s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask });
+        s.on(task, EventKind::ReclaimExit { freed: 0, priority: 12 });
+        s.on(task, end(2000));
+        s.on(task, end(0));
+    });
+}
+
+#[test]
 fn each_place_is_told_once() {
     check(&[Breach::ReservesTaken, Breach::ReservesTaken], |s, task| {
         for line in [1, 1, 2] {

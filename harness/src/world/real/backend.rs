@@ -25,8 +25,9 @@ struct Served {
 /// The loop tier's backend.
 pub(super) struct Real {
     child: Option<Arc<Child>>,
+    /// By the filesystem's name, as the devices on each.
     served: SpinLock<BTreeMap<String, Served>>,
-    devices: SpinLock<Vec<Arc<HostLoop>>>,
+    devices: SpinLock<BTreeMap<String, Vec<Arc<HostLoop>>>>,
 }
 
 impl Real {
@@ -69,21 +70,20 @@ impl LoopBackend for Real {
         let device = HostLoop::attach(&parts.sched, &spec.name, backing, sectors, options, io)?;
         let device = Arc::new(device);
         rejoin.add(ino, &device);
-        self.devices.lock().push(Arc::clone(&device));
+        self.devices.lock().entry(fs.name().to_owned()).or_default().push(Arc::clone(&device));
         Ok(device)
     }
 
-    fn finish(&self) -> Result<()> {
+    fn finish(&self, fs: &Fs) -> Result<()> {
         let mut first = Ok(());
-        for device in std::mem::take(&mut *self.devices.lock()) {
+        let devices = self.devices.lock().remove(fs.name());
+        for device in devices.into_iter().flatten() {
             if let (Ok(()), Some(trouble)) = (&first, device.take_trouble()) {
                 first = Err(trouble);
             }
         }
-        for served in std::mem::take(&mut *self.served.lock()).into_values() {
-            let shut = served.mount.shutdown();
-            first = first.and(shut);
-        }
-        first
+        let served = self.served.lock().remove(fs.name());
+        let shut = served.map_or(Ok(()), |served| served.mount.shutdown());
+        first.and(shut)
     }
 }

@@ -1,0 +1,86 @@
+//! A filesystem that keeps its metadata in dm-bufio: the deadlock of 2014 needs no device-mapper target, and is gone
+//! with its fix. Stacks that cannot be built.
+
+use reclaimdep::World;
+use reclaimdep::era::Era;
+use reclaimdep::inject::Pressure;
+use reclaimdep::report::Report;
+use reclaimdep::stack::{FsSpec, LoopSpec, StackSpec};
+use reclaimdep::witness::Code;
+use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loop};
+
+#[track_caller]
+fn check(era: Era, expect: &[Code]) -> Report {
+    let short = Pressure::first_nofs_allocation_of("rsync");
+    let builder = World::builder().era(era).stack(metadata_on_loop()).pressure(short).expect(expect);
+    let report = builder.schedules(50).run(make_below);
+    let report = report.expect("the harness has no trouble");
+    if let Err(wrong) = report.matches(expect) {
+        panic!("{era}: {wrong}\n{report}");
+    }
+    report
+}
+
+#[test]
+fn a_nofs_allocation_below_waited_for_the_metadata_of_a_filesystem_above() {
+    let report = check(Era::V3_10, &[Code::RD02, Code::RD04]);
+    let text = report.to_text();
+    assert!(text.contains("dm-bufio:loop0"), "the shrinker of fs:upper's metadata:\n{text}");
+}
+
+#[test]
+fn it_does_not_since_the_shrinker_asks_for_fs() {
+    for era in [Era::V3_18, Era::V5_9, Era::V6_12] {
+        check(era, &[]);
+    }
+}
+
+#[track_caller]
+fn check_refused(fs: Vec<FsSpec>, loops: Vec<LoopSpec>, words: &[&str]) {
+    let stack = StackSpec { fs, loops, ..StackSpec::default() };
+    let error = World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
+    for word in words {
+        assert!(error.contains(word), "`{word}` is not in: {error}");
+    }
+}
+
+#[test]
+fn a_stack_that_stands_on_itself_is_refused_by_name() {
+    check_refused(
+        vec![FsSpec::on_loop("lower", "loop0")],
+        vec![loop_on_lower("loop0", 64)],
+        &[
+            "stands on itself",
+            "fs `lower` on loop device `loop0`",
+            "loop device `loop0` on fs `lower`",
+            "on a disk",
+        ],
+    );
+}
+
+#[test]
+fn a_filesystem_on_a_loop_device_that_nothing_defines_is_refused() {
+    check_refused(
+        vec![fs("lower"), FsSpec::on_loop("upper", "loop7")],
+        vec![loop_on_lower("loop0", 64)],
+        &["no loop device is called `loop7`", "use one of `loop0`"],
+    );
+}
+
+#[test]
+fn a_loop_device_on_a_filesystem_that_nothing_defines_is_refused() {
+    check_refused(
+        vec![fs("other")],
+        vec![loop_on_lower("loop0", 64)],
+        &["no filesystem is called `lower`", "`other`"],
+    );
+}
+
+#[test]
+fn a_size_for_a_filesystem_that_has_one_is_refused() {
+    check_refused(
+        vec![fs("lower"), FsSpec { mib: 10, ..FsSpec::on_loop("upper", "loop0") }],
+        vec![loop_on_lower("loop0", 64)],
+        &["fs `upper` of 10 MiB on loop device `loop0`", "leave `mib` out"],
+    );
+}
