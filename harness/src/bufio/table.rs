@@ -48,9 +48,15 @@ impl Table {
 
     /// Takes a block out; says which slot it had.
     pub(super) fn remove(&mut self, block: u64) -> Option<u32> {
-        let slot = self.get(block)?;
+        if self.entries.is_empty() {
+            return None;
+        }
         let mask = self.entries.len() - 1;
         let mut gap = self.find(block);
+        let (_, slot) = self.entries[gap];
+        if slot == EMPTY {
+            return None;
+        }
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
