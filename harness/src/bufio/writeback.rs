@@ -69,7 +69,7 @@ impl Client {
     /// Takes WRITING of every dirty buffer in list order under the lock, and submits without it.
     pub(super) fn start_all_writes(&self, site: Site) {
         let bios = {
-            let mut cache = self.0.cache.lock();
+            let mut cache = self.lock();
             self.move_finished(&mut cache);
             let (walk, mut bios) = (cache.walk(List::Dirty), Vec::new());
             while let Some(number) = cache.step(List::Dirty, walk) {
@@ -84,7 +84,7 @@ impl Client {
     /// Waits for each write: without the lock for as many as were dirty at the start, with it for any more, so
     /// that tasks which keep dirtying cannot hold this one for ever.
     fn wait_for_writes(&self, site: Site) {
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         let mut unlocked_waits = cache.len(List::Dirty);
         while let Some(number) = self.being_written(&mut cache) {
             if unlocked_waits > 0 {
@@ -124,7 +124,7 @@ impl Client {
         drop(cache);
         self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
         self.put(slot);
-        self.0.cache.lock()
+        self.lock()
     }
 
     /// Completion cannot move lists; process context does it when it comes by.
