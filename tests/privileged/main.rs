@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`cases`] | is every reported deadlock found on a real loop device |
 //! | [`kill`] | is nothing left behind, whenever the process is killed |
+//! | [`programs`] | do programs of several tasks lose nothing on a real loop device |
 //! | [`stacked`] | are filesystems on real loop devices on filesystems, with metadata in dm-bufio, what they are in the model |
 //! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
 
 mod cases;
 mod kill;
+mod programs;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
 mod stacked;
@@ -41,8 +43,11 @@ fn trial(
 }
 
 fn main() {
-    let trials: Vec<_> = cases::trials().into_iter().chain(kill::trials()).chain(stacked::trials()).collect();
+    let mut trials = cases::trials();
+    trials.extend(kill::trials());
+    trials.extend(programs::trials());
+    trials.extend(stacked::trials());
     #[cfg(feature = "second-opinion")]
-    let trials = trials.into_iter().chain(second_opinion::trials()).collect();
+    trials.extend(second_opinion::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

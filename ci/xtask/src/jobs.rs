@@ -25,6 +25,12 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: true,
         run: || explore("50000"),
     },
+    Job {
+        name: "bufio",
+        what: "dm-bufio: 20,000 schedules of programs with either index, 100,000 steps of its state machine",
+        in_full_run: true,
+        run: bufio,
+    },
     Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
     Job { name: "pictures", what: "the HTML report in a browser", in_full_run: true, run: pictures },
     Job {
@@ -131,6 +137,13 @@ fn doc() -> Outcome {
 fn explore(schedules: &str) -> Outcome {
     let program = ["run", "--quiet", "--release", "--package", "reclaimdep-fixtures", "--bin", "healthy"];
     run(cargo(&[&program[..], &["--", schedules]].concat())).into()
+}
+
+/// The profile of tests is optimized, and `test` has built them.
+fn bufio() -> Outcome {
+    let mut tests = cargo(&["test", "--package", "reclaimdep-tests", "--test", "it", "bufio::"]);
+    tests.env("RECLAIMDEP_BUFIO_SCHEDULES", "20000").env("RECLAIMDEP_BUFIO_STEPS", "100000");
+    run(tests).into()
 }
 
 fn privileged() -> Outcome {

@@ -51,7 +51,7 @@ impl Client {
             if !tried_noio {
                 drop(cache);
                 let memory = self.alloc_with(Gfp::NOIO, Failpoint::BufioAllocNoio);
-                cache = self.0.cache.lock();
+                cache = self.lock();
                 if let Some(memory) = memory {
                     let slot = self.fill_slot(&mut cache, memory);
                     return (cache, Some(slot));
@@ -135,7 +135,7 @@ impl Client {
             let waited = self.0.free_wait.wait_until(waiting, freed);
             debug_assert!(waited.is_ok(), "a wait for a buffer is never broken");
         }
-        self.0.cache.lock()
+        self.lock()
     }
 
     /// Keeps the client within its limit (`__check_watermark`): frees while there are too many, then takes the

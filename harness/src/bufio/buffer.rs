@@ -104,7 +104,7 @@ impl<'c> Buffer<'c> {
         assert!(start < end && end <= size, "bytes {start}..{end} of a block of {size}");
         let _layer = client.enter();
         client.may_sleep("marking a buffer dirty");
-        let mut cache = client.0.cache.lock();
+        let mut cache = client.lock();
         let block = slot.block();
         assert!(!slot.has(State::READING), "block {block} is marked dirty while it is being read");
         let narrow = |at: usize| u32::try_from(at).expect("a block's size is a u32");

@@ -157,7 +157,7 @@ impl Client {
         // Without the lock: this allocation may reclaim, and reclaim may want it.
         for _ in 0..buffers {
             let memory = self.0.alloc_memory(Gfp::KERNEL);
-            let mut cache = self.0.cache.lock();
+            let mut cache = self.lock();
             let Some(memory) = memory else {
                 self.drop_reserve(&mut cache);
                 let what =

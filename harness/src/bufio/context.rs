@@ -9,13 +9,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::cache::Cache;
 use super::client::Client;
 use super::global::Bufio;
 use crate::block::{Bio, BlockDevice};
 use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::TaskId;
-use crate::sched::{Sched, SpinLock, quiet};
+use crate::sched::{MutexGuard, Sched, SpinLock, quiet};
+
+/// The subclass of a client's lock that is taken while a request is mapped.
+const BELOW: u8 = 1;
 
 #[derive(Default)]
 struct Mark {
@@ -134,6 +138,17 @@ impl Drop for Atomic {
 }
 
 impl Client {
+    /// Takes the client lock. A task that maps a request may have the lock of a client above: then this one is
+    /// of subclass 1, so that stacked clients do not look recursive.
+    #[track_caller]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
+        if self.0.bufio.0.marks.is(self.sched(), |mark| mark.pending.is_some()) {
+            self.0.cache.lock_nested(BELOW)
+        } else {
+            self.0.cache.lock()
+        }
+    }
+
     /// Refuses what may wait to a task that must not.
     ///
     /// # Panics

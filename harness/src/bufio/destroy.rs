@@ -6,7 +6,7 @@
 use super::cache::{Cache, List};
 use super::client::Client;
 use crate::error::{Error, Result};
-use crate::event::Site;
+use crate::event::{EventKind, Fact, Site};
 use crate::sched::quiet;
 
 /// A buffer that somebody still held.
@@ -47,7 +47,7 @@ impl Client {
         }
         self.0.bufio.unlink(self);
         self.0.bufio.finish_cleanup();
-        self.drop_reserve(&mut self.0.cache.lock());
+        self.drop_reserve(&mut self.lock());
         self.0.close_slab();
         dropped
     }
@@ -73,15 +73,30 @@ impl Client {
         let site = Site::here();
         let (_layer, name) = (self.enter(), self.device_name());
         let written = self.write_dirty_buffers();
-        let leaked = self.drop_unheld(&mut self.0.cache.lock(), site);
-        if !leaked.is_empty() {
-            let leaked = leaked.iter().map(Leaked::to_string).collect::<Vec<_>>().join(", ");
-            let what = format!("bufio client on {name} {what} while buffers are held: {leaked}");
-            return Err(Error::misuse(what).advice("drop every Buffer before the client"));
-        }
-        written.map_err(|errno| {
+        let leaked = self.drop_unheld(&mut self.lock(), site);
+        // What was dirtied meanwhile is written only now: that it failed nobody else would say.
+        let late = self.0.async_write_error.lock().take();
+        let written = written.and(late.map_or(Ok(()), Err)).map_err(|errno| {
             Error::os(format!("bufio client on {name}: writing dirty buffers failed")).because(errno)
+        });
+        if leaked.is_empty() {
+            return written;
+        }
+        leaked.iter().for_each(|leaked| self.tell(leaked));
+        let leaked = leaked.iter().map(Leaked::to_string).collect::<Vec<_>>().join(", ");
+        let what = format!("bufio client on {name} {what} while buffers are held: {leaked}");
+        let error = Error::misuse(what).advice("drop every Buffer before the client");
+        Err(match written {
+            Ok(()) => error,
+            Err(failed) => error.because(failed),
         })
+    }
+
+    /// Says to whoever observes that the buffer was left held (RD12).
+    fn tell(&self, leaked: &Leaked) {
+        let name = format!("{leaked} of bufio:{}", self.device_name());
+        let item = self.sched().names(|names| names.add_item(name));
+        self.sched().emit(EventKind::Declared { fact: Fact::LeftHeld { item } });
     }
 
     /// Lets go what nobody holds; says what is left.

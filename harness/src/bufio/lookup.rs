@@ -67,7 +67,7 @@ impl Client {
         let slot = if self.0.trees.is_some() {
             self.find_held(block)?
         } else {
-            let mut cache = self.0.cache.lock();
+            let mut cache = self.lock();
             let slot = self.find(&mut cache, block)?;
             if slot.has(State::READING) || !slot.hold(block) {
                 return None;
@@ -146,7 +146,7 @@ impl Client {
         let _layer = self.enter();
         assert!(count <= 1 || !self.0.options.no_sleep, "a range is not forgotten in no-sleep mode");
         let site = Site::here();
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         let range = block..block.saturating_add(count).min(self.device_blocks());
         if count <= cache.total() {
             for block in range {
@@ -225,7 +225,7 @@ impl Client {
             }
             self.put(slot);
         }
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         let excluded = self.0.hints.as_ref().is_some_and(|hints| hints.exclude(block));
         if !excluded && let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));

@@ -66,7 +66,7 @@ impl Client {
 
     /// Waits until nobody holds a buffer of `block`, and lets it go; returns with the client lock.
     fn make_room(&self, block: u64, site: Site) -> MutexGuard<'_, Cache> {
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         loop {
             let Some(slot) = self.indexed(&cache, block) else {
                 return cache;
@@ -88,7 +88,7 @@ impl Client {
             let waited = self.0.free_wait.wait_until(waiting, freed);
             debug_assert!(waited.is_ok(), "a wait for a buffer is never broken");
             self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-            cache = self.0.cache.lock();
+            cache = self.lock();
         }
     }
 

@@ -119,7 +119,7 @@ impl Bufio {
             let tried = client.0.cache.try_lock();
             drop(queued);
             let _layer = client.enter();
-            let mut cache = tried.unwrap_or_else(|| client.0.cache.lock());
+            let mut cache = tried.unwrap_or_else(|| client.lock());
             if cache.list_of(slot.number).is_some() {
                 client.evict(&mut cache, slot, true, site);
             }
@@ -136,7 +136,7 @@ impl Bufio {
         let site = Site::here();
         for client in clients {
             let _layer = client.enter();
-            let mut cache = client.0.cache.lock();
+            let mut cache = client.lock();
             let too_dirty = cache.len(List::Dirty) > cache.len(List::Clean) * RATIO;
             let bios = if too_dirty { client.write_some(&mut cache, site) } else { Vec::new() };
             drop(cache);
@@ -153,7 +153,7 @@ impl Bufio {
             };
             let client = clients[index];
             let _layer = client.enter();
-            let mut cache = client.0.cache.lock();
+            let mut cache = client.lock();
             client.move_finished(&mut cache);
             let mut evicted = 0;
             while evicted < EVICT_BATCH && self.too_large() {
@@ -211,7 +211,7 @@ impl Bufio {
 impl Client {
     /// When the buffer that goes next was last used.
     fn oldest(&self) -> Option<u64> {
-        let cache = self.0.cache.lock();
+        let cache = self.lock();
         cache.ring(List::Clean).oldest().map(|number| self.slot(number).accessed.load(Ordering::Relaxed))
     }
 
@@ -220,7 +220,7 @@ impl Client {
         let cache = if self.0.generation() == BufioGeneration::V2014 {
             self.0.cache.try_lock()
         } else {
-            Some(self.0.cache.lock())
+            Some(self.lock())
         };
         let Some(mut cache) = cache else {
             return;

@@ -16,7 +16,10 @@ use crate::sched::log::Log;
 use crate::sched::{Sched, WorkQueue};
 use crate::units::Pages;
 
+mod contexts;
+mod devices;
 mod model;
+mod modes;
 mod unobserved;
 
 struct Rig {

@@ -77,7 +77,7 @@ impl Client {
             return self.start_in_parts(site);
         }
         let bios = {
-            let mut cache = self.0.cache.lock();
+            let mut cache = self.lock();
             self.move_finished(&mut cache);
             let (walk, mut bios) = (cache.walk(List::Dirty), Vec::new());
             while let Some(number) = cache.step(List::Dirty, walk) {
@@ -92,7 +92,7 @@ impl Client {
     /// The same where nobody observes, a part at a time: the device works on one while the next is made. The
     /// walk ends where the list ended when it began, whatever is dirtied meanwhile.
     fn start_in_parts(&self, site: Site) {
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         self.move_finished(&mut cache);
         let walk = cache.walk(List::Dirty);
         loop {
@@ -112,14 +112,14 @@ impl Client {
             if ended {
                 return;
             }
-            cache = self.0.cache.lock();
+            cache = self.lock();
         }
     }
 
     /// Waits for each write: without the lock for as many as were dirty at the start, with it for any more, so
     /// that tasks which keep dirtying cannot hold this one for ever.
     fn wait_for_writes(&self, site: Site) {
-        let mut cache = self.0.cache.lock();
+        let mut cache = self.lock();
         let mut unlocked_waits = cache.len(List::Dirty);
         while let Some(number) = self.being_written(&mut cache) {
             if unlocked_waits > 0 {
@@ -164,7 +164,7 @@ impl Client {
         drop(cache);
         self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
         self.put(slot);
-        self.0.cache.lock()
+        self.lock()
     }
 
     /// Completion cannot move lists; process context does it when it comes by.

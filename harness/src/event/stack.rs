@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gfp, LockId, PartId, QueueId, ShrinkerId};
+use super::{Gfp, ItemId, LockId, PartId, QueueId, ShrinkerId};
 
 /// What kind of part of a stack.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -109,6 +109,11 @@ pub enum Fact {
         part: PartId,
         /// Which queue.
         queue: QueueId,
+    },
+    /// Somebody still holds this of something that was taken down.
+    LeftHeld {
+        /// What.
+        item: ItemId,
     },
     /// Reclaim may come to the target, whose work is on the part.
     Target {

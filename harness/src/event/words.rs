@@ -69,6 +69,8 @@ pub enum Resource {
 pub enum LockMode {
     /// One holder.
     Exclusive,
+    /// One holder, who has another lock of the class already: of this subclass of it (`mutex_lock_nested`).
+    Nested(u8),
     /// Many holders, none exclusive.
     Shared,
 }

@@ -46,7 +46,7 @@ pub(super) fn lock_name(class: &str, instance: &str) -> String {
 
 fn mode(mode: LockMode) -> &'static str {
     match mode {
-        LockMode::Exclusive => "exclusive",
+        LockMode::Exclusive | LockMode::Nested(_) => "exclusive",
         LockMode::Shared => "shared",
     }
 }

@@ -31,14 +31,14 @@ struct State {
 impl State {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
-            LockMode::Exclusive => self.holders.is_empty(),
+            LockMode::Exclusive | LockMode::Nested(_) => self.holders.is_empty(),
             LockMode::Shared => self.holders.is_empty() || !self.exclusive,
         }
     }
 
     fn take(&mut self, task: TaskId, mode: LockMode) {
         self.holders.push(task);
-        self.exclusive = mode == LockMode::Exclusive;
+        self.exclusive = mode != LockMode::Shared;
     }
 }
 

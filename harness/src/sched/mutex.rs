@@ -57,6 +57,16 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard::new(self)
     }
 
+    /// The same where a lock of the class may be held already, in an order that the class does not tell: the
+    /// order by classes takes this one for another class (`mutex_lock_nested`).
+    #[track_caller]
+    pub fn lock_nested(&self, subclass: u8) -> MutexGuard<'_, T> {
+        let mode = LockMode::Nested(subclass);
+        let taken = self.core.acquire(mode, Patience::Uninterruptible, Site::here());
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        MutexGuard::new(self)
+    }
+
     /// Takes the lock; the world may break the wait.
     ///
     /// # Errors

@@ -112,6 +112,8 @@ breaches! {
         "a request or a work item is unfinished when the world has ended; wait for it before taking down what serves it";
     LeftOut, RD12, "pool element kept at the end",
         "an element of a pool was not given back; what waits for it would wait for ever";
+    LeftHeld, RD12, "buffer held at the end",
+        "a client was destroyed or reset while somebody held a buffer of it; drop every hold before that";
     LostData, RD13, "acknowledged data is lost",
         "a version that was acknowledged as durable is not there after the crash; flush before acknowledging";
 }

@@ -1,8 +1,9 @@
 //! RD12: something was left behind when the world had ended.
 //!
 //! Locks, registrations, requests, work items and pool elements, read from the events at
-//! [`EventKind::WorldEnd`]; what a real machine could keep (devices, mounts, cgroups, processes) is looked for by
-//! `host`. A world that was unwound has no end in good order and is not asked.
+//! [`EventKind::WorldEnd`]; holds of what was taken down before that, where it is said. What a real machine
+//! could keep (devices, mounts, cgroups, processes) is looked for by `host`. A world that was
+//! unwound has no end in good order and is not asked.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::code::Code;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
 use super::view::View;
-use crate::event::{Event, EventKind, PoolId, ShrinkerId, Site, TaskId};
+use crate::event::{Event, EventKind, Fact, PoolId, ShrinkerId, Site, TaskId};
 
 /// The judge of RD12.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl Judge for Leak {
         // A world that hung is unwound, and an unwound task leaves what a wait that was cut short had got it.
         let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
         match event.kind {
-            EventKind::TaskExit | EventKind::WorldEnd if hung => {}
+            EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung => {}
             EventKind::ShrinkerRegistered { shrinker, site } => {
                 self.registered.insert(shrinker, (event.task, site));
             }
@@ -43,6 +44,13 @@ impl Judge for Leak {
                     chain.ends_with(StepKind::Broke { breach, subject }, Some(held.site), event);
                     out.push(chain.finish(breach.code(), event));
                 }
+            }
+            EventKind::Declared { fact: Fact::LeftHeld { item } } => {
+                let mut chain = Chain::new(view);
+                chain.task(event.task, None);
+                let (breach, subject) = (Breach::LeftHeld, Some(Subject::Item(item)));
+                chain.ends_with(StepKind::Broke { breach, subject }, None, event);
+                out.push(chain.finish(breach.code(), event));
             }
             EventKind::WorldEnd => {
                 for (breach, subject, task, site) in self.left(view) {
@@ -129,6 +137,10 @@ mod tests {
             s.queue_work(task, queue);
         });
         check(&[Breach::LeftOut], |s, task| s.on(task, EventKind::PoolTake { pool: POOL }));
+        check(&[Breach::LeftHeld], |s, _| {
+            let item = s.names.add_item("block 7");
+            s.declare(Fact::LeftHeld { item });
+        });
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub(super) struct Lock {
 
 /// Whether a holder or waiter of mode `a` keeps one of mode `b` waiting.
 fn conflict(a: LockMode, b: LockMode) -> bool {
-    a == LockMode::Exclusive || b == LockMode::Exclusive
+    a != LockMode::Shared || b != LockMode::Shared
 }
 
 impl Lock {

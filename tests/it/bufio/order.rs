@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reclaimdep::World;
-use reclaimdep::block::MemoryDevice;
-use reclaimdep::bufio::{Bufio, ClientOptions, order};
+use reclaimdep::block::{Bio, BlockDevice, MemoryDevice, Queue};
+use reclaimdep::bufio::{Bufio, Client, ClientOptions, order};
 use reclaimdep::era::Era;
-use reclaimdep::inject::{Plan, PlanSpec};
+use reclaimdep::inject::{Failpoint, FailpointRule, Plan, PlanSpec};
+use reclaimdep::report::Report;
 use reclaimdep::sched::WorkQueue;
+use reclaimdep::units::Sectors;
+use reclaimdep::witness::Code;
 use reclaimdep::world::Orders;
 
 /// Fills two clients beyond the size of all caches, changes that size, ages, ends.
@@ -50,4 +53,69 @@ fn what_runs_show_is_what_is_declared() {
             declared.map(|held| (held.outer.to_owned(), held.inner.to_owned())).collect();
         assert_eq!(shown, declared, "{era}");
     }
+}
+
+/// A device that looks into a client of its own to map a request, as a stacked target does.
+struct Mapped {
+    below: MemoryDevice,
+    metadata: Client,
+    /// Whether the task counts as mapping a request meanwhile.
+    in_request: bool,
+}
+
+impl BlockDevice for Mapped {
+    fn name(&self) -> &str {
+        self.below.name()
+    }
+
+    fn sectors(&self) -> Sectors {
+        self.below.sectors()
+    }
+
+    fn queue(&self) -> &Queue {
+        self.below.queue()
+    }
+
+    fn submit(&self, bio: Bio) {
+        let mapping = self.in_request.then(|| self.metadata.bufio().in_request());
+        drop(self.metadata.get(0));
+        drop(mapping);
+        self.below.submit(bio);
+    }
+}
+
+/// A client on a device that looks into another client; writes are begun with the lock of the one above.
+fn stacked(era: Era, in_request: bool) -> Report {
+    // Without memory a buffer is stolen, and made clean with the lock.
+    let rule = |point| FailpointRule { point, skip: 0, times: None };
+    let failpoints = [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio].map(rule).to_vec();
+    let plan = PlanSpec { failpoints, ..PlanSpec::default() };
+    let run = World::builder().era(era).plan(plan).class_view(true).schedules(1);
+    let report = run.run(move |world| {
+        let (sched, mm) = (world.sched(), world.mm());
+        let bufio = Bufio::new(sched, mm, world.plan(), world.knobs(), None);
+        let disk = Arc::new(MemoryDevice::new(sched, "vda", 1 << 20));
+        let metadata = bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
+        let below = MemoryDevice::new(sched, "thin", 1 << 20);
+        let thin = Arc::new(Mapped { below, metadata: metadata.clone(), in_request });
+        let above = bufio.create(thin, None, ClientOptions::default()).expect("the disk is large enough");
+        for block in 0..3 {
+            above.new_block(block).expect("there is a buffer").mark_dirty();
+        }
+        above.destroy().expect("nothing is held");
+        metadata.destroy().expect("nothing is held");
+    });
+    report.expect("the harness has no trouble")
+}
+
+#[test]
+fn a_client_below_another_does_not_look_recursive_while_a_request_is_mapped() {
+    let report = stacked(Era::V5_9, true);
+    assert!(report.is_quiet(), "{report}");
+}
+
+#[test]
+fn without_the_mark_of_a_mapped_request_the_class_view_takes_the_two_for_one() {
+    let report = stacked(Era::V5_9, false);
+    assert!(report.has(Code::RD03), "{report}");
 }

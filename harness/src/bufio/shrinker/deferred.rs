@@ -52,7 +52,7 @@ fn shrink(client: &Client, owed: &AtomicU64, Policy { reschedule }: Policy) {
     bufio.hold_up(Failpoint::BufioWorkLate);
     let _layer = client.enter();
     let (site, mut freed) = (Site::here(), 0);
-    let mut cache = client.0.cache.lock();
+    let mut cache = client.lock();
     client.pause(Failpoint::BufioPauseShrink);
     for list in List::BOTH {
         loop {
@@ -74,7 +74,7 @@ fn shrink(client: &Client, owed: &AtomicU64, Policy { reschedule }: Policy) {
             if reschedule.is_some_and(|every| freed % every == 0) && !client.0.options.no_sleep {
                 drop(cache);
                 client.sched().point();
-                cache = client.0.cache.lock();
+                cache = client.lock();
             }
         }
     }

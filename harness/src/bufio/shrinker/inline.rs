@@ -55,7 +55,7 @@ impl Inline {
 
     fn lock<'a>(&self, client: &'a Client, mask: Gfp, how: Locking) -> Option<MutexGuard<'a, Cache>> {
         if how == Locking::ByMask && self.may_wait(mask) {
-            Some(client.0.cache.lock())
+            Some(client.lock())
         } else {
             client.0.cache.try_lock()
         }

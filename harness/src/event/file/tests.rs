@@ -48,6 +48,7 @@ fn facts(n: u32) -> impl Iterator<Item = Fact> {
         Fact::NeedsNoMore { part, on },
         Fact::Takes { part, lock },
         Fact::Queues { part, queue },
+        Fact::LeftHeld { item: ItemId(n) },
     ];
     parts.chain(targets).chain(others)
 }
@@ -62,7 +63,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
     let (shrinker, lock, queue, request, work) =
         (ShrinkerId(n), LockId(n), QueueId(n), RequestId(n), WorkId(n));
     let layer = LayerRef { layer: Layer::new(text), instance: n };
-    let mode = [LockMode::Exclusive, LockMode::Shared][n as usize % 2];
+    let mode = [LockMode::Exclusive, LockMode::Shared, LockMode::Nested(1)][n as usize % 3];
     let mut all = vec![
         EventKind::TaskExit,
         EventKind::ScopeExit { kind, scope },

@@ -83,7 +83,7 @@ impl Stack {
             }
             Fact::Takes { part, lock } => self.change(part, |part| part.locks.push(lock)),
             Fact::Queues { part, queue } => self.change(part, |part| part.queue = Some(queue)),
-            Fact::Part { .. } | Fact::Target { .. } => return,
+            Fact::Part { .. } | Fact::Target { .. } | Fact::LeftHeld { .. } => return,
         }
         self.changed();
     }

@@ -99,8 +99,12 @@ impl OrderGraph {
 
     /// Somebody waits for `node` exclusively: readers now wait for readers. Cycles that are new for it.
     pub(super) fn writer(&mut self, node: NodeId) -> Vec<Cycle> {
-        let mut cycles: Vec<Cycle> =
-            self.instances.writer(node).iter().map(|way| self.cycle(&self.instances, way, false)).collect();
+        let mut cycles: Vec<Cycle> = self
+            .instances
+            .writer(self.nodes.exact(node))
+            .iter()
+            .map(|way| self.cycle(&self.instances, way, false))
+            .collect();
         for way in self.classes.writer(self.nodes.class(node)) {
             self.add_class_cycle(&way, &mut cycles);
         }
@@ -126,7 +130,8 @@ impl OrderGraph {
     /// Whether what is taken under `hold` may not count yet, so that it leads nowhere.
     fn is_put_off(&self, hold: &Hold) -> bool {
         let class = self.nodes.class(hold.node);
-        hold.shared && !(self.classes.has_writer(class) && self.instances.has_writer(hold.node))
+        hold.shared
+            && !(self.classes.has_writer(class) && self.instances.has_writer(self.nodes.exact(hold.node)))
     }
 
     /// Adds the edge from the last of `held` in both views.
@@ -134,7 +139,7 @@ impl OrderGraph {
         let Some(hold) = held.last() else {
             return;
         };
-        let (from, to) = (hold.node, taking.node);
+        let (from, to) = (self.nodes.exact(hold.node), self.nodes.exact(taking.node));
         // A task may have several elements of a pool, and others may promise too: how many is not in the events.
         if from == to && matches!(self.nodes.get(from).kind, NodeKind::Pool | NodeKind::Condition) {
             return;
@@ -148,7 +153,7 @@ impl OrderGraph {
         if from == to {
             return;
         }
-        let (from, to) = (self.nodes.class(from), self.nodes.class(to));
+        let (from, to) = (self.nodes.class(hold.node), self.nodes.class(taking.node));
         let ways = self.classes.link(from, to, hold.shared, edge);
         for way in ways.iter().filter(|_| !known) {
             self.add_class_cycle(way, cycles);
@@ -158,7 +163,7 @@ impl OrderGraph {
     /// The edge from the last of `held`, old or new. One that happened replaces one that was only claimed.
     fn edge(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Option<EdgeId> {
         let from = *held.last()?;
-        let known = self.instances.edge(from.node, taking.node);
+        let known = self.instances.edge(self.nodes.exact(from.node), self.nodes.exact(taking.node));
         let claimed = |id: EdgeId| self.edges[id as usize].taking.primed && !taking.primed;
         if let Some(id) = known.filter(|id| !claimed(*id)) {
             return Some(id);
@@ -179,7 +184,7 @@ impl OrderGraph {
         let cycle = self.cycle(&self.classes, way, true);
         let counts = |edge: EdgeId| {
             let Seen { from, taking, .. } = &self.edges[edge as usize];
-            self.instances.counts(from.node, taking.node)
+            self.instances.counts(self.nodes.exact(from.node), self.nodes.exact(taking.node))
         };
         let mut edges = round(way).filter_map(|(from, to)| self.classes.edge(from, to));
         if !cycle.collisions.is_empty() || !edges.all(counts) {
@@ -193,7 +198,8 @@ impl OrderGraph {
         let after = |place: usize| &edges[(place + 1) % edges.len()];
         let apart = |(place, edge): (usize, &Edge)| {
             let (taken, held) = (edge.to.clone(), after(place).from.clone());
-            (taken != held).then_some(Collision { taken, held, depths: Vec::new() })
+            let same = (&taken.instance, taken.nth) == (&held.instance, held.nth);
+            (!same).then_some(Collision { taken, held, depths: Vec::new() })
         };
         let collisions = edges.iter().enumerate().filter_map(apart).collect();
         Cycle { edges, class_only, collisions }

@@ -5,6 +5,7 @@
 use super::super::finding::Finding;
 use super::held::{Hold, Key};
 use super::judge::{At, Order, Want};
+use super::node::NodeId;
 use crate::event::{EventKind, LockId, LockMode, Site};
 
 impl Order {
@@ -15,7 +16,7 @@ impl Order {
                 self.want_lock(at, lock, mode, !try_lock, site, out);
             }
             EventKind::LockAcquired { lock, mode, site } => {
-                let Some(node) = self.resolver.lock(lock, at.names, &mut self.graph.nodes) else {
+                let Some(node) = self.lock_node(at, lock, mode) else {
                     return;
                 };
                 let attempt = self.actor(at, task).and_then(|actor| actor.attempt.take());
@@ -25,6 +26,15 @@ impl Order {
             }
             EventKind::LockReleased { lock } => self.drop_last(task, Key::Lock(lock)),
             _ => {}
+        }
+    }
+
+    /// What is taken: the lock, or the lock as one of a subclass.
+    fn lock_node(&mut self, at: &At<'_>, lock: LockId, mode: LockMode) -> Option<NodeId> {
+        let node = self.resolver.lock(lock, at.names, &mut self.graph.nodes)?;
+        match mode {
+            LockMode::Nested(subclass) => self.graph.nodes.nested(node, subclass),
+            LockMode::Exclusive | LockMode::Shared => Some(node),
         }
     }
 
@@ -42,7 +52,7 @@ impl Order {
             return;
         };
         actor.attempt = Some((lock, waits));
-        let node = self.resolver.lock(lock, at.names, &mut self.graph.nodes);
+        let node = self.lock_node(at, lock, mode);
         let Some(node) = node.filter(|_| waits) else {
             return;
         };

@@ -101,17 +101,36 @@ impl Node {
 /// A node by its number in a graph.
 pub(super) type NodeId = u32;
 
+#[derive(Clone, Debug)]
+struct Known {
+    node: Node,
+    class: u32,
+    /// Itself; where it is a lock of a subclass, the lock.
+    exact: NodeId,
+}
+
 /// The nodes of a graph, numbered, with the numbers of their classes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nodes {
     ids: BTreeMap<Node, NodeId>,
-    list: Vec<(Node, u32)>,
+    list: Vec<Known>,
     classes: BTreeMap<(NodeKind, String), u32>,
 }
 
 impl Nodes {
     /// The number of `node`; none where there are too many.
     pub(super) fn id(&mut self, node: Node) -> Option<NodeId> {
+        self.add(node, None)
+    }
+
+    /// The number of a lock as one of `subclass`: `dm_bufio_client/1`.
+    pub(super) fn nested(&mut self, lock: NodeId, subclass: u8) -> Option<NodeId> {
+        let node = self.get(lock);
+        let class = format!("{}/{subclass}", node.class);
+        self.add(Node { class, ..node.clone() }, Some(lock))
+    }
+
+    fn add(&mut self, node: Node, exact: Option<NodeId>) -> Option<NodeId> {
         if let Some(id) = self.ids.get(&node) {
             return Some(*id);
         }
@@ -121,17 +140,22 @@ impl Nodes {
         let id = u32::try_from(self.list.len()).ok()?;
         let next = u32::try_from(self.classes.len()).ok()?;
         let class = *self.classes.entry((node.kind, node.class.clone())).or_insert(next);
-        self.list.push((node.clone(), class));
+        self.list.push(Known { node: node.clone(), class, exact: exact.unwrap_or(id) });
         self.ids.insert(node, id);
         Some(id)
     }
 
     pub(super) fn get(&self, id: NodeId) -> &Node {
-        &self.list[id as usize].0
+        &self.list[id as usize].node
     }
 
     pub(super) fn class(&self, id: NodeId) -> u32 {
-        self.list[id as usize].1
+        self.list[id as usize].class
+    }
+
+    /// What the instance view takes it for: a lock is the same one in every subclass.
+    pub(super) fn exact(&self, id: NodeId) -> NodeId {
+        self.list[id as usize].exact
     }
 }
 

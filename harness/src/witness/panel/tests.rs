@@ -30,7 +30,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
     let how =
         [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)][n() as usize % 4];
     let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
-    let mode = if n() % 2 == 0 { LockMode::Exclusive } else { LockMode::Shared };
+    let mode = [LockMode::Exclusive, LockMode::Shared, LockMode::Nested(1)][n() as usize % 3];
     let resources = [
         Resource::Lock(lock),
         Resource::Request(request),
@@ -65,6 +65,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         Fact::Takes { part, lock },
         Fact::Queues { part, queue },
         Fact::Target { target, part, waits },
+        Fact::LeftHeld { item: ItemId(n()) },
     ];
     let fact = facts[n() as usize % facts.len()];
     let kinds = [

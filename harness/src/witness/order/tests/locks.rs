@@ -254,3 +254,32 @@ fn two_locks_of_one_name_are_two_and_the_same_two_in_the_next_run() {
         assert_eq!(cycles(&next).len(), expect, "turned {turned}");
     }
 }
+
+const NESTED: LockMode = LockMode::Nested(1);
+
+#[test]
+fn a_subclass_is_a_class_of_its_own_in_the_class_view() {
+    let story = |mode: LockMode| {
+        move |s: &mut Script| {
+            let (a, b, task) = (s.lock("client", "A"), s.lock("client", "B"), s.task("t"));
+            nest(s, task, &[(a, EXCLUSIVE), (b, mode)]);
+        }
+    };
+    check(&["[A]"], story(EXCLUSIVE));
+    check(&[], story(NESTED));
+}
+
+#[test]
+fn a_lock_is_the_same_one_in_every_subclass_in_the_instance_view() {
+    let story = |abba: bool| {
+        move |s: &mut Script| {
+            let (a, b) = (s.lock("client", "A"), s.lock("client", "B"));
+            let (one, other) = (s.task("t"), s.task("u"));
+            nest(s, one, &[(a, EXCLUSIVE), (b, NESTED)]);
+            let (outer, inner) = if abba { (b, a) } else { (a, b) };
+            nest(s, other, &[(outer, EXCLUSIVE), (inner, NESTED)]);
+        }
+    };
+    check(&["A > B"], story(true));
+    check(&[], story(false));
+}
