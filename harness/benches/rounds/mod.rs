@@ -5,6 +5,7 @@
 //! the ratio of the fastest turns: what disturbs a turn only ever slows it. criterion gets that ratio as a time,
 //! one millisecond for 1, and takes the median of several.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+#![allow(dead_code, reason = "each bench uses a part")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -56,22 +57,52 @@ fn measure(
     let place = |name| competitors.iter().position(|(known, _)| *known == name).expect("it competes");
     let places = [place(first), place(second)];
     let [first_one, second_one] = competitors.get_disjoint_mut(places).expect("two different ones");
+    let (mut first_turn, mut second_turn) = (|| timed(&mut first_one.1), || timed(&mut second_one.1));
+    ratio(group, [first, second], turns, &mut first_turn, &mut second_turn);
+}
+
+/// One side of a comparison, which says how long the part of it took that counts.
+pub(crate) type Turn<'a> = &'a mut dyn FnMut() -> Duration;
+
+/// Measures `GROUP/FIRST/SECOND` of two sides that know what is to be timed of them.
+pub(crate) fn ratio(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    [first, second]: [&str; 2],
+    turns: usize,
+    first_turn: Turn<'_>,
+    second_turn: Turn<'_>,
+) {
+    group.warm_up_time(Duration::from_millis(20)).measurement_time(Duration::from_millis(80));
+    // The spread is not what is asked for: few resamples.
+    group.sample_size(10).nresamples(1_000);
     group.bench_function(BenchmarkId::new(first, second), |bencher| {
         bencher.iter_custom(|iterations| {
             let mut fastest = [f64::INFINITY; 2];
             for _ in 0..turns {
-                fastest[0] = fastest[0].min(time(&mut first_one.1));
-                fastest[1] = fastest[1].min(time(&mut second_one.1));
+                fastest[0] = fastest[0].min(first_turn().as_secs_f64());
+                fastest[1] = fastest[1].min(second_turn().as_secs_f64());
             }
             Duration::from_secs_f64(iterations as f64 * 1e-3 * fastest[0] / fastest[1])
         });
     });
 }
 
-fn time(call: &mut impl FnMut()) -> f64 {
+/// How long a call takes.
+pub(crate) fn timed(call: impl FnOnce()) -> Duration {
     let start = Instant::now();
     call();
-    start.elapsed().as_secs_f64()
+    start.elapsed()
+}
+
+/// Measures `GROUP/NAME`, which is a number and no time: criterion gets a millisecond for one.
+pub(crate) fn number(criterion: &mut Criterion, group: &str, name: [&str; 2], number: f64) {
+    let mut group = criterion.benchmark_group(group);
+    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_millis(1));
+    group.sample_size(10).nresamples(1_000);
+    group.bench_function(BenchmarkId::new(name[0], name[1]), |bencher| {
+        bencher.iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * number));
+    });
+    group.finish();
 }
 
 /// Makes `call` [`CALLS`] times with numbers that the compiler does not foresee.

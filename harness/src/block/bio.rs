@@ -141,6 +141,7 @@ impl Bio {
             return;
         };
         if let Some((sched, request)) = &self.id
+            && sched.is_observed()
             && Sched::of_current().is_some()
         {
             sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });

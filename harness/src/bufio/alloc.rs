@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 
 use super::cache::{Cache, List};
 use super::client::Client;
-use super::slot::{NO_BLOCK, State};
+use super::evict::Verdict;
+use super::slot::{NO_BLOCK, Slot, State};
 use crate::block::Bio;
 use crate::era::BufioGeneration;
 use crate::event::{Gfp, Resource, Site};
@@ -72,6 +73,23 @@ impl Client {
                 return (cache, late);
             }
         }
+    }
+
+    /// Where nobody observes and the client is at its limit, the clean buffer that the watermark would free in
+    /// exchange for a new one: it is handed over with its memory, and neither the allocator nor the accounts hear
+    /// of it.
+    pub(super) fn recycled(&self, cache: &mut Cache) -> Option<u32> {
+        let full =
+            || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
+        // Where too much is dirty the watermark has more to do than this.
+        let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
+        if self.0.hints.is_none() || !full() || dirty() {
+            return None;
+        }
+        let idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
+        let slot = self.pick(cache, List::Clean, idle)?;
+        slot.set_block(NO_BLOCK);
+        Some(slot.number)
     }
 
     fn alloc_with(&self, base: Gfp, point: Failpoint) -> Option<super::memory::Memory> {

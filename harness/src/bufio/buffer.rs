@@ -5,6 +5,7 @@
 
 use super::cache::List;
 use super::client::Client;
+use super::lanes::{Cell, Lanes};
 use super::options::Contents;
 use super::slot::{Slot, State};
 use crate::event::Site;
@@ -24,6 +25,8 @@ use crate::sched::quiet;
 pub struct Buffer<'c> {
     pub(super) client: &'c Client,
     pub(super) slot: &'c Slot,
+    /// Where the hold is, if not in the slot's count.
+    pub(super) cell: Option<&'c Cell>,
 }
 
 impl std::fmt::Debug for Buffer<'_> {
@@ -38,7 +41,7 @@ impl<'c> Buffer<'c> {
         if client.observed() {
             slot.contents.lock().holder = client.site_number(site);
         }
-        Self { client, slot }
+        Self { client, slot, cell: None }
     }
 
     /// The block it caches.
@@ -116,6 +119,12 @@ impl<'c> Buffer<'c> {
 impl Drop for Buffer<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.client.put(self.slot);
+        match self.cell {
+            Some(cell) => {
+                Lanes::put(cell);
+                self.client.was_put();
+            }
+            None => self.client.put(self.slot),
+        }
     }
 }

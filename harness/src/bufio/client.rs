@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cache::{Cache, List};
 use super::global::Bufio;
+use super::lanes::Lanes;
 use super::memory::Slab;
 use super::options::{ClientOptions, Parts};
 use super::slot::Slot;
@@ -28,6 +29,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 const MIN_BUFFERS: u64 = 8;
 /// Wait queues for bits, shared by the buffers that hash to them.
 const BIT_QUEUES: u32 = 16;
+/// The same where nobody observes: a waiter is woken by fewer completions that are none of its business.
+const QUIET_BIT_QUEUES: u32 = 256;
 /// Buffers that hints are made for where nobody says how many there will be.
 const HINTED: u64 = 1 << 16;
 
@@ -44,6 +47,7 @@ pub(super) struct Inner {
     pub(super) slots: Slots,
     /// Where nobody observes, the way to a hit that takes no lock.
     pub(super) hints: Option<Hints>,
+    pub(super) lanes: Lanes,
     pub(super) slab: Slab,
     pub(super) bits: Box<[WaitQueue]>,
     pub(super) free_wait: WaitQueue,
@@ -55,6 +59,8 @@ pub(super) struct Inner {
     pub(super) freed: AtomicU64,
     /// Clean and dirty buffers, for the forms that count without the lock.
     pub(super) counts: [AtomicU64; 2],
+    /// Writes that completed since somebody last moved finished buffers to the clean list.
+    pub(super) finished: AtomicU64,
     pub(super) async_write_error: SpinLock<Option<Errno>>,
     pub(super) write_failures: AtomicU64,
     start: AtomicU64,
@@ -103,6 +109,7 @@ impl Client {
         let (sched, name) = (&bufio.0.sched, device.name().to_owned());
         let modern = bufio.generation() == BufioGeneration::V6_4;
         let (layer, observed) = (sched.add_layer(Layer::BUFIO, &name), sched.is_observed());
+        let bit_queues = if observed { BIT_QUEUES } else { QUIET_BIT_QUEUES };
         let hinted = if options.max_buffers == u64::MAX { HINTED } else { options.max_buffers };
         let (start, reserved) = (options.start.0, options.reserved_buffers);
         let free_buffer = sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
@@ -116,13 +123,15 @@ impl Client {
             trees: modern.then(|| Trees::new(sched, &options, &name)),
             slots: Slots::new(),
             hints: (modern && !observed).then(|| Hints::new(hinted)),
+            lanes: Lanes::new(modern && !observed),
             slab: Slab::default(),
-            bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(sched)).collect(),
+            bits: (0..bit_queues).map(|_| WaitQueue::new(sched)).collect(),
             free_wait: WaitQueue::new(sched),
             free_buffer,
             waiting: AtomicU32::new(0),
             freed: AtomicU64::new(0),
             counts: Default::default(),
+            finished: AtomicU64::new(0),
             async_write_error: SpinLock::new(None),
             write_failures: AtomicU64::new(0),
             start: AtomicU64::new(start),

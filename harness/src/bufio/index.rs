@@ -11,6 +11,9 @@ use super::memory::Memory;
 use super::slot::{NO_BLOCK, Slot};
 use crate::era::BufioGeneration;
 
+/// Of how many new buffers one asks for the time, where nobody observes.
+const ASKS_EACH: u64 = 16;
+
 impl Client {
     /// Makes an opened slot findable, on the list that its state asks for.
     pub(super) fn link(&self, cache: &mut Cache, slot: &Slot) {
@@ -18,7 +21,11 @@ impl Client {
         self.index(cache, block, slot.number);
         cache.push(list, slot.number);
         self.0.counts[list as usize].fetch_add(1, Ordering::AcqRel);
-        slot.accessed.store(self.tick(), Ordering::Relaxed);
+        // Where nobody observes, one in so many asks for the time: it is for ages of minutes.
+        cache.linked = cache.linked.wrapping_add(1);
+        let asks = self.0.hints.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
+        let tick = if asks { self.tick() } else { self.0.clock.load(Ordering::Relaxed) };
+        slot.accessed.store(tick, Ordering::Relaxed);
         self.0.bufio.0.queue.add(self.0.number, slot);
     }
 
@@ -33,7 +40,7 @@ impl Client {
 
     pub(super) fn index(&self, cache: &mut Cache, block: u64, slot: u32) {
         match &self.0.trees {
-            Some(trees) => trees.of(block).write().insert(block, slot),
+            Some(trees) => trees.change(block, |tree| tree.insert(block, slot)),
             None => cache.table.insert(block, slot),
         }
         if let Some(hints) = &self.0.hints {
@@ -46,7 +53,7 @@ impl Client {
             hints.remove(block, slot);
         }
         let had = match &self.0.trees {
-            Some(trees) => trees.of(block).write().remove(block),
+            Some(trees) => trees.change(block, |tree| tree.remove(block)),
             None => cache.table.remove(block),
         };
         debug_assert_eq!(had, Some(slot), "block {block} has this buffer");
@@ -55,7 +62,7 @@ impl Client {
     /// The block's slot, looked up under the client lock.
     pub(super) fn indexed(&self, cache: &Cache, block: u64) -> Option<&Slot> {
         let number = match &self.0.trees {
-            Some(trees) => trees.of(block).read().get(block),
+            Some(trees) => trees.look(block, |tree| tree.get(block)),
             None => cache.table.get(block),
         };
         number.map(|number| self.slot(number))
@@ -63,7 +70,7 @@ impl Client {
 
     /// Moves a buffer to the newest end of `list`.
     pub(super) fn move_to(&self, cache: &mut Cache, slot: &Slot, list: List) {
-        let _tree = self.0.trees.as_ref().map(|trees| trees.of(slot.block()).write());
+        let _tree = self.0.trees.as_ref().map(|trees| trees.still(slot.block()));
         let Some(from) = cache.pull(slot.number) else {
             return;
         };
@@ -87,16 +94,19 @@ impl Client {
 
     /// A hold of the block's buffer by the modern lookup: its tree's lock alone.
     pub(super) fn find_held(&self, block: u64) -> Option<&Slot> {
-        let tree = self.0.trees.as_ref()?.of(block).read();
-        let slot = self.slot(tree.get(block)?);
-        if slot.hold(block) {
-            slot.touch();
-            slot.accessed.store(self.tick(), Ordering::Relaxed);
-            return Some(slot);
+        let (slot, held) = self.0.trees.as_ref()?.look(block, |tree| {
+            let slot = self.slot(tree.get(block)?);
+            let held = slot.hold(block);
+            if held {
+                slot.touch();
+                slot.accessed.store(self.tick(), Ordering::Relaxed);
+            }
+            Some((slot, held))
+        })?;
+        if !held {
+            self.put(slot);
         }
-        drop(tree);
-        self.put(slot);
-        None
+        held.then_some(slot)
     }
 
     /// A claimed slot with this memory.

@@ -77,6 +77,9 @@ impl Client {
         slot.set_failed(contents.read_error.is_some() || contents.write_error.is_some());
         drop(contents);
         slot.clear(bit);
+        if bit == State::WRITING {
+            self.0.finished.fetch_add(1, Ordering::AcqRel);
+        }
         self.bits(slot).wake_all();
     }
 
@@ -136,6 +139,9 @@ impl Client {
 
     /// Submits a list of writes together. Call it without the client lock.
     pub(super) fn submit_writes(&self, bios: Vec<Bio>) {
+        if bios.is_empty() {
+            return;
+        }
         let mut plug = Plug::new(&*self.0.device);
         for bio in bios {
             if let Some(bio) = self.admit(bio, Failpoint::BufioWrite) {

@@ -2,7 +2,8 @@
 //!
 //! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`]. Each takes a
 //! hold and waits only after the client lock is dropped. Where nobody observes, a hit of the modern form takes
-//! no lock: a hint says which slot it may be, the slot's count is raised, and the slot says whether it is.
+//! no lock and writes to no buffer: a hint says which slot it may be, a cell of the task's lane holds it, and the
+//! slot says whether it is.
 
 use std::sync::atomic::Ordering;
 
@@ -47,13 +48,16 @@ impl Client {
     /// A hit that takes no lock.
     #[inline]
     fn hit(&self, block: u64) -> Option<Buffer<'_>> {
-        let slot = self.0.slots.find(self.0.hints.as_ref()?.get(block)?)?;
-        if slot.hold(block) && !slot.has(State::READING) && !slot.failed() {
+        let number = self.0.hints.as_ref()?.get(block)?;
+        let slot = self.0.slots.find(number)?;
+        let cell = Some(self.0.lanes.hold(number)?);
+        // From here on the drop gives the hold back.
+        let buffer = Buffer { client: self, slot, cell };
+        if slot.caches(block) && !slot.has(State::READING) && !slot.failed() {
             slot.touch();
-            slot.accessed.store(self.0.clock.load(Ordering::Relaxed), Ordering::Relaxed);
-            return Some(Buffer { client: self, slot });
+            slot.used_at(self.0.clock.load(Ordering::Relaxed));
+            return Some(buffer);
         }
-        self.put(slot);
         None
     }
 
@@ -108,7 +112,7 @@ impl Client {
             self.submit_read(slot);
         }
         self.wait_clear(slot, State::READING, "buffer READING", site);
-        let error = slot.contents.lock().read_error;
+        let error = if slot.failed() { slot.contents.lock().read_error } else { None };
         error.map_or(Ok(buffer), Err)
     }
 
@@ -165,7 +169,15 @@ impl Client {
     /// Gives a hold back; at the last one, whoever waits for a free buffer looks again.
     #[inline]
     pub(super) fn put(&self, slot: &Slot) {
-        if slot.put() && self.0.waiting.load(Ordering::SeqCst) > 0 {
+        if slot.put() {
+            self.was_put();
+        }
+    }
+
+    /// A hold was given back, and it may have been the last.
+    #[inline]
+    pub(super) fn was_put(&self) {
+        if self.0.waiting.load(Ordering::SeqCst) > 0 {
             self.buffer_freed();
         }
     }
@@ -182,7 +194,7 @@ impl Client {
     /// The cached buffer, as used now; one that failed and that nobody uses is dropped from the cache instead.
     fn find(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
         let slot = self.indexed(cache, block)?;
-        if slot.failed() && slot.state() == 0 && slot.claim() {
+        if slot.failed() && slot.state() == 0 && self.claim(slot) {
             self.unlink(cache, slot);
             self.give_back(cache, slot.number);
             return None;
@@ -204,15 +216,23 @@ impl Client {
         if block >= self.device_blocks() {
             return Err(Errno::EINVAL);
         }
-        if let Some(slot) = self.find_held(block) {
+        // Where there are hints, what they do not know is rarely cached: it is looked for under the lock alone.
+        if self.0.hints.is_none()
+            && let Some(slot) = self.find_held(block)
+        {
             if !slot.failed() {
                 return Ok(Some((slot, false)));
             }
             self.put(slot);
         }
         let mut cache = self.lock();
-        if let Some(slot) = self.find_and_hold(&mut cache, block) {
+        let excluded = self.0.hints.as_ref().is_some_and(|hints| hints.exclude(block));
+        if !excluded && let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
+        }
+        if let Some(fresh) = self.recycled(&mut cache) {
+            let slot = self.install(&mut cache, fresh, block, want);
+            return Ok(Some((slot, true)));
         }
         let (mut cache, fresh) = self.alloc_buffer(cache, want == Want::Prefetch, site);
         let Some(fresh) = fresh else {
@@ -224,14 +244,20 @@ impl Client {
             return Ok(Some((slot, false)));
         }
         let writes = self.check_watermark(&mut cache, site);
-        let slot = self.slot(fresh);
-        self.hand_out(slot, block);
-        slot.open(block, if want == Want::New { 0 } else { State::READING });
-        self.link(&mut cache, slot);
+        let slot = self.install(&mut cache, fresh, block, want);
         drop(cache);
         self.submit_writes(writes);
         self.0.bufio.check_size();
         Ok(Some((slot, true)))
+    }
+
+    /// Makes a claimed slot with memory the block's buffer, held once.
+    fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
+        let slot = self.slot(fresh);
+        self.hand_out(slot, block);
+        slot.open(block, if want == Want::New { 0 } else { State::READING });
+        self.link(cache, slot);
+        slot
     }
 
     /// Makes a claimed slot's contents those of a new buffer.

@@ -55,7 +55,8 @@ impl Mode {
 pub(super) enum Memory {
     Slab(Arc<PageBlock>),
     Pages(PageBlock),
-    Vmalloc(Box<[PageBlock]>),
+    /// Behind one more pointer: it is rare, and the others are as small as it is then.
+    Vmalloc(Box<Box<[PageBlock]>>),
 }
 
 impl Memory {
@@ -83,7 +84,7 @@ impl Inner {
             Mode::Vmalloc => {
                 let scoped = mask.contains(Gfp::NORETRY) && !self.bufio.0.knobs.mm.vmalloc_scope;
                 let _noio = scoped.then(scope::noio);
-                Memory::Vmalloc(mm.vmalloc(size.div_ceil(PAGE_SIZE), mask)?.into())
+                Memory::Vmalloc(Box::new(mm.vmalloc(size.div_ceil(PAGE_SIZE), mask)?.into()))
             }
         };
         self.bufio.0.accounts.add(memory.mode(), size);

@@ -13,6 +13,7 @@
 //! | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
 //! | [`context`] | tasks that map a request, or may not sleep |
 //! | `slot` in `slots` | one buffer's place: state bits, holds, contents |
+//! | `lanes` | holds of hits where nobody observes |
 //! | `cache` over `ring`; `index` over `table` and `trees` | lists and index, classic and modern |
 //! | `evict` | which buffer goes |
 //! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
@@ -38,6 +39,7 @@ mod evict;
 pub mod global;
 mod index;
 mod io;
+mod lanes;
 pub mod lookup;
 pub mod memory;
 pub mod options;

@@ -51,6 +51,9 @@ pub(super) struct Contents {
 /// legal: dirtied again while being written. Only the completion of the request in `contents` clears READING or
 /// WRITING. A slot that is CLAIMED is on no list and in no index, but for as long as its claimer holds the
 /// client lock; `block` changes only while it is.
+///
+/// What a hit looks at is in one cache line, which hits do not write to.
+#[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) number: u32,
     hold: AtomicU32,
@@ -65,6 +68,8 @@ pub(super) struct Slot {
     referenced: AtomicBool,
     pub(super) contents: SpinLock<Contents>,
 }
+
+const _: () = assert!(size_of::<Slot>() <= 128, "two cache lines for each buffer");
 
 impl Slot {
     pub(super) fn free(number: u32) -> Self {
@@ -108,10 +113,6 @@ impl Slot {
         self.hold.load(Ordering::SeqCst) & !CLAIMED
     }
 
-    pub(super) fn held(&self) -> bool {
-        self.holds() != 0
-    }
-
     /// Takes a hold unless the slot is claimed, or caches another block than `block`.
     #[inline]
     pub(super) fn hold(&self, block: u64) -> bool {
@@ -125,9 +126,21 @@ impl Slot {
         self.hold.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
-    /// Makes a slot that nobody holds nobody's to hold.
+    /// Whether it caches `block`, for who holds it in a lane.
+    #[inline]
+    pub(super) fn caches(&self, block: u64) -> bool {
+        self.hold.load(Ordering::SeqCst) & CLAIMED == 0 && self.block() == block
+    }
+
+    /// Makes a slot that nobody counts as a holder of nobody's to hold. Lanes must be looked at as well:
+    /// [`super::Client`]'s `claim` does both.
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Takes a claim back.
+    pub(super) fn unclaim(&self) {
+        self.hold.fetch_sub(CLAIMED, Ordering::SeqCst);
     }
 
     /// Makes a claimed slot the buffer of `block`, held once by the caller.
@@ -154,6 +167,14 @@ impl Slot {
         self.failed.store(failed, Ordering::Release);
     }
 
+    /// Says that it was used at this tick.
+    #[inline]
+    pub(super) fn used_at(&self, tick: u64) {
+        if self.accessed.load(Ordering::Relaxed) != tick {
+            self.accessed.store(tick, Ordering::Relaxed);
+        }
+    }
+
     /// Sets the reference bit.
     #[inline]
     pub(super) fn touch(&self) {
@@ -165,7 +186,7 @@ impl Slot {
 
     /// Clears the reference bit; says whether it was set.
     pub(super) fn take_reference(&self) -> bool {
-        self.referenced.swap(false, Ordering::Relaxed)
+        self.referenced.load(Ordering::Relaxed) && self.referenced.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -193,7 +214,7 @@ mod tests {
         slot.open(4, 0);
         assert_eq!(slot.holds(), 2, "its owner's and the looker's");
         assert!(!slot.put());
-        assert!(slot.put() && !slot.held());
+        assert!(slot.put() && slot.holds() == 0);
         assert!(!slot.hold(3), "another block");
         assert!(!slot.claim(), "somebody looks");
         assert!(slot.put() && slot.claim());

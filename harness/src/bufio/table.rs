@@ -48,9 +48,15 @@ impl Table {
 
     /// Takes a block out; says which slot it had.
     pub(super) fn remove(&mut self, block: u64) -> Option<u32> {
-        let slot = self.get(block)?;
+        if self.entries.is_empty() {
+            return None;
+        }
         let mask = self.entries.len() - 1;
         let mut gap = self.find(block);
+        let (_, slot) = self.entries[gap];
+        if slot == EMPTY {
+            return None;
+        }
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
@@ -102,9 +108,13 @@ const WAYS: usize = 8;
 struct Bucket([AtomicU64; WAYS]);
 
 /// Slot numbers by block, to be read without a lock. A full bucket loses hints, never blocks.
+///
+/// # Invariants
+/// `lost` is how many blocks are cached that have no hint.
 #[derive(Debug)]
 pub(super) struct Hints {
     buckets: Box<[Bucket]>,
+    lost: AtomicU64,
 }
 
 /// A hint: the block's tag above, the slot's number and one below.
@@ -117,7 +127,7 @@ impl Hints {
     /// Hints for about `buffers` buffers.
     pub(super) fn new(buffers: u64) -> Self {
         let buckets = buffers.div_ceil(WAYS as u64 / 2).clamp(16, 1 << 20).next_power_of_two();
-        Self { buckets: (0..buckets).map(|_| Bucket::default()).collect() }
+        Self { buckets: (0..buckets).map(|_| Bucket::default()).collect(), lost: AtomicU64::new(0) }
     }
 
     #[inline]
@@ -139,19 +149,26 @@ impl Hints {
         None
     }
 
+    /// Whether the block is certainly not cached. The caller holds the client lock.
+    pub(super) fn exclude(&self, block: u64) -> bool {
+        self.lost.load(Ordering::Relaxed) == 0 && self.get(block).is_none()
+    }
+
     /// Hints at a slot. The caller holds the client lock.
     pub(super) fn insert(&self, block: u64, slot: u32) {
         let free = self.bucket(block).0.iter().find(|way| way.load(Ordering::Relaxed) == 0);
-        if let Some(way) = free {
-            way.store(tag(block) | (u64::from(slot) + 1), Ordering::Release);
+        match free {
+            Some(way) => way.store(tag(block) | (u64::from(slot) + 1), Ordering::Release),
+            None => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
     /// Forgets a slot. The caller holds the client lock.
     pub(super) fn remove(&self, block: u64, slot: u32) {
         let hint = tag(block) | (u64::from(slot) + 1);
-        if let Some(way) = self.bucket(block).0.iter().find(|way| way.load(Ordering::Relaxed) == hint) {
-            way.store(0, Ordering::Release);
+        match self.bucket(block).0.iter().find(|way| way.load(Ordering::Relaxed) == hint) {
+            Some(way) => way.store(0, Ordering::Release),
+            None => drop(self.lost.fetch_sub(1, Ordering::Relaxed)),
         }
     }
 }
@@ -191,6 +208,9 @@ mod tests {
             (0..1000).filter_map(|block| hints.get(block).map(|slot| (block, slot))).collect();
         assert!(!found.is_empty() && found.len() <= 16 * WAYS, "{}", found.len());
         assert!(found.iter().all(|(block, slot)| *block == u64::from(*slot)));
+        assert!(!hints.exclude(5000), "it may be one of those that were lost");
+        (0..1000).filter(|block| hints.get(*block).is_none()).for_each(|block| hints.remove(block, 0));
+        assert!(hints.exclude(5000) && !hints.exclude(found[0].0), "none is lost any more");
         hints.remove(found[0].0, found[0].1);
         assert_eq!(hints.get(found[0].0), None);
     }

@@ -20,6 +20,7 @@ mod contexts;
 mod devices;
 mod model;
 mod modes;
+mod unobserved;
 
 struct Rig {
     sched: Sched,
@@ -362,34 +363,4 @@ fn reading_while_a_request_is_mapped_is_einval_since_2018() {
         assert!(rig.client.get(1).is_some());
         rig.done().unwrap();
     });
-}
-
-#[test]
-fn where_nobody_observes_threads_hit_and_evict_and_see_only_what_they_asked_for() {
-    let sched = Sched::unobserved(1);
-    let ended = sched.run_main(|| {
-        let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
-        let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
-        let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
-        let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
-        let options = ClientOptions { max_buffers: 40, ..ClientOptions::default() };
-        let client = bufio.create(device, None, options).unwrap();
-        for block in 0..64 {
-            dirty(&client, block, u8::try_from(block).unwrap());
-        }
-        let tasks = [3_u64, 5].map(|step| {
-            let client = client.clone();
-            sched.spawn("reader", crate::event::TaskKind::Task, move || {
-                for turn in 0..20_000 {
-                    let block = turn * step % 64;
-                    let buffer = client.read(block).unwrap();
-                    buffer.with_data(|data| assert_eq!(u64::from(data[9]), block));
-                }
-            })
-        });
-        tasks.into_iter().for_each(crate::sched::JoinHandle::join);
-        client.destroy().unwrap();
-        assert_eq!(mm.free(), Pages(1024));
-    });
-    ended.expect("no thread panics");
 }

@@ -2,6 +2,8 @@
 //!
 //! Key functions: [`Client::write_dirty_buffers`], [`Client::write_dirty_buffers_async`].
 
+use std::sync::atomic::Ordering;
+
 use super::cache::{Cache, List};
 use super::client::Client;
 use super::slot::State;
@@ -11,6 +13,9 @@ use crate::event::Site;
 use crate::inject::Failpoint;
 use crate::sched::MutexGuard;
 use crate::units::Sectors;
+
+/// Writes that are made under the client lock before it is given up to submit them: many enough to be merged.
+const PART: usize = 256;
 
 impl Client {
     /// Starts the write of every dirty buffer, in the order of the list, and waits for none but those that are
@@ -68,6 +73,9 @@ impl Client {
 
     /// Takes WRITING of every dirty buffer in list order under the lock, and submits without it.
     pub(super) fn start_all_writes(&self, site: Site) {
+        if !self.observed() {
+            return self.start_in_parts(site);
+        }
         let bios = {
             let mut cache = self.lock();
             self.move_finished(&mut cache);
@@ -79,6 +87,33 @@ impl Client {
             bios
         };
         self.submit_writes(bios);
+    }
+
+    /// The same where nobody observes, a part at a time: the device works on one while the next is made. The
+    /// walk ends where the list ended when it began, whatever is dirtied meanwhile.
+    fn start_in_parts(&self, site: Site) {
+        let mut cache = self.lock();
+        self.move_finished(&mut cache);
+        let walk = cache.walk(List::Dirty);
+        loop {
+            let mut bios = Vec::with_capacity(PART);
+            let mut ended = false;
+            while bios.len() < PART && !ended {
+                match cache.step(List::Dirty, walk) {
+                    Some(number) => bios.extend(self.start_write(self.slot(number), site)),
+                    None => ended = true,
+                }
+            }
+            if ended {
+                cache.end(List::Dirty, walk);
+            }
+            drop(cache);
+            self.submit_writes(bios);
+            if ended {
+                return;
+            }
+            cache = self.lock();
+        }
     }
 
     /// Waits for each write: without the lock for as many as were dirty at the start, with it for any more, so
@@ -94,12 +129,17 @@ impl Client {
                 self.pause(Failpoint::BufioPauseTail);
                 self.wait_clear(self.slot(number), State::WRITING, "buffer WRITING", site);
             }
-            self.move_finished(&mut cache);
+            self.move_newly_finished(&mut cache);
         }
         self.move_finished(&mut cache);
     }
 
     fn being_written(&self, cache: &mut Cache) -> Option<u32> {
+        // Where nobody observes, the one that was started last: when it is done most others are.
+        let last = if self.observed() { None } else { cache.newest(List::Dirty) };
+        if let Some(last) = last.filter(|number| self.slot(*number).has(State::WRITING)) {
+            return Some(last);
+        }
         let walk = cache.walk(List::Dirty);
         let mut found = None;
         while let Some(number) = cache.step(List::Dirty, walk) {
@@ -129,11 +169,25 @@ impl Client {
 
     /// Completion cannot move lists; process context does it when it comes by.
     pub(super) fn move_finished(&self, cache: &mut Cache) {
+        self.move_up_to(cache, u64::MAX);
+    }
+
+    /// Moves those that completed since the last time. Where nobody observes, the walk ends when it has met as
+    /// many as did: after each of n waits it would otherwise pass all that are still in flight.
+    fn move_newly_finished(&self, cache: &mut Cache) {
+        let finished = self.0.finished.swap(0, Ordering::AcqRel);
+        self.move_up_to(cache, if self.observed() { u64::MAX } else { finished });
+    }
+
+    fn move_up_to(&self, cache: &mut Cache, mut left: u64) {
         let walk = cache.walk(List::Dirty);
-        while let Some(number) = cache.step(List::Dirty, walk) {
+        while left > 0
+            && let Some(number) = cache.step(List::Dirty, walk)
+        {
             let slot = self.slot(number);
             if !slot.has(State::DIRTY | State::WRITING) {
                 self.move_to(cache, slot, List::Clean);
+                left -= 1;
             }
         }
         cache.end(List::Dirty, walk);

@@ -210,6 +210,10 @@ impl BlockDevice for HostLoop {
         self.requests.submit(bio);
     }
 
+    fn submit_all(&self, bios: Vec<Bio>) {
+        self.requests.submit_all(bios);
+    }
+
     /// Waits, where the judges see it, until every request is done; then detaches the device.
     fn stop(&self) {
         if Sched::of_current().is_some() {

@@ -19,20 +19,27 @@ pub const MAX_ORDER: u32 = 10;
 #[must_use = "the pages are freed when this is dropped"]
 pub struct PageBlock {
     mm: Mm,
-    pages: Pages,
+    /// What was free right after they were taken; more than 16 TiB counts as that.
+    left: u32,
+    order: u8,
     movable: bool,
     charged: bool,
-    /// What was free right after they were taken.
-    left: Pages,
 }
+
+// Who caches pages keeps one for each.
+const _: () = assert!(size_of::<PageBlock>() <= 16);
 
 impl std::fmt::Debug for PageBlock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PageBlock").field("pages", &self.pages).finish_non_exhaustive()
+        f.debug_struct("PageBlock").field("pages", &self.pages()).finish_non_exhaustive()
     }
 }
 
 impl PageBlock {
+    const fn pages(&self) -> Pages {
+        Pages(1 << self.order)
+    }
+
     /// Whether the pages lie among those that may be moved away, so that they must not be pinned.
     #[must_use]
     pub const fn is_movable(&self) -> bool {
@@ -48,12 +55,12 @@ impl Drop for PageBlock {
     fn drop(&mut self) {
         let _ours = quiet();
         let Inner { free, credits, domain, .. } = &*self.mm.0;
-        *free.lock() += self.pages;
+        *free.lock() += self.pages();
         if let (true, Some(domain)) = (self.charged, domain) {
-            domain.uncharge(self.pages);
+            domain.uncharge(self.pages());
         }
         if let Some(me) = self.mm.sched().try_current() {
-            credits.page_freed(me, self.pages.0);
+            credits.page_freed(me, self.pages().0);
         }
     }
 }
@@ -125,7 +132,7 @@ impl Mm {
             }
         }
         let outcome = if block.is_some() { AllocOutcome::Ok } else { AllocOutcome::Failed };
-        let left = block.as_ref().map_or_else(|| self.free(), |block| block.left);
+        let left = block.as_ref().map_or_else(|| self.free(), |block| Pages(block.left.into()));
         sched.emit(EventKind::AllocEnd { outcome, left });
         block
     }
@@ -172,6 +179,8 @@ impl Mm {
         };
         low_point.fetch_min(left.0, std::sync::atomic::Ordering::AcqRel);
         let movable = request.mask.contains(Gfp::MOVABLE);
-        Some(PageBlock { mm: self.clone(), pages, movable, charged: false, left })
+        let (left, order) = (u32::try_from(left.0).unwrap_or(u32::MAX), u8::try_from(request.order));
+        let order = order.expect("no order is above MAX_ORDER");
+        Some(PageBlock { mm: self.clone(), left, order, movable, charged: false })
     }
 }

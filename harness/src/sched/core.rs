@@ -52,6 +52,8 @@ pub(super) struct Inner {
     pub(super) hub: SpinLock<Hub>,
     pub(super) reactions: SpinLock<Vec<Reaction>>,
     pub(super) reacting: AtomicBool,
+    /// The table's `aborted`, for who only asks.
+    pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
     /// What the world keeps with its scheduler, to be found from any of its tasks.
     pub(super) extension: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -81,6 +83,7 @@ impl Sched {
             hub: SpinLock::new(Hub { names: Names::default(), observer, seq: 0 }),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
             extension: OnceLock::new(),
             on_lock: OnceLock::new(),
@@ -181,8 +184,8 @@ impl Sched {
 
     /// The running task has taken `lock` and holds no leaf lock.
     pub(super) fn took(&self, lock: LockId) {
-        let _ours = quiet();
         if let Some(hook) = self.0.on_lock.get() {
+            let _ours = quiet();
             let class = self.names(|names| names.lock(lock).map_or("", |name| name.class));
             hook(class);
         }
@@ -296,6 +299,8 @@ impl Sched {
                 self.check_budget();
                 controlled.point();
             }
+            // Who is used for himself has nobody to make room for.
+            Engine::Native(_) if self.0.silent => {}
             Engine::Native(native) => native.point(),
         }
         self.react();

@@ -15,7 +15,7 @@
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`], `random` | OS threads; seeded choices |
 //! | [`strategy`] | the trait a policy implements |
-//! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
+//! | [`mutex`], [`rwsem`] over `lock`; `quick`; [`wait`], [`work`] | the primitives; a mutex where nobody observes |
 //! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
 //! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
 //!
@@ -35,6 +35,7 @@ pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;
+mod quick;
 mod random;
 pub mod rwsem;
 mod side;
@@ -55,6 +56,7 @@ pub(crate) use side::{OnSide, Side, is_users, quiet};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
+pub(crate) use task::lane;
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
 

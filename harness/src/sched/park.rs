@@ -141,13 +141,14 @@ impl Sched {
     /// Carries out what the world asked for; unwinds if that was the end.
     pub(super) fn react(&self) {
         self.react_quietly();
-        if !std::thread::panicking() && self.0.table.lock().aborted {
+        if !std::thread::panicking() && self.0.ended.load(Ordering::Acquire) {
             unwind();
         }
     }
 
     pub(super) fn react_quietly(&self) {
-        if !self.0.reacting.swap(false, Ordering::AcqRel) {
+        // The load first: a swap takes the cache line from every other thread.
+        if !self.0.reacting.load(Ordering::Acquire) || !self.0.reacting.swap(false, Ordering::AcqRel) {
             return;
         }
         let reactions = std::mem::take(&mut *self.0.reactions.lock());
@@ -172,6 +173,7 @@ impl Sched {
 
     pub(super) fn abort_in(&self, table: &mut Table) {
         table.aborted = true;
+        self.0.ended.store(true, Ordering::Release);
         for index in 0..table.tasks.len() {
             if table.tasks[index].parked {
                 self.wake_in(table, TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")));

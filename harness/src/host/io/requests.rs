@@ -101,30 +101,49 @@ impl Requests {
 
     /// Takes a request in: one past the end fails with `EIO`, a discard with `EOPNOTSUPP`, one after
     /// the stop with `ENXIO`.
-    pub(in crate::host) fn submit(&self, mut bio: Bio) {
+    pub(in crate::host) fn submit(&self, bio: Bio) {
         let _ours = quiet();
-        bio.submitted(&self.queue.sched, self.queue.id);
-        let end = bio.sector().0.checked_add(bio.sectors().0);
-        if end.is_none_or(|end| end > self.options.sectors.0) {
-            bio.complete(Err(Errno::EIO));
+        self.take_in([bio]);
+    }
+
+    /// Takes requests in together: one alone would be taken before the next can be merged with it.
+    pub(in crate::host) fn submit_all(&self, bios: Vec<Bio>) {
+        let _ours = quiet();
+        self.take_in(bios);
+    }
+
+    fn take_in(&self, bios: impl IntoIterator<Item = Bio>) {
+        // What is refused is completed before the lock is taken: its submitter may do anything then.
+        let mut bios = bios.into_iter().filter_map(|bio| self.check(bio));
+        let Some(first) = bios.next() else {
             return;
-        }
-        if bio.op() == Op::Discard {
-            bio.complete(Err(Errno::EOPNOTSUPP));
-            return;
-        }
+        };
+        let accepted: Vec<Bio> = bios.collect();
         let mut fifo = self.fifo.lock();
         if fifo.stopping {
             drop(fifo);
-            bio.complete(Err(Errno::ENXIO));
+            [first].into_iter().chain(accepted).for_each(|bio| bio.complete(Err(Errno::ENXIO)));
             return;
         }
-        fifo.waiting.push_back(bio);
+        fifo.waiting.extend([first].into_iter().chain(accepted));
         let asleep = fifo.asleep;
         drop(fifo);
         if asleep {
             self.wake.wake_one();
         }
+    }
+
+    /// Tells the world of a request; completes one that the device cannot carry out.
+    fn check(&self, mut bio: Bio) -> Option<Bio> {
+        bio.submitted(&self.queue.sched, self.queue.id);
+        let end = bio.sector().0.checked_add(bio.sectors().0);
+        let refused = match bio.op() {
+            _ if end.is_none_or(|end| end > self.options.sectors.0) => Errno::EIO,
+            Op::Discard => Errno::EOPNOTSUPP,
+            Op::Read | Op::Write | Op::Flush => return Some(bio),
+        };
+        bio.complete(Err(refused));
+        None
     }
 
     /// The oldest request in the kernel that asks `op` of any of these bytes. The range says nothing

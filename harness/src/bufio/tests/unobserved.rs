@@ -1,0 +1,109 @@
+//! Where nobody observes: hits in lanes, buffers that are taken over, write-out in parts.
+
+use super::*;
+use crate::block::LateDevice;
+use crate::event::TaskKind;
+use crate::sched::JoinHandle;
+use crate::units::Ticks;
+
+/// Runs `body` with a client of at most `buffers` on a device in memory that completes on a task of its own.
+fn unobserved(buffers: u64, body: impl FnOnce(&Sched, &Client)) {
+    let sched = Sched::unobserved(1);
+    let ended = sched.run_main(|| {
+        let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
+        let mm = Mm::new(&sched, &MmOptions::new(Pages(4096)), plan.clone()).unwrap();
+        let memory = Arc::new(MemoryDevice::new(&sched, "vda", 4 << 20));
+        let late = Arc::new(LateDevice::new(&sched, memory, Ticks(0), Ticks(0)));
+        let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
+        let options = ClientOptions { max_buffers: buffers, ..ClientOptions::default() };
+        let client = bufio.create(late.clone(), None, options).unwrap();
+        body(&sched, &client);
+        client.destroy().unwrap();
+        late.stop();
+        assert_eq!(mm.free(), Pages(4096));
+    });
+    ended.expect("no task panics");
+}
+
+#[test]
+fn threads_hit_and_evict_and_see_only_what_they_asked_for() {
+    unobserved(40, |sched, client| {
+        for block in 0..64 {
+            dirty(client, block, u8::try_from(block).unwrap());
+        }
+        let tasks = [3_u64, 5].map(|step| {
+            let client = client.clone();
+            sched.spawn("reader", TaskKind::Task, move || {
+                for turn in 0..20_000 {
+                    let block = turn * step % 64;
+                    let buffer = client.read(block).unwrap();
+                    buffer.with_data(|data| assert_eq!(u64::from(data[9]), block));
+                }
+            })
+        });
+        tasks.into_iter().for_each(JoinHandle::join);
+    });
+}
+
+#[test]
+fn what_a_hit_holds_is_neither_evicted_nor_forgotten_and_a_leak_names_it() {
+    unobserved(16, |_, client| {
+        dirty(client, 3, 0x33);
+        client.write_dirty_buffers().unwrap();
+        let held = client.get(3).expect("it is cached");
+        assert!(held.cell.is_some(), "the hold is in a lane");
+        client.forget(3);
+        for block in 100..200 {
+            drop(client.read(block).unwrap());
+        }
+        held.with_data(|data| assert_eq!((held.block(), data[9]), (3, 0x33)));
+        let leak = client.reset().unwrap_err().to_string();
+        assert!(leak.contains("block 3 (hold count 1, on the clean list)"), "{leak}");
+        drop(held);
+        client.forget(3);
+        assert!(client.get(3).is_none(), "nobody holds it any more");
+    });
+}
+
+#[test]
+fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
+    unobserved(8, |sched, client| {
+        for block in 0..8 {
+            drop(client.read(block).unwrap());
+        }
+        client.bufio().set_max_cache_size(1);
+        let mut held: Vec<_> = (0..8).map(|block| client.get(block).expect("it is cached")).collect();
+        // The reserve's buffer.
+        held.push(client.read(9).unwrap());
+        let theirs = client.clone();
+        let waiter = sched.spawn("waiter", TaskKind::Task, move || theirs.read(10).is_ok());
+        while client.0.waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            sched.point();
+        }
+        held.truncate(3);
+        assert!(waiter.join());
+        drop(held);
+        client.bufio().set_max_cache_size(0);
+    });
+}
+
+#[test]
+fn more_dirty_buffers_than_a_part_are_all_written() {
+    unobserved(u64::MAX, |_, client| {
+        for block in 0..700 {
+            drop(client.read(block).unwrap());
+        }
+        for block in (0..700).rev() {
+            let buffer = client.get(block).expect("it is cached");
+            buffer.with_data_mut(|data| data.fill(7));
+            buffer.mark_dirty();
+        }
+        client.write_dirty_buffers().unwrap();
+        assert_eq!((client.dirty_buffers(), client.buffers()), (0, 700));
+        let mut data = [0; 4096];
+        for block in 0..700 {
+            read_at(&**client.device(), block * 4096, &mut data).unwrap();
+            assert_eq!(data, [7; 4096], "block {block}");
+        }
+    });
+}
