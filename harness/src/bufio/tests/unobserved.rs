@@ -1,5 +1,7 @@
 //! Where nobody observes: hits in lanes, buffers that are taken over, write-out in parts.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 use crate::block::LateDevice;
 use crate::event::TaskKind;
@@ -77,11 +79,12 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
         held.push(client.read(9).unwrap());
         let theirs = client.clone();
         let waiter = sched.spawn("waiter", TaskKind::Task, move || theirs.read(10).is_ok());
-        while client.0.waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        while client.0.waiting.load(Ordering::SeqCst) == 0 {
             sched.point();
         }
         held.truncate(3);
         assert!(waiter.join());
+        assert!(client.0.freed.load(Ordering::SeqCst) > 0, "it was told, and not left to its timeout");
         drop(held);
         client.bufio().set_max_cache_size(0);
     });
