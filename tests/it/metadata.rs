@@ -63,7 +63,7 @@ fn a_filesystem_on_a_loop_device_that_nothing_defines_is_refused() {
     check_refused(
         vec![fs("lower"), FsSpec::on_loop("upper", "loop7")],
         vec![loop_on_lower("loop0", 64)],
-        &["no loop device is called `loop7`", "use one of `loop0`"],
+        &["fs `upper`: no loop device is called `loop7`", "use one of `loop0`"],
     );
 }
 
@@ -72,7 +72,7 @@ fn a_loop_device_on_a_filesystem_that_nothing_defines_is_refused() {
     check_refused(
         vec![fs("other")],
         vec![loop_on_lower("loop0", 64)],
-        &["no filesystem is called `lower`", "`other`"],
+        &["loop device `loop0`: no filesystem is called `lower`", "`other`"],
     );
 }
 
@@ -82,5 +82,24 @@ fn a_size_for_a_filesystem_that_has_one_is_refused() {
         vec![fs("lower"), FsSpec { mib: 10, ..FsSpec::on_loop("upper", "loop0") }],
         vec![loop_on_lower("loop0", 64)],
         &["fs `upper` of 10 MiB on loop device `loop0`", "leave `mib` out"],
+    );
+}
+
+#[test]
+fn two_loop_devices_of_one_name_are_refused() {
+    let second = LoopSpec { file: "other.img".into(), ..loop_on_lower("loop0", 8) };
+    check_refused(
+        vec![fs("lower")],
+        vec![loop_on_lower("loop0", 8), second],
+        &["loop device `loop0` is defined twice"],
+    );
+}
+
+#[test]
+fn two_filesystems_on_one_loop_device_are_refused() {
+    check_refused(
+        vec![fs("lower"), FsSpec::on_loop("a", "loop0"), FsSpec::on_loop("b", "loop0")],
+        vec![loop_on_lower("loop0", 64)],
+        &["fs `b` on loop device `loop0`, which fs `a` has", "of its own"],
     );
 }

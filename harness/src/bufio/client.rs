@@ -72,7 +72,8 @@ pub(super) struct Inner {
     pub(super) shrinker: SpinLock<Option<(Registration, Arc<dyn shrinker::Form>)>>,
 }
 
-/// A cache of one device's blocks. Cheap to clone.
+/// A cache of one device's blocks. Cheap to clone. End it with [`destroy`](Client::destroy): when the last clone is
+/// merely dropped, what is dirty is not written, as when the machine stops.
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 

@@ -22,6 +22,42 @@
 //! | [`shrinker`] | the shrinker's forms, one policy each |
 //! | [`order`] | the order of the locks, as data |
 //!
+//! # As a cache of its own
+//! What is written for a deadlock's sake is a buffer cache like another. In a world that nobody observes its
+//! hits take no lock:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use reclaimdep::block::MemoryDevice;
+//! use reclaimdep::bufio::{Client, ClientOptions, Parts};
+//! use reclaimdep::era::Era;
+//! use reclaimdep::inject::{Plan, PlanSpec};
+//! use reclaimdep::mm::{Mm, MmOptions};
+//! use reclaimdep::sched::Sched;
+//! use reclaimdep::units::Pages;
+//!
+//! let sched = Sched::unobserved(1);
+//! let ran = sched.run_main(|| {
+//!     let plan = Plan::arm(&sched, PlanSpec::default()).expect("an empty plan");
+//!     let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 14)), plan.clone()).expect("some memory");
+//!     let device = Arc::new(MemoryDevice::new(&sched, "vda", 16 << 20));
+//!     let knobs = Era::V6_12.knobs();
+//!     let parts = Parts { sched: sched.clone(), mm, plan, knobs, device, node: None, cleaner: None };
+//!     let client = Client::create(parts, ClientOptions::default()).expect("the device has blocks of 4 KiB");
+//!     let buffer = client.new_block(7).expect("it is on the device");
+//!     buffer.with_data_mut(|data| data.fill(1));
+//!     buffer.mark_dirty();
+//!     drop(buffer);
+//!     client.write_dirty_buffers().expect("the device is healthy");
+//!     assert_eq!(client.read(7).expect("it is cached").with_data(|data| data[0]), 1);
+//!     client.destroy().expect("nobody holds a buffer");
+//! });
+//! assert!(ran.is_some(), "{:?}", sched.panic_message());
+//! ```
+//!
+//! Its device is any [`BlockDevice`](crate::block::BlockDevice); that on a named file or a loop device is `host`'s.
+//!
 //! # Locking
 //! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits), the
 //! device's queue, leaf locks (a slot's contents, lists of names). Waits with the client lock held: a bit, in

@@ -55,20 +55,20 @@ impl fmt::Debug for Callback {
 /// How to make a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Bytes of a block: until 2014 a power of two of at least 512, since then a multiple of 512.
+    /// Bytes of a block: until 2014 a power of two of at least 512, since then a multiple of 512. By default 4096.
     pub block_size: u32,
     /// Buffers that are allocated at once and kept for when memory is short: one for each that a task holds at
-    /// the same time.
+    /// the same time. By default 1; with 0 nothing is kept, and a task may wait for another's buffer for ever.
     pub reserved_buffers: usize,
-    /// Bytes of the user's own beside each buffer.
+    /// Bytes of the user's own beside each buffer; by default none.
     pub aux_size: usize,
-    /// Where block 0 begins on the device.
+    /// Where block 0 begins on the device; by default at its start.
     pub start: Sectors,
     /// Buffers the client may have before it evicts its own, set by hand; without it what the era says.
     pub max_buffers: u64,
-    /// Bytes that age-out and the shrinker leave, in eras that leave any.
+    /// Bytes that age-out and the shrinker leave, in eras that leave any; by default 256 KiB.
     pub retain_bytes: u64,
-    /// `get` may be called where nothing may sleep (since 6.0, 1.10).
+    /// `get` may be called where nothing may sleep (since kernel 6.0). By default it may not.
     pub no_sleep: bool,
     /// Called each time that a buffer is handed out for a new block.
     pub alloc_callback: Option<Callback>,
@@ -76,7 +76,7 @@ pub struct ClientOptions {
     pub write_callback: Option<Callback>,
     /// The shrinker's form, set by hand.
     pub shrinker: Option<ShrinkerForm>,
-    /// Trees of the modern index: a power of two.
+    /// Trees of the modern index: a power of two; by default 4.
     pub trees: u32,
 }
 

@@ -47,8 +47,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a new filesystem on `blocks` blocks.
-    pub(super) fn plan(blocks: u64, format: Format) -> Result<Self> {
+    /// The layout of a new filesystem on `blocks` blocks of `device`.
+    pub(super) fn plan(device: &str, blocks: u64, format: Format) -> Result<Self> {
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
         let bitmap_len = blocks.div_ceil(BITS_PER_BLOCK);
         let journal = match format.journal_blocks {
@@ -60,7 +60,7 @@ impl Layout {
             chosen => chosen.div_ceil(INODES_PER_BLOCK),
         };
         Self::new(blocks, journal, table).map_err(|what| {
-            Error::input(format!("cannot make a filesystem on {blocks} blocks: {what}"))
+            Error::input(format!("cannot make a filesystem on {device}, which has {blocks} blocks: {what}"))
                 .advice("choose a device of 256 KiB to 100 GiB and a journal that leaves room for data")
         })
     }

@@ -40,7 +40,7 @@ pub fn mkfs(device: &dyn BlockDevice) -> Result<()> {
 /// As [`mkfs`]; if `format` does not fit the device.
 pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
     let _ours = quiet();
-    let layout = Layout::plan(device.sectors().bytes() / BLOCK_SIZE as u64, format)?;
+    let layout = Layout::plan(device.name(), device.sectors().bytes() / BLOCK_SIZE as u64, format)?;
     let failed = |block| move |errno| io_error("write", device, block, errno);
     let mut old = [0; BLOCK_SIZE];
     block::read_at(device, 0, &mut old).map_err(|errno| io_error("read", device, Bno(0), errno))?;
@@ -145,6 +145,12 @@ impl Fs {
     #[must_use]
     pub fn superblock(&self) -> scope::Superblock {
         scope::Superblock(self.0.layer.instance)
+    }
+
+    /// The dm-bufio client that keeps its metadata, if one does; none after unmount is of use.
+    #[must_use]
+    pub fn metadata_client(&self) -> Option<&Client> {
+        self.0.store.client()
     }
 
     /// The lock that every transaction holds: what work in this filesystem waits for.

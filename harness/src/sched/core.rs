@@ -106,7 +106,8 @@ impl Sched {
     }
 
     /// A world on OS threads that nobody observes: its primitives work, and what would be an event costs a
-    /// branch. For code that is used for itself, and for measuring it.
+    /// branch. For code that is used for itself, and for measuring it. What is made from it is used by its tasks
+    /// alone: inside [`run_main`](Sched::run_main), or on a thread that was [adopted](Sched::adopt).
     #[must_use]
     pub fn unobserved(seed: u64) -> Self {
         Self::new(Engine::Native(Native::new(seed)), Box::new(Deaf), true)
@@ -158,9 +159,11 @@ impl Sched {
     /// If this thread runs no task of this world: spawn through [`Sched::spawn`], or adopt the
     /// thread with [`Sched::adopt`].
     #[must_use]
+    #[track_caller]
     pub fn current(&self) -> TaskId {
-        self.try_current()
-            .expect("this thread runs a task of the world; spawn it through the world or adopt it")
+        self.try_current().expect(
+            "this thread runs no task of this world: spawn it through the world, adopt it, or run it in `run_main`",
+        )
     }
 
     /// The running task, if this thread runs one of this world.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::named::{define, find, unknown};
+use super::named::{below, define, find, free, stands_on_nothing};
 use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, Metadata, StackSpec, SwapSpec};
 use super::swap::{InFile, OnDevice};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
@@ -86,6 +86,8 @@ pub struct Stack {
     /// In the order in which they were built.
     standing: Vec<Standing>,
     bufio: Option<Bufio>,
+    /// Loop devices that a filesystem has to itself.
+    claimed: BTreeMap<String, String>,
     fs: BTreeMap<String, Fs>,
     devices: BTreeMap<String, Arc<dyn BlockDevice>>,
     /// The devices in the topology.
@@ -105,6 +107,7 @@ impl Stack {
         let mut stack = Self {
             standing: Vec::new(),
             bufio: None,
+            claimed: BTreeMap::new(),
             fs: BTreeMap::new(),
             devices: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -144,7 +147,7 @@ impl Stack {
             loops = later;
             now.into_iter().try_for_each(|device: &LoopSpec| stack.add_loop(parts, device))?;
             if stack.standing.len() == before {
-                return Err(stack.stands_on_nothing(&fs, &loops));
+                return Err(stands_on_nothing((&stack.fs, &stack.devices), &fs, &loops));
             }
         }
         for area in &spec.memory.swap {
@@ -157,39 +160,28 @@ impl Stack {
         Ok(())
     }
 
-    /// What is wrong where nothing that is left can be built.
-    fn stands_on_nothing(&self, fs: &[&FsSpec], loops: &[&LoopSpec]) -> Error {
-        let missing_fs = |device: &&&LoopSpec| !fs.iter().any(|fs| fs.name == device.fs);
-        if let Some(device) = loops.iter().find(missing_fs) {
-            return unknown(&self.fs, "filesystem", &device.fs);
-        }
-        let on = fs.iter().filter_map(|fs| match &fs.disk {
-            Disk::Loop(device) => Some((&fs.name, device)),
-            Disk::Memory | Disk::TempFile => None,
-        });
-        let (mut names, mut missing) = (Vec::new(), None);
-        for (fs, device) in on {
-            names.push(format!("fs `{fs}` on loop device `{device}`"));
-            if !loops.iter().any(|spec| spec.name == *device) {
-                missing.get_or_insert(device);
-            }
-        }
-        if let Some(device) = missing {
-            return unknown(&self.devices, "loop device", device);
-        }
-        names.extend(
-            loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)),
-        );
-        Error::input(format!("a stack that stands on itself: {}", names.join(", ")))
-            .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
-    }
-
     fn add_fs(&mut self, parts: &Parts, spec: &FsSpec) -> Result<()> {
+        free(&self.fs, "filesystem", &spec.name)?;
+        if let Disk::Loop(device) = &spec.disk {
+            self.claim(device, format!("fs `{}`", spec.name))?;
+        }
         let made = self.make_fs(parts, spec)?;
         parts.mm.part_takes(made.superblock(), made.journal_lock());
         define(&mut self.fs, "filesystem", &spec.name, made)?;
         self.standing.push(Standing::Fs(spec.name.clone()));
         Ok(())
+    }
+
+    /// A filesystem has its device to itself.
+    fn claim(&mut self, device: &str, user: String) -> Result<()> {
+        match self.claimed.get(device) {
+            None => {
+                self.claimed.insert(device.to_owned(), user);
+                Ok(())
+            }
+            Some(by) => Err(Error::input(format!("{user} on loop device `{device}`, which {by} has"))
+                .advice("give it a loop device of its own")),
+        }
     }
 
     fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<Fs> {
@@ -226,6 +218,7 @@ impl Stack {
     }
 
     fn add_loop(&mut self, parts: &Parts, spec: &LoopSpec) -> Result<()> {
+        free(&self.devices, "loop device", &spec.name)?;
         let (made, file) = self.make_loop(parts, spec)?;
         let node = self.record_loop(parts, spec)?;
         parts.mm.part_queues(node, made.queue().id);
@@ -261,7 +254,8 @@ impl Stack {
                 return Err(Error::input(what).advice("give it `device` or `fs`, or neither for memory"));
             }
             (Some(name), None) => {
-                let device = Arc::clone(find(&self.devices, "loop device", name)?);
+                let user = format!("swap area `{}`", spec.name);
+                let device = Arc::clone(below(&user, &self.devices, "loop device", name)?);
                 if device.sectors().bytes() < bytes {
                     let what = format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
                     return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
@@ -269,7 +263,7 @@ impl Stack {
                 (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
             }
             (None, Some(fs)) => {
-                let fs = find(&self.fs, "filesystem", fs)?;
+                let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
                 make_file(fs, &spec.name, bytes).map_err(|errno| {
                     Error::input(format!("swap area `{}`: making its file", spec.name)).because(errno)
                 })?;
@@ -307,7 +301,12 @@ impl Stack {
 
     fn make_client(&self, mm: &Mm, spec: &BufioSpec) -> Result<Client> {
         let bufio = self.bufio.as_ref().expect("a stack with clients has dm-bufio");
-        let device = Arc::clone(find(&self.devices, "loop device", &spec.device)?);
+        let user = format!("bufio client `{}`", spec.name);
+        let device = Arc::clone(below(&user, &self.devices, "loop device", &spec.device)?);
+        if let Some(by) = self.claimed.get(&spec.device) {
+            let what = format!("{user} on loop device `{}`, which {by} has", spec.device);
+            return Err(Error::input(what).advice("give it a loop device of its own"));
+        }
         let mut options = ClientOptions { block_size: spec.block_size, ..ClientOptions::default() };
         if let Some(bytes) = spec.retain_bytes {
             options.retain_bytes = bytes;

@@ -26,4 +26,4 @@ pub mod tree;
 pub use device::VerityDevice;
 pub use superblock::{HashType, Superblock};
 pub use target::{Failure, Options, Parts, Place, Target, Why};
-pub use tree::{Digest, Tree};
+pub use tree::{Digest, Tree, digest};
