@@ -75,8 +75,7 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
         }
         client.bufio().set_max_cache_size(1);
         let mut held: Vec<_> = (0..8).map(|block| client.get(block).expect("it is cached")).collect();
-        // The reserve's buffer.
-        held.push(client.read(9).unwrap());
+        let reserve = client.read(9).unwrap();
         let theirs = client.clone();
         let waiter = sched.spawn("waiter", TaskKind::Task, move || theirs.read(10).is_ok());
         while client.0.waiting.load(Ordering::SeqCst) == 0 {
@@ -85,7 +84,7 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
         held.truncate(3);
         assert!(waiter.join());
         assert!(client.0.freed.load(Ordering::SeqCst) > 0, "it was told, and not left to its timeout");
-        drop(held);
+        drop((held, reserve));
         client.bufio().set_max_cache_size(0);
     });
 }
