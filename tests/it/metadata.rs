@@ -3,9 +3,11 @@
 
 use reclaimdep::World;
 use reclaimdep::era::Era;
+use reclaimdep::error::Errno;
+use reclaimdep::fs::Fs;
 use reclaimdep::inject::Pressure;
 use reclaimdep::report::Report;
-use reclaimdep::stack::{FsSpec, LoopSpec, StackSpec};
+use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loop};
 
@@ -93,6 +95,36 @@ fn two_loop_devices_of_one_name_are_refused() {
         vec![loop_on_lower("loop0", 8), second],
         &["loop device `loop0` is defined twice"],
     );
+}
+
+#[test]
+fn swap_on_the_device_of_a_filesystem_is_refused() {
+    let area = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
+    let stack =
+        StackSpec { memory: MemorySpec { swap: vec![area], ..MemorySpec::default() }, ..metadata_on_loop() };
+    let error = World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
+    assert!(error.contains("swap area `swap0` on loop device `loop0`, which fs `upper` has"), "{error}");
+}
+
+#[test]
+fn who_reads_while_it_is_unmounted_gets_enodev_and_leaves_nothing_held() {
+    let stack = StackSpec { fs: vec![fs("lower").with_bufio()], ..StackSpec::default() };
+    let report = World::builder().stack(stack).schedules(200).run(|world| {
+        let above = reclaimdep::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
+        let device: std::sync::Arc<dyn reclaimdep::block::BlockDevice> = std::sync::Arc::new(above);
+        reclaimdep::fs::mkfs(&*device).expect("the device is large enough");
+        let bufio = world.fs("lower").metadata_client().expect("dm-bufio keeps it").bufio().clone();
+        let metadata = reclaimdep::fs::Metadata::Bufio { bufio, node: None };
+        let (sched, mm, plan) = (world.sched(), world.mm(), world.plan());
+        let fs = Fs::mount_with(sched, mm, plan, "other", device, metadata).expect("it mounts");
+        let theirs = fs.clone();
+        let reader = world.spawn("reader", move || theirs.lookup("a"));
+        fs.unmount().expect("a reader is no trouble");
+        let found = reader.join();
+        assert!(matches!(found, Err(Errno::ENOENT | Errno::ENODEV)), "{found:?}");
+    });
+    let report = report.expect("the harness has no trouble");
+    assert!(report.is_quiet(), "{report}");
 }
 
 #[test]

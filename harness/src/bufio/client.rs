@@ -89,6 +89,16 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    /// What a client that was not destroyed still has is no longer in the accounts.
+    fn drop(&mut self) {
+        for slot in self.slots.all() {
+            let memory = slot.contents.lock().memory.take();
+            memory.into_iter().for_each(|memory| self.free_memory(memory));
+        }
+    }
+}
+
 impl Client {
     /// Makes a client that shares nothing with others; [`Bufio::create`] makes those that do.
     ///

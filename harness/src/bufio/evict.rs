@@ -95,7 +95,8 @@ impl Client {
     /// Makes a slot that nobody holds nobody's to hold. A hit that comes in the same instant as a claim which
     /// then fails finds nothing, as if it had come too late.
     pub(super) fn claim(&self, slot: &Slot) -> bool {
-        if !slot.claim() {
+        // Looked at first: a held buffer must not seem to be gone for a moment.
+        if self.0.lanes.holds(slot.number) != 0 || !slot.claim() {
             return false;
         }
         // Marked first: a hit that is in no lane yet sees the mark.

@@ -170,6 +170,8 @@ impl Bufio {
 
     pub(super) fn link(&self, client: &Client) {
         let mut clients = self.0.clients.lock();
+        // Those that were dropped without their end take no share.
+        clients.retain(|known| known.strong_count() > 0);
         clients.push(Arc::downgrade(&client.0));
         self.0.count.store(clients.len() as u64, Ordering::Release);
     }

@@ -42,6 +42,11 @@ impl Slots {
         self.root.get((number >> (2 * BITS)) as usize)?.get()?[at(BITS)].get()?.get(at(0))
     }
 
+    /// All slots there are.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Slot> {
+        (0..self.len.load(Ordering::Acquire)).map_while(|number| self.find(number))
+    }
+
     /// A new slot, free. The caller holds the client lock.
     ///
     /// # Panics

@@ -1,4 +1,5 @@
-//! The journal: one running transaction in memory, committed ones in the log, none of them home yet.
+//! The journal: one running transaction in memory, committed ones in the log, none of them home yet, or only so
+//! far as dm-bufio wrote it there ([`super::store`]).
 //!
 //! Key type: [`Journal`]. Mirrors jbd2 in outline: metadata is logged as whole images, data is
 //! ordered (written in place before the commit that refers to it). A transaction in the log is a
@@ -220,6 +221,13 @@ impl Journal {
             return Ok(());
         }
         let (layout, device) = (volume.layout(), &*volume.device);
+        if volume.store.client().is_some() {
+            // What the client refused at the commit it must take now: who writes past it leaves an old copy there.
+            self.hand_over(volume);
+            if !self.committed.is_empty() {
+                return Err(Errno::EIO);
+            }
+        }
         for home in &self.committed {
             volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
             let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
@@ -234,12 +242,8 @@ impl Journal {
         }
         self.head.write(layout, volume.superblock.salt, device)?;
         block::flush(device)?;
-        let home = std::mem::take(&mut self.committed);
+        self.committed.clear();
         if let Some(client) = volume.store.client() {
-            let mut cache = volume.cache.lock();
-            let gone: Vec<_> = home.iter().filter_map(|home| cache.blocks.remove(home)).collect();
-            drop(cache);
-            drop(gone);
             for block in &self.freed_metadata {
                 client.forget(block.0.into());
             }

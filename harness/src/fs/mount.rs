@@ -117,9 +117,7 @@ impl Fs {
             .write(&*device)
             .and_then(|()| block::flush(&*device))
             .map_err(|errno| io_error("write", &*device, Bno(0), errno))?;
-        // After replay, which writes past it.
-        let store = Store::open(metadata, &device)?;
-        let volume = Volume {
+        let mut volume = Volume {
             name: name.to_owned(),
             sched: sched.clone(),
             mm: mm.clone(),
@@ -127,11 +125,13 @@ impl Fs {
             layer,
             device,
             superblock,
-            store,
+            store: Store::Core,
             journal: Mutex::new(sched, "journal", &format!("fs:{name}"), Journal::new(tail)),
             cache: SpinLock::new(Cache::default()),
         };
         volume.look_at_root()?;
+        // After replay and whatever else goes past it.
+        volume.store = Store::open(metadata, sched, name, &volume.device)?;
         Ok(Self(Arc::new(volume)))
     }
 
@@ -200,7 +200,7 @@ impl Fs {
         journal.unmounted = true;
         let old = std::mem::replace(&mut *volume.cache.lock(), Cache { unmounted: true, ..Cache::default() });
         drop(old);
-        let destroyed = volume.store.client().map_or(Ok(()), Client::destroy);
+        let destroyed = volume.store.close();
         emptied.map_err(cannot)?;
         destroyed?;
         let clean = Super { clean: true, ..volume.superblock };

@@ -10,11 +10,12 @@
 
 use std::sync::Arc;
 
-use super::image::{BLOCK_SIZE, Bno, Image};
+use super::image::{BLOCK_SIZE, Bno, HEADER, Image};
 use crate::block::BlockDevice;
 use crate::bufio::{Bufio, Callback, Client, ClientOptions};
 use crate::error::{Errno, Result};
 use crate::mm::policy::Node;
+use crate::sched::{RwSem, Sched};
 
 /// The aux byte of a buffer whose block was found to be what it should be.
 const CHECKED: u8 = 1;
@@ -37,30 +38,58 @@ pub enum Metadata {
 /// The same of a filesystem that is mounted.
 pub(super) enum Store {
     Core,
-    Bufio(Client),
+    Bufio {
+        client: Client,
+        /// Shared by who reads from the client, exclusive for its end.
+        open: RwSem<()>,
+    },
 }
 
 impl Store {
     /// # Errors
     /// As [`Bufio::create`].
-    pub(super) fn open(metadata: Metadata, device: &Arc<dyn BlockDevice>) -> Result<Self> {
+    pub(super) fn open(
+        metadata: Metadata,
+        sched: &Sched,
+        name: &str,
+        device: &Arc<dyn BlockDevice>,
+    ) -> Result<Self> {
         let Metadata::Bufio { bufio, node } = metadata else { return Ok(Self::Core) };
         let block_size = u32::try_from(BLOCK_SIZE).expect("a block is 4 KiB");
-        let unchecked = Callback::new(|contents| contents.aux.fill(0));
+        // A buffer has what its memory held before: without its header that cannot pass for a whole block.
+        let unchecked = Callback::new(|contents| {
+            contents.aux.fill(0);
+            contents.data[..HEADER].fill(0);
+        });
         let options = ClientOptions {
             block_size,
             aux_size: 1,
             alloc_callback: Some(unchecked),
             ..ClientOptions::default()
         };
-        bufio.create(Arc::clone(device), node, options).map(Self::Bufio)
+        let client = bufio.create(Arc::clone(device), node, options)?;
+        Ok(Self::Bufio { client, open: RwSem::new(sched, "metadata", &format!("fs:{name}"), ()) })
     }
 
     /// The client that has what was committed.
     pub(super) const fn client(&self) -> Option<&Client> {
         match self {
             Self::Core => None,
-            Self::Bufio(client) => Some(client),
+            Self::Bufio { client, .. } => Some(client),
+        }
+    }
+
+    /// Ends the client, once nobody reads from it any more. New readers must be refused already.
+    ///
+    /// # Errors
+    /// As [`Client::destroy`].
+    pub(super) fn close(&self) -> Result<()> {
+        match self {
+            Self::Core => Ok(()),
+            Self::Bufio { client, open } => {
+                drop(open.write());
+                client.destroy()
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl View for Volume {
         &self.superblock.layout
     }
 
-    /// Outside a transaction the mask says NOFS itself: the caller holds an inode lock.
+    /// Outside a transaction the mask says NOFS itself: the caller holds an inode lock, or counts what is free.
     fn meta(&self, kind: Kind, block: Bno) -> Result<Arc<Image>, Errno> {
         self.load(kind, block, Gfp::NOFS)
     }
@@ -79,13 +79,17 @@ impl Volume {
 
     /// The newest merged image of a metadata block; reads it where it is not in core.
     pub(super) fn load(&self, kind: Kind, block: Bno, mask: Gfp) -> Result<Arc<Image>, Errno> {
-        if let Some(image) = self.in_core(block)? {
-            return Ok(image);
-        }
         let is_whole = |image: &Image| image::check(image, kind, block, self.superblock.salt).is_ok();
         match &self.store {
-            Store::Core => self.load_into_core(block, mask, is_whole),
-            Store::Bufio(client) => {
+            Store::Core => match self.in_core(block)? {
+                Some(image) => Ok(image),
+                None => self.load_into_core(block, mask, is_whole),
+            },
+            Store::Bufio { client, open } => {
+                let _open = open.read();
+                if let Some(image) = self.in_core(block)? {
+                    return Ok(image);
+                }
                 if let Some(image) = store::read(client, block, is_whole)? {
                     return Ok(image);
                 }

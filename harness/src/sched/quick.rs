@@ -52,7 +52,7 @@ impl QuickLock {
                 waiters.push_back(me);
             }
             drop(waiters);
-            if self.word.swap(AWAITED, Ordering::Acquire) == FREE {
+            if self.word.swap(AWAITED, Ordering::AcqRel) == FREE {
                 // AWAITED stays: others may wait, and a release that looks in vain costs little.
                 self.waiters.lock().retain(|task| *task != me);
                 return;
@@ -63,7 +63,7 @@ impl QuickLock {
 
     #[inline]
     pub(super) fn unlock(&self, sched: &Sched) {
-        if self.word.swap(FREE, Ordering::Release) == AWAITED {
+        if self.word.swap(FREE, Ordering::AcqRel) == AWAITED {
             self.wake(sched);
         }
     }

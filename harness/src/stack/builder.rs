@@ -86,7 +86,7 @@ pub struct Stack {
     /// In the order in which they were built.
     standing: Vec<Standing>,
     bufio: Option<Bufio>,
-    /// Loop devices that a filesystem has to itself.
+    /// Loop devices that a filesystem or a swap area has to itself.
     claimed: BTreeMap<String, String>,
     fs: BTreeMap<String, Fs>,
     devices: BTreeMap<String, Arc<dyn BlockDevice>>,
@@ -151,9 +151,13 @@ impl Stack {
             }
         }
         for area in &spec.memory.swap {
+            if let (Some(device), None) = (&area.device, &area.fs) {
+                stack.claim(device, format!("swap area `{}`", area.name))?;
+            }
             parts.mm.add_swap(stack.make_swap(parts, area)?);
         }
         for client in &spec.bufio {
+            free(&stack.clients, "bufio client", &client.name)?;
             let made = stack.make_client(&parts.mm, client)?;
             define(&mut stack.clients, "bufio client", &client.name, made)?;
         }
@@ -172,7 +176,7 @@ impl Stack {
         Ok(())
     }
 
-    /// A filesystem has its device to itself.
+    /// A filesystem or a swap area has its device to itself.
     fn claim(&mut self, device: &str, user: String) -> Result<()> {
         match self.claimed.get(device) {
             None => {

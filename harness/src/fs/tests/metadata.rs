@@ -5,7 +5,9 @@ use super::{Blocks, MIB, Rig, contents, kept_by, pattern};
 use crate::bufio::Client;
 use crate::era::Era;
 use crate::error::Errno;
-use crate::fs::{Format, Fs, Metadata};
+use crate::fs::image::{self, Kind};
+use crate::fs::tree::View as _;
+use crate::fs::{Format, Fs, Ino, Metadata};
 use crate::inject::{Failpoint, PlanSpec};
 
 const FORMAT: Format = Format { journal_blocks: 40, inodes: 200 };
@@ -110,6 +112,38 @@ fn after_a_failed_write_nothing_older_than_the_log_is_believed() {
         assert_eq!(contents(&fs, "a"), [5; 100], "the log had it");
         fs.create("b").unwrap();
         fs.unmount().unwrap();
+    });
+}
+
+#[test]
+fn a_buffer_that_is_not_filled_yet_is_no_whole_block() {
+    run(|rig| {
+        let Metadata::Bufio { bufio, .. } = &rig.metadata else { unreachable!("see ERAS") };
+        let (_, fs) = rig.fs(4 * MIB, FORMAT);
+        let (block, _) = Ino::ROOT.place(fs.0.layout()).unwrap();
+        fs.lookup("a").unwrap_err();
+        // The memory that it was in becomes the reserve, and from there its own again.
+        let client = client(&fs);
+        client.forget(block.0.into());
+        bufio.set_max_cache_size(1);
+        let buffer = client.new_block(block.0.into()).unwrap();
+        let is_whole = |image: &[u8]| {
+            let image = image.try_into().expect("a block");
+            image::check(image, Kind::InodeTable, block, fs.0.superblock.salt).is_ok()
+        };
+        assert!(!buffer.with_data(is_whole));
+    });
+}
+
+#[test]
+fn a_client_that_was_dropped_is_in_no_account() {
+    run(|rig| {
+        let Metadata::Bufio { bufio, .. } = &rig.metadata else { unreachable!("see ERAS") };
+        let (_, fs) = rig.fs(4 * MIB, FORMAT);
+        fs.create("a").unwrap();
+        assert!(bufio.accounts().current() > 0);
+        drop(fs);
+        assert_eq!(bufio.accounts().current(), 0);
     });
 }
 
