@@ -275,6 +275,7 @@ mod tests {
             check(&[], both(Gfp::KERNEL, Gfp::KERNEL, "dentry", false, reclaim_first));
             check(&[], both(Gfp::NOFS, Gfp::KERNEL, "inode", false, reclaim_first));
             check(&[], both(Gfp::NOWAIT, Gfp::NOIO, "inode", false, reclaim_first));
+            check(&[], both(Gfp::KERNEL | Gfp::NOLOCKDEP, Gfp::KERNEL, "inode", false, reclaim_first));
         }
     }
 
