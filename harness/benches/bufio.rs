@@ -1,6 +1,6 @@
 //! What a hit and a miss in the buffer cache cost, beside caches that do nothing else.
 //!
-//! A hit is `get` and release: the hold is counted and CLOCK's bit is set. All blocks are in all caches, and
+//! A hit is `get` and release: a hold is taken and CLOCK's bit is set. All blocks are in all caches, and
 //! all see the same blocks in the same order: uniform, or by Zipf's law with exponent 0.99. Where two threads hit,
 //! they share a turn's hits; both stand ready before it begins.
 

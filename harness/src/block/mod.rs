@@ -10,6 +10,7 @@
 //! | [`device`] | [`BlockDevice`], [`BackingFile`]; submitting and waiting |
 //! | [`memory`] | a device in memory, sparse |
 //! | [`file`](mod@file) | a device on a temp file |
+//! | [`filter`] | a device that looks at each request before it passes it on |
 //! | [`late`] | a device that takes its time, and completes on a task of its own |
 //! | [`plug`] | [`Plug`]: requests that are collected and submitted together |
 //! | [`loop_dev`] | the loop driver, in process |
@@ -20,6 +21,7 @@
 pub mod bio;
 pub mod device;
 pub mod file;
+pub mod filter;
 pub mod late;
 pub mod loop_dev;
 pub mod memory;
@@ -28,6 +30,7 @@ pub mod plug;
 pub use bio::{Bio, EndIo};
 pub use device::{BackingFile, BlockDevice, Queue, discard, flush, read_at, write_at};
 pub use file::FileDevice;
+pub use filter::FilterDevice;
 pub use late::LateDevice;
 pub use loop_dev::LoopDevice;
 pub use memory::MemoryDevice;

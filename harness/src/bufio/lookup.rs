@@ -2,7 +2,7 @@
 //!
 //! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`]. Each takes a
 //! hold and waits only after the client lock is dropped. Where nobody observes, a hit of the modern form takes
-//! no lock and writes to no buffer: a hint says which slot it may be, a cell of the task's lane holds it, and the
+//! no lock and writes to no buffer but its reference bit and time, where they change: a hint says which slot it may be, a cell of the task's lane holds it, and the
 //! slot says whether it is.
 
 use std::sync::atomic::Ordering;

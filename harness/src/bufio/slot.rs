@@ -52,7 +52,7 @@ pub(super) struct Contents {
 /// WRITING. A slot that is CLAIMED is on no list and in no index, but for as long as its claimer holds the
 /// client lock; `block` changes only while it is.
 ///
-/// What a hit looks at is in one cache line, which hits do not write to.
+/// What a hit looks at is in one cache line, which hits write to only where the reference bit or the time changes.
 #[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) number: u32,

@@ -11,6 +11,7 @@
 //! Written from the project's description of storage, 3.1-3.3.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::image::{self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64};
 use super::layout::{Layout, TX_OVERHEAD};
@@ -18,6 +19,7 @@ use super::store;
 use super::tree::View;
 use super::volume::Volume;
 use crate::block::{self, BlockDevice};
+use crate::bufio::Client;
 use crate::error::Errno;
 use crate::inject::Failpoint;
 
@@ -181,7 +183,7 @@ impl Journal {
     fn hand_over(&mut self, volume: &Volume) {
         let Some(client) = volume.store.client() else { return };
         self.committed.retain(|home| {
-            let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
+            let image = Arc::clone(&volume.cache.lock().blocks[home].image);
             let taken = store::put(client, *home, &image);
             if taken {
                 // In this order: who does not find the block in core finds it with the client.
@@ -220,37 +222,39 @@ impl Journal {
         if self.used == 0 {
             return Ok(());
         }
-        let (layout, device) = (volume.layout(), &*volume.device);
-        if volume.store.client().is_some() {
-            // What the client refused at the commit it must take now: who writes past it leaves an old copy there.
-            self.hand_over(volume);
-            if !self.committed.is_empty() {
-                return Err(Errno::EIO);
-            }
-        }
-        for home in &self.committed {
-            volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
-            let image = std::sync::Arc::clone(&volume.cache.lock().blocks[home].image);
-            block::write_at(device, home.bytes(), &*image)?;
-        }
+        let device = &*volume.device;
         match volume.store.client() {
-            None => block::flush(device)?,
-            Some(client) => {
-                volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
-                store::write_home(client)?;
-            }
+            None => self.write_home(volume)?,
+            Some(client) => self.write_home_from(client, volume)?,
         }
-        self.head.write(layout, volume.superblock.salt, device)?;
+        self.head.write(volume.layout(), volume.superblock.salt, device)?;
         block::flush(device)?;
         self.committed.clear();
         if let Some(client) = volume.store.client() {
-            for block in &self.freed_metadata {
-                client.forget(block.0.into());
-            }
+            self.freed_metadata.iter().for_each(|block| client.forget(block.0.into()));
         }
         self.freed_metadata.clear();
         self.used = 0;
         Ok(())
+    }
+
+    fn write_home(&self, volume: &Volume) -> Result<(), Errno> {
+        for home in &self.committed {
+            volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
+            let image = Arc::clone(&volume.cache.lock().blocks[home].image);
+            block::write_at(&*volume.device, home.bytes(), &*image)?;
+        }
+        block::flush(&*volume.device)
+    }
+
+    fn write_home_from(&mut self, client: &Client, volume: &Volume) -> Result<(), Errno> {
+        // What the client refused at the commit it must take now: who writes past it leaves an old copy there.
+        self.hand_over(volume);
+        if !self.committed.is_empty() {
+            return Err(Errno::EIO);
+        }
+        volume.plan.pass(&volume.sched, Failpoint::JournalCheckpoint)?;
+        store::write_home(client)
     }
 }
 

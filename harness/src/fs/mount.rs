@@ -147,7 +147,7 @@ impl Fs {
         scope::Superblock(self.0.layer.instance)
     }
 
-    /// The dm-bufio client that keeps its metadata, if one does; none after unmount is of use.
+    /// The dm-bufio client that keeps its metadata, if one does. Unmount destroys it.
     #[must_use]
     pub fn metadata_client(&self) -> Option<&Client> {
         self.0.store.client()

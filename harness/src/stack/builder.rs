@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::named::{below, define, find, free, stands_on_nothing};
-use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, Metadata, StackSpec, SwapSpec};
-use super::swap::{InFile, OnDevice};
+use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, Metadata, StackSpec};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
 use crate::bufio::{Bufio, Client, ClientOptions};
 use crate::era::{BufioGeneration, Knobs};
@@ -17,10 +16,9 @@ use crate::error::{Errno, Error, Result};
 use crate::event::LockId;
 use crate::fs::{self, Fs};
 use crate::inject::Plan;
-use crate::mm::policy::{self, Node, NodeKind};
-use crate::mm::{Mm, SwapArea, SwapIo};
+use crate::mm::Mm;
+use crate::mm::policy::{Node, NodeKind};
 use crate::sched::{Sched, WorkQueue};
-use crate::units::PAGE_SIZE;
 
 const MIB: u64 = 1 << 20;
 
@@ -88,10 +86,10 @@ pub struct Stack {
     bufio: Option<Bufio>,
     /// Loop devices that a filesystem or a swap area has to itself.
     claimed: BTreeMap<String, String>,
-    fs: BTreeMap<String, Fs>,
-    devices: BTreeMap<String, Arc<dyn BlockDevice>>,
+    pub(super) fs: BTreeMap<String, Fs>,
+    pub(super) devices: BTreeMap<String, Arc<dyn BlockDevice>>,
     /// The devices in the topology.
-    nodes: BTreeMap<String, Node>,
+    pub(super) nodes: BTreeMap<String, Node>,
     clients: BTreeMap<String, Client>,
     cleaner: Option<WorkQueue>,
     backend: Arc<dyn LoopBackend>,
@@ -169,10 +167,16 @@ impl Stack {
         if let Disk::Loop(device) = &spec.disk {
             self.claim(device, format!("fs `{}`", spec.name))?;
         }
-        let made = self.make_fs(parts, spec)?;
-        parts.mm.part_takes(made.superblock(), made.journal_lock());
+        let (made, below) = self.make_fs(parts, spec)?;
+        let (superblock, journal) = (made.superblock(), made.journal_lock());
+        // At once: what is made is taken down, whatever goes wrong from here on.
         define(&mut self.fs, "filesystem", &spec.name, made)?;
         self.standing.push(Standing::Fs(spec.name.clone()));
+        parts.mm.topology(|stack| {
+            stack.add_superblock_as(superblock, format!("fs:{}", spec.name))?;
+            below.map_or(Ok(()), |below| stack.depends(superblock, below))
+        })?;
+        parts.mm.part_takes(superblock, journal);
         Ok(())
     }
 
@@ -188,7 +192,8 @@ impl Stack {
         }
     }
 
-    fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<Fs> {
+    /// The filesystem, and what it stands on in the topology.
+    fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<(Fs, Option<Node>)> {
         let Parts { sched, mm, plan, .. } = parts;
         let (disk, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
         let device: Arc<dyn BlockDevice> = match &spec.disk {
@@ -212,24 +217,19 @@ impl Stack {
             }
             (None, _) | (_, Metadata::Core) => (fs::Metadata::Core, below),
         };
-        let made = Fs::mount_with(sched, mm, plan, &spec.name, device, metadata)?;
-        let superblock = made.superblock();
-        mm.topology(|stack| {
-            stack.add_superblock_as(superblock, format!("fs:{}", spec.name))?;
-            below.map_or(Ok(()), |below| stack.depends(superblock, below))
-        })?;
-        Ok(made)
+        Ok((Fs::mount_with(sched, mm, plan, &spec.name, device, metadata)?, below))
     }
 
     fn add_loop(&mut self, parts: &Parts, spec: &LoopSpec) -> Result<()> {
         free(&self.devices, "loop device", &spec.name)?;
         let (made, file) = self.make_loop(parts, spec)?;
-        let node = self.record_loop(parts, spec)?;
-        parts.mm.part_queues(node, made.queue().id);
-        parts.mm.part_takes(node, file);
+        let queue = made.queue().id;
         define(&mut self.devices, "loop device", &spec.name, made)?;
-        self.nodes.insert(spec.name.clone(), node);
         self.standing.push(Standing::Loop(spec.name.clone()));
+        let node = self.record_loop(parts, spec)?;
+        self.nodes.insert(spec.name.clone(), node);
+        parts.mm.part_queues(node, queue);
+        parts.mm.part_takes(node, file);
         Ok(())
     }
 
@@ -248,46 +248,6 @@ impl Stack {
             }
             Ok(device)
         })
-    }
-
-    fn make_swap(&self, parts: &Parts, spec: &SwapSpec) -> Result<SwapArea> {
-        let (mm, bytes) = (parts.mm.clone(), spec.pages as u64 * PAGE_SIZE);
-        let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
-            (Some(_), Some(_)) => {
-                let what = format!("swap area `{}` on a device and on a filesystem", spec.name);
-                return Err(Error::input(what).advice("give it `device` or `fs`, or neither for memory"));
-            }
-            (Some(name), None) => {
-                let user = format!("swap area `{}`", spec.name);
-                let device = Arc::clone(below(&user, &self.devices, "loop device", name)?);
-                if device.sectors().bytes() < bytes {
-                    let what = format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
-                    return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
-                }
-                (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
-            }
-            (None, Some(fs)) => {
-                let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
-                make_file(fs, &spec.name, bytes).map_err(|errno| {
-                    Error::input(format!("swap area `{}`: making its file", spec.name)).because(errno)
-                })?;
-                let file = fs.open(&spec.name).map_err(|errno| {
-                    Error::os(format!("swap area `{}`: opening its file", spec.name)).because(errno)
-                })?;
-                let written =
-                    parts.sched.names(|names| names.add_condition(format!("write to {}", spec.name)));
-                (
-                    policy::SwapArea::File(fs.superblock()),
-                    Arc::new(InFile { mm, file: Arc::new(file), written }),
-                )
-            }
-            (None, None) => {
-                let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
-                let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
-                (policy::SwapArea::Device(node), Arc::new(OnDevice { mm, device: Arc::new(device) }))
-            }
-        };
-        SwapArea::new(&spec.name, place, spec.pages, io)
     }
 
     /// The device, and the lock of its file's inode.
@@ -383,7 +343,7 @@ impl Stack {
 }
 
 /// Makes a file, durably; returns the lock of its inode.
-fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno> {
+pub(super) fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno> {
     let ino = fs.create(name)?;
     fs.truncate(ino, bytes)?;
     fs.fsync(ino)?;

@@ -5,19 +5,66 @@
 
 use std::sync::Arc;
 
-use crate::block::{BackingFile, Bio, BlockDevice};
-use crate::error::Errno;
+use super::builder::{Parts, Stack, make_file};
+use super::named::below;
+use super::spec::SwapSpec;
+use crate::block::{BackingFile, Bio, BlockDevice, MemoryDevice};
+use crate::error::{Errno, Error, Result};
 use crate::event::{Gfp, Op, Origin, Resource, WaitId};
-use crate::mm::{Mm, Page, SwapIo};
+use crate::mm::policy::{self, NodeKind};
+use crate::mm::{Mm, Page, SwapArea, SwapIo};
 use crate::units::{PAGE_SIZE, Sectors};
 
 const ZEROES: [u8; 4096] = [0; 4096];
 const _: () = assert!(ZEROES.len() as u64 == PAGE_SIZE, "a page of zeroes is a page");
 
+impl Stack {
+    /// The swap area, with what it stands on.
+    pub(super) fn make_swap(&self, parts: &Parts, spec: &SwapSpec) -> Result<SwapArea> {
+        let (mm, bytes) = (parts.mm.clone(), spec.pages as u64 * PAGE_SIZE);
+        let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
+            (Some(_), Some(_)) => {
+                let what = format!("swap area `{}` on a device and on a filesystem", spec.name);
+                return Err(Error::input(what).advice("give it `device` or `fs`, or neither for memory"));
+            }
+            (Some(name), None) => {
+                let user = format!("swap area `{}`", spec.name);
+                let device = Arc::clone(below(&user, &self.devices, "loop device", name)?);
+                if device.sectors().bytes() < bytes {
+                    let what = format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
+                    return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
+                }
+                (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
+            }
+            (None, Some(fs)) => {
+                let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
+                make_file(fs, &spec.name, bytes).map_err(|errno| {
+                    Error::input(format!("swap area `{}`: making its file", spec.name)).because(errno)
+                })?;
+                let file = fs.open(&spec.name).map_err(|errno| {
+                    Error::os(format!("swap area `{}`: opening its file", spec.name)).because(errno)
+                })?;
+                let written =
+                    parts.sched.names(|names| names.add_condition(format!("write to {}", spec.name)));
+                (
+                    policy::SwapArea::File(fs.superblock()),
+                    Arc::new(InFile { mm, file: Arc::new(file), written }),
+                )
+            }
+            (None, None) => {
+                let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
+                let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
+                (policy::SwapArea::Device(node), Arc::new(OnDevice { mm, device: Arc::new(device) }))
+            }
+        };
+        SwapArea::new(&spec.name, place, spec.pages, io)
+    }
+}
+
 /// A swap area on a block device: the write is submitted and ends later.
-pub(super) struct OnDevice {
-    pub(super) mm: Mm,
-    pub(super) device: Arc<dyn BlockDevice>,
+struct OnDevice {
+    mm: Mm,
+    device: Arc<dyn BlockDevice>,
 }
 
 impl SwapIo for OnDevice {
@@ -37,11 +84,11 @@ impl SwapIo for OnDevice {
 }
 
 /// A swap file that its filesystem writes itself (`SWP_FS_OPS`): reclaim enters the filesystem.
-pub(super) struct InFile {
-    pub(super) mm: Mm,
-    pub(super) file: Arc<dyn BackingFile>,
+struct InFile {
+    mm: Mm,
+    file: Arc<dyn BackingFile>,
     /// What a wait for such a write is a wait for.
-    pub(super) written: WaitId,
+    written: WaitId,
 }
 
 impl SwapIo for InFile {

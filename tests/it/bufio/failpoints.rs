@@ -56,10 +56,20 @@ fn firing(point: Failpoint) -> PlanSpec {
     PlanSpec { failpoints, pressure, ..PlanSpec::default() }
 }
 
-/// How long somebody waits for the client lock who asks for it while `work` passes `point`.
+/// Whether somebody waits for the client lock for the length of a pause who asks for it while `work` passes
+/// `point`: where it fires, and where it does not.
 #[track_caller]
 fn check_lock_held(point: Failpoint, era: Era, work: fn(&World, &Client)) {
-    with_client(era, firing(point), move |world, client| {
+    let fires = firing(point);
+    let does_not = PlanSpec { failpoints: Vec::new(), ..fires.clone() };
+    check_longest_wait(era, fires, work, |longest| longest + Ticks(1) >= LATE);
+    check_longest_wait(era, does_not, work, |longest| longest + Ticks(1) < LATE);
+}
+
+#[track_caller]
+fn check_longest_wait(era: Era, plan: PlanSpec, work: fn(&World, &Client), is_right: fn(Ticks) -> bool) {
+    let points = plan.failpoints.clone();
+    with_client(era, plan, move |world, client| {
         let (theirs, other) = (world.clone(), client.clone());
         // Asks again and again: the longest wait is the pause.
         let asks = world.spawn("other", move || {
@@ -74,7 +84,7 @@ fn check_lock_held(point: Failpoint, era: Era, work: fn(&World, &Client)) {
         });
         work(world, client);
         let longest = asks.join();
-        assert!(longest + Ticks(1) >= LATE, "{point:?}: at the most {longest:?}");
+        assert!(is_right(longest), "{points:?}: at the most {longest:?}");
     });
 }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reclaimdep::World;
-use reclaimdep::block::{Bio, BlockDevice, MemoryDevice, Queue};
-use reclaimdep::bufio::{Bufio, Client, ClientOptions, order};
+use reclaimdep::block::{FilterDevice, MemoryDevice};
+use reclaimdep::bufio::{Bufio, ClientOptions, order};
 use reclaimdep::era::Era;
 use reclaimdep::inject::{Failpoint, FailpointRule, Plan, PlanSpec};
 use reclaimdep::report::Report;
 use reclaimdep::sched::WorkQueue;
-use reclaimdep::units::Sectors;
 use reclaimdep::witness::Code;
 use reclaimdep::world::Orders;
 
@@ -55,36 +54,8 @@ fn what_runs_show_is_what_is_declared() {
     }
 }
 
-/// A device that looks into a client of its own to map a request, as a stacked target does.
-struct Mapped {
-    below: MemoryDevice,
-    metadata: Client,
-    /// Whether the task counts as mapping a request meanwhile.
-    in_request: bool,
-}
-
-impl BlockDevice for Mapped {
-    fn name(&self) -> &str {
-        self.below.name()
-    }
-
-    fn sectors(&self) -> Sectors {
-        self.below.sectors()
-    }
-
-    fn queue(&self) -> &Queue {
-        self.below.queue()
-    }
-
-    fn submit(&self, bio: Bio) {
-        let mapping = self.in_request.then(|| self.metadata.bufio().in_request());
-        drop(self.metadata.get(0));
-        drop(mapping);
-        self.below.submit(bio);
-    }
-}
-
-/// A client on a device that looks into another client; writes are begun with the lock of the one above.
+/// A client on a device that looks into another client, where its task counts as mapping a request meanwhile or
+/// does not; writes are begun with the lock of the one above.
 fn stacked(era: Era, in_request: bool) -> Report {
     // Without memory a buffer is stolen, and made clean with the lock.
     let rule = |point| FailpointRule { point, skip: 0, times: None };
@@ -96,9 +67,16 @@ fn stacked(era: Era, in_request: bool) -> Report {
         let bufio = Bufio::new(sched, mm, world.plan(), world.knobs(), None);
         let disk = Arc::new(MemoryDevice::new(sched, "vda", 1 << 20));
         let metadata = bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
-        let below = MemoryDevice::new(sched, "thin", 1 << 20);
-        let thin = Arc::new(Mapped { below, metadata: metadata.clone(), in_request });
-        let above = bufio.create(thin, None, ClientOptions::default()).expect("the disk is large enough");
+        // To map a request it looks into a client of its own, as a stacked target does.
+        let (below, looked_at) = (Arc::new(MemoryDevice::new(sched, "thin", 1 << 20)), metadata.clone());
+        let thin = FilterDevice::new(below, move |_| {
+            let mapping = in_request.then(|| looked_at.bufio().in_request());
+            drop(looked_at.get(0));
+            drop(mapping);
+            None
+        });
+        let above =
+            bufio.create(Arc::new(thin), None, ClientOptions::default()).expect("the disk is large enough");
         for block in 0..3 {
             above.new_block(block).expect("there is a buffer").mark_dirty();
         }

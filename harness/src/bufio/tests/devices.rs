@@ -3,59 +3,33 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::block::{Bio, Queue};
+use crate::block::FilterDevice;
 use crate::units::Sectors;
 
-/// A device in memory that cannot discard, and writes only so often.
-struct Picky {
-    below: MemoryDevice,
-    writes: AtomicU64,
-}
-
-impl BlockDevice for Picky {
-    fn name(&self) -> &str {
-        self.below.name()
-    }
-
-    fn sectors(&self) -> Sectors {
-        self.below.sectors()
-    }
-
-    fn queue(&self) -> &Queue {
-        self.below.queue()
-    }
-
-    fn submit(&self, mut bio: Bio) {
-        let left = |left: u64| left.checked_sub(1);
-        let refused = match bio.op() {
-            Op::Discard => Some(Errno::EOPNOTSUPP),
-            Op::Write if self.writes.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).is_err() => {
-                Some(Errno::EIO)
-            }
-            _ => None,
-        };
-        match refused {
-            Some(errno) => {
-                bio.submitted(&self.queue().sched, self.queue().id);
-                bio.complete(Err(errno));
-            }
-            None => self.below.submit(bio),
-        }
-    }
-}
-
-/// Runs `body` with a client of a device that writes `writes` times.
-fn on_picky(writes: u64, body: impl FnOnce(&Picky, &Client)) {
+/// Runs `body` with a disk and a client of it, above which discards are refused and so many writes succeed as
+/// the counter says.
+fn on_picky(writes: u64, body: impl FnOnce(&dyn BlockDevice, &AtomicU64, &Client)) {
     let sched = Sched::native(1, Box::new(Log::default()));
     let ended = sched.run_main(|| {
         let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
         let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan.clone()).unwrap();
-        let below = MemoryDevice::new(&sched, "vda", 1 << 20);
-        let device = Arc::new(Picky { below, writes: AtomicU64::new(writes) });
+        let disk = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
+        let writes = Arc::new(AtomicU64::new(writes));
+        let left = Arc::clone(&writes);
+        let picky = FilterDevice::new(disk.clone(), move |bio| {
+            let spend = |left: u64| left.checked_sub(1);
+            match bio.op() {
+                Op::Discard => Some(Err(Errno::EOPNOTSUPP)),
+                Op::Write => {
+                    let spent = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, spend);
+                    spent.is_err().then_some(Err(Errno::EIO))
+                }
+                Op::Read | Op::Flush => None,
+            }
+        });
         let bufio = Bufio::new(&sched, &mm, &plan, Era::V5_9.knobs(), None);
-        let theirs: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
-        let client = bufio.create(theirs, None, ClientOptions::default()).unwrap();
-        body(&device, &client);
+        let client = bufio.create(Arc::new(picky), None, ClientOptions::default()).unwrap();
+        body(&*disk, &writes, &client);
     });
     ended.expect("the body does not panic");
 }
@@ -98,31 +72,31 @@ fn a_discard_past_the_end_is_einval_and_discards_nothing() {
 
 #[test]
 fn a_device_that_cannot_discard_says_so_and_nothing_is_lost() {
-    on_picky(u64::MAX, |device, client| {
+    on_picky(u64::MAX, |disk, _, client| {
         dirty(client, 1, 7);
         assert_eq!(client.issue_discard(0, 4), Err(Errno::EOPNOTSUPP));
         client.destroy().unwrap();
-        assert_eq!(first_byte(device, 1), 7);
+        assert_eq!(first_byte(disk, 1), 7);
     });
 }
 
 #[test]
 fn writes_that_fail_half_way_are_told_once_and_what_is_marked_again_is_written() {
-    on_picky(3, |device, client| {
+    on_picky(3, |disk, writes, client| {
         (0..8).for_each(|block| dirty(client, block, 9));
         assert_eq!(client.write_dirty_buffers(), Err(Errno::EIO));
-        assert_eq!((0..8).filter(|block| first_byte(device, *block) == 9).count(), 3);
+        assert_eq!((0..8).filter(|block| first_byte(disk, *block) == 9).count(), 3);
         assert_eq!(client.write_dirty_buffers(), Ok(()), "it was told");
-        device.writes.store(u64::MAX, Ordering::Release);
+        writes.store(u64::MAX, Ordering::Release);
         (0..8).for_each(|block| dirty(client, block, 5));
         client.destroy().unwrap();
-        assert!((0..8).all(|block| first_byte(device, block) == 5));
+        assert!((0..8).all(|block| first_byte(disk, block) == 5));
     });
 }
 
 #[test]
 fn an_eviction_whose_write_fails_is_told_by_the_next_write_of_everything() {
-    on_picky(0, |_, client| {
+    on_picky(0, |_, _, client| {
         dirty(client, 0, 9);
         client.write_dirty_buffers_async();
         client.forget(0);
@@ -134,7 +108,7 @@ fn an_eviction_whose_write_fails_is_told_by_the_next_write_of_everything() {
 
 #[test]
 fn destroy_tells_of_a_failed_write_that_nobody_asked_for() {
-    on_picky(0, |_, client| {
+    on_picky(0, |_, _, client| {
         dirty(client, 0, 9);
         let message = client.destroy().unwrap_err().to_string();
         assert!(message.contains("writing dirty buffers failed"), "{message}");
@@ -143,7 +117,7 @@ fn destroy_tells_of_a_failed_write_that_nobody_asked_for() {
 
 #[test]
 fn destroy_tells_of_a_failed_write_beside_a_buffer_that_is_held() {
-    on_picky(0, |_, client| {
+    on_picky(0, |_, _, client| {
         dirty(client, 0, 9);
         let held = client.read(1).unwrap();
         let error = client.destroy().unwrap_err();

@@ -1,7 +1,9 @@
 //! What is special where dm-bufio keeps the metadata: it may go at any time, and must not be home too early.
 
+use std::sync::Arc;
+
 use super::operations::fail_once;
-use super::{Blocks, MIB, Rig, contents, kept_by, pattern};
+use super::{Blocks, MIB, Recorder, Rig, contents, kept_by, pattern};
 use crate::bufio::Client;
 use crate::era::Era;
 use crate::error::Errno;
@@ -24,6 +26,14 @@ fn client(fs: &Fs) -> &Client {
     fs.0.store.client().expect("dm-bufio keeps this one's metadata")
 }
 
+/// A filesystem whose log says that there is a file.
+fn synced(rig: &Rig) -> (Arc<Recorder>, Fs) {
+    let (device, fs) = rig.fs(4 * MIB, FORMAT);
+    let ino = fs.create("a").unwrap();
+    fs.fsync(ino).unwrap();
+    (device, fs)
+}
+
 /// Metadata as it is home: what is neither the superblock nor the log.
 fn home(blocks: Blocks) -> Blocks {
     blocks.into_iter().filter(|(block, _)| *block > 0 && !LOG.contains(block)).collect()
@@ -44,9 +54,7 @@ fn what_is_in_no_log_is_not_written_home() {
 #[test]
 fn what_is_in_the_log_may_be_written_home_before_the_checkpoint() {
     run(|rig| {
-        let (device, fs) = rig.fs(4 * MIB, FORMAT);
-        let ino = fs.create("a").unwrap();
-        fs.fsync(ino).unwrap();
+        let (device, fs) = synced(rig);
         let before = home(device.blocks());
         assert!(client(&fs).dirty_buffers() > 0, "the journal gave it to the cache");
         client(&fs).write_dirty_buffers().unwrap();
@@ -60,9 +68,7 @@ fn what_is_in_the_log_may_be_written_home_before_the_checkpoint() {
 #[test]
 fn a_block_that_was_committed_and_changed_again_is_written_home_as_it_was_committed() {
     run(|rig| {
-        let (device, fs) = rig.fs(4 * MIB, FORMAT);
-        let ino = fs.create("a").unwrap();
-        fs.fsync(ino).unwrap();
+        let (device, fs) = synced(rig);
         fs.create("b").unwrap();
         client(&fs).write_dirty_buffers().unwrap();
         let mut crashed = device.blocks();
@@ -160,9 +166,7 @@ fn a_failed_read_is_an_error_once() {
 #[test]
 fn unmount_ends_the_client() {
     run(|rig| {
-        let (_, fs) = rig.fs(4 * MIB, FORMAT);
-        let ino = fs.create("a").unwrap();
-        fs.fsync(ino).unwrap();
+        let (_, fs) = synced(rig);
         fs.unmount().unwrap();
         assert_eq!(client(&fs).buffers(), 0);
         assert_eq!(fs.lookup("a"), Err(Errno::ENODEV));

@@ -13,7 +13,7 @@ use reclaimdep::inject::{Failpoint, FailpointRule, Plan};
 use reclaimdep::sched::WorkQueue;
 use reclaimdep::units::Ticks;
 
-use super::super::lossy::Lossy;
+use super::super::lossy::lossy;
 use super::{BLOCKS, RECLAIMER, Step};
 
 const BLOCK: usize = 4096;
@@ -34,13 +34,13 @@ macro_rules! ensure {
     };
 }
 
-/// Why the device may have something else than the newest contents.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Apart {
+/// Why the device may have something else than the newest contents of a block: one of the two, or both.
+#[derive(Clone, Copy, Default, Debug)]
+struct Apart {
     /// A write of it may have failed: it may be lost, and then somebody must be told.
-    Failed,
+    failed: bool,
     /// The device was told to forget it.
-    Discarded,
+    discarded: bool,
 }
 
 /// The map.
@@ -50,6 +50,8 @@ struct Model {
     /// Marked dirty since everything was last written.
     dirty: BTreeSet<u64>,
     apart: BTreeMap<u64, Apart>,
+    /// Prefetched, and nobody has waited for the read since.
+    prefetched: BTreeSet<u64>,
     /// Write errors that fired and that nobody was told of.
     untold: bool,
 }
@@ -86,8 +88,7 @@ impl<'c> Machine<'c> {
     pub(super) fn run(world: &World, steps: &[Step], rules: &[FailpointRule], loses: u64) -> Outcome {
         let (sched, mm) = (world.sched(), world.mm());
         let disk = Arc::new(MemoryDevice::new(sched, "vda", BLOCKS * BLOCK as u64));
-        let below: Arc<dyn BlockDevice> = Arc::new(Lossy::new(disk.clone(), loses));
-        let late = LateDevice::new(sched, below, Ticks(0), Ticks(0));
+        let late = LateDevice::new(sched, lossy(disk.clone(), loses), Ticks(0), Ticks(0));
         let queue = WorkQueue::mem_reclaim(sched, "dm_bufio_cache");
         let bufio = Bufio::new(sched, mm, world.plan(), world.knobs(), Some(queue.clone()));
         let options = ClientOptions {
@@ -151,7 +152,7 @@ impl<'c> Machine<'c> {
             self.write_errors = now;
             self.model.untold = true;
             for block in &self.model.dirty {
-                self.model.apart.insert(*block, Apart::Failed);
+                self.model.apart.entry(*block).or_default().failed = true;
             }
         }
     }
@@ -167,8 +168,10 @@ impl<'c> Machine<'c> {
         Ok(())
     }
 
-    /// Nothing is dirty any more: the device has the newest, but for what a write failed of.
+    /// Nothing is dirty any more: the device has the newest, but for what a write failed of, and no more blocks
+    /// than writes failed.
     fn all_written(&mut self) -> Outcome {
+        let mut lost = 0;
         for block in 0..BLOCKS {
             let (newest, there) = (self.newest(block), self.on_disk(block));
             let apart = self.model.apart.get(&block);
@@ -176,10 +179,13 @@ impl<'c> Machine<'c> {
                 newest == there || apart.is_some(),
                 "block {block} is {there:?} on the disk, not {newest:?}"
             );
+            lost += u64::from(newest != there && apart.is_some_and(|apart| !apart.discarded));
             if newest == there {
                 self.model.apart.remove(&block);
             }
         }
+        let failed = self.write_errors;
+        ensure!(lost <= failed, "{lost} blocks are not on the disk, and {failed} writes failed");
         self.model.dirty.clear();
         Ok(())
     }
@@ -215,6 +221,7 @@ impl<'c> Machine<'c> {
     fn read(&mut self, block: u64) -> Result<Option<Buffer<'c>>, String> {
         let (client, was_held, before) = (self.client, self.holds(block), self.fired(Failpoint::BufioRead));
         let read = client.read(block);
+        self.model.prefetched.remove(&block);
         self.look_for_write_errors();
         let failed = self.fired(Failpoint::BufioRead) > before;
         match read {
@@ -278,11 +285,23 @@ impl<'c> Machine<'c> {
                 self.look_for_write_errors();
                 self.told_at(written.is_err())?;
                 self.all_written()?;
+                let dirty = client.dirty_buffers();
+                ensure!(dirty == 0, "everything is written, and {dirty} buffers are dirty");
             }
             Step::WriteAsync => client.write_dirty_buffers_async(),
             Step::Flush => client.issue_flush().map_err(|errno| format!("flush: {errno}"))?,
-            Step::Forget { block, count } => client.forget_buffers(block, count),
-            Step::Prefetch { block, count } => client.prefetch(block, count),
+            Step::Forget { block, count } => {
+                client.forget_buffers(block, count);
+                // What is used, dirty or being read stays.
+                let model = &self.model;
+                let gone = !model.dirty.contains(&block) && !model.prefetched.contains(&block);
+                let gone = gone && !self.holds(block);
+                ensure!(!gone || client.get(block).is_none(), "block {block} is forgotten, and still there");
+            }
+            Step::Prefetch { block, count } => {
+                client.prefetch(block, count);
+                self.model.prefetched.extend(block..block + count);
+            }
             Step::Discard { block, count } => self.discard(block, count)?,
             Step::AgeOut => client.bufio().age_out(),
             Step::Reclaim => {
@@ -300,13 +319,15 @@ impl<'c> Machine<'c> {
             }
         }
         self.look_for_write_errors();
+        let (dirty, marked) = (client.dirty_buffers(), self.model.dirty.len() as u64);
+        ensure!(dirty <= marked, "{dirty} buffers are dirty, and {marked} blocks were marked");
         self.held_is_there()
     }
 
     fn get(&mut self, block: u64, keep: bool) -> Outcome {
         let was_held = self.holds(block);
         let Some(buffer) = self.client.get(block) else {
-            let failed = self.model.apart.get(&block) == Some(&Apart::Failed);
+            let failed = self.model.apart.get(&block).is_some_and(|apart| apart.failed);
             ensure!(!was_held || failed, "block {block} is held, and is not found");
             return Ok(());
         };
@@ -328,7 +349,7 @@ impl<'c> Machine<'c> {
         self.marked(to, data);
         // Where somebody else holds the old one, it was written there and may have failed.
         if self.model.untold {
-            self.model.apart.insert(to, Apart::Failed);
+            self.model.apart.entry(to).or_default().failed = true;
         }
         Ok(())
     }
@@ -341,7 +362,7 @@ impl<'c> Machine<'c> {
         }
         ensure!(discarded.is_ok(), "the device can: {discarded:?}");
         for block in block..end {
-            self.model.apart.entry(block).or_insert(Apart::Discarded);
+            self.model.apart.entry(block).or_default().discarded = true;
         }
         Ok(())
     }

@@ -1,0 +1,95 @@
+//! A device that looks at each request before it goes on to the device below.
+//!
+//! Key type: [`FilterDevice`]. For disks that fail or lose what they are asked for, and for targets that do
+//! something of their own before they pass a request on.
+
+use std::sync::Arc;
+
+use super::bio::Bio;
+use super::device::{BlockDevice, Queue};
+use crate::error::Errno;
+use crate::units::Sectors;
+
+/// A device above another, in all but its requests that other.
+pub struct FilterDevice<F> {
+    below: Arc<dyn BlockDevice>,
+    filter: F,
+}
+
+impl<F> std::fmt::Debug for FilterDevice<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FilterDevice").field("below", &self.below.name()).finish_non_exhaustive()
+    }
+}
+
+impl<F> FilterDevice<F>
+where
+    F: Fn(&Bio) -> Option<Result<(), Errno>> + Send + Sync,
+{
+    /// A device above `below`. `filter` is called in the submitter and says how a request ends at once; none
+    /// passes it on.
+    #[must_use]
+    pub fn new(below: Arc<dyn BlockDevice>, filter: F) -> Self {
+        Self { below, filter }
+    }
+}
+
+impl<F> BlockDevice for FilterDevice<F>
+where
+    F: Fn(&Bio) -> Option<Result<(), Errno>> + Send + Sync,
+{
+    fn name(&self) -> &str {
+        self.below.name()
+    }
+
+    fn sectors(&self) -> Sectors {
+        self.below.sectors()
+    }
+
+    fn queue(&self) -> &Queue {
+        self.below.queue()
+    }
+
+    fn submit(&self, mut bio: Bio) {
+        match (self.filter)(&bio) {
+            Some(outcome) => {
+                bio.submitted(&self.queue().sched, self.queue().id);
+                bio.complete(outcome);
+            }
+            None => self.below.submit(bio),
+        }
+    }
+
+    fn stop(&self) {
+        self.below.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{MemoryDevice, read_at, write_at};
+    use crate::event::Op;
+    use crate::sched::Sched;
+    use crate::sched::log::Log;
+
+    #[test]
+    fn what_the_filter_ends_never_comes_below() {
+        let sched = Sched::native(1, Box::new(Log::default()));
+        let ran = sched.run_main(|| {
+            let below = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
+            let refuses = FilterDevice::new(below.clone(), |bio| match bio.op() {
+                Op::Write if bio.sector().0 == 0 => Some(Err(Errno::EIO)),
+                Op::Write if bio.sector().0 == 8 => Some(Ok(())),
+                _ => None,
+            });
+            for (block, outcome) in [(0, Err(Errno::EIO)), (1, Ok(())), (2, Ok(()))] {
+                assert_eq!(write_at(&refuses, block * 4096, &[7; 4096]), outcome);
+            }
+            let mut found = [0; 3 * 4096];
+            read_at(&refuses, 0, &mut found).unwrap();
+            assert_eq!([found[0], found[4096], found[8192]], [0, 0, 7]);
+        });
+        ran.expect("nothing panics");
+    }
+}
