@@ -274,3 +274,48 @@ fn ring_bell(bell: BorrowedFd<'_>, requests: &Requests) {
     });
     ring();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use super::super::requests::Options;
+    use super::*;
+    use crate::block::Bio;
+    use crate::sched::{Sched, SpinLock};
+    use crate::units::Sectors;
+
+    #[test]
+    fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
+        if let Err(missing) = super::super::try_uring() {
+            drop(writeln!(io::stderr(), "SKIPPED: io_uring: {missing}"));
+            return;
+        }
+        let sched = Sched::unobserved(1);
+        let _task = sched.adopt("main");
+        let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
+        let requests = Requests::new(&sched, "vda", options);
+        let outcomes = Arc::new(SpinLock::new(Vec::new()));
+        // One that the ring has, and two for which it has no room.
+        for sector in [0, 64, 128] {
+            let outcomes = Arc::clone(&outcomes);
+            let end_io = Box::new(move |_, outcome| outcomes.lock().push(outcome));
+            requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
+        }
+        let device = File::open("/dev/null").expect("there is one");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let ring = Ring::open(1).expect("one was open before");
+                // SAFETY: both are open; the number stays the ring's own, which closes whatever it stands for.
+                let same = unsafe { libc::dup2(device.as_raw_fd(), ring.ring.as_raw_fd()) };
+                assert_eq!(same, ring.ring.as_raw_fd(), "the ring's number stands for another file now");
+                serve(ring, device.as_fd(), &requests);
+            });
+        });
+        assert_eq!(*outcomes.lock(), [Err(Errno::EIO); 3]);
+        let trouble = requests.take_trouble().expect("it is noted").to_string();
+        assert!(trouble.contains("the io_uring of `vda` broke"), "{trouble}");
+    }
+}
