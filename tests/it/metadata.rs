@@ -113,7 +113,7 @@ fn who_reads_while_it_is_unmounted_gets_enodev_and_leaves_nothing_held() {
         let above = reclaimdep::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
         let device: std::sync::Arc<dyn reclaimdep::block::BlockDevice> = std::sync::Arc::new(above);
         reclaimdep::fs::mkfs(&*device).expect("the device is large enough");
-        let bufio = world.fs("lower").metadata_client().expect("dm-bufio keeps it").bufio().clone();
+        let bufio = world.bufio("lower").bufio().clone();
         let metadata = reclaimdep::fs::Metadata::Bufio { bufio, node: None };
         let (sched, mm, plan) = (world.sched(), world.mm(), world.plan());
         let fs = Fs::mount_with(sched, mm, plan, "other", device, metadata).expect("it mounts");

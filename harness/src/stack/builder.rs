@@ -296,12 +296,15 @@ impl Stack {
         find(&self.fs, "filesystem", name)
     }
 
-    /// The bufio client of this name.
+    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this name.
     ///
     /// # Errors
-    /// If the stack has none.
+    /// If the stack has neither.
     pub fn client(&self, name: &str) -> Result<&Client> {
-        find(&self.clients, "bufio client", name)
+        let of_fs = self.fs.get(name).and_then(Fs::metadata_client);
+        of_fs
+            .filter(|_| !self.clients.contains_key(name))
+            .map_or_else(|| find(&self.clients, "bufio client", name), Ok)
     }
 
     /// The loop device of this name.

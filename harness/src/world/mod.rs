@@ -165,10 +165,10 @@ impl World {
         self.0.stack.fs(name).unwrap_or_else(|error| panic!("{error}")).clone()
     }
 
-    /// The bufio client of this name.
+    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this name.
     ///
     /// # Panics
-    /// If the stack has none; the message lists those it has.
+    /// If the stack has neither; the message lists the clients it has.
     #[must_use]
     pub fn bufio(&self, name: &str) -> Client {
         self.0.stack.client(name).unwrap_or_else(|error| panic!("{error}")).clone()
