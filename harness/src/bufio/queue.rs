@@ -34,6 +34,11 @@ impl Queued {
         self.entries.first_key_value().map(|(_, entry)| *entry)
     }
 
+    /// Takes the buffer that has waited longest off the queue; its client is gone.
+    pub(super) fn forget_oldest(&mut self) {
+        self.entries.pop_first();
+    }
+
     /// Puts the buffer at the end, wherever it was.
     pub(super) fn renew(&mut self, client: u32, slot: &Slot) {
         self.remove(slot);

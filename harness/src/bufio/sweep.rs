@@ -107,7 +107,9 @@ impl Bufio {
                 return;
             };
             let Some(client) = clients.iter().find(|known| known.0.number == client) else {
-                return;
+                // It was dropped and not destroyed.
+                queued.forget_oldest();
+                continue;
             };
             let slot = client.slot(slot);
             let referenced = slot.take_reference();

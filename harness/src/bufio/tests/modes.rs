@@ -60,6 +60,24 @@ fn a_large_block_takes_whole_pages() {
 }
 
 #[test]
+fn buffers_of_a_client_that_was_dropped_do_not_keep_those_of_others() {
+    for era in [Era::V5_9, Era::V6_12] {
+        run(era, ClientOptions::default(), PlanSpec::default(), |rig| {
+            let bufio = rig.client.bufio();
+            bufio.set_max_cache_size(16 * 4096);
+            let device = Arc::new(MemoryDevice::new(&rig.sched, "vdb", 1 << 20));
+            let dropped = bufio.create(device, None, ClientOptions::default()).unwrap();
+            (0..8).for_each(|block| drop(dropped.read(block).unwrap()));
+            drop(dropped);
+            (0..40).for_each(|block| drop(rig.client.read(block).unwrap()));
+            bufio.finish_cleanup();
+            assert!(bufio.accounts().current() <= 16 * 4096, "{era}: {} bytes", bufio.accounts().current());
+            rig.done().unwrap();
+        });
+    }
+}
+
+#[test]
 fn each_client_keeps_what_it_alone_retains() {
     for era in [Era::V4_19, Era::V5_9, Era::V6_12] {
         let options = ClientOptions { retain_bytes: 2 * 4096, ..ClientOptions::default() };
