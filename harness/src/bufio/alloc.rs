@@ -83,7 +83,7 @@ impl Client {
             || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
         // Where too much is dirty the watermark has more to do than this.
         let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
-        if self.0.hints.is_none() || !full() || dirty() {
+        if self.0.flat.is_none() || !full() || dirty() {
             return None;
         }
         let idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cache::{Cache, List};
+use super::flat::Flat;
 use super::global::Bufio;
 use super::lanes::Lanes;
 use super::memory::Slab;
 use super::options::{ClientOptions, Parts};
 use super::slot::Slot;
 use super::slots::Slots;
-use super::table::Hints;
 use super::trees::Trees;
 use super::{order, shrinker};
 use crate::block::BlockDevice;
@@ -31,8 +31,8 @@ const MIN_BUFFERS: u64 = 8;
 const BIT_QUEUES: u32 = 16;
 /// The same where nobody observes: a waiter is woken by fewer completions that are none of its business.
 const QUIET_BIT_QUEUES: u32 = 256;
-/// Buffers that hints are made for where nobody says how many there will be.
-const HINTED: u64 = 1 << 16;
+/// Buffers that the flat index is made for where nobody says how many there will be.
+const EXPECTED: u64 = 1 << 16;
 
 pub(super) struct Inner {
     pub(super) bufio: Bufio,
@@ -43,10 +43,10 @@ pub(super) struct Inner {
     pub(super) layer: LayerRef,
     observed: bool,
     pub(super) cache: Mutex<Cache>,
+    /// The index of the modern form, and what stands for it where nobody observes.
     pub(super) trees: Option<Trees>,
+    pub(super) flat: Option<Flat>,
     pub(super) slots: Slots,
-    /// Where nobody observes, the way to a hit that takes no lock.
-    pub(super) hints: Option<Hints>,
     pub(super) lanes: Lanes,
     pub(super) slab: Slab,
     pub(super) bits: Box<[WaitQueue]>,
@@ -121,7 +121,7 @@ impl Client {
         let modern = bufio.generation() == BufioGeneration::V6_4;
         let (layer, observed) = (sched.add_layer(Layer::BUFIO, &name), sched.is_observed());
         let bit_queues = if observed { BIT_QUEUES } else { QUIET_BIT_QUEUES };
-        let hinted = if options.max_buffers == u64::MAX { HINTED } else { options.max_buffers };
+        let expected = if options.max_buffers == u64::MAX { EXPECTED } else { options.max_buffers };
         let (start, reserved) = (options.start.0, options.reserved_buffers);
         let free_buffer = sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
         let client = Self(Arc::new(Inner {
@@ -131,9 +131,9 @@ impl Client {
             layer,
             observed,
             cache: Mutex::new(sched, order::CLIENT, &format!("bufio:{name}"), Cache::default()),
-            trees: modern.then(|| Trees::new(sched, &options, &name)),
+            trees: (modern && observed).then(|| Trees::new(sched, &options, &name)),
+            flat: (modern && !observed).then(|| Flat::new(expected, options.trees)),
             slots: Slots::new(),
-            hints: (modern && !observed).then(|| Hints::new(hinted)),
             lanes: Lanes::new(modern && !observed),
             slab: Slab::default(),
             bits: (0..bit_queues).map(|_| WaitQueue::new(sched)).collect(),
@@ -216,6 +216,13 @@ impl Client {
     pub fn device_blocks(&self) -> u64 {
         let sectors = self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire));
         sectors / self.sectors_per_block()
+    }
+
+    /// Whether the device has the whole block.
+    pub(super) fn is_inside(&self, block: u64) -> bool {
+        let sectors = self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire));
+        let end = block.checked_add(1).and_then(|blocks| blocks.checked_mul(self.sectors_per_block()));
+        end.is_some_and(|end| end <= sectors)
     }
 
     /// The device that it caches.

@@ -7,6 +7,7 @@
 use super::cache::{Cache, List};
 use super::client::Client;
 use super::slot::{Slot, State};
+use crate::era::BufioGeneration;
 use crate::event::Site;
 
 /// What to do with an unheld buffer.
@@ -29,7 +30,7 @@ impl Client {
         list: List,
         mut judge: impl FnMut(&Slot) -> Verdict,
     ) -> Option<&Slot> {
-        let found = if self.0.trees.is_some() {
+        let found = if self.0.generation() == BufioGeneration::V6_4 {
             self.turn_clock(cache, list, &mut judge)
         } else {
             let walk = cache.walk(list);
@@ -82,7 +83,7 @@ impl Client {
             return Verdict::Skip;
         }
         match judge(slot) {
-            Verdict::Take if !self.claim(slot) => Verdict::Skip,
+            Verdict::Take if !self.claim_unheld(slot) => Verdict::Skip,
             verdict => verdict,
         }
     }
@@ -96,7 +97,12 @@ impl Client {
     /// then fails finds nothing, as if it had come too late.
     pub(super) fn claim(&self, slot: &Slot) -> bool {
         // Looked at first: a held buffer must not seem to be gone for a moment.
-        if self.0.lanes.holds(slot.number) != 0 || !slot.claim() {
+        self.0.lanes.holds(slot.number) == 0 && self.claim_unheld(slot)
+    }
+
+    /// The same for a slot that nobody held when the caller looked.
+    fn claim_unheld(&self, slot: &Slot) -> bool {
+        if !slot.claim() {
             return false;
         }
         // Marked first: a hit that is in no lane yet sees the mark.

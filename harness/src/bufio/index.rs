@@ -20,10 +20,10 @@ impl Client {
         let (block, list) = (slot.block(), List::of(slot.state()));
         self.index(cache, block, slot.number);
         cache.push(list, slot.number);
-        self.0.counts[list as usize].fetch_add(1, Ordering::AcqRel);
+        self.0.counts[list as usize].store(cache.len(list), Ordering::Release);
         // Where nobody observes, one in so many asks for the time: it is for ages of minutes.
         cache.linked = cache.linked.wrapping_add(1);
-        let asks = self.0.hints.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
+        let asks = self.0.flat.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
         let tick = if asks { self.tick() } else { self.0.clock.load(Ordering::Relaxed) };
         slot.accessed.store(tick, Ordering::Relaxed);
         self.0.bufio.0.queue.add(self.0.number, slot);
@@ -33,37 +33,35 @@ impl Client {
     pub(super) fn unlink(&self, cache: &mut Cache, slot: &Slot) {
         self.unindex(cache, slot.block(), slot.number);
         if let Some(list) = cache.pull(slot.number) {
-            self.0.counts[list as usize].fetch_sub(1, Ordering::AcqRel);
+            self.0.counts[list as usize].store(cache.len(list), Ordering::Release);
         }
         self.0.bufio.0.queue.remove(slot);
     }
 
     pub(super) fn index(&self, cache: &mut Cache, block: u64, slot: u32) {
-        match &self.0.trees {
-            Some(trees) => trees.change(block, |tree| tree.insert(block, slot)),
-            None => cache.table.insert(block, slot),
-        }
-        if let Some(hints) = &self.0.hints {
-            hints.insert(block, slot);
+        match (&self.0.flat, &self.0.trees) {
+            (Some(flat), _) => flat.insert(block, slot),
+            (None, Some(trees)) => trees.change(block, |tree| tree.insert(block, slot)),
+            (None, None) => cache.table.insert(block, slot),
         }
     }
 
     pub(super) fn unindex(&self, cache: &mut Cache, block: u64, slot: u32) {
-        if let Some(hints) = &self.0.hints {
-            hints.remove(block, slot);
-        }
-        let had = match &self.0.trees {
-            Some(trees) => trees.change(block, |tree| tree.remove(block)),
-            None => cache.table.remove(block),
+        let had = match (&self.0.flat, &self.0.trees) {
+            (Some(flat), _) => flat.remove(block, slot),
+            (None, Some(trees)) => trees.change(block, |tree| tree.remove(block)) == Some(slot),
+            (None, None) => cache.table.remove(block) == Some(slot),
         };
-        debug_assert_eq!(had, Some(slot), "block {block} has this buffer");
+        debug_assert!(had, "block {block} has this buffer");
     }
 
     /// The block's slot, looked up under the client lock.
     pub(super) fn indexed(&self, cache: &Cache, block: u64) -> Option<&Slot> {
-        let number = match &self.0.trees {
-            Some(trees) => trees.look(block, |tree| tree.get(block)),
-            None => cache.table.get(block),
+        let is = |number| (self.slot(number).block() == block).then_some(number);
+        let number = match (&self.0.flat, &self.0.trees) {
+            (Some(flat), _) => flat.find(block, is),
+            (None, Some(trees)) => trees.look(block, |tree| tree.get(block)),
+            (None, None) => cache.table.get(block),
         };
         number.map(|number| self.slot(number))
     }
@@ -76,8 +74,9 @@ impl Client {
         };
         cache.push(list, slot.number);
         if from != list {
-            self.0.counts[from as usize].fetch_sub(1, Ordering::AcqRel);
-            self.0.counts[list as usize].fetch_add(1, Ordering::AcqRel);
+            for list in List::BOTH {
+                self.0.counts[list as usize].store(cache.len(list), Ordering::Release);
+            }
         }
     }
 
@@ -94,15 +93,25 @@ impl Client {
 
     /// A hold of the block's buffer by the modern lookup: its tree's lock alone.
     pub(super) fn find_held(&self, block: u64) -> Option<&Slot> {
-        let (slot, held) = self.0.trees.as_ref()?.look(block, |tree| {
-            let slot = self.slot(tree.get(block)?);
+        let hold = |number| {
+            let slot = self.slot(number);
             let held = slot.hold(block);
             if held {
                 slot.touch();
                 slot.accessed.store(self.tick(), Ordering::Relaxed);
             }
-            Some((slot, held))
-        })?;
+            (slot, held)
+        };
+        if let Some(flat) = &self.0.flat {
+            return flat.find(block, |number| {
+                let (slot, held) = hold(number);
+                if !held {
+                    self.put(slot);
+                }
+                held.then_some(slot)
+            });
+        }
+        let (slot, held) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
         if !held {
             self.put(slot);
         }

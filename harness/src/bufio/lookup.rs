@@ -2,8 +2,8 @@
 //!
 //! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`]. Each takes a
 //! hold and waits only after the client lock is dropped. Where nobody observes, a hit of the modern form takes
-//! no lock and writes to no buffer but its reference bit and time, where they change: a hint says which slot it may be, a cell of the task's lane holds it, and the
-//! slot says whether it is.
+//! no lock and writes to no buffer but its reference bit and time, where they change: the index says which slot
+//! it may be, a cell of the task's lane holds it, and the slot says whether it is.
 
 use std::sync::atomic::Ordering;
 
@@ -14,6 +14,7 @@ use super::cache::{Cache, List};
 use super::client::Client;
 use super::options::Contents as Seen;
 use super::slot::{NO_BLOCK, Slot, State};
+use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::Site;
 use crate::inject::Failpoint;
@@ -48,7 +49,7 @@ impl Client {
     /// A hit that takes no lock.
     #[inline]
     fn hit(&self, block: u64) -> Option<Buffer<'_>> {
-        let number = self.0.hints.as_ref()?.get(block)?;
+        let number = self.0.flat.as_ref()?.hint(block)?;
         let slot = self.0.slots.find(number)?;
         let cell = Some(self.0.lanes.hold(number)?);
         // From here on the drop gives the hold back.
@@ -64,7 +65,7 @@ impl Client {
     fn get_slowly(&self, block: u64, site: Site) -> Option<Buffer<'_>> {
         let _layer = self.enter();
         self.may_get();
-        let slot = if self.0.trees.is_some() {
+        let slot = if self.0.generation() == BufioGeneration::V6_4 {
             self.find_held(block)?
         } else {
             let mut cache = self.lock();
@@ -213,11 +214,11 @@ impl Client {
     /// A hold on the block's buffer, made if there is none; says whether it was made. None where a prefetch
     /// gives up.
     fn find_or_make(&self, block: u64, want: Want, site: Site) -> Result<Option<(&Slot, bool)>, Errno> {
-        if block >= self.device_blocks() {
+        if !self.is_inside(block) {
             return Err(Errno::EINVAL);
         }
-        // Where there are hints, what they do not know is rarely cached: it is looked for under the lock alone.
-        if self.0.hints.is_none()
+        // Where nobody observes a hit was tried before: the block is looked for under the lock alone.
+        if self.0.flat.is_none()
             && let Some(slot) = self.find_held(block)
         {
             if !slot.failed() {
@@ -226,8 +227,7 @@ impl Client {
             self.put(slot);
         }
         let mut cache = self.lock();
-        let excluded = self.0.hints.as_ref().is_some_and(|hints| hints.exclude(block));
-        if !excluded && let Some(slot) = self.find_and_hold(&mut cache, block) {
+        if let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
         }
         if let Some(fresh) = self.recycled(&mut cache) {
@@ -263,6 +263,11 @@ impl Client {
     /// Makes a claimed slot's contents those of a new buffer.
     fn hand_out(&self, slot: &Slot, block: u64) {
         debug_assert_eq!(slot.block(), NO_BLOCK, "a slot that is handed out caches nothing");
+        // Errors stand where the slot has failed, and a write that starts takes the dirty range with it; the
+        // request before is for who observes.
+        if !self.observed() && !slot.failed() && self.0.options.alloc_callback.is_none() {
+            return;
+        }
         let mut contents = slot.contents.lock();
         contents.request = None;
         (contents.read_error, contents.write_error, contents.dirty) = (None, None, (0, 0));

@@ -15,6 +15,7 @@
 //! | `slot` in `slots` | one buffer's place: state bits, holds, contents |
 //! | `lanes` | holds of hits where nobody observes |
 //! | `cache` over `ring`; `index` over `table` and `trees` | lists and index, classic and modern |
+//! | `flat` | the modern index where nobody observes |
 //! | `evict` | which buffer goes |
 //! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
 //! | `io` | starting writes and reads, completion, waiting for a bit |
@@ -72,6 +73,7 @@ pub mod client;
 pub mod context;
 pub mod destroy;
 mod evict;
+mod flat;
 pub mod global;
 mod index;
 mod io;

@@ -1,12 +1,9 @@
-//! From a block to its slot's number: an open-addressed table, and a lock-free one of hints beside it.
+//! From a block to its slot's number: an open-addressed table.
 //!
-//! Key types: [`Table`], [`Hints`]. The table has no order that anybody could see: it is asked for one block at
-//! a time. Hints may be wrong or missing; whoever follows one looks at the slot.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Key type: [`Table`]. It has no order that anybody could see: it is asked for one block at a time.
 
 /// What a block is multiplied with to spread it (the golden ratio of 2^64).
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(super) const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A number in which the high bits depend on all bits of the block.
 #[inline]
@@ -100,79 +97,6 @@ impl Table {
     }
 }
 
-const WAYS: usize = 8;
-
-/// One cache line of hints.
-#[repr(align(64))]
-#[derive(Debug, Default)]
-struct Bucket([AtomicU64; WAYS]);
-
-/// Slot numbers by block, to be read without a lock. A full bucket loses hints, never blocks.
-///
-/// # Invariants
-/// `lost` is how many blocks are cached that have no hint.
-#[derive(Debug)]
-pub(super) struct Hints {
-    buckets: Box<[Bucket]>,
-    lost: AtomicU64,
-}
-
-/// A hint: the block's tag above, the slot's number and one below.
-#[inline]
-const fn tag(block: u64) -> u64 {
-    block.wrapping_mul(SPREAD) & !0xffff_ffff
-}
-
-impl Hints {
-    /// Hints for about `buffers` buffers.
-    pub(super) fn new(buffers: u64) -> Self {
-        let buckets = buffers.div_ceil(WAYS as u64 / 2).clamp(16, 1 << 20).next_power_of_two();
-        Self { buckets: (0..buckets).map(|_| Bucket::default()).collect(), lost: AtomicU64::new(0) }
-    }
-
-    #[inline]
-    fn bucket(&self, block: u64) -> &Bucket {
-        let index = hash(block) & (self.buckets.len() as u64 - 1);
-        &self.buckets[usize::try_from(index).unwrap_or(0)]
-    }
-
-    /// The slot that may cache the block.
-    #[inline]
-    pub(super) fn get(&self, block: u64) -> Option<u32> {
-        let tag = tag(block);
-        for way in &self.bucket(block).0 {
-            let hint = way.load(Ordering::Acquire);
-            if hint & !0xffff_ffff == tag && hint != 0 {
-                return u32::try_from(hint & 0xffff_ffff).ok()?.checked_sub(1);
-            }
-        }
-        None
-    }
-
-    /// Whether the block is certainly not cached. The caller holds the client lock.
-    pub(super) fn exclude(&self, block: u64) -> bool {
-        self.lost.load(Ordering::Relaxed) == 0 && self.get(block).is_none()
-    }
-
-    /// Hints at a slot. The caller holds the client lock.
-    pub(super) fn insert(&self, block: u64, slot: u32) {
-        let free = self.bucket(block).0.iter().find(|way| way.load(Ordering::Relaxed) == 0);
-        match free {
-            Some(way) => way.store(tag(block) | (u64::from(slot) + 1), Ordering::Release),
-            None => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-
-    /// Forgets a slot. The caller holds the client lock.
-    pub(super) fn remove(&self, block: u64, slot: u32) {
-        let hint = tag(block) | (u64::from(slot) + 1);
-        match self.bucket(block).0.iter().find(|way| way.load(Ordering::Relaxed) == hint) {
-            Some(way) => way.store(0, Ordering::Release),
-            None => drop(self.lost.fetch_sub(1, Ordering::Relaxed)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -196,22 +120,5 @@ mod tests {
             assert_eq!(table.get(probe), map.get(&probe).copied());
         }
         assert_eq!(table.len, map.len());
-    }
-
-    #[test]
-    fn a_full_bucket_loses_hints_and_says_nothing_wrong() {
-        let hints = Hints::new(1);
-        for block in 0..1000 {
-            hints.insert(block, u32::try_from(block).unwrap());
-        }
-        let found: Vec<_> =
-            (0..1000).filter_map(|block| hints.get(block).map(|slot| (block, slot))).collect();
-        assert!(!found.is_empty() && found.len() <= 16 * WAYS, "{}", found.len());
-        assert!(found.iter().all(|(block, slot)| *block == u64::from(*slot)));
-        assert!(!hints.exclude(5000), "it may be one of those that were lost");
-        (0..1000).filter(|block| hints.get(*block).is_none()).for_each(|block| hints.remove(block, 0));
-        assert!(hints.exclude(5000) && !hints.exclude(found[0].0), "none is lost any more");
-        hints.remove(found[0].0, found[0].1);
-        assert_eq!(hints.get(found[0].0), None);
     }
 }
