@@ -271,12 +271,24 @@ mod tests {
             let found = &[Breach::UnscopedUnderLock];
             check(found, both(Gfp::KERNEL, Gfp::KERNEL, "inode", false, reclaim_first));
             check(found, both(Gfp::KERNEL, Gfp::NOFS, "inode", false, reclaim_first));
+            check(found, both(Gfp::NOFS, Gfp::NOFS | Gfp::NOWARN, "inode", false, reclaim_first));
             check(&[], both(Gfp::KERNEL, Gfp::KERNEL, "inode", true, reclaim_first));
             check(&[], both(Gfp::KERNEL, Gfp::KERNEL, "dentry", false, reclaim_first));
             check(&[], both(Gfp::NOFS, Gfp::KERNEL, "inode", false, reclaim_first));
             check(&[], both(Gfp::NOWAIT, Gfp::NOIO, "inode", false, reclaim_first));
             check(&[], both(Gfp::KERNEL | Gfp::NOLOCKDEP, Gfp::KERNEL, "inode", false, reclaim_first));
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_class_and_of_how_many_is_bounded() {
+        let mut map = BTreeMap::new();
+        (0..=MAX_KEPT).for_each(|value| keep(&mut map, "inode", value));
+        assert_eq!(map["inode"].len(), MAX_KEPT);
+        for number in 0..=MAX_KEPT {
+            keep(&mut map, Box::leak(number.to_string().into_boxed_str()), 0);
+        }
+        assert_eq!(map.len(), MAX_KEPT);
     }
 
     #[test]

@@ -127,6 +127,12 @@ mod tests {
         }
     }
 
+    /// An allocation of a task that may not wait.
+    fn nowait(s: &mut Script, task: TaskId, requested: Gfp, effective: Gfp) {
+        let (flags, site) = (TaskFlags::MEMALLOC_NOWAIT, Site { file: "x.rs", line: 1 });
+        s.on(task, EventKind::AllocBegin { order: 0, requested, effective, flags, site });
+    }
+
     #[test]
     fn a_mask_gains_nothing() {
         check(&[Breach::MaskGrew], |s, task| s.alloc(task, Gfp::NOFS, Gfp::KERNEL));
@@ -138,9 +144,11 @@ mod tests {
         check(&[Breach::MalformedMask], |s, task| s.alloc(task, Gfp::KERNEL, Gfp::NOIO | Gfp::FS));
         check(&[Breach::MalformedMask], |s, task| {
             let nofail = Gfp::KERNEL | Gfp::NOFAIL;
-            let (effective, flags) = (nofail - Gfp::DIRECT_RECLAIM, TaskFlags::MEMALLOC_NOWAIT);
-            let site = Site { file: "x.rs", line: 1 };
-            s.on(task, EventKind::AllocBegin { order: 0, requested: nofail, effective, flags, site });
+            nowait(s, task, nofail, nofail - Gfp::DIRECT_RECLAIM);
+        });
+        check(&[Breach::MalformedMask], |s, task| {
+            s.scope(task, ScopeKind::Nowait, 1);
+            nowait(s, task, Gfp::KERNEL, Gfp::KERNEL - Gfp::DIRECT_RECLAIM - Gfp::IO);
         });
     }
 
@@ -155,10 +163,8 @@ mod tests {
         check(&[], in_scope(ScopeKind::Noio, Gfp::KERNEL, Gfp::NOIO));
         check(&[], in_scope(ScopeKind::Pin, Gfp::HIGHUSER_MOVABLE, Gfp::HIGHUSER));
         check(&[], |s, task| {
-            let (requested, flags) = (Gfp::KERNEL, TaskFlags::MEMALLOC_NOWAIT);
-            let (effective, site) = (requested - Gfp::DIRECT_RECLAIM, Site { file: "x.rs", line: 1 });
             s.scope(task, ScopeKind::Nowait, 1);
-            s.on(task, EventKind::AllocBegin { order: 0, requested, effective, flags, site });
+            nowait(s, task, Gfp::KERNEL, Gfp::KERNEL - Gfp::DIRECT_RECLAIM);
         });
         check(&[], in_scope(ScopeKind::Noreclaim, Gfp::KERNEL, Gfp::KERNEL));
     }

@@ -179,15 +179,15 @@ mod tests {
         });
     }
 
-    /// A waiter that sleeps `rounds` times after an element came back, `taken` by another or not.
-    fn rounds(rounds: u32, taken: bool) -> impl FnOnce(&mut Script, TaskId) {
+    /// A waiter that sleeps `rounds` times after an element of a pool came back, `taken` by another or not.
+    fn rounds(rounds: u32, pool: PoolId, taken: bool) -> impl FnOnce(&mut Script, TaskId) {
         move |s, task| {
             let other = s.task("other");
             s.wait(task, Resource::Pool(POOL), "mempool element");
             for _ in 0..rounds {
-                s.on(other, EventKind::PoolGive { pool: POOL });
+                s.on(other, EventKind::PoolGive { pool });
                 if taken {
-                    s.on(other, EventKind::PoolTake { pool: POOL });
+                    s.on(other, EventKind::PoolTake { pool });
                 }
                 s.end_wait(task, Resource::Pool(POOL), WaitOutcome::Satisfied);
                 s.wait(task, Resource::Pool(POOL), "mempool element");
@@ -197,8 +197,9 @@ mod tests {
 
     #[test]
     fn a_waiter_gets_what_comes_back_and_nobody_takes() {
-        check(&[Breach::PoolStarves], Gfp::NOIO, rounds(MAX_ROUNDS, false));
-        check(&[], Gfp::NOIO, rounds(MAX_ROUNDS - 1, false));
-        check(&[], Gfp::NOIO, rounds(10 * MAX_ROUNDS, true));
+        check(&[Breach::PoolStarves], Gfp::NOIO, rounds(MAX_ROUNDS, POOL, false));
+        check(&[], Gfp::NOIO, rounds(MAX_ROUNDS - 1, POOL, false));
+        check(&[], Gfp::NOIO, rounds(10 * MAX_ROUNDS, POOL, true));
+        check(&[], Gfp::NOIO, rounds(MAX_ROUNDS, PoolId(1), false));
     }
 }

@@ -41,7 +41,14 @@ fn what_worlds_catch_counts_as_caught_and_what_nothing_catches_does_not() {
 fn a_mutant_that_the_page_does_not_name_is_told() {
     let page =
         format!("{BEGIN}{END}- `order/dag.rs: replace < with <= in Dag::insert`: the two are never equal.");
-    assert_eq!(Page(&page).lacks(&names(&[DAG, VIEW])), [without_place(VIEW)]);
+    assert_eq!(Page(&page).lacks(&names(&[DAG, VIEW])), [VIEW]);
+}
+
+#[test]
+fn a_reason_for_what_is_caught_is_told() {
+    let page = "- `order/dag.rs: replace < with <= in Dag::insert`: never equal.\n- `view.rs`, and more.\n";
+    assert_eq!(Page(page).idle(&names(&[DAG, VIEW])), [""; 0]);
+    assert_eq!(Page(page).idle(&names(&[VIEW])), [without_place(DAG)]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The oracle on events by hand: each rule with a planted bug and its healthy twin.
 
+mod behind;
+mod told;
+
 use super::Pairs;
 use crate::event::{
     AllocOutcome, EventKind, Fact, Gfp, LockMode, MayWait, PartKind, ReclaimTarget, Resource, ScopeKind,
@@ -170,6 +173,8 @@ fn a_wait_that_begins_while_the_allocation_is_under_way_counts() {
             let inode = s.lock("inode", "a");
             s.take(holder, stack.journal, EXCLUSIVE);
             s.take(other, inode, EXCLUSIVE);
+            // In a scope: the allocation is not the first thing that the task is in.
+            s.scope(other, ScopeKind::Pin, 1);
             s.alloc(other, Gfp::NOFS, Gfp::NOFS);
             if ended {
                 s.on(other, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(1 << 20) });
@@ -203,7 +208,7 @@ fn what_its_reclaim_took_is_not_held_round_the_allocation() {
         s.reclaim(task, Gfp::NOFS);
         s.take(task, inner, EXCLUSIVE);
         s.take(task, stack.journal, EXCLUSIVE);
-        // A wait makes the oracle look again; nor is who waits for the reclaim's own lock stuck behind all of it.
+        // A wait makes the oracle look again.
         s.want(other, inner, EXCLUSIVE, false);
     });
 }
