@@ -11,6 +11,7 @@ use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Levels, TaskId};
 
@@ -25,6 +26,10 @@ pub(super) struct Annotation {
 }
 
 impl Judge for Annotation {
+    fn reads(&self) -> Reads {
+        Reads::RECLAIM.and(Reads::TASKS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         if self.is_balanced(event) || !self.found.insert(event.task) {
             return;

@@ -13,6 +13,7 @@ use super::code::Code;
 use super::finding::Finding;
 use super::frames::{Entry, Frame, FrameKind, restriction};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use super::waits::{Needed, Quorum, Role};
 use crate::event::{Event, EventKind, Layer, RequestId, Resource, TaskId};
@@ -38,6 +39,10 @@ struct Found {
 }
 
 impl Judge for Carried {
+    fn reads(&self) -> Reads {
+        Reads::LAYERS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::LOCKS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let submitted = match event.kind {
             EventKind::LayerEnter { .. }

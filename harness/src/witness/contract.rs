@@ -12,6 +12,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind};
 use super::frames::{Frame, FrameKind, is_reclaimer};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{AllocOutcome, Event, EventKind, Gfp, ReclaimKind, Site, TaskFlags, TaskId};
 use crate::units::Pages;
@@ -27,6 +28,10 @@ pub(super) struct Contract {
 }
 
 impl Judge for Contract {
+    fn reads(&self) -> Reads {
+        Reads::MEMORY.and(Reads::ALLOCATIONS).and(Reads::RECLAIM)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         let (breach, site) = match event.kind {

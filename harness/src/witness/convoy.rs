@@ -10,6 +10,7 @@ use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, LockId, Resource, TaskId};
 use crate::units::{Nanos, Ticks};
@@ -44,6 +45,10 @@ impl Convoy {
 }
 
 impl Judge for Convoy {
+    fn reads(&self) -> Reads {
+        Reads::ALL
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         for (lock, jam) in &mut self.jams {
             let stood = event.time.0.saturating_sub(jam.since.0);

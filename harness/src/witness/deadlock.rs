@@ -13,6 +13,7 @@ use super::code::Code;
 use super::finding::Finding;
 use super::frames::restriction;
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use super::waits::{Needed, Quorum};
 use crate::event::{Event, EventKind, Layer, Resource, TaskId};
@@ -25,6 +26,10 @@ pub(super) struct Deadlock {
 }
 
 impl Judge for Deadlock {
+    fn reads(&self) -> Reads {
+        Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let Some(changed) = changed(event, view) else {
             return;

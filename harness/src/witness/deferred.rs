@@ -10,6 +10,7 @@ use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, ShrinkPass, ShrinkerId, TaskId};
 
@@ -24,6 +25,10 @@ pub(super) struct Deferred {
 }
 
 impl Judge for Deferred {
+    fn reads(&self) -> Reads {
+        Reads::SHRINKERS
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let Some(shrinker) = self.miscounted(event) else {
             return;

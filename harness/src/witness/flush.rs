@@ -12,6 +12,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::frames::{FrameKind, is_reclaimer};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, QueueId, Resource, TaskId, WorkId};
 
@@ -25,6 +26,10 @@ pub(super) struct Flush {
 }
 
 impl Judge for Flush {
+    fn reads(&self) -> Reads {
+        Reads::WORK.and(Reads::REQUESTS).and(Reads::WAITS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         let (resource, site) = match event.kind {

@@ -6,6 +6,7 @@ use super::chain::Chain;
 use super::code::Code;
 use super::finding::Finding;
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Resource, TaskId};
 
@@ -14,6 +15,10 @@ use crate::event::{Event, EventKind, Resource, TaskId};
 pub(super) struct Hang;
 
 impl Judge for Hang {
+    fn reads(&self) -> Reads {
+        Reads::TASKS
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let EventKind::Stall { step_budget } = event.kind else {
             return;

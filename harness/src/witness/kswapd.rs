@@ -14,6 +14,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::frames::{Frame, FrameKind};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use super::waits::Quorum;
 use crate::event::{Event, EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
@@ -27,6 +28,10 @@ pub(super) struct Kswapd {
 }
 
 impl Judge for Kswapd {
+    fn reads(&self) -> Reads {
+        Reads::WAITS.and(Reads::LOCKS).and(Reads::TASKS).and(Reads::RECLAIM)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         match event.kind {

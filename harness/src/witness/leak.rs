@@ -12,6 +12,7 @@ use super::chain::Chain;
 use super::code::Code;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Fact, PoolId, ShrinkerId, Site, TaskId};
 
@@ -24,6 +25,10 @@ pub(super) struct Leak {
 }
 
 impl Judge for Leak {
+    fn reads(&self) -> Reads {
+        Reads::TASKS.and(Reads::SHRINKERS).and(Reads::POOLS).and(Reads::WORLD)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         // A world that hung is unwound, and an unwound task leaves what a wait that was cut short had got it.
         let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));

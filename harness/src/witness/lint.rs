@@ -11,6 +11,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::frames::{Frame, FrameKind, is_reclaimer};
 use super::panel::NamingJudge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Entered, Event, EventKind, Gfp, Layer, LockId, Names, ScopeKind, Site, TaskId};
 
@@ -41,6 +42,10 @@ struct Done {
 type Wrong = (Breach, Option<Subject>, Option<Site>);
 
 impl NamingJudge for Lint {
+    fn reads(&self) -> Reads {
+        Reads::ALL
+    }
+
     fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>) {
         let task = event.task;
         self.keep_what_was_done(event, view);

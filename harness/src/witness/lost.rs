@@ -10,6 +10,7 @@ use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, ItemId, Site};
 
@@ -20,6 +21,10 @@ pub(super) struct Lost {
 }
 
 impl Judge for Lost {
+    fn reads(&self) -> Reads {
+        Reads::WORLD
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         match event.kind {
             EventKind::Acknowledged { item, version, site } => {

@@ -13,6 +13,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind};
 use super::frames::{Frame, FrameKind};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Gfp, ScopeKind, Site, TaskFlags, TaskId};
 
@@ -31,6 +32,10 @@ pub(super) struct Mask {
 }
 
 impl Judge for Mask {
+    fn reads(&self) -> Reads {
+        Reads::MEMORY.and(Reads::ALLOCATIONS).and(Reads::MISUSE)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         match event.kind {
@@ -86,21 +91,26 @@ impl Mask {
 
 /// What is left of `mask` in the scopes among `frames`.
 fn in_scopes(mask: Gfp, frames: &[Frame], joined: bool) -> Gfp {
-    let open = |wanted: fn(ScopeKind) -> bool| {
-        frames.iter().any(|frame| matches!(frame.kind, FrameKind::Scope { kind, .. } if wanted(kind)))
-    };
-    let nofs = open(|kind| matches!(kind, ScopeKind::Nofs | ScopeKind::Context(_)));
-    let lost = if open(|kind| kind == ScopeKind::Nowait) {
+    let [mut nofs, mut noio, mut nowait, mut pin] = [false; 4];
+    for frame in frames {
+        match frame.kind {
+            FrameKind::Scope { kind: ScopeKind::Nofs | ScopeKind::Context(_), .. } => nofs = true,
+            FrameKind::Scope { kind: ScopeKind::Noio, .. } => noio = true,
+            FrameKind::Scope { kind: ScopeKind::Nowait, .. } => nowait = true,
+            FrameKind::Scope { kind: ScopeKind::Pin, .. } => pin = true,
+            _ => {}
+        }
+    }
+    let lost = if nowait {
         Gfp::DIRECT_RECLAIM
-    } else if open(|kind| kind == ScopeKind::Noio) || joined && nofs {
+    } else if noio || joined && nofs {
         Gfp::IO | Gfp::FS
     } else if nofs {
         Gfp::FS
     } else {
         Gfp::EMPTY
     };
-    let pinned = if open(|kind| kind == ScopeKind::Pin) { Gfp::MOVABLE } else { Gfp::EMPTY };
-    mask - lost - pinned
+    mask - lost - if pin { Gfp::MOVABLE } else { Gfp::EMPTY }
 }
 
 #[cfg(test)]

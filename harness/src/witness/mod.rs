@@ -1,11 +1,12 @@
 //! Judges: what is wrong with a run, read from its events alone.
 //!
-//! A [`Judge`] sees every event and a [`View`] of the world rebuilt from the events so far; it adds
+//! A [`Judge`] sees the events that it reads and a [`View`] of the world rebuilt from all events so far; it adds
 //! [`Finding`]s and can change nothing. A new judge is one file and one line in [`panel`].
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`panel`] | [`Witness`]: the view and all judges, one event at a time |
+//! | [`reads`] | [`Reads`]: which events a judge reads |
 //! | [`code`] | [`Code`]: the registry of finding codes |
 //! | [`finding`], [`chain`] | [`Finding`], [`Step`]: what was found; how a chain is put together |
 //! | [`view`] and `needed` over [`frames`] and [`waits`] | [`View`]: who is where, holds what, waits for whom |
@@ -52,6 +53,7 @@ pub mod order;
 pub mod panel;
 mod phantom;
 mod pool;
+pub mod reads;
 mod recursion;
 mod scan;
 mod scope_misuse;
@@ -67,6 +69,7 @@ pub use code::Code;
 pub use finding::{Finding, Step, StepKind};
 pub use order::OrderGraph;
 pub use panel::{Judge, Witness};
+pub use reads::Reads;
 pub use stalls::Stalls;
 pub use view::View;
 

@@ -21,6 +21,7 @@ use super::oracle::{Oracle, Pairs};
 use super::order::{Cycle, Order, OrderGraph};
 use super::phantom::Phantom;
 use super::pool::Pool;
+use super::reads::Reads;
 use super::recursion::Recursion;
 use super::scan::Scan;
 use super::scope_misuse::ScopeMisuse;
@@ -36,12 +37,18 @@ pub(super) const MAX_FINDINGS: usize = 1 << 10;
 /// Reads events and adds findings. It keeps no more than it needs to tell a new finding from one it
 /// made before.
 pub trait Judge: Send {
+    /// What the events are about that it must be shown. It does the same whether it is shown others or not.
+    fn reads(&self) -> Reads;
+
     /// Judges `event`, which `view` already contains. `out` holds every finding of the run so far.
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>);
 }
 
 /// A judge that has to know what things are called: a class of locks is a name.
 pub(super) trait NamingJudge: Send {
+    /// As [`Judge::reads`].
+    fn reads(&self) -> Reads;
+
     /// As [`Judge::observe`].
     fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>);
 }
@@ -49,8 +56,9 @@ pub(super) trait NamingJudge: Send {
 /// Every judge over one view.
 pub struct Witness {
     view: View,
-    judges: Vec<Box<dyn Judge>>,
-    naming: Vec<Box<dyn NamingJudge>>,
+    /// Each with what it reads.
+    judges: Vec<(Reads, Box<dyn Judge>)>,
+    naming: Vec<(Reads, Box<dyn NamingJudge>)>,
     /// Not among them: a test may set its bound.
     convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
@@ -99,8 +107,8 @@ impl Witness {
         let naming: Vec<Box<dyn NamingJudge>> = vec![Box::<Scan>::default()];
         Self {
             view: View::default(),
-            judges,
-            naming,
+            judges: judges.into_iter().map(|judge| (judge.reads(), judge)).collect(),
+            naming: naming.into_iter().map(|judge| (judge.reads(), judge)).collect(),
             convoy: Convoy::beyond(convoy::BOUND),
             order: None,
             oracle: None,
@@ -142,7 +150,8 @@ impl Witness {
     /// The same, which also makes lints (RD11).
     #[must_use]
     pub fn with_lints(mut self) -> Self {
-        self.naming.push(Box::<Lint>::default());
+        let lint = Lint::default();
+        self.naming.push((lint.reads(), Box::new(lint)));
         self
     }
 
@@ -157,11 +166,12 @@ impl Witness {
         self.view.apply(event);
         self.stalls.observe(event, &self.view);
         let before = self.findings.len();
-        for judge in &mut self.judges {
+        let about = Reads::of(event.kind);
+        for (_, judge) in self.judges.iter_mut().filter(|(reads, _)| reads.meets(about)) {
             judge.observe(event, &self.view, &mut self.findings);
         }
         self.convoy.observe(event, &self.view, &mut self.findings);
-        for judge in &mut self.naming {
+        for (_, judge) in self.naming.iter_mut().filter(|(reads, _)| reads.meets(about)) {
             judge.observe(event, &self.view, names, &mut self.findings);
         }
         if let Some(order) = &mut self.order {

@@ -12,6 +12,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind};
 use super::frames::FrameKind;
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{AllocOutcome, Event, EventKind, Site, TaskId};
 use crate::units::Pages;
@@ -26,6 +27,10 @@ pub(super) struct Phantom {
 }
 
 impl Judge for Phantom {
+    fn reads(&self) -> Reads {
+        Reads::MEMORY.and(Reads::ALLOCATIONS).and(Reads::SHRINKERS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         match event.kind {
             EventKind::MemoryMarks { min, .. } => self.min = min,

@@ -11,6 +11,7 @@ use super::breach::Breach;
 use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Gfp, PoolId, Resource, Site, TaskId};
 
@@ -44,6 +45,10 @@ struct Open {
 }
 
 impl Judge for Pool {
+    fn reads(&self) -> Reads {
+        Reads::POOLS.and(Reads::ALLOCATIONS).and(Reads::WAITS).and(Reads::TASKS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let Some((breach, pool, site)) = self.breach(event, view) else {
             return;

@@ -12,6 +12,7 @@ use super::code::Code;
 use super::finding::Finding;
 use super::frames::{Entry, FrameKind, restriction};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Layer, Resource, TaskId};
 
@@ -22,6 +23,10 @@ pub(super) struct Recursion {
 }
 
 impl Judge for Recursion {
+    fn reads(&self) -> Reads {
+        Reads::LAYERS.and(Reads::REQUESTS).and(Reads::WAITS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let (entry, submitted) = match event.kind {
             EventKind::LayerEnter { layer, .. } => (Entry::from(layer), None),

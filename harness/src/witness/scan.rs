@@ -12,6 +12,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::frames::{Frame, FrameKind};
 use super::panel::NamingJudge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Gfp, Names, Resource, ShrinkerId};
 
@@ -25,6 +26,10 @@ pub(super) struct Scan {
 }
 
 impl NamingJudge for Scan {
+    fn reads(&self) -> Reads {
+        Reads::LOCKS.and(Reads::WAITS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>) {
         let frames = view.frames(event.task);
         let (breach, site, shrinker) = match event.kind {

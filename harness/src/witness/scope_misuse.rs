@@ -15,6 +15,7 @@ use super::code::Code;
 use super::finding::{Finding, StepKind};
 use super::frames::{Frame, FrameKind};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Entered, Event, EventKind, Misuse, ScopeKind, ScopeRef, Site, TaskId};
 
@@ -42,6 +43,10 @@ impl Wrong {
 }
 
 impl Judge for ScopeMisuse {
+    fn reads(&self) -> Reads {
+        Reads::SCOPES.and(Reads::MISUSE).and(Reads::WORK).and(Reads::TASKS)
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         let closed = view.closed();

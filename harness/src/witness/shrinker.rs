@@ -15,6 +15,7 @@ use super::chain::Chain;
 use super::finding::{Finding, StepKind, Subject};
 use super::frames::{FrameKind, is_reclaimer};
 use super::panel::Judge;
+use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Gfp, ShrinkerId, TaskId};
 
@@ -33,6 +34,10 @@ pub(super) struct Conduct {
 }
 
 impl Judge for Conduct {
+    fn reads(&self) -> Reads {
+        Reads::ALL
+    }
+
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         if self.task.replace(event.task) != Some(event.task) {
             self.counts.clear();

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, Held};
+use super::reads::Reads;
 use super::waits::{ElementHolder, Holder, Lock, Progress, Request, Wait, WorkItem};
 use crate::event::{
     AllocOutcome, Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId, TaskKind,
@@ -159,10 +160,18 @@ impl View {
             _ => {}
         }
         task.alive = true;
+        // Most events are of locks and waits, which open no frame and close none.
+        let about = Reads::of(event.kind);
+        if about.meets(Reads::LOCKS.and(Reads::WAITS)) {
+            return self.apply_lock(event);
+        }
         self.apply_frame(event);
-        self.apply_lock(event);
-        self.apply_request(event);
-        self.apply_promise(event);
+        if about.meets(Reads::REQUESTS.and(Reads::WORK)) {
+            self.apply_request(event);
+        }
+        if about.meets(Reads::POOLS.and(Reads::WORLD)) {
+            self.apply_promise(event);
+        }
     }
 
     fn exit(&mut self, id: TaskId) {

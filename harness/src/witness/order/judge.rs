@@ -31,6 +31,8 @@ pub struct Order {
     pub(super) graph: OrderGraph,
     pub(super) resolver: Resolver,
     pub(super) actors: Vec<Option<Actor>>,
+    /// The nodes of reclaim's levels, once they are known.
+    pub(super) levels: [Option<NodeId>; 3],
     class_view: bool,
     aside: Vec<Cycle>,
 }

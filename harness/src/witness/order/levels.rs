@@ -31,7 +31,11 @@ impl Order {
     }
 
     fn level(&mut self, level: Level) -> Option<NodeId> {
-        self.graph.nodes.id(Node::reclaim(level))
+        let known = &mut self.levels[level as usize];
+        if known.is_none() {
+            *known = self.graph.nodes.id(Node::reclaim(level));
+        }
+        *known
     }
 
     /// Takes the pseudo-locks that `mask` permits.

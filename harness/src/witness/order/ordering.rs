@@ -8,7 +8,7 @@
 //! readers, and what was taken under a shared hold is put off until somebody does.
 //! Written from the project's description of reclaim, 5.2.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::dag::Dag;
 
@@ -24,7 +24,8 @@ pub(super) struct Ordering {
     dag: Dag,
     edges: BTreeMap<(u32, u32), EdgeId>,
     deferred: BTreeMap<(u32, u32), EdgeId>,
-    writers: BTreeSet<u32>,
+    /// By node.
+    writers: Vec<bool>,
     told: usize,
 }
 
@@ -41,7 +42,7 @@ impl Ordering {
 
     /// Whether a shared hold of `node` keeps another reader waiting.
     pub(super) fn has_writer(&self, node: u32) -> bool {
-        self.writers.contains(&node)
+        self.writers.get(node as usize).is_some_and(|writer| *writer)
     }
 
     /// `to` was taken while `from` was held, `shared` or not. New cycles: their nodes, the last edge being
@@ -72,9 +73,13 @@ impl Ordering {
 
     /// Somebody waits for `node` exclusively: what was put off counts. New cycles, each with its last edge.
     pub(super) fn writer(&mut self, node: u32) -> Vec<Vec<u32>> {
-        if !self.writers.insert(node) {
+        if self.has_writer(node) {
             return Vec::new();
         }
+        if self.writers.len() <= node as usize {
+            self.writers.resize(node as usize + 1, false);
+        }
+        self.writers[node as usize] = true;
         let waiting: Vec<_> =
             self.deferred.range((node, 0)..=(node, u32::MAX)).map(|(k, v)| (*k, *v)).collect();
         waiting.into_iter().flat_map(|((from, to), edge)| self.link(from, to, true, edge)).collect()

@@ -159,3 +159,21 @@ fn any_events_in_any_order_are_judged_and_described() {
         assert!(report.to_text().lines().all(|line| line.len() <= 110), "seed {seed}: no line is too long");
     }
 }
+
+#[test]
+fn a_judge_misses_nothing_by_what_it_says_it_reads() {
+    for seed in 0..4 {
+        let mut random = SplitMix64(seed);
+        let names = Names::default();
+        let (mut some, mut all) = (Witness::new().with_lints(), Witness::new().with_lints());
+        all.judges.iter_mut().for_each(|(reads, _)| *reads = Reads::ALL);
+        all.naming.iter_mut().for_each(|(reads, _)| *reads = Reads::ALL);
+        for seq in 0..EVENTS / 4 {
+            let (task, kind) = garbage(&mut random);
+            let event = Event { seq, time: Nanos(seq), task, kind };
+            let (found, expect) = (some.observe(&event, &names), all.observe(&event, &names));
+            assert_eq!(format!("{found:?}"), format!("{expect:?}"), "seed {seed}, {event:?}");
+        }
+        assert!(!some.findings().is_empty(), "seed {seed}: nothing was found at all");
+    }
+}
