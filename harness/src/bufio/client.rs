@@ -214,15 +214,17 @@ impl Client {
     /// Whole blocks of the device from the client's start on.
     #[must_use]
     pub fn device_blocks(&self) -> u64 {
-        let sectors = self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire));
-        sectors / self.sectors_per_block()
+        self.device_sectors() / self.sectors_per_block()
     }
 
-    /// Whether the device has the whole block.
+    fn device_sectors(&self) -> u64 {
+        self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire))
+    }
+
+    /// Whether the device has the whole block: as [`Client::device_blocks`] says, without a division.
     pub(super) fn is_inside(&self, block: u64) -> bool {
-        let sectors = self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire));
         let end = block.checked_add(1).and_then(|blocks| blocks.checked_mul(self.sectors_per_block()));
-        end.is_some_and(|end| end <= sectors)
+        end.is_some_and(|end| end <= self.device_sectors())
     }
 
     /// The device that it caches.

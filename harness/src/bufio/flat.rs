@@ -152,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn two_blocks_of_one_tag_and_line_are_told_apart_by_their_slots() {
+    fn entries_of_one_tag_in_a_line_are_told_apart_by_their_slots() {
         let flat = Flat::new(1, 1);
-        // One line may have two entries of the same tag; here it is the same block, which is as good.
+        // Twice the same block: as good here as two blocks of one tag, which are rare.
         flat.insert(5, 1);
         flat.insert(5, 2);
         assert_eq!(flat.hint(5), Some(1));
