@@ -60,15 +60,15 @@ impl Judge for Convoy {
                 out.push(finding(*lock, jam.holder, event, view));
             }
         }
-        let changes = matches!(
+        let may_end = matches!(
             event.kind,
-            EventKind::WaitBegin { .. }
-                | EventKind::WaitEnd { .. }
+            EventKind::WaitEnd { .. }
                 | EventKind::LockAcquired { .. }
                 | EventKind::LockReleased { .. }
                 | EventKind::TaskExit
         );
-        if changes {
+        // Who waits does nothing else, so only a wait that begins makes a jam.
+        if matches!(event.kind, EventKind::WaitBegin { .. }) || may_end && !self.jams.is_empty() {
             self.look(event.time, view);
         }
     }

@@ -59,6 +59,7 @@ mod scan;
 mod scope_misuse;
 #[cfg(test)]
 pub(crate) mod script;
+mod shown;
 mod shrinker;
 pub mod stalls;
 pub mod view;

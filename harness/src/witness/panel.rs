@@ -25,6 +25,7 @@ use super::reads::Reads;
 use super::recursion::Recursion;
 use super::scan::Scan;
 use super::scope_misuse::ScopeMisuse;
+use super::shown::Shown;
 use super::shrinker::Conduct;
 use super::stalls::Stalls;
 use super::view::View;
@@ -56,13 +57,13 @@ pub(super) trait NamingJudge: Send {
 /// Every judge over one view.
 pub struct Witness {
     view: View,
-    /// Each with what it reads.
-    judges: Vec<(Reads, Box<dyn Judge>)>,
-    naming: Vec<(Reads, Box<dyn NamingJudge>)>,
+    judges: Shown<dyn Judge>,
+    naming: Shown<dyn NamingJudge>,
     /// Not among them: a test may set its bound.
     convoy: Convoy,
     /// Not among the judges: it reads names too, and what it learns outlives the run.
     order: Option<Order>,
+    order_reads: Reads,
     /// Likewise reads names.
     oracle: Option<Oracle>,
     stalls: Stalls,
@@ -86,7 +87,7 @@ impl Witness {
     #[must_use]
     pub fn new() -> Self {
         // Hang comes last: it keeps quiet about what a deadlock explains.
-        let judges: Vec<Box<dyn Judge>> = vec![
+        let in_order: [Box<dyn Judge>; 16] = [
             Box::<Recursion>::default(),
             Box::<Carried>::default(),
             Box::<ScopeMisuse>::default(),
@@ -104,13 +105,20 @@ impl Witness {
             Box::<Deadlock>::default(),
             Box::new(Hang),
         ];
-        let naming: Vec<Box<dyn NamingJudge>> = vec![Box::<Scan>::default()];
+        let mut judges = Shown::<dyn Judge>::default();
+        for judge in in_order {
+            judges.add(judge.reads(), judge);
+        }
+        let mut naming = Shown::<dyn NamingJudge>::default();
+        let scan = Scan::default();
+        naming.add(scan.reads(), Box::new(scan));
         Self {
             view: View::default(),
-            judges: judges.into_iter().map(|judge| (judge.reads(), judge)).collect(),
-            naming: naming.into_iter().map(|judge| (judge.reads(), judge)).collect(),
+            judges,
+            naming,
             convoy: Convoy::beyond(convoy::BOUND),
             order: None,
+            order_reads: Order::reads(),
             oracle: None,
             stalls: Stalls::default(),
             findings: Vec::new(),
@@ -151,7 +159,7 @@ impl Witness {
     #[must_use]
     pub fn with_lints(mut self) -> Self {
         let lint = Lint::default();
-        self.naming.push((lint.reads(), Box::new(lint)));
+        self.naming.add(lint.reads(), Box::new(lint));
         self
     }
 
@@ -167,14 +175,12 @@ impl Witness {
         self.stalls.observe(event, &self.view);
         let before = self.findings.len();
         let about = Reads::of(event.kind);
-        for (_, judge) in self.judges.iter_mut().filter(|(reads, _)| reads.meets(about)) {
-            judge.observe(event, &self.view, &mut self.findings);
-        }
+        let (view, findings) = (&self.view, &mut self.findings);
+        self.judges.each(about, |judge| judge.observe(event, view, findings));
         self.convoy.observe(event, &self.view, &mut self.findings);
-        for (_, judge) in self.naming.iter_mut().filter(|(reads, _)| reads.meets(about)) {
-            judge.observe(event, &self.view, names, &mut self.findings);
-        }
-        if let Some(order) = &mut self.order {
+        let (view, findings) = (&self.view, &mut self.findings);
+        self.naming.each(about, |judge| judge.observe(event, view, names, findings));
+        if let Some(order) = self.order.as_mut().filter(|_| self.order_reads.meets(about)) {
             order.observe(event, &self.view, names, &mut self.findings);
         }
         if let Some(oracle) = &mut self.oracle {

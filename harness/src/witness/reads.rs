@@ -38,6 +38,8 @@ impl Reads {
     pub const WORK: Self = Self(1 << 12);
     /// Declarations and promises of the world's own; what was acknowledged and recovered; points reached.
     pub const WORLD: Self = Self(1 << 13);
+    /// How many subjects there are.
+    pub(super) const SUBJECTS: usize = 14;
     /// Everything.
     pub const ALL: Self = Self(u16::MAX);
 
@@ -98,6 +100,16 @@ impl Reads {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// The number of the one subject.
+    pub(super) const fn subject(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
+
+    /// Whether the subject of this number is among them.
+    pub(super) const fn has(self, subject: u32) -> bool {
+        self.0 >> subject & 1 != 0
     }
 
     /// Whether they have a subject in common.

@@ -29,7 +29,7 @@ pub(super) struct Conduct {
     counts: BTreeMap<ShrinkerId, (Gfp, u64)>,
     /// Counts that were followed by nothing but counts, outside of reclaim.
     probed: BTreeMap<ShrinkerId, (Gfp, u64)>,
-    /// The pass that is under way: whose, the count, what it claimed so far.
+    /// The pass that is under way: whose, the count, what it claimed so far. Before the first there are no counts.
     pass: Option<(ShrinkerId, u64, u64)>,
 }
 
@@ -39,13 +39,16 @@ impl Judge for Conduct {
     }
 
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
-        if self.task.replace(event.task) != Some(event.task) {
-            self.counts.clear();
-            self.probed.clear();
-            self.pass = None;
-        }
-        if !is_part_of_a_count(event.kind) {
-            self.probed.clear();
+        let another = self.task.replace(event.task) != Some(event.task);
+        // Else nothing was counted since.
+        if self.pass.is_some() {
+            if another {
+                self.counts.clear();
+                self.pass = None;
+            }
+            if another || !is_part_of_a_count(event.kind) {
+                self.probed.clear();
+            }
         }
         let Some((shrinker, breach)) = self.breach(event, view) else {
             return;

@@ -6,6 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+
 use super::cycle::{Collision, Cycle, Edge};
 use super::held::Hold;
 use super::node::{NodeId, NodeKind, Nodes};
@@ -53,7 +56,7 @@ pub struct OrderGraph {
     task_names: Vec<String>,
     task_ids: BTreeMap<String, u32>,
     /// Hashes of the combinations of held and taken that were looked at.
-    looked_at: BTreeSet<u64>,
+    looked_at: IndexSet<u64, FxBuildHasher>,
     run: u32,
 }
 
@@ -115,7 +118,7 @@ impl OrderGraph {
     /// under those before it: from there on the edges are known. Cycles that are new, in both views.
     pub(super) fn take(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Vec<Cycle> {
         let mut cycles = Vec::new();
-        if self.looked_at.len() < MAX_CHAINS && !self.looked_at.insert(chain_key(held, taking)) {
+        if !self.is_new(chain_key(held, taking)) {
             return cycles;
         }
         for (depth, hold) in held.iter().enumerate().rev() {
@@ -125,6 +128,15 @@ impl OrderGraph {
             }
         }
         cycles
+    }
+
+    /// Whether every level of reclaim up to the `widest`-th is taken under `held` for the first time.
+    pub(super) fn are_new_levels(&mut self, held: &[Hold], widest: usize, primed: bool) -> bool {
+        self.is_new(key(held, !(widest as u64) << 1 | u64::from(primed)))
+    }
+
+    fn is_new(&mut self, key: u64) -> bool {
+        self.looked_at.len() >= MAX_CHAINS || self.looked_at.insert(key)
     }
 
     /// Whether what is taken under `hold` may not count yet, so that it leads nowhere.
@@ -248,7 +260,10 @@ fn round(way: &[u32]) -> impl Iterator<Item = (u32, u32)> {
 /// What the combination of held and taken is known by. Two of one hash count as one, as in lockdep.
 fn chain_key(held: &[Hold], taking: &Taking) -> u64 {
     let flags = u64::from(taking.shared) << 1 | u64::from(taking.primed);
-    let taken = u64::from(taking.node) << 2 | flags;
+    key(held, u64::from(taking.node) << 2 | flags)
+}
+
+fn key(held: &[Hold], taken: u64) -> u64 {
     let held = held
         .iter()
         .map(|hold| u64::from(hold.node) << 2 | u64::from(hold.shared) << 1 | u64::from(hold.waited));

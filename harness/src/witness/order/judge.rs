@@ -12,6 +12,7 @@
 
 use super::super::code::Code;
 use super::super::finding::{Finding, Step, StepKind};
+use super::super::reads::Reads;
 use super::super::view::View;
 use super::cycle::Cycle;
 use super::graph::{OrderGraph, Taking};
@@ -88,6 +89,12 @@ impl Order {
         }
     }
 
+    /// What the events are about that it must be shown.
+    pub(in super::super) const fn reads() -> Reads {
+        let waits = Reads::LOCKS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::POOLS);
+        waits.and(Reads::ALLOCATIONS).and(Reads::RECLAIM).and(Reads::TASKS).and(Reads::WORLD)
+    }
+
     /// Takes in one event, which `view` already contains.
     pub fn observe(&mut self, event: &Event, view: &View, names: &Names, out: &mut Vec<Finding>) {
         let at = At { event, view, names };
@@ -149,17 +156,18 @@ impl Order {
 
     /// `task` wants `want`, now.
     pub(super) fn take(&mut self, at: &At<'_>, task: TaskId, want: Want, out: &mut Vec<Finding>) {
-        let Some(actor) = self.actor(at, task) else {
+        self.actor(at, task);
+        let Some(Some(actor)) = self.actors.get(task.0 as usize) else {
             return;
         };
-        let actor = std::mem::take(actor);
         let primed = actor.claims > 0;
         let Event { seq, time, .. } = *at.event;
         let Want { node, shared, mask, site } = want;
         let taking = Taking { node, shared, mask, site, task, seq, time, primed };
         let cycles = self.graph.take(&actor.holds, &taking, &actor.name);
-        self.actors[task.0 as usize] = Some(actor);
-        self.report(at, cycles, out);
+        if !cycles.is_empty() {
+            self.report(at, cycles, out);
+        }
     }
 
     pub(super) fn report(&mut self, at: &At<'_>, cycles: Vec<Cycle>, out: &mut Vec<Finding>) {

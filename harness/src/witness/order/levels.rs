@@ -40,7 +40,16 @@ impl Order {
 
     /// Takes the pseudo-locks that `mask` permits.
     fn levels(&mut self, at: &At<'_>, mask: Gfp, site: Option<Site>, out: &mut Vec<Finding>) {
-        for level in Level::permitted(mask) {
+        let permitted = Level::permitted(mask);
+        self.actor(at, at.event.task);
+        let known =
+            self.actors.get(at.event.task.0 as usize).and_then(Option::as_ref).is_some_and(|actor| {
+                !self.graph.are_new_levels(&actor.holds, permitted.len(), actor.claims > 0)
+            });
+        if known {
+            return;
+        }
+        for level in permitted {
             if let Some(node) = self.level(*level) {
                 self.take(at, at.event.task, Want { node, shared: false, mask: Some(mask), site }, out);
             }

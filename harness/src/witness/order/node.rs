@@ -7,6 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
 use crate::event::Gfp;
 
 /// More different things than these are not told apart: no test has as many.
@@ -16,7 +19,7 @@ const MAX_NODES: usize = 1 << 16;
 ///
 /// They are levels, not locks of each other: nothing is recorded between them. Were `any` taken "before"
 /// `fs`, each NOFS allocation would lead on to whatever reclaim with FS ever did.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
     /// It may reclaim at all.
     Any,
@@ -50,7 +53,7 @@ impl Level {
 }
 
 /// What kind of thing a node is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NodeKind {
     /// Reclaim at this level: taken by each allocation that may reclaim so, held by reclaim.
     Reclaim(Level),
@@ -69,7 +72,7 @@ pub enum NodeKind {
 }
 
 /// One thing that is taken and held.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Node {
     /// What kind.
     pub kind: NodeKind,
@@ -101,9 +104,8 @@ impl Node {
 /// A node by its number in a graph.
 pub(super) type NodeId = u32;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Known {
-    node: Node,
     class: u32,
     /// Itself; where it is a lock of a subclass, the lock.
     exact: NodeId,
@@ -112,8 +114,8 @@ struct Known {
 /// The nodes of a graph, numbered, with the numbers of their classes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nodes {
-    ids: BTreeMap<Node, NodeId>,
-    list: Vec<Known>,
+    /// Numbered as they came.
+    list: IndexMap<Node, Known, FxBuildHasher>,
     classes: BTreeMap<(NodeKind, String), u32>,
 }
 
@@ -131,8 +133,8 @@ impl Nodes {
     }
 
     fn add(&mut self, node: Node, exact: Option<NodeId>) -> Option<NodeId> {
-        if let Some(id) = self.ids.get(&node) {
-            return Some(*id);
+        if let Some(id) = self.list.get_index_of(&node) {
+            return u32::try_from(id).ok();
         }
         if self.list.len() >= MAX_NODES {
             return None;
@@ -140,13 +142,13 @@ impl Nodes {
         let id = u32::try_from(self.list.len()).ok()?;
         let next = u32::try_from(self.classes.len()).ok()?;
         let class = *self.classes.entry((node.kind, node.class.clone())).or_insert(next);
-        self.list.push(Known { node: node.clone(), class, exact: exact.unwrap_or(id) });
-        self.ids.insert(node, id);
+        self.list.insert(node, Known { class, exact: exact.unwrap_or(id) });
         Some(id)
     }
 
     pub(super) fn get(&self, id: NodeId) -> &Node {
-        &self.list[id as usize].node
+        let (node, _) = self.list.get_index(id as usize).expect("a number of this list");
+        node
     }
 
     pub(super) fn class(&self, id: NodeId) -> u32 {

@@ -10,6 +10,10 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rustc_hash::FxBuildHasher;
+
 use super::dag::Dag;
 
 /// Cycles of one view beyond these are not told.
@@ -18,12 +22,21 @@ const MAX_CYCLES: usize = 1 << 10;
 /// An edge by its position in the graph's list.
 pub(super) type EdgeId = u32;
 
+/// What is known of an edge.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    edge: EdgeId,
+    /// It is not put off.
+    counts: bool,
+}
+
 /// One view.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ordering {
     dag: Dag,
-    edges: BTreeMap<(u32, u32), EdgeId>,
-    deferred: BTreeMap<(u32, u32), EdgeId>,
+    edges: IndexMap<(u32, u32), Known, FxBuildHasher>,
+    /// By node, whither edges from it were put off.
+    put_off: BTreeMap<u32, Vec<u32>>,
     /// By node.
     writers: Vec<bool>,
     told: usize,
@@ -32,12 +45,12 @@ pub(super) struct Ordering {
 impl Ordering {
     /// The edge, if it is known, put off or not.
     pub(super) fn edge(&self, from: u32, to: u32) -> Option<EdgeId> {
-        self.edges.get(&(from, to)).or_else(|| self.deferred.get(&(from, to))).copied()
+        self.edges.get(&(from, to)).map(|known| known.edge)
     }
 
     /// Whether the edge is known and not put off.
     pub(super) fn counts(&self, from: u32, to: u32) -> bool {
-        self.edges.contains_key(&(from, to))
+        self.edges.get(&(from, to)).is_some_and(|known| known.counts)
     }
 
     /// Whether a shared hold of `node` keeps another reader waiting.
@@ -48,17 +61,18 @@ impl Ordering {
     /// `to` was taken while `from` was held, `shared` or not. New cycles: their nodes, the last edge being
     /// this one.
     pub(super) fn link(&mut self, from: u32, to: u32, shared: bool, edge: EdgeId) -> Vec<Vec<u32>> {
-        if shared && !self.has_writer(from) {
-            if !self.counts(from, to) {
-                self.deferred.entry((from, to)).or_insert(edge);
+        let counts = !shared || self.has_writer(from);
+        match self.edges.entry((from, to)) {
+            Entry::Vacant(place) => {
+                place.insert(Known { edge, counts });
+                if !counts {
+                    self.put_off.entry(from).or_default().push(to);
+                    return Vec::new();
+                }
             }
-            return Vec::new();
+            Entry::Occupied(known) if known.get().counts || !counts => return Vec::new(),
+            Entry::Occupied(mut known) => *known.get_mut() = Known { edge, counts },
         }
-        self.deferred.remove(&(from, to));
-        if self.counts(from, to) {
-            return Vec::new();
-        }
-        self.edges.insert((from, to), edge);
         let mut cycles = self.dag.insert(from, to);
         // Each holds the edge that is new, so none is told twice.
         cycles.truncate(MAX_CYCLES - self.told);
@@ -80,9 +94,14 @@ impl Ordering {
             self.writers.resize(node as usize + 1, false);
         }
         self.writers[node as usize] = true;
-        let waiting: Vec<_> =
-            self.deferred.range((node, 0)..=(node, u32::MAX)).map(|(k, v)| (*k, *v)).collect();
-        waiting.into_iter().flat_map(|((from, to), edge)| self.link(from, to, true, edge)).collect()
+        let mut waiting = self.put_off.remove(&node).unwrap_or_default();
+        waiting.sort_unstable();
+        let mut cycles = Vec::new();
+        for to in waiting {
+            let first = self.edge(node, to);
+            cycles.extend(first.into_iter().flat_map(|edge| self.link(node, to, true, edge)));
+        }
+        cycles
     }
 }
 

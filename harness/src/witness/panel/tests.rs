@@ -165,9 +165,11 @@ fn a_judge_misses_nothing_by_what_it_says_it_reads() {
     for seed in 0..4 {
         let mut random = SplitMix64(seed);
         let names = Names::default();
-        let (mut some, mut all) = (Witness::new().with_lints(), Witness::new().with_lints());
-        all.judges.iter_mut().for_each(|(reads, _)| *reads = Reads::ALL);
-        all.naming.iter_mut().for_each(|(reads, _)| *reads = Reads::ALL);
+        let [mut some, mut all] =
+            [(); 2].map(|()| Witness::ordered(OrderGraph::default(), true).with_lints());
+        all.judges.read_all();
+        all.naming.read_all();
+        all.order_reads = Reads::ALL;
         for seq in 0..EVENTS / 4 {
             let (task, kind) = garbage(&mut random);
             let event = Event { seq, time: Nanos(seq), task, kind };

@@ -36,7 +36,7 @@ fn an_edge_that_counts_is_not_put_off_afterwards() {
     view.link(0, 1, false, 7);
     view.link(0, 1, true, 8);
     view.link(0, 1, false, 9);
-    assert_eq!((view.edge(0, 1), view.deferred.len()), (Some(7), 0));
+    assert_eq!((view.edge(0, 1), view.put_off.len()), (Some(7), 0));
 }
 
 #[test]
