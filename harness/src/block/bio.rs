@@ -1,18 +1,21 @@
 //! `Bio`: one request to a block device.
 //!
 //! Key types: [`Bio`], [`EndIo`]. A bio owns its data; completing it hands the data back to whoever
-//! submitted it. Dropping a bio that was not completed completes it with EIO, so that no waiter is
-//! ever forgotten.
+//! submitted it, unless it is a copy. Dropping a bio that was not completed completes it with EIO, so that
+//! no waiter is ever forgotten.
 
 use crate::error::Errno;
 use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
 use crate::sched::Sched;
 use crate::units::Sectors;
 
-/// What the submitter does when the request is complete: it gets the data and the outcome.
+/// What the submitter does when the request is complete: it gets the data (none of [`Bio::write`]) and the outcome.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
+
+/// Where the data of [`Bio::write`] begins is a multiple of this: as `O_DIRECT` asks for it on nearly every device.
+const ALIGN: usize = 512;
 
 /// One request: what it asks, its data, and whom to tell.
 pub struct Bio {
@@ -20,6 +23,8 @@ pub struct Bio {
     sector: Sectors,
     sectors: Sectors,
     data: Vec<u8>,
+    /// The data is a copy of the submitter's, which begins here.
+    copied_at: Option<usize>,
     origin: Option<Origin>,
     site: Site,
     id: Option<(Sched, RequestId)>,
@@ -55,12 +60,31 @@ impl Bio {
             sector,
             sectors,
             data,
+            copied_at: None,
             origin: None,
             site: Site::here(),
             id: None,
             told: false,
             end_io: Some(end_io),
         }
+    }
+
+    /// The write of a copy of `data`, made where a device need not copy it once more. The submitter gets no data
+    /// back.
+    ///
+    /// # Panics
+    /// If `data` is not a whole number of sectors.
+    #[track_caller]
+    #[must_use]
+    pub fn write(sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
+        let mut copy: Vec<u8> = Vec::with_capacity(data.len() + ALIGN);
+        let start = copy.as_ptr().align_offset(ALIGN).min(ALIGN);
+        copy.resize(start, 0);
+        copy.extend_from_slice(data);
+        let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
+        bio.sectors = Sectors::from_bytes(data.len() as u64);
+        (bio.data, bio.copied_at) = (copy, Some(start));
+        bio
     }
 
     /// A discard: it has an extent and no data.
@@ -100,12 +124,18 @@ impl Bio {
     /// The data of a write.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.data
+        &self.data[self.copied_at.unwrap_or(0)..]
+    }
+
+    /// Leaves the data where it is for ever, because the kernel may still read it: nobody gets it back.
+    pub(crate) fn leave_data(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.data));
+        self.copied_at = None;
     }
 
     /// The buffer of a read.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data
+        &mut self.data[self.copied_at.unwrap_or(0)..]
     }
 
     /// The request's number, once it was submitted.
@@ -146,12 +176,35 @@ impl Bio {
         {
             sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
         }
-        end_io(std::mem::take(&mut self.data), outcome);
+        let data = std::mem::take(&mut self.data);
+        end_io(if self.copied_at.is_some() { Vec::new() } else { data }, outcome);
     }
 }
 
 impl Drop for Bio {
     fn drop(&mut self) {
         self.finish(Err(Errno::EIO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sched::SpinLock;
+
+    #[test]
+    fn a_copy_lies_where_a_device_can_take_it_and_does_not_come_back() {
+        let theirs = Arc::new(SpinLock::new(None));
+        let ended = Arc::clone(&theirs);
+        let end_io = Box::new(move |data, outcome| *ended.lock() = Some((data, outcome)));
+        let mut bio = Bio::write(Sectors(3), &[7; 1024], end_io);
+        assert!(bio.data().as_ptr().addr().is_multiple_of(ALIGN));
+        assert_eq!((bio.op(), bio.sectors(), bio.data()), (Op::Write, Sectors(2), &[7; 1024][..]));
+        bio.data_mut()[1023] = 8;
+        assert_eq!(bio.data()[1022..], [7, 8]);
+        bio.complete(Ok(()));
+        assert_eq!(theirs.lock().take(), Some((Vec::new(), Ok(()))));
     }
 }

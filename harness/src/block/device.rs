@@ -140,7 +140,7 @@ pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<
 pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
     let _ours = quiet();
     let sector = whole_sectors(offset, data.len())?;
-    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Write, sector, data.to_vec(), end)).map(drop)
+    submit_and_wait(device, Site::here(), |end| Bio::write(sector, data, end)).map(drop)
 }
 
 /// Makes what was written to `device` durable, and waits.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::client::Client;
 use super::options::Contents;
 use super::slot::{Slot, State};
-use crate::block::{Bio, Plug};
+use crate::block::{Bio, EndIo, Plug};
 use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::{Op, Origin, Resource, Site};
@@ -49,13 +49,15 @@ impl Client {
         }
     }
 
-    fn bio(&self, op: Op, slot: &Slot, at: Sectors, data: Vec<u8>, bit: u8) -> Bio {
+    /// What ends the request that has `bit`.
+    fn end(&self, slot: &Slot, bit: u8) -> EndIo {
         let (client, number) = (self.clone(), slot.number);
-        let end_io = Box::new(move |data: Vec<u8>, outcome: Result<(), Errno>| {
-            client.end_io(client.slot(number), bit, data, outcome);
-        });
-        let origin = Origin { what: "block", item: slot.block() };
-        let mut bio = Bio::new(op, at, data, end_io).with_origin(origin);
+        Box::new(move |data, outcome| client.end_io(client.slot(number), bit, data, outcome))
+    }
+
+    /// Numbers the request, and says so in the buffer.
+    fn on(&self, slot: &Slot, bio: Bio) -> Bio {
+        let mut bio = bio.with_origin(Origin { what: "block", item: slot.block() });
         slot.contents.lock().request = Some(bio.number(self.sched()));
         // Whoever waits for the bit already now learns which request it waits for.
         self.bits(slot).wake_all();
@@ -87,8 +89,8 @@ impl Client {
     pub(super) fn submit_read(&self, slot: &Slot) {
         // The request fills the buffer itself: nobody may look at it before it is complete.
         let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
-        let bio = self.bio(Op::Read, slot, self.sector(slot.block()), data, State::READING);
-        self.submit(bio, Failpoint::BufioRead);
+        let bio = Bio::new(Op::Read, self.sector(slot.block()), data, self.end(slot, State::READING));
+        self.submit(self.on(slot, bio), Failpoint::BufioRead);
     }
 
     /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the request to
@@ -117,10 +119,11 @@ impl Client {
         if let Some(callback) = &self.0.options.write_callback {
             callback.call(&mut Contents { block: slot.block(), data, aux });
         }
-        let data = contents.data[from as usize..to as usize].to_vec();
-        drop(contents);
         let at = Sectors(self.sector(slot.block()).0 + u64::from(from) / SECTOR_SIZE);
-        self.bio(Op::Write, slot, at, data, State::WRITING)
+        // A copy: whoever holds the buffer may change it meanwhile.
+        let bio = Bio::write(at, &contents.data[from as usize..to as usize], self.end(slot, State::WRITING));
+        drop(contents);
+        self.on(slot, bio)
     }
 
     /// The bytes to write for bytes that changed. In 2014 buffers were written whole.

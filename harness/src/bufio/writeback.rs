@@ -2,11 +2,12 @@
 //!
 //! Key functions: [`Client::write_dirty_buffers`], [`Client::write_dirty_buffers_async`].
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use super::cache::{Cache, List};
 use super::client::Client;
-use super::slot::State;
+use super::slot::{Slot, State};
 use crate::block;
 use crate::error::Errno;
 use crate::event::Site;
@@ -15,7 +16,9 @@ use crate::sched::MutexGuard;
 use crate::units::Sectors;
 
 /// Writes that are made under the client lock before it is given up to submit them: many enough to be merged.
-const PART: usize = 256;
+pub(super) const PART: usize = 256;
+/// Parts that whoever waits for all writes anyway has under way: until it is written, a copy of each buffer is in memory.
+pub(super) const PARTS: usize = 4;
 
 impl Client {
     /// Starts the write of every dirty buffer, in the order of the list, and waits for none but those that are
@@ -28,7 +31,7 @@ impl Client {
         let site = Site::here();
         let _layer = self.enter();
         self.may_sleep("writing");
-        self.start_all_writes(site);
+        self.start_all_writes(None, site);
     }
 
     /// Writes every dirty buffer, waits, flushes the device (`dm_bufio_write_dirty_buffers`).
@@ -40,7 +43,7 @@ impl Client {
         let site = Site::here();
         let _layer = self.enter();
         self.may_wait("writing and waiting")?;
-        self.start_all_writes(site);
+        self.start_all_writes(Some(PARTS), site);
         self.wait_for_writes(site);
         let error = self.0.async_write_error.lock().take();
         let flushed = block::flush(&*self.0.device);
@@ -72,9 +75,9 @@ impl Client {
     }
 
     /// Takes WRITING of every dirty buffer in list order under the lock, and submits without it.
-    pub(super) fn start_all_writes(&self, site: Site) {
+    fn start_all_writes(&self, bound: Option<usize>, site: Site) {
         if !self.observed() {
-            return self.start_in_parts(site);
+            return self.start_in_parts(bound, site);
         }
         let bios = {
             let mut cache = self.lock();
@@ -89,26 +92,42 @@ impl Client {
         self.submit_writes(bios);
     }
 
-    /// The same where nobody observes, a part at a time: the device works on one while the next is made. The
-    /// walk ends where the list ended when it began, whatever is dirtied meanwhile.
-    fn start_in_parts(&self, site: Site) {
+    /// The same where nobody observes, a part at a time: the device works on one while the next is made, and no
+    /// more than `bound` are under way. The walk ends where the list ended when it began, whatever is dirtied
+    /// meanwhile.
+    fn start_in_parts(&self, bound: Option<usize>, site: Site) {
+        // The last buffer of each part, held, so that it stays where it is without the lock.
+        let mut under_way = VecDeque::new();
         let mut cache = self.lock();
         self.move_finished(&mut cache);
         let walk = cache.walk(List::Dirty);
         loop {
             let mut bios = Vec::with_capacity(PART);
-            let mut ended = false;
+            let (mut last, mut ended) = (None, false);
             while bios.len() < PART && !ended {
-                match cache.step(List::Dirty, walk) {
-                    Some(number) => bios.extend(self.start_write(self.slot(number), site)),
-                    None => ended = true,
+                let Some(number) = cache.step(List::Dirty, walk) else {
+                    ended = true;
+                    continue;
+                };
+                if let Some(bio) = self.start_write(self.slot(number), site) {
+                    bios.push(bio);
+                    last = Some(number);
                 }
             }
             if ended {
                 cache.end(List::Dirty, walk);
             }
+            if bound.is_some() {
+                under_way.extend(last.map(|number| self.hold_listed(number)));
+            }
             drop(cache);
             self.submit_writes(bios);
+            let bound = if ended { 0 } else { bound.unwrap_or(usize::MAX) };
+            while under_way.len() > bound
+                && let Some(first) = under_way.pop_front()
+            {
+                self.wait_held(first, site);
+            }
             if ended {
                 return;
             }
@@ -159,12 +178,23 @@ impl Client {
         number: u32,
         site: Site,
     ) -> MutexGuard<'a, Cache> {
+        let slot = self.hold_listed(number);
+        drop(cache);
+        self.wait_held(slot, site);
+        self.lock()
+    }
+
+    /// Takes a hold of a buffer on a list, under the client lock.
+    fn hold_listed(&self, number: u32) -> &Slot {
         let slot = self.slot(number);
         assert!(slot.hold(slot.block()), "under the client lock nobody else evicts");
-        drop(cache);
+        slot
+    }
+
+    /// Waits for a write, and gives the hold back.
+    fn wait_held(&self, slot: &Slot, site: Site) {
         self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
         self.put(slot);
-        self.lock()
     }
 
     /// Completion cannot move lists; process context does it when it comes by.

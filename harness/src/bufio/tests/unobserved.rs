@@ -1,12 +1,14 @@
 //! Where nobody observes: hits in lanes, buffers that are taken over, write-out in parts.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::writeback::{PART, PARTS};
 use super::*;
-use crate::block::LateDevice;
+use crate::block::{Bio, LateDevice, Queue};
 use crate::event::TaskKind;
 use crate::sched::JoinHandle;
-use crate::units::Ticks;
+use crate::sched::SpinLock;
+use crate::units::{Sectors, Ticks};
 
 /// Runs `body` with a client of at most `buffers` on a device in memory that completes on a task of its own.
 fn unobserved(buffers: u64, body: impl FnOnce(&Sched, &Client)) {
@@ -108,4 +110,84 @@ fn more_dirty_buffers_than_a_part_are_all_written() {
             assert_eq!(data, [7; 4096], "block {block}");
         }
     });
+}
+
+/// A device that keeps its requests until somebody lets them go.
+struct Gate {
+    below: MemoryDevice,
+    kept: SpinLock<Vec<Bio>>,
+    most: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Gate {
+    fn let_go(&self) {
+        let bios = std::mem::take(&mut *self.kept.lock());
+        bios.into_iter().for_each(|bio| self.below.submit(bio));
+    }
+
+    fn keeps(&self) -> usize {
+        self.kept.lock().len()
+    }
+}
+
+impl BlockDevice for Gate {
+    fn name(&self) -> &str {
+        self.below.name()
+    }
+
+    fn sectors(&self) -> Sectors {
+        self.below.sectors()
+    }
+
+    fn queue(&self) -> &Queue {
+        self.below.queue()
+    }
+
+    fn submit(&self, bio: Bio) {
+        if bio.op() != Op::Write {
+            return self.below.submit(bio);
+        }
+        self.kept.lock().push(bio);
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        self.most.fetch_max(self.keeps(), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_waits_for_all_writes_copies_no_more_buffers_than_a_few_parts_ahead() {
+    const BUFFERS: usize = PART * (PARTS + 3);
+    const BOUND: usize = PART * (PARTS + 1);
+    let sched = Sched::unobserved(1);
+    let ended = sched.run_main(|| {
+        let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
+        let mm = Mm::new(&sched, &MmOptions::new(Pages(4096)), plan.clone()).unwrap();
+        let below = MemoryDevice::new(&sched, "vda", 8 << 20);
+        let (kept, most, taken) = Default::default();
+        let gate = Arc::new(Gate { below, kept, most, taken });
+        let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
+        // Few are written before it is asked for.
+        bufio.set_max_cache_size(1 << 30);
+        let options = ClientOptions { max_buffers: u64::MAX, ..ClientOptions::default() };
+        let client = bufio.create(gate.clone(), None, options).unwrap();
+        (0..BUFFERS as u64).for_each(|block| dirty(&client, block, 1));
+        let (keeper, ours) = (Arc::clone(&gate), sched.clone());
+        let keeper = sched.spawn("keeper", TaskKind::Task, move || {
+            while keeper.taken.load(Ordering::SeqCst) < BUFFERS {
+                if keeper.keeps() >= BOUND {
+                    // Whoever makes more than that has the time to.
+                    (0..1000).for_each(|_| ours.point());
+                    keeper.let_go();
+                }
+                ours.point();
+            }
+            keeper.let_go();
+        });
+        client.write_dirty_buffers().unwrap();
+        keeper.join();
+        let most = gate.most.load(Ordering::SeqCst);
+        assert!((BOUND..BOUND + PART).contains(&most), "{most} at once");
+        client.destroy().unwrap();
+    });
+    ended.expect("no task panics");
 }

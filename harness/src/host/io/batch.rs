@@ -80,6 +80,22 @@ impl Batch {
         debug_assert_eq!(filled, chunk.len(), "a chunk is a part of the batch");
     }
 
+    /// The data of the next system call where it lies, if that is a write of one request whose data begins at a
+    /// multiple of `align`; none is for a device that asks for what is not known.
+    pub(super) fn in_place(&self, align: Option<usize>) -> Option<&[u8]> {
+        let [bio] = &self.bios[..] else {
+            return None;
+        };
+        let data = &bio.data()[self.done.min(bio.data().len())..];
+        let aligned = data.as_ptr().addr().is_multiple_of(align?);
+        (self.op == Op::Write && aligned).then(|| &data[..self.next_len()])
+    }
+
+    /// Leaves the data for ever where it is, because the kernel may still read it.
+    pub(super) fn leave_data(&mut self) {
+        self.bios.iter_mut().for_each(Bio::leave_data);
+    }
+
     /// Counts what a system call moved; of a read, `chunk` holds the data.
     ///
     /// # Errors
@@ -117,7 +133,7 @@ impl Batch {
         let Self { op, done, bios, .. } = self;
         let mut end = 0;
         bios.into_iter().map(move |bio| {
-            end += bio.data().len();
+            end += usize::try_from(bio.sectors().bytes()).unwrap_or(usize::MAX);
             let complete = op != Op::Flush && end <= done;
             (bio, if complete { Ok(()) } else { outcome })
         })
@@ -189,6 +205,30 @@ mod tests {
         let failed = Err(Errno::ENOSPC);
         assert_eq!(outcomes(batch, failed), [Ok(()), failed, failed]);
         assert_eq!(outcomes(Batch::new(bio(Op::Flush, 0, 0, 0)), failed), [failed]);
+    }
+
+    #[test]
+    fn one_write_whose_data_is_aligned_goes_from_where_it_lies() {
+        let copy = |sector| Bio::write(Sectors(sector), &[7; 1024], Box::new(|_, _| ()));
+        let mut one = Batch::new(copy(0));
+        assert_eq!(one.in_place(Some(512)), Some(&[7; 1024][..]));
+        assert_eq!(one.in_place(None), None, "the device does not say what it asks for");
+        assert_eq!(one.moved(512, &[]), Ok(()));
+        assert_eq!(one.in_place(Some(512)), Some(&[7; 512][..]), "the rest");
+        let mut two = Batch::new(copy(0));
+        two.push(copy(2));
+        assert_eq!(two.in_place(Some(512)), None, "one system call carries both");
+        assert_eq!(Batch::new(bio(Op::Read, 0, 2, 0)).in_place(Some(1)), None);
+        let odd = Bio::new(Op::Write, Sectors(0), vec![0; 1 << 20], Box::new(|_, _| ()));
+        let wide = odd.data().as_ptr().addr().trailing_zeros() + 1;
+        assert_eq!(Batch::new(odd).in_place(Some(1 << wide)), None, "it lies elsewhere");
+    }
+
+    #[test]
+    fn data_that_is_left_with_the_kernel_makes_no_success_of_a_failure() {
+        let mut batch = Batch::new(Bio::write(Sectors(0), &[1; 1024], Box::new(|_, _| ())));
+        batch.leave_data();
+        assert_eq!(outcomes(batch, Err(Errno::EIO)), [Err(Errno::EIO)]);
     }
 
     #[test]

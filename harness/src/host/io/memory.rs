@@ -5,12 +5,22 @@
 #![expect(unsafe_code, reason = "the kernel fills buffers while nobody may look at them")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
+
+use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use super::batch::CHUNK;
 
 /// What `O_DIRECT` asks of a buffer's address, on any device.
 const ALIGN: usize = 4096;
+
+/// What `O_DIRECT` asks of a buffer's address on this file, where the kernel says it (since 6.1).
+pub(super) fn alignment(file: BorrowedFd<'_>) -> Option<usize> {
+    let known = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
+    let aligned = usize::try_from(known.stx_dio_mem_align).ok()?;
+    (aligned > 0).then_some(aligned)
+}
 
 /// One buffer of [`CHUNK`] bytes for each slot.
 pub(super) struct Memory {

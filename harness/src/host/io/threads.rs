@@ -10,7 +10,7 @@ use rustix::fs::fdatasync;
 use rustix::io::{pread, pwrite, retry_on_intr};
 
 use super::batch::Batch;
-use super::memory::Memory;
+use super::memory::{Memory, alignment};
 use super::requests::Requests;
 use crate::error::{Errno, Error};
 use crate::event::Op;
@@ -37,17 +37,22 @@ pub(super) fn serve(device: BorrowedFd<'_>, requests: &Requests, threads: usize)
 
 fn serve_all(device: BorrowedFd<'_>, requests: &Requests) {
     let _task = requests.adopt("io");
-    let mut memory = Memory::new(1);
+    let (align, mut memory) = (alignment(device), Memory::new(1));
     requests.until_unwound(|| {
         while let Some(mut taken) = requests.next() {
-            let outcome = carry_out(device, &mut taken.batch, &mut memory);
+            let outcome = carry_out(device, align, &mut taken.batch, &mut memory);
             requests.finish(device, taken, outcome);
         }
     });
 }
 
-/// Carries the batch out, through a buffer that is aligned as `O_DIRECT` wants it.
-fn carry_out(device: BorrowedFd<'_>, batch: &mut Batch, memory: &mut Memory) -> Result<(), Errno> {
+/// Carries the batch out, through a buffer that is aligned as `O_DIRECT` wants it if its own data is not.
+fn carry_out(
+    device: BorrowedFd<'_>,
+    align: Option<usize>,
+    batch: &mut Batch,
+    memory: &mut Memory,
+) -> Result<(), Errno> {
     if batch.op() == Op::Flush {
         return retry_on_intr(|| fdatasync(device)).map_err(errno);
     }
@@ -56,6 +61,8 @@ fn carry_out(device: BorrowedFd<'_>, batch: &mut Batch, memory: &mut Memory) -> 
         let chunk = unsafe { memory.buffer(0, batch.next_len()) };
         let moved = if batch.op() == Op::Read {
             retry_on_intr(|| pread(device, &mut *chunk, batch.offset()))
+        } else if let Some(data) = batch.in_place(align) {
+            retry_on_intr(|| pwrite(device, data, batch.offset()))
         } else {
             batch.fill(chunk);
             retry_on_intr(|| pwrite(device, chunk, batch.offset()))

@@ -13,7 +13,7 @@ use io_uring::types::Fd;
 use io_uring::{IoUring, Probe, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::memory::Memory;
+use super::memory::{Memory, alignment};
 use super::requests::{Requests, Rest, Taken};
 use super::threads;
 use crate::error::{Errno, Error};
@@ -30,11 +30,14 @@ struct Slot {
     retries: u32,
 }
 
+/// A batch that is over, and how.
+type Ended = (Taken, Result<(), Errno>);
+
 /// An io_uring and what its entries point to.
 ///
 /// # Invariants
-/// The kernel has the buffer of slot n from when an entry for it is pushed until its completion is
-/// reaped, and exactly then `slots[n]` is some.
+/// The kernel has the buffer of slot n and the data of its batch from when an entry for it is pushed until its
+/// completion is reaped, and exactly then `slots[n]` is some; nobody changes the data of a write meanwhile.
 pub(super) struct Ring {
     ring: IoUring,
     memory: Option<Memory>,
@@ -43,6 +46,8 @@ pub(super) struct Ring {
     free: Vec<usize>,
     /// Slots whose entries are pushed and not yet submitted.
     pushed: Vec<usize>,
+    /// What the device asks of addresses.
+    align: Option<usize>,
     bell: OwnedFd,
     bell_armed: bool,
 }
@@ -54,9 +59,10 @@ impl Ring {
     /// What the kernel says; `Unsupported` where it lacks an operation.
     pub(super) fn open(in_flight: usize) -> io::Result<Self> {
         let entries = u32::try_from(in_flight + 1).map_err(io::Error::other)?;
+        // No interrupt for a completion: this thread looks whenever it has submitted.
         let ring = IoUring::builder()
             .setup_single_issuer()
-            .setup_defer_taskrun()
+            .setup_coop_taskrun()
             .build(entries)
             .or_else(|_| IoUring::new(entries))?;
         let mut probe = Probe::new();
@@ -72,6 +78,7 @@ impl Ring {
             slots: (0..in_flight).map(|_| None).collect(),
             free: (0..in_flight).rev().collect(),
             pushed: Vec::with_capacity(in_flight),
+            align: None,
             bell,
             bell_armed: false,
         })
@@ -82,8 +89,8 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: an entry points to the buffer of a slot, which lives until its completion is reaped
-        // (the type's invariant, and its drop), or to nothing.
+        // SAFETY: an entry points to the buffer of a slot or to its batch's data, which live until its completion
+        // is reaped (the type's invariant, and its drop), or to nothing.
         let pushed = unsafe { self.ring.submission().push(entry) };
         pushed.expect("the ring has an entry for each slot and one for the bell");
     }
@@ -97,9 +104,15 @@ impl Ring {
         let entry = match op {
             Op::Read => opcode::Read::new(fd, address, count).offset(offset).build(),
             Op::Write => {
-                // SAFETY: the slot is not in the kernel: its entry is made here.
-                let chunk = unsafe { self.memory().buffer(place, len) };
-                slot.taken.batch.fill(chunk);
+                let address = match slot.taken.batch.in_place(self.align) {
+                    Some(data) => data.as_ptr(),
+                    None => {
+                        // SAFETY: the slot is not in the kernel: its entry is made here.
+                        let chunk = unsafe { self.memory().buffer(place, len) };
+                        slot.taken.batch.fill(chunk);
+                        address.cast_const()
+                    }
+                };
                 opcode::Write::new(fd, address, count).offset(offset).build()
             }
             Op::Discard => unreachable!("it is refused where requests are taken in"),
@@ -137,7 +150,9 @@ impl Ring {
         }
     }
 
-    fn reap(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
+    /// What the kernel is done with, and the outcome of its last part.
+    fn reap(&mut self, device: BorrowedFd<'_>) -> Vec<Ended> {
+        let mut ended = Vec::new();
         let completions: Vec<(u64, i32)> =
             self.ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
         for (data, result) in completions {
@@ -149,11 +164,12 @@ impl Ring {
             }
             let place = usize::try_from(data).expect("a slot's number");
             let slot = self.slots[place].take().expect("a completion is of a slot in flight");
-            if let Some((taken, outcome)) = self.advance(device, place, slot, result) {
+            if let Some(batch) = self.advance(device, place, slot, result) {
                 self.free.push(place);
-                requests.until_unwound(|| requests.finish(device, taken, outcome));
+                ended.push(batch);
             }
         }
+        ended
     }
 
     /// Counts what the kernel did of slot `place`; the batch comes back when it is over.
@@ -163,7 +179,7 @@ impl Ring {
         place: usize,
         mut slot: Slot,
         result: i32,
-    ) -> Option<(Taken, Result<(), Errno>)> {
+    ) -> Option<Ended> {
         let outcome = match usize::try_from(result) {
             Err(_) if matches!(-result, libc::EINTR | libc::EAGAIN) && slot.retries < MAX_RETRIES => {
                 slot.retries += 1;
@@ -192,12 +208,7 @@ impl Ring {
     /// If the ring itself fails; the kernel may still have what is in flight.
     fn run(&mut self, device: BorrowedFd<'_>, requests: &Requests) -> io::Result<()> {
         loop {
-            while let Some(place) = self.free.last().copied()
-                && let Some(taken) = requests.try_next()
-            {
-                self.free.pop();
-                self.start(device, place, Slot { taken, retries: 0 });
-            }
+            self.fill(device, requests);
             // With every slot in the kernel, a new request wakes nobody: it has no place to go.
             let rest = if self.free.is_empty() { Rest::Stopped } else { requests.rest() };
             if rest == Rest::Stopped && self.free.len() == self.slots.len() {
@@ -206,7 +217,25 @@ impl Ring {
             self.arm_bell();
             self.enter(usize::from(rest != Rest::Work))?;
             self.tell_handed_over(requests);
-            self.reap(device, requests);
+            let ended = self.reap(device);
+            // First what waits: the device works on it while whoever waits for these is told.
+            self.fill(device, requests);
+            let entered = if self.pushed.is_empty() { Ok(()) } else { self.enter(0) };
+            self.tell_handed_over(requests);
+            for (taken, outcome) in ended {
+                requests.until_unwound(|| requests.finish(device, taken, outcome));
+            }
+            entered?;
+        }
+    }
+
+    /// Starts what waits, as far as there are slots.
+    fn fill(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
+        while let Some(place) = self.free.last().copied()
+            && let Some(taken) = requests.try_next()
+        {
+            self.free.pop();
+            self.start(device, place, Slot { taken, retries: 0 });
         }
     }
 
@@ -221,7 +250,8 @@ impl Ring {
     /// Gives up on the ring: what the kernel has of the buffers it keeps, and the requests fail.
     fn give_up(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
         std::mem::forget(self.memory.take());
-        for slot in self.slots.iter_mut().filter_map(Option::take) {
+        for mut slot in self.slots.iter_mut().filter_map(Option::take) {
+            slot.taken.batch.leave_data();
             requests.until_unwound(|| requests.finish(device, slot.taken, Err(Errno::EIO)));
         }
         requests.fail_waiting();
@@ -229,9 +259,10 @@ impl Ring {
 }
 
 impl Drop for Ring {
-    /// The buffers go only when the kernel has none of them.
+    /// Buffers and data go only when the kernel has none of them.
     fn drop(&mut self) {
-        if self.slots.iter().any(Option::is_some) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.taken.batch.leave_data();
             std::mem::forget(self.memory.take());
         }
     }
@@ -248,6 +279,7 @@ pub(super) fn serve(mut ring: Ring, device: BorrowedFd<'_>, requests: &Requests)
             return threads::serve(device, requests, 1);
         };
         let _task = requests.adopt("io");
+        ring.align = alignment(device);
         if let Err(error) = ring.run(device, requests) {
             requests.note(Error::os(format!("the io_uring of `{}` broke", requests.name())).because(error));
             ring.give_up(device, requests);
