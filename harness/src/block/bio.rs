@@ -24,7 +24,7 @@ pub struct Bio {
     sectors: Sectors,
     data: Vec<u8>,
     /// The data is a copy of the submitter's, which begins here.
-    copied_at: Option<usize>,
+    copied_at: Option<u16>,
     origin: Option<Origin>,
     site: Site,
     id: Option<(Sched, RequestId)>,
@@ -83,7 +83,7 @@ impl Bio {
         copy.extend_from_slice(data);
         let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
         bio.sectors = Sectors::from_bytes(data.len() as u64);
-        (bio.data, bio.copied_at) = (copy, Some(start));
+        (bio.data, bio.copied_at) = (copy, Some(u16::try_from(start).expect("at most the alignment")));
         bio
     }
 
@@ -124,7 +124,7 @@ impl Bio {
     /// The data of a write.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.data[self.copied_at.unwrap_or(0)..]
+        &self.data[self.start()..]
     }
 
     /// Leaves the data where it is for ever, because the kernel may still read it: nobody gets it back.
@@ -133,9 +133,14 @@ impl Bio {
         self.copied_at = None;
     }
 
+    fn start(&self) -> usize {
+        self.copied_at.map_or(0, usize::from)
+    }
+
     /// The buffer of a read.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data[self.copied_at.unwrap_or(0)..]
+        let start = self.start();
+        &mut self.data[start..]
     }
 
     /// The request's number, once it was submitted.
