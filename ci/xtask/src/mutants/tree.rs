@@ -73,6 +73,8 @@ reclaimdep-scope = { path = "../scope" }
 vocabulary = { path = "../vocabulary" }
 serde = { version = "1", features = ["derive"] }
 serde_json = "1"
+indexmap = "2"
+rustc-hash = "2"
 [dev-dependencies]
 expect-test = "1"
 tempfile = "3"

@@ -64,6 +64,28 @@ fn a_lock_of_reclaim_is_not_held_by_who_may_reclaim_so() {
     check_mask(&[], Gfp::KERNEL, Gfp::NOWAIT);
 }
 
+/// Something is allocated with one mask and then with a wider one, under a lock that reclaim with the latter takes.
+#[track_caller]
+fn check_wider(expect: &[&str], narrow: Gfp, mask: Gfp) {
+    check(expect, |s| {
+        let lock = s.lock("lock", "l");
+        let (user, reclaimer) = (s.task("user"), s.task("reclaimer"));
+        s.take(user, lock, LockMode::Exclusive);
+        alloc(s, user, narrow, narrow);
+        alloc(s, user, mask, mask);
+        s.give_up(user, lock);
+        s.reclaim(reclaimer, mask);
+        s.take(reclaimer, lock, LockMode::Exclusive);
+    });
+}
+
+#[test]
+fn a_wider_mask_under_the_same_locks_is_another() {
+    check_wider(&["l > any_reclaim"], Gfp::NOWAIT, Gfp::NOIO);
+    check_wider(&["l > io_reclaim"], Gfp::NOIO, Gfp::NOFS);
+    check_wider(&["l > fs_reclaim"], Gfp::NOFS, Gfp::KERNEL);
+}
+
 #[test]
 fn kswapd_holds_all_that_reclaim_can_be() {
     check(&["fs_reclaim > l"], |s| {
