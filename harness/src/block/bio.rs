@@ -127,10 +127,12 @@ impl Bio {
         &self.data[self.start()..]
     }
 
-    /// Leaves the data where it is for ever, because the kernel may still read it: nobody gets it back.
+    /// Leaves the data of a write where it is for ever, because the kernel may still read it: nobody gets it back.
     pub(crate) fn leave_data(&mut self) {
-        std::mem::forget(std::mem::take(&mut self.data));
-        self.copied_at = None;
+        if self.op == Op::Write {
+            std::mem::forget(std::mem::take(&mut self.data));
+            self.copied_at = None;
+        }
     }
 
     fn start(&self) -> usize {

@@ -122,8 +122,8 @@ impl Client {
             }
             drop(cache);
             self.submit_writes(bios);
-            let bound = if ended { 0 } else { bound.unwrap_or(usize::MAX) };
-            while under_way.len() > bound
+            let left = if ended { 0 } else { bound.unwrap_or(usize::MAX) };
+            while under_way.len() > left
                 && let Some(first) = under_way.pop_front()
             {
                 self.wait_held(first, site);

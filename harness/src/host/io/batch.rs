@@ -91,7 +91,7 @@ impl Batch {
         (self.op == Op::Write && aligned).then(|| &data[..self.next_len()])
     }
 
-    /// Leaves the data for ever where it is, because the kernel may still read it.
+    /// Leaves the data of writes for ever where it is, because the kernel may still read it.
     pub(super) fn leave_data(&mut self) {
         self.bios.iter_mut().for_each(Bio::leave_data);
     }
@@ -229,6 +229,13 @@ mod tests {
         let mut batch = Batch::new(Bio::write(Sectors(0), &[1; 1024], Box::new(|_, _| ())));
         batch.leave_data();
         assert_eq!(outcomes(batch, Err(Errno::EIO)), [Err(Errno::EIO)]);
+    }
+
+    #[test]
+    fn the_buffer_of_a_read_is_never_left_with_the_kernel() {
+        let mut batch = Batch::new(bio(Op::Read, 0, 2, 3));
+        batch.leave_data();
+        assert_eq!(batch.bios()[0].data(), [3; 1024]);
     }
 
     #[test]
