@@ -7,7 +7,9 @@
 mod caches;
 mod rounds;
 
+use std::cell::Cell;
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -213,17 +215,25 @@ fn hit(criterion: &mut Criterion) {
     two_threads(criterion, "hit-zipf-2", zipf());
 }
 
-/// Both sides bring in a block of 4 KiB, fill it with a byte, and let another block go. `new` is filled by who asks
-/// for it, as the other cache's value is; `read` gets its bytes from a device in memory, through a request.
+/// Both sides bring in a block of 4 KiB and let another block go. `new` is what the caches do: nobody fills the
+/// block. `filled` is filled by who asks for it, as the other cache's value is; `read` gets its bytes from a device in memory,
+/// through a request.
 fn misses(criterion: &mut Criterion, group: &str, resident: u64) {
     let capacity = usize::try_from(resident).expect("a size");
     let ours = Ours::new(MISSED, resident);
     let client = &ours.client;
     let quick = Quick::new(capacity);
-    let [mut read, mut made, mut inserted] = [0, 0, 0];
+    let blank = quick_cache::sync::Cache::<u64, Arc<MaybeUninit<[u8; BLOCK]>>>::new(capacity);
+    let made = Cell::new(0);
+    let [mut read, mut inserted, mut blanks] = [0, 0, 0];
     let next = |at: &mut u64| {
         *at = (*at + 1) % MISSED;
         black_box(*at)
+    };
+    // The other half of the blocks: none of those that were just read.
+    let other = || {
+        made.set((made.get() + 1) % MISSED);
+        black_box((made.get() + MISSED / 2) % MISSED)
     };
     compare(
         criterion,
@@ -231,9 +241,12 @@ fn misses(criterion: &mut Criterion, group: &str, resident: u64) {
         &mut [
             ("new", &mut || {
                 for _ in 0..MISSES {
-                    // The other half of the blocks: none of those that were just read.
-                    let block = (next(&mut made) + MISSED / 2) % MISSED;
-                    let buffer = client.new_block(block).expect("there is memory");
+                    drop(black_box(client.new_block(other()).expect("there is memory")));
+                }
+            }),
+            ("filled", &mut || {
+                for _ in 0..MISSES {
+                    let buffer = client.new_block(other()).expect("there is memory");
                     buffer.with_data_mut(|data| data.fill(black_box(1)));
                 }
             }),
@@ -244,13 +257,22 @@ fn misses(criterion: &mut Criterion, group: &str, resident: u64) {
             }),
             ("quick_cache", &mut || {
                 for _ in 0..MISSES {
+                    blank.insert(next(&mut blanks), Arc::new_uninit());
+                }
+            }),
+            ("quick_cache-filled", &mut || {
+                for _ in 0..MISSES {
                     quick.insert(next(&mut inserted), Arc::new([black_box(1); BLOCK]));
                 }
             }),
         ],
-        &["new", "read"].map(|ours| (ours, "quick_cache", TURNS)),
+        &[
+            ("new", "quick_cache", TURNS),
+            ("filled", "quick_cache-filled", TURNS),
+            ("read", "quick_cache-filled", TURNS),
+        ],
     );
-    let kept = [client.buffers(), quick.len() as u64];
+    let kept = [client.buffers(), quick.len() as u64, blank.len() as u64];
     assert!(kept.iter().all(|kept| *kept <= resident), "none keeps more: {kept:?}");
 }
 

@@ -4,7 +4,8 @@
 //! file in memory, where nothing hides what the processors do. Both sides end with a flush. Sequential: 256 MiB of buffers, dirtied in order, against requests of 128 KiB, one at a time
 //! and as many in flight as the device of the buffers keeps. Random: every other block of the same 256 MiB in an
 //! order by chance, so that no two are adjacent, against the same 4 KiB requests, as many in flight. Dirtying the
-//! buffers is not timed. Plain requests all carry the same few buffers' bytes; nothing is copied for them.
+//! buffers is not timed. Plain requests carry as much data, each block's from a place of its own in memory; nothing is copied for
+//! them.
 #![expect(unsafe_code, reason = "ring entries carry addresses")]
 
 mod caches;
@@ -46,7 +47,7 @@ impl Plain {
         let device =
             OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).expect("our own device");
         let ring = IoUring::new(u32::try_from(in_flight).expect("few")).expect("an io_uring");
-        let memory = vec![0x5a; LARGE * in_flight + BLOCK];
+        let memory = vec![0x5a; usize::try_from(BYTES).expect("it fits") + BLOCK];
         let first = memory.as_ptr().align_offset(BLOCK);
         Self { device, ring, memory, first }
     }
@@ -61,7 +62,8 @@ impl Plain {
                 && let Some(offset) = next.next()
             {
                 free.pop();
-                let data = &self.memory[self.first + place * LARGE..][..len];
+                let at = self.first + usize::try_from(*offset).expect("it fits");
+                let data = &self.memory[at..][..len];
                 let count = u32::try_from(len).expect("small");
                 let entry = opcode::Write::new(Fd(self.device.as_raw_fd()), data.as_ptr(), count)
                     .offset(*offset)

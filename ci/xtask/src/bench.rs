@@ -35,6 +35,7 @@ const QUICK: &str = "`quick_cache`";
 const MOKA: &str = "`moka`";
 const FOYER: &str = "`foyer-memory`";
 const INSERT: &str = "`quick_cache`, insert that evicts";
+const INSERT_FILLED: &str = "`quick_cache`, insert of 4 KiB filled";
 const MODEL: &str = "the same schedules, nobody judging";
 
 #[rustfmt::skip]
@@ -73,9 +74,11 @@ const ROWS: &[Row] = &[
     row("the same", FOYER, ["hit-zipf-2", "bufio", "foyer-memory"], Some(1.0)),
     row("the same", "as many by one thread", ["hit-zipf-2", "bufio", "alone"], Some(0.625)),
     row("bufio: miss and evict, 64 buffers, no I/O", INSERT, ["miss", "new", "quick_cache"], Some(1.3)),
-    row("the same, read from a device in memory", INSERT, ["miss", "read", "quick_cache"], None),
-    row("bufio: miss and evict, 4096 buffers, no I/O", INSERT, ["miss-large", "new", "quick_cache"], None),
-    row("the same, read from a device in memory", INSERT, ["miss-large", "read", "quick_cache"], None),
+    row("the same, filled by who asks for it", INSERT_FILLED, ["miss", "filled", "quick_cache-filled"], None),
+    row("the same, read from a device in memory", INSERT_FILLED, ["miss", "read", "quick_cache-filled"], None),
+    row("bufio: miss and evict, 4096 buffers, no I/O", INSERT, ["miss-large", "new", "quick_cache"], Some(1.3)),
+    row("the same, filled by who asks for it", INSERT_FILLED, ["miss-large", "filled", "quick_cache-filled"], None),
+    row("the same, read from a device in memory", INSERT_FILLED, ["miss-large", "read", "quick_cache-filled"], None),
     row("bufio: bytes for each buffer of 4 KiB beyond its data", "1 byte", ["footprint", "buffer", "byte"], Some(192.0)),
     row("bufio: 256 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], Some(1.11)),
     row("the same", "plain 128 KiB, 32 in flight", ["writeback", "sequential", "in-flight"], Some(1.11)),

@@ -1,7 +1,7 @@
 //! `Bio`: one request to a block device.
 //!
 //! Key types: [`Bio`], [`EndIo`]. A bio owns its data; completing it hands the data back to whoever
-//! submitted it, unless it is a copy. Dropping a bio that was not completed completes it with EIO, so that
+//! submitted it. Dropping a bio that was not completed completes it with EIO, so that
 //! no waiter is ever forgotten.
 
 use crate::error::Errno;
@@ -9,7 +9,8 @@ use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
 use crate::sched::Sched;
 use crate::units::Sectors;
 
-/// What the submitter does when the request is complete: it gets the data (none of [`Bio::write`]) and the outcome.
+/// What the submitter does when the request is complete: it gets the data and the outcome. Of [`Bio::write`] it gets the memory
+/// in which the copy was, in which [`Bio::write_in`] can make another.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
@@ -27,7 +28,9 @@ pub struct Bio {
     copied_at: Option<u16>,
     origin: Option<Origin>,
     site: Site,
-    id: Option<(Sched, RequestId)>,
+    id: Option<RequestId>,
+    /// The world, if somebody observes it.
+    sched: Option<Sched>,
     /// The world knows that it was submitted: a device that passes it on does not say so again.
     told: bool,
     end_io: Option<EndIo>,
@@ -36,7 +39,6 @@ pub struct Bio {
 impl std::fmt::Debug for Bio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { op, sector, sectors, id, .. } = self;
-        let id = id.as_ref().map(|(_, id)| id);
         f.debug_struct("Bio")
             .field("id", &id)
             .field("op", op)
@@ -64,21 +66,35 @@ impl Bio {
             origin: None,
             site: Site::here(),
             id: None,
+            sched: None,
             told: false,
             end_io: Some(end_io),
         }
     }
 
-    /// The write of a copy of `data`, made where a device need not copy it once more. The submitter gets no data
-    /// back.
+    /// The write of a copy of `data`, made where a device need not copy it once more.
     ///
     /// # Panics
     /// If `data` is not a whole number of sectors.
     #[track_caller]
     #[must_use]
     pub fn write(sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
-        let mut copy: Vec<u8> = Vec::with_capacity(data.len() + ALIGN);
+        Self::write_in(Vec::new(), sector, data, end_io)
+    }
+
+    /// The same with the copy in memory that an earlier write gave back: what is in it is lost.
+    ///
+    /// # Panics
+    /// As [`Bio::write`].
+    #[track_caller]
+    #[must_use]
+    pub fn write_in(memory: Vec<u8>, sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
+        let mut copy = memory;
+        if copy.capacity() < data.len() + ALIGN {
+            copy = Vec::with_capacity(data.len() + ALIGN);
+        }
         let start = copy.as_ptr().align_offset(ALIGN).min(ALIGN);
+        copy.truncate(start);
         copy.resize(start, 0);
         copy.extend_from_slice(data);
         let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
@@ -148,7 +164,7 @@ impl Bio {
     /// The request's number, once it was submitted.
     #[must_use]
     pub fn id(&self) -> Option<RequestId> {
-        self.id.as_ref().map(|(_, id)| *id)
+        self.id
     }
 
     /// Numbers the request and tells the world, once: a device's `submit` calls this first.
@@ -164,7 +180,8 @@ impl Bio {
     /// Gives the request its number ahead of submission, for a submitter that must publish it first.
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
-        self.id = Some((sched.clone(), request));
+        self.id = Some(request);
+        self.sched = sched.is_observed().then(|| sched.clone());
         request
     }
 
@@ -177,14 +194,12 @@ impl Bio {
         let Some(end_io) = self.end_io.take() else {
             return;
         };
-        if let Some((sched, request)) = &self.id
-            && sched.is_observed()
+        if let (Some(sched), Some(request)) = (&self.sched, self.id)
             && Sched::of_current().is_some()
         {
-            sched.emit(EventKind::RequestComplete { request: *request, error: outcome.err() });
+            sched.emit(EventKind::RequestComplete { request, error: outcome.err() });
         }
-        let data = std::mem::take(&mut self.data);
-        end_io(if self.copied_at.is_some() { Vec::new() } else { data }, outcome);
+        end_io(std::mem::take(&mut self.data), outcome);
     }
 }
 
@@ -202,7 +217,7 @@ mod tests {
     use crate::sched::SpinLock;
 
     #[test]
-    fn a_copy_lies_where_a_device_can_take_it_and_does_not_come_back() {
+    fn a_copy_lies_where_a_device_can_take_it_and_its_memory_comes_back() {
         let theirs = Arc::new(SpinLock::new(None));
         let ended = Arc::clone(&theirs);
         let end_io = Box::new(move |data, outcome| *ended.lock() = Some((data, outcome)));
@@ -212,6 +227,11 @@ mod tests {
         bio.data_mut()[1023] = 8;
         assert_eq!(bio.data()[1022..], [7, 8]);
         bio.complete(Ok(()));
-        assert_eq!(theirs.lock().take(), Some((Vec::new(), Ok(()))));
+        let (memory, outcome) = theirs.lock().take().expect("it is complete");
+        assert_eq!((memory.len() >= 1024, outcome), (true, Ok(())));
+        let (start, end_io) = (memory.as_ptr(), Box::new(|_, _| ()));
+        let again = Bio::write_in(memory, Sectors(0), &[9; 512], end_io);
+        assert!(again.data().as_ptr().addr().is_multiple_of(ALIGN) && again.data() == [9; 512]);
+        assert!(again.data.as_ptr() == start, "nothing was allocated");
     }
 }

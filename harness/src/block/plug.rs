@@ -24,6 +24,11 @@ impl<'a> Plug<'a> {
         Self { device, bios: Vec::new() }
     }
 
+    /// A plug with these requests behind it.
+    pub fn holding(device: &'a dyn BlockDevice, bios: Vec<Bio>) -> Self {
+        Self { device, bios }
+    }
+
     /// Puts a request behind the plug.
     pub fn add(&mut self, bio: Bio) {
         self.bios.push(bio);

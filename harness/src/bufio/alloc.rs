@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use super::cache::{Cache, List};
 use super::client::Client;
 use super::evict::Verdict;
+use super::lookup::Want;
 use super::slot::{NO_BLOCK, Slot, State};
 use crate::block::Bio;
 use crate::era::BufioGeneration;
@@ -76,9 +77,9 @@ impl Client {
     }
 
     /// Where nobody observes and the client is at its limit, the clean buffer that the watermark would free in
-    /// exchange for a new one: it is handed over with its memory, and neither the allocator nor the accounts hear
-    /// of it.
-    pub(super) fn recycled(&self, cache: &mut Cache) -> Option<u32> {
+    /// exchange for a new one becomes that one: its memory is handed over, and neither the allocator nor the accounts hear
+    /// of it. It leaves its list as the oldest and comes back as the newest.
+    pub(super) fn recycled(&self, cache: &mut Cache, block: u64, want: Want) -> Option<&Slot> {
         let full =
             || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
         // Where too much is dirty the watermark has more to do than this.
@@ -86,10 +87,15 @@ impl Client {
         if self.0.flat.is_none() || !full() || dirty() {
             return None;
         }
-        let idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
-        let slot = self.pick(cache, List::Clean, idle)?;
+        let mut idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
+        let slot = self.slot(self.turn_clock(cache, List::Clean, &mut idle)?);
+        self.unindex(cache, slot.block(), slot.number);
+        cache.renew_oldest(List::Clean);
         slot.set_block(NO_BLOCK);
-        Some(slot.number)
+        self.begin(slot, block, want);
+        self.index(cache, block, slot.number);
+        self.begin_age(cache, slot);
+        Some(slot)
     }
 
     fn alloc_with(&self, base: Gfp, point: Failpoint) -> Option<super::memory::Memory> {

@@ -37,6 +37,7 @@ impl std::fmt::Debug for Buffer<'_> {
 
 impl<'c> Buffer<'c> {
     /// INVARIANT: the caller has taken a hold of the slot, and hands it over.
+    #[inline]
     pub(super) fn new(client: &'c Client, slot: &'c Slot, site: Site) -> Self {
         if client.observed() {
             slot.contents.lock().holder = client.site_number(site);

@@ -43,6 +43,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    #[inline]
     pub(super) fn ring(&self, list: List) -> &Ring {
         match list {
             List::Clean => &self.clean,
@@ -57,10 +58,12 @@ impl Cache {
         }
     }
 
+    #[inline]
     pub(super) fn len(&self, list: List) -> u64 {
         self.ring(list).len()
     }
 
+    #[inline]
     pub(super) fn total(&self) -> u64 {
         self.clean.len() + self.dirty.len()
     }
@@ -104,6 +107,13 @@ impl Cache {
     pub(super) fn turn(&mut self, list: List) {
         let (ring, links) = self.ring_and_links(list);
         ring.turn(links);
+    }
+
+    /// Makes the oldest of a list the newest.
+    #[inline]
+    pub(super) fn renew_oldest(&mut self, list: List) {
+        let (ring, links) = self.ring_and_links(list);
+        ring.renew_oldest(links);
     }
 
     pub(super) fn walk(&mut self, list: List) -> Walk {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cache::{Cache, List};
+use super::copies::Copies;
 use super::flat::Flat;
 use super::global::Bufio;
 use super::lanes::Lanes;
@@ -61,6 +62,7 @@ pub(super) struct Inner {
     pub(super) counts: [AtomicU64; 2],
     /// Writes that completed since somebody last moved finished buffers to the clean list.
     pub(super) finished: AtomicU64,
+    pub(super) copies: Copies,
     pub(super) async_write_error: SpinLock<Option<Errno>>,
     pub(super) write_failures: AtomicU64,
     start: AtomicU64,
@@ -143,6 +145,7 @@ impl Client {
             freed: AtomicU64::new(0),
             counts: Default::default(),
             finished: AtomicU64::new(0),
+            copies: Copies::default(),
             async_write_error: SpinLock::new(None),
             write_failures: AtomicU64::new(0),
             start: AtomicU64::new(start),

@@ -141,6 +141,7 @@ impl Client {
     /// Takes the client lock. A task that maps a request may have the lock of a client above: then this one is
     /// of subclass 1, so that stacked clients do not look recursive.
     #[track_caller]
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
         if self.0.bufio.0.marks.is(self.sched(), |mark| mark.pending.is_some()) {
             self.0.cache.lock_nested(BELOW)
@@ -154,6 +155,7 @@ impl Client {
     /// # Panics
     /// In an atomic place: the kernel says "scheduling while atomic". While a request is mapped, in 2014.
     #[track_caller]
+    #[inline]
     pub(super) fn may_wait(&self, what: &str) -> Result<(), Errno> {
         let (marks, sched) = (&self.0.bufio.0.marks, self.sched());
         assert!(!marks.is(sched, |mark| mark.atomic), "scheduling while atomic: {what} may sleep");

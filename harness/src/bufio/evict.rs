@@ -51,8 +51,10 @@ impl Client {
         Some(slot)
     }
 
-    /// Turns the list's cursor until something goes; gives up after a lap of refusals.
-    fn turn_clock(
+    /// Turns the list's cursor until something goes, which is claimed then and still at the cursor; gives up after a
+    /// lap of refusals.
+    #[inline]
+    pub(super) fn turn_clock(
         &self,
         cache: &mut Cache,
         list: List,
@@ -77,6 +79,7 @@ impl Client {
     }
 
     /// Judges one buffer; takes it by claiming it, so that a hold which came first wins.
+    #[inline]
     fn consider(&self, number: u32, judge: &mut impl FnMut(&Slot) -> Verdict) -> Verdict {
         let slot = self.slot(number);
         if self.holds(slot) != 0 {
@@ -101,6 +104,7 @@ impl Client {
     }
 
     /// The same for a slot that nobody held when the caller looked.
+    #[inline]
     fn claim_unheld(&self, slot: &Slot) -> bool {
         if !slot.claim() {
             return false;

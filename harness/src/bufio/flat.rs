@@ -95,6 +95,7 @@ impl Flat {
     }
 
     /// Adds a block that is not in it. The caller holds the client lock.
+    #[inline]
     pub(super) fn insert(&self, block: u64, slot: u32) {
         let free = self.line(block).0.iter().find(|way| way.load(Ordering::Relaxed) == 0);
         if let Some(way) = free {
@@ -106,6 +107,7 @@ impl Flat {
     }
 
     /// Takes a block out; says whether it had this slot. The caller holds the client lock.
+    #[inline]
     pub(super) fn remove(&self, block: u64, slot: u32) -> bool {
         let entry = tag(block) | (u64::from(slot) + 1);
         if let Some(way) = self.line(block).0.iter().find(|way| way.load(Ordering::Relaxed) == entry) {

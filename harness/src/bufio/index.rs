@@ -21,12 +21,18 @@ impl Client {
         self.index(cache, block, slot.number);
         cache.push(list, slot.number);
         self.0.counts[list as usize].store(cache.len(list), Ordering::Release);
-        // Where nobody observes, one in so many asks for the time: it is for ages of minutes.
+        self.begin_age(cache, slot);
+        self.0.bufio.0.queue.add(self.0.number, slot);
+    }
+
+    /// A buffer is used for the first time. Where nobody observes, one in so many asks for the time: it is for ages of
+    /// minutes.
+    #[inline]
+    pub(super) fn begin_age(&self, cache: &mut Cache, slot: &Slot) {
         cache.linked = cache.linked.wrapping_add(1);
         let asks = self.0.flat.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
         let tick = if asks { self.tick() } else { self.0.clock.load(Ordering::Relaxed) };
         slot.accessed.store(tick, Ordering::Relaxed);
-        self.0.bufio.0.queue.add(self.0.number, slot);
     }
 
     /// Takes a claimed slot out of the index and off its list.
@@ -38,6 +44,7 @@ impl Client {
         self.0.bufio.0.queue.remove(slot);
     }
 
+    #[inline]
     pub(super) fn index(&self, cache: &mut Cache, block: u64, slot: u32) {
         match (&self.0.flat, &self.0.trees) {
             (Some(flat), _) => flat.insert(block, slot),
@@ -46,6 +53,7 @@ impl Client {
         }
     }
 
+    #[inline]
     pub(super) fn unindex(&self, cache: &mut Cache, block: u64, slot: u32) {
         let had = match (&self.0.flat, &self.0.trees) {
             (Some(flat), _) => flat.remove(block, slot),
@@ -56,6 +64,7 @@ impl Client {
     }
 
     /// The block's slot, looked up under the client lock.
+    #[inline]
     pub(super) fn indexed(&self, cache: &Cache, block: u64) -> Option<&Slot> {
         let is = |number| (self.slot(number).block() == block).then_some(number);
         let number = match (&self.0.flat, &self.0.trees) {
@@ -95,27 +104,26 @@ impl Client {
     pub(super) fn find_held(&self, block: u64) -> Option<&Slot> {
         let hold = |number| {
             let slot = self.slot(number);
-            let held = slot.hold(block);
-            if held {
+            let held = slot.hold();
+            let is = held && slot.block() == block;
+            if is {
                 slot.touch();
                 slot.accessed.store(self.tick(), Ordering::Relaxed);
             }
-            (slot, held)
+            (slot, held, is)
         };
         if let Some(flat) = &self.0.flat {
             return flat.find(block, |number| {
-                let (slot, held) = hold(number);
-                if !held {
+                let (slot, held, is) = hold(number);
+                if held && !is {
                     self.put(slot);
                 }
-                held.then_some(slot)
+                is.then_some(slot)
             });
         }
-        let (slot, held) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
-        if !held {
-            self.put(slot);
-        }
-        held.then_some(slot)
+        // A tree has each slot under its own block: one that can be held is the block's.
+        let (slot, _, is) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
+        is.then_some(slot)
     }
 
     /// A claimed slot with this memory.

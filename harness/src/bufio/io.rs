@@ -28,7 +28,15 @@ impl Client {
     }
 
     /// Waits until none of `bits` is set (`wait_on_bit_io`), uninterruptibly.
+    #[inline]
     pub(super) fn wait_clear(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
+        if slot.has(bits) {
+            self.wait_for_bits(slot, bits, why, site);
+        }
+    }
+
+    fn wait_for_bits(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
+        slot.will_wait();
         while slot.has(bits) {
             let request = slot.contents.lock().request;
             let resource = request.map_or(Resource::Timer, Resource::Request);
@@ -55,8 +63,11 @@ impl Client {
         Box::new(move |data, outcome| client.end_io(client.slot(number), bit, data, outcome))
     }
 
-    /// Numbers the request, and says so in the buffer.
+    /// Numbers the request, and says so in the buffer, where somebody observes what is waited for.
     fn on(&self, slot: &Slot, bio: Bio) -> Bio {
+        if !self.observed() {
+            return bio;
+        }
         let mut bio = bio.with_origin(Origin { what: "block", item: slot.block() });
         slot.contents.lock().request = Some(bio.number(self.sched()));
         // Whoever waits for the bit already now learns which request it waits for.
@@ -64,10 +75,24 @@ impl Client {
         bio
     }
 
-    fn end_io(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
+    fn end_io(&self, slot: &Slot, bit: u8, mut data: Vec<u8>, outcome: Result<(), Errno>) {
+        if bit == State::READING || outcome.is_err() || slot.failed() {
+            self.keep_outcome(slot, bit, &mut data, outcome);
+        }
+        slot.clear(bit);
+        if bit == State::WRITING {
+            self.0.finished.fetch_add(1, Ordering::AcqRel);
+            self.0.copies.give_back(data);
+        }
+        if self.observed() || slot.is_awaited() {
+            self.bits(slot).wake_all();
+        }
+    }
+
+    fn keep_outcome(&self, slot: &Slot, bit: u8, data: &mut Vec<u8>, outcome: Result<(), Errno>) {
         let mut contents = slot.contents.lock();
         if bit == State::READING {
-            contents.data = data.into_boxed_slice();
+            contents.data = std::mem::take(data).into_boxed_slice();
             contents.read_error = outcome.err();
         } else {
             contents.write_error = outcome.err();
@@ -77,12 +102,6 @@ impl Client {
             }
         }
         slot.set_failed(contents.read_error.is_some() || contents.write_error.is_some());
-        drop(contents);
-        slot.clear(bit);
-        if bit == State::WRITING {
-            self.0.finished.fetch_add(1, Ordering::AcqRel);
-        }
-        self.bits(slot).wake_all();
     }
 
     /// Starts the read of a buffer that was made with READING set. Call it without the client lock.
@@ -96,12 +115,22 @@ impl Client {
     /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the request to
     /// submit (`__write_dirty_buffer`).
     pub(super) fn start_write(&self, slot: &Slot, site: Site) -> Option<Bio> {
+        self.start_write_in(slot, site, Vec::new)
+    }
+
+    /// The same with a copy of the data in memory that is asked for.
+    pub(super) fn start_write_in(
+        &self,
+        slot: &Slot,
+        site: Site,
+        memory: impl FnOnce() -> Vec<u8>,
+    ) -> Option<Bio> {
         if !slot.has(State::DIRTY) {
             return None;
         }
         slot.clear(State::DIRTY);
         self.take_writing(slot, site);
-        Some(self.write_of(slot))
+        Some(self.write_of(slot, memory()))
     }
 
     /// `wait_on_bit_lock`: whoever sets the bit owns the write.
@@ -112,7 +141,7 @@ impl Client {
     }
 
     /// The write of what is newer than the device. The caller owns WRITING.
-    pub(super) fn write_of(&self, slot: &Slot) -> Bio {
+    pub(super) fn write_of(&self, slot: &Slot, memory: Vec<u8>) -> Bio {
         let mut contents = slot.contents.lock();
         let (from, to) = self.widened(std::mem::take(&mut contents.dirty));
         let super::slot::Contents { data, aux, .. } = &mut *contents;
@@ -121,7 +150,8 @@ impl Client {
         }
         let at = Sectors(self.sector(slot.block()).0 + u64::from(from) / SECTOR_SIZE);
         // A copy: whoever holds the buffer may change it meanwhile.
-        let bio = Bio::write(at, &contents.data[from as usize..to as usize], self.end(slot, State::WRITING));
+        let data = &contents.data[from as usize..to as usize];
+        let bio = Bio::write_in(memory, at, data, self.end(slot, State::WRITING));
         drop(contents);
         self.on(slot, bio)
     }
@@ -145,12 +175,8 @@ impl Client {
         if bios.is_empty() {
             return;
         }
-        let mut plug = Plug::new(&*self.0.device);
-        for bio in bios {
-            if let Some(bio) = self.admit(bio, Failpoint::BufioWrite) {
-                plug.add(bio);
-            }
-        }
+        let admitted = bios.into_iter().filter_map(|bio| self.admit(bio, Failpoint::BufioWrite));
+        drop(Plug::holding(&*self.0.device, admitted.collect()));
     }
 
     fn submit(&self, bio: Bio, point: Failpoint) {

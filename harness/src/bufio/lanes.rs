@@ -58,6 +58,7 @@ impl Lanes {
     }
 
     /// How many cells hold the slot.
+    #[inline]
     pub(super) fn holds(&self, slot: u32) -> u32 {
         let (mut used, mut holds) = (self.used.load(Ordering::SeqCst), 0);
         while used != 0 {

@@ -22,7 +22,7 @@ use crate::sched::{OnSide, quiet};
 
 /// For what a buffer is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Want {
+pub(super) enum Want {
     Read,
     New,
     Prefetch,
@@ -30,6 +30,7 @@ enum Want {
 
 impl Client {
     /// Enters the client's layer on the running task; what is allocated there is the harness's.
+    #[inline]
     pub(super) fn enter(&self) -> (Option<scope::LayerGuard>, OnSide) {
         let ours = quiet();
         let layer = self.0.layer;
@@ -70,7 +71,7 @@ impl Client {
         } else {
             let mut cache = self.lock();
             let slot = self.find(&mut cache, block)?;
-            if slot.has(State::READING) || !slot.hold(block) {
+            if slot.has(State::READING) || !slot.hold() {
                 return None;
             }
             slot
@@ -193,6 +194,7 @@ impl Client {
     }
 
     /// The cached buffer, as used now; one that failed and that nobody uses is dropped from the cache instead.
+    #[inline]
     fn find(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
         let slot = self.indexed(cache, block)?;
         if slot.failed() && slot.state() == 0 && self.claim(slot) {
@@ -207,7 +209,7 @@ impl Client {
     /// The same with a hold.
     fn find_and_hold(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
         let slot = self.find(cache, block)?;
-        assert!(slot.hold(block), "under the client lock nobody else evicts");
+        assert!(slot.hold(), "under the client lock nobody else evicts");
         Some(slot)
     }
 
@@ -230,8 +232,7 @@ impl Client {
         if let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
         }
-        if let Some(fresh) = self.recycled(&mut cache) {
-            let slot = self.install(&mut cache, fresh, block, want);
+        if let Some(slot) = self.recycled(&mut cache, block, want) {
             return Ok(Some((slot, true)));
         }
         let (mut cache, fresh) = self.alloc_buffer(cache, want == Want::Prefetch, site);
@@ -251,16 +252,23 @@ impl Client {
         Ok(Some((slot, true)))
     }
 
-    /// Makes a claimed slot with memory the block's buffer, held once.
+    /// Makes a claimed slot with memory the block's buffer, held once, and findable.
     fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
         let slot = self.slot(fresh);
-        self.hand_out(slot, block);
-        slot.open(block, if want == Want::New { 0 } else { State::READING });
+        self.begin(slot, block, want);
         self.link(cache, slot);
         slot
     }
 
+    /// Makes a claimed slot with memory the block's, held once.
+    #[inline]
+    pub(super) fn begin(&self, slot: &Slot, block: u64, want: Want) {
+        self.hand_out(slot, block);
+        slot.open(block, if want == Want::New { 0 } else { State::READING });
+    }
+
     /// Makes a claimed slot's contents those of a new buffer.
+    #[inline]
     fn hand_out(&self, slot: &Slot, block: u64) {
         debug_assert_eq!(slot.block(), NO_BLOCK, "a slot that is handed out caches nothing");
         // Errors stand where the slot has failed, and a write that starts takes the dirty range with it; the

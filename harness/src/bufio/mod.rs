@@ -18,7 +18,7 @@
 //! | `flat` | the modern index where nobody observes |
 //! | `evict` | which buffer goes |
 //! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
-//! | `io` | starting writes and reads, completion, waiting for a bit |
+//! | `io` over `copies` | starting writes and reads, completion, waiting for a bit; memory for what is written |
 //! | [`sweep`] over `queue` | age-out, and the cleanup of all clients |
 //! | [`shrinker`] | the shrinker's forms, one policy each |
 //! | [`order`] | the order of the locks, as data |
@@ -71,6 +71,7 @@ pub mod buffer;
 mod cache;
 pub mod client;
 pub mod context;
+mod copies;
 pub mod destroy;
 mod evict;
 mod flat;

@@ -55,7 +55,7 @@ impl Client {
             self.take_writing(slot, site);
             self.rename(&mut cache, slot, old_block, new_block);
             slot.contents.lock().dirty = (0, 0);
-            let bio = self.write_of(slot);
+            let bio = self.write_of(slot, Vec::new());
             self.submit_write(bio);
             self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
             self.rename(&mut cache, slot, new_block, old_block);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::memory::Memory;
 use crate::error::Errno;
 use crate::event::RequestId;
-use crate::sched::SpinLock;
+use crate::sched::BitSpinLock;
 
 /// The three state bits; none set is clean and idle.
 pub(super) struct State;
@@ -66,7 +66,9 @@ pub(super) struct Slot {
     failed: AtomicBool,
     /// CLOCK's bit, or the global queue's.
     referenced: AtomicBool,
-    pub(super) contents: SpinLock<Contents>,
+    /// Somebody waited for a state bit since the slot was opened.
+    waited: AtomicBool,
+    pub(super) contents: BitSpinLock<Contents>,
 }
 
 const _: () = assert!(size_of::<Slot>() <= 128, "two cache lines for each buffer");
@@ -82,18 +84,22 @@ impl Slot {
             state: AtomicU8::new(0),
             failed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
-            contents: SpinLock::default(),
+            waited: AtomicBool::new(false),
+            contents: BitSpinLock::default(),
         }
     }
 
+    #[inline]
     pub(super) fn block(&self) -> u64 {
         self.block.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(super) fn state(&self) -> u8 {
-        self.state.load(Ordering::Acquire)
+        self.state.load(Ordering::SeqCst)
     }
 
+    #[inline]
     pub(super) fn has(&self, bits: u8) -> bool {
         self.state() & bits != 0
     }
@@ -105,22 +111,33 @@ impl Slot {
 
     /// Clears bits; returns the state before. A waiter for them must be woken by the caller.
     pub(super) fn clear(&self, bits: u8) -> u8 {
-        self.state.fetch_and(!bits, Ordering::AcqRel)
+        self.state.fetch_and(!bits, Ordering::SeqCst)
+    }
+
+    /// Says that somebody is about to wait for bits: look at them after this.
+    pub(super) fn will_wait(&self) {
+        self.waited.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether whoever has just cleared bits must wake somebody.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waited.load(Ordering::SeqCst)
     }
 
     /// How many hold it. A task that looks at the slot for a moment counts as well.
+    #[inline]
     pub(super) fn holds(&self) -> u32 {
         self.hold.load(Ordering::SeqCst) & !CLAIMED
     }
 
-    /// Takes a hold unless the slot is claimed, or caches another block than `block`.
+    /// Takes a hold unless the slot is claimed. It may cache another block by now: look.
     #[inline]
-    pub(super) fn hold(&self, block: u64) -> bool {
-        let before = self.hold.fetch_add(1, Ordering::SeqCst);
-        before & CLAIMED == 0 && self.block() == block
+    pub(super) fn hold(&self) -> bool {
+        let more = |hold: u32| (hold & CLAIMED == 0).then_some(hold + 1);
+        self.hold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
-    /// Gives a hold back, also one that [`Slot::hold`] took and refused; says whether nobody holds it now.
+    /// Gives a hold back; says whether nobody holds it now.
     #[inline]
     pub(super) fn put(&self) -> bool {
         self.hold.fetch_sub(1, Ordering::SeqCst) == 1
@@ -134,30 +151,35 @@ impl Slot {
 
     /// Makes a slot that nobody counts as a holder of nobody's to hold. Lanes must be looked at as well:
     /// [`super::Client`]'s `claim` does both.
+    #[inline]
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Takes a claim back.
     pub(super) fn unclaim(&self) {
-        self.hold.fetch_sub(CLAIMED, Ordering::SeqCst);
+        self.hold.store(0, Ordering::SeqCst);
     }
 
     /// Makes a claimed slot the buffer of `block`, held once by the caller.
+    #[inline]
     pub(super) fn open(&self, block: u64, state: u8) {
         self.block.store(block, Ordering::Release);
         self.state.store(state, Ordering::Release);
         self.failed.store(false, Ordering::Release);
         self.referenced.store(false, Ordering::Relaxed);
-        // Not a store: somebody may be looking, and will take back the hold that it took for that.
-        self.hold.fetch_sub(CLAIMED - 1, Ordering::SeqCst);
+        self.waited.store(false, Ordering::Relaxed);
+        // Nobody else changes the count of a slot that is claimed.
+        self.hold.store(1, Ordering::Release);
     }
 
     /// Moves a claimed slot to another block, without opening it.
+    #[inline]
     pub(super) fn set_block(&self, block: u64) {
         self.block.store(block, Ordering::Release);
     }
 
+    #[inline]
     pub(super) fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
@@ -185,6 +207,7 @@ impl Slot {
     }
 
     /// Clears the reference bit; says whether it was set.
+    #[inline]
     pub(super) fn take_reference(&self) -> bool {
         self.referenced.load(Ordering::Relaxed) && self.referenced.swap(false, Ordering::Relaxed)
     }
@@ -205,19 +228,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_looks_at_a_slot_while_it_changes_hands_leaves_its_count_right() {
+    fn whoever_finds_a_slot_while_it_changes_hands_leaves_its_count_alone() {
         let slot = Slot::free(0);
         slot.open(3, 0);
-        slot.put();
-        assert!(slot.claim(), "nobody holds it");
-        assert!(!slot.hold(3), "it is claimed");
+        assert!(slot.put() && slot.claim(), "nobody holds it");
+        assert!(!slot.hold() && !slot.claim(), "it is claimed");
         slot.open(4, 0);
-        assert_eq!(slot.holds(), 2, "its owner's and the looker's");
-        assert!(!slot.put());
-        assert!(slot.put() && slot.holds() == 0);
-        assert!(!slot.hold(3), "another block");
-        assert!(!slot.claim(), "somebody looks");
+        assert_eq!(slot.holds(), 1, "its owner's");
+        assert!(slot.hold() && !slot.put());
+        assert!(!slot.claim(), "its owner holds it");
         assert!(slot.put() && slot.claim());
+        slot.unclaim();
+        assert!(slot.holds() == 0 && slot.hold());
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::sched::MutexGuard;
 use crate::units::Sectors;
 
 /// Writes that are made under the client lock before it is given up to submit them: many enough to be merged.
-pub(super) const PART: usize = 256;
+pub(super) const PART: usize = 64;
 /// Parts that whoever waits for all writes anyway has under way: until it is written, a copy of each buffer is in memory.
-pub(super) const PARTS: usize = 4;
+pub(super) const PARTS: usize = 16;
 
 impl Client {
     /// Starts the write of every dirty buffer, in the order of the list, and waits for none but those that are
@@ -98,6 +98,7 @@ impl Client {
     fn start_in_parts(&self, bound: Option<usize>, site: Site) {
         // The last buffer of each part, held, so that it stays where it is without the lock.
         let mut under_way = VecDeque::new();
+        let mut copies = self.0.copies.keep();
         let mut cache = self.lock();
         self.move_finished(&mut cache);
         let walk = cache.walk(List::Dirty);
@@ -109,7 +110,7 @@ impl Client {
                     ended = true;
                     continue;
                 };
-                if let Some(bio) = self.start_write(self.slot(number), site) {
+                if let Some(bio) = self.start_write_in(self.slot(number), site, || copies.take()) {
                     bios.push(bio);
                     last = Some(number);
                 }
@@ -187,7 +188,7 @@ impl Client {
     /// Takes a hold of a buffer on a list, under the client lock.
     fn hold_listed(&self, number: u32) -> &Slot {
         let slot = self.slot(number);
-        assert!(slot.hold(slot.block()), "under the client lock nobody else evicts");
+        assert!(slot.hold(), "under the client lock nobody else evicts");
         slot
     }
 

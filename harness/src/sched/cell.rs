@@ -29,6 +29,7 @@ impl<T: ?Sized> LockCell<T> {
     ///
     /// # Safety
     /// The caller holds the owning lock, shared or exclusive, for as long as the reference lives.
+    #[inline]
     pub(super) unsafe fn get(&self) -> &T {
         // SAFETY: no exclusive reference exists while the lock is held by the caller.
         unsafe { &*self.0.get() }
@@ -39,6 +40,7 @@ impl<T: ?Sized> LockCell<T> {
     /// # Safety
     /// The caller holds the owning lock exclusively for as long as the reference lives.
     #[expect(clippy::mut_from_ref, reason = "exclusion is the owning lock's, not the borrow checker's")]
+    #[inline]
     pub(super) unsafe fn get_mut(&self) -> &mut T {
         // SAFETY: the caller is the only holder of the lock.
         unsafe { &mut *self.0.get() }

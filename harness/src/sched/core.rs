@@ -186,6 +186,7 @@ impl Sched {
     }
 
     /// The running task has taken `lock` and holds no leaf lock.
+    #[inline]
     pub(super) fn took(&self, lock: LockId) {
         if let Some(hook) = self.0.on_lock.get() {
             let _ours = quiet();

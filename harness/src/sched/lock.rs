@@ -83,6 +83,7 @@ impl LockCore {
         self.lock.id
     }
 
+    #[inline]
     pub(super) fn acquire(&self, mode: LockMode, patience: Patience, site: Site) -> Result<(), Errno> {
         if let Some(quick) = &self.quick {
             self.sched.react();
@@ -104,6 +105,7 @@ impl LockCore {
         self.lock.try_acquire(&self.sched, mode, site)
     }
 
+    #[inline]
     pub(super) fn release(&self) {
         match &self.quick {
             Some(quick) => quick.unlock(&self.sched),

@@ -17,12 +17,13 @@
 //! | [`strategy`] | the trait a policy implements |
 //! | [`mutex`], [`rwsem`] over `lock`; `quick`; [`wait`], [`work`] | the primitives; a mutex where nobody observes |
 //! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
-//! | [`spin`], [`cell`] | leaf locks for the primitives' own state; the guarded memory |
+//! | [`spin`], `bit`, [`cell`] | leaf locks for the primitives' own state, and one for data; the guarded memory |
 //!
 //! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
 //! held over a scheduling point. The kernel's words are kept: mutex, rwsem (writer-fair, as
 //! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
 
+mod bit;
 pub mod cell;
 pub mod condition;
 pub mod controlled;
@@ -47,6 +48,7 @@ pub mod task;
 pub mod wait;
 pub mod work;
 
+pub(crate) use self::bit::BitSpinLock;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};

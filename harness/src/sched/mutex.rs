@@ -51,6 +51,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Takes the lock, waiting uninterruptibly.
     #[track_caller]
+    #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
         debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
@@ -94,6 +95,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     // INVARIANT: called only right after `core` was acquired exclusively by this task.
+    #[inline]
     fn new(mutex: &'a Mutex<T>) -> Self {
         Self { mutex, task_bound: PhantomData }
     }
@@ -103,6 +105,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: by the invariant of `Mutex`, this guard's task holds the lock exclusively.
         unsafe { self.mutex.value.get() }
@@ -111,6 +114,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
 #[expect(unsafe_code, reason = "reaches the guarded value under the lock")]
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: by the invariant of `Mutex`, this guard's task holds the lock exclusively.
         unsafe { self.mutex.value.get_mut() }
@@ -118,6 +122,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 }
 
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.mutex.core.release();
     }

@@ -139,16 +139,25 @@ impl Sched {
     }
 
     /// Carries out what the world asked for; unwinds if that was the end.
+    #[inline]
     pub(super) fn react(&self) {
         self.react_quietly();
-        if !std::thread::panicking() && self.0.ended.load(Ordering::Acquire) {
+        if self.0.ended.load(Ordering::Acquire) && !std::thread::panicking() {
             unwind();
         }
     }
 
+    #[inline]
     pub(super) fn react_quietly(&self) {
         // The load first: a swap takes the cache line from every other thread.
-        if !self.0.reacting.load(Ordering::Acquire) || !self.0.reacting.swap(false, Ordering::AcqRel) {
+        if self.0.reacting.load(Ordering::Acquire) {
+            self.carry_out();
+        }
+    }
+
+    #[cold]
+    fn carry_out(&self) {
+        if !self.0.reacting.swap(false, Ordering::AcqRel) {
             return;
         }
         let reactions = std::mem::take(&mut *self.0.reactions.lock());

@@ -47,6 +47,7 @@ impl Side {
         }
     }
 
+    #[inline]
     pub(crate) fn enter(self) -> OnSide {
         OnSide { before: SIDE.replace(self), task_bound: PhantomData }
     }
@@ -59,6 +60,7 @@ impl Side {
 }
 
 /// The harness's own work until the drop.
+#[inline]
 pub(crate) fn quiet() -> OnSide {
     Side::Harness.enter()
 }
@@ -70,6 +72,7 @@ pub(crate) fn is_users() -> bool {
 }
 
 impl Drop for OnSide {
+    #[inline]
     fn drop(&mut self) {
         SIDE.set(self.before);
     }

@@ -19,6 +19,7 @@ const RULES: &[Rule] = &[
             "heap/",
             "sched/cell.rs",
             "sched/lock.rs",
+            "sched/bit.rs",
             "sched/mutex.rs",
             "sched/rwsem.rs",
         ],

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::slot::State;
 use super::super::writeback::{PART, PARTS};
 use super::*;
 use crate::block::{Bio, LateDevice, Queue};
@@ -42,6 +43,22 @@ fn threads_hit_and_evict_and_see_only_what_they_asked_for() {
                     let block = turn * step % 64;
                     let buffer = client.read(block).unwrap();
                     buffer.with_data(|data| assert_eq!(u64::from(data[9]), block));
+                }
+            })
+        });
+        tasks.into_iter().for_each(JoinHandle::join);
+    });
+}
+
+#[test]
+fn whoever_finds_a_block_that_another_task_reads_is_told_when_it_is_there() {
+    unobserved(64, |sched, client| {
+        let tasks = [(); 3].map(|()| {
+            let client = client.clone();
+            sched.spawn("reader", TaskKind::Task, move || {
+                for block in 0..1000 {
+                    let buffer = client.read(block).unwrap();
+                    assert!(!buffer.slot.has(State::READING) && buffer.block() == block);
                 }
             })
         });

@@ -4,6 +4,8 @@
 //! sectors, and the rest is asked for again. Where it fails, the requests that were complete by then
 //! have succeeded, and the others fail together, as the parts of a merged request do in the block layer.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::block::Bio;
 use crate::error::Errno;
 use crate::event::Op;
@@ -22,12 +24,21 @@ pub(super) struct Batch {
     start: u64,
     len: usize,
     done: usize,
-    bios: Vec<Bio>,
+    bios: Bios,
 }
+
+/// One, mostly, where they are not in order.
+type Bios = SmallVec<[Bio; 1]>;
 
 impl Batch {
     pub(super) fn new(bio: Bio) -> Self {
-        Self { op: bio.op(), start: bio.sector().bytes(), len: bio.data().len(), done: 0, bios: vec![bio] }
+        Self {
+            op: bio.op(),
+            start: bio.sector().bytes(),
+            len: bio.data().len(),
+            done: 0,
+            bios: smallvec![bio],
+        }
     }
 
     /// Whether `bio` continues what is here, and one system call can carry both.
@@ -68,27 +79,32 @@ impl Batch {
 
     /// Copies the data of the next system call, a write, to `chunk`, which is as long as [`Batch::next_len`].
     pub(super) fn fill(&self, chunk: &mut [u8]) {
-        let mut skip = self.done;
         let mut filled = 0;
-        for bio in &self.bios {
-            let data = &bio.data()[skip.min(bio.data().len())..];
-            skip = skip.saturating_sub(bio.data().len());
-            let count = data.len().min(chunk.len() - filled);
-            chunk[filled..filled + count].copy_from_slice(&data[..count]);
-            filled += count;
+        for piece in self.pieces() {
+            chunk[filled..filled + piece.len()].copy_from_slice(piece);
+            filled += piece.len();
         }
         debug_assert_eq!(filled, chunk.len(), "a chunk is a part of the batch");
     }
 
-    /// The data of the next system call where it lies, if that is a write of one request whose data begins at a
-    /// multiple of `align`; none is for a device that asks for what is not known.
-    pub(super) fn in_place(&self, align: Option<usize>) -> Option<&[u8]> {
-        let [bio] = &self.bios[..] else {
-            return None;
-        };
-        let data = &bio.data()[self.done.min(bio.data().len())..];
-        let aligned = data.as_ptr().addr().is_multiple_of(align?);
-        (self.op == Op::Write && aligned).then(|| &data[..self.next_len()])
+    /// The data of the next system call where it lies, a piece for each request, if that is a write whose pieces all
+    /// begin at a multiple of `align`; none is for a device that asks for what is not known.
+    pub(super) fn in_place(&self, align: Option<usize>) -> Option<impl Iterator<Item = &[u8]>> {
+        let align = align?;
+        let aligned = |piece: &[u8]| piece.as_ptr().addr().is_multiple_of(align);
+        (self.op == Op::Write && self.pieces().all(aligned)).then(|| self.pieces())
+    }
+
+    /// The data of the next system call, request by request.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let (mut skip, mut left) = (self.done, self.next_len());
+        self.bios.iter().filter_map(move |bio| {
+            let data = &bio.data()[skip.min(bio.data().len())..];
+            skip = skip.saturating_sub(bio.data().len());
+            let piece = &data[..data.len().min(left)];
+            left -= piece.len();
+            (!piece.is_empty()).then_some(piece)
+        })
     }
 
     /// Leaves the data of writes for ever where it is, because the kernel may still read it.
@@ -208,20 +224,39 @@ mod tests {
     }
 
     #[test]
-    fn one_write_whose_data_is_aligned_goes_from_where_it_lies() {
-        let copy = |sector| Bio::write(Sectors(sector), &[7; 1024], Box::new(|_, _| ()));
-        let mut one = Batch::new(copy(0));
-        assert_eq!(one.in_place(Some(512)), Some(&[7; 1024][..]));
-        assert_eq!(one.in_place(None), None, "the device does not say what it asks for");
-        assert_eq!(one.moved(512, &[]), Ok(()));
-        assert_eq!(one.in_place(Some(512)), Some(&[7; 512][..]), "the rest");
-        let mut two = Batch::new(copy(0));
-        two.push(copy(2));
-        assert_eq!(two.in_place(Some(512)), None, "one system call carries both");
-        assert_eq!(Batch::new(bio(Op::Read, 0, 2, 0)).in_place(Some(1)), None);
-        let odd = Bio::new(Op::Write, Sectors(0), vec![0; 1 << 20], Box::new(|_, _| ()));
-        let wide = odd.data().as_ptr().addr().trailing_zeros() + 1;
-        assert_eq!(Batch::new(odd).in_place(Some(1 << wide)), None, "it lies elsewhere");
+    fn writes_whose_data_is_aligned_go_from_where_it_lies() {
+        let copy = |sector, byte| Bio::write(Sectors(sector), &[byte; 1024], Box::new(|_, _| ()));
+        let lengths = |batch: &Batch, align| {
+            batch.in_place(align).map(|pieces| pieces.map(<[u8]>::len).collect::<Vec<_>>())
+        };
+        let mut batch = Batch::new(copy(0, 7));
+        assert_eq!(lengths(&batch, Some(512)), Some(vec![1024]));
+        assert_eq!(lengths(&batch, None), None, "the device does not say what it asks for");
+        batch.push(copy(2, 8));
+        assert_eq!(lengths(&batch, Some(512)), Some(vec![1024, 1024]));
+        assert_eq!(batch.moved(1536, &[]), Ok(()));
+        let rest: Vec<&[u8]> = batch.in_place(Some(512)).expect("it is aligned").collect();
+        assert_eq!(rest, [&[8; 512]]);
+        assert_eq!(lengths(&Batch::new(bio(Op::Read, 0, 2, 0)), Some(1)), None);
+        let odd = || Bio::new(Op::Write, Sectors(2), vec![0; 1 << 16], Box::new(|_, _| ()));
+        let wide = 1 << 20;
+        let (one, elsewhere) = (odd(), odd());
+        let lies = |bio: &Bio| bio.data().as_ptr().addr().is_multiple_of(wide);
+        assert!(!lies(&one) || !lies(&elsewhere), "two pieces of memory of 64 KiB are not both at a MiB");
+        let mut both = Batch::new(one);
+        both.push(elsewhere);
+        assert_eq!(lengths(&both, Some(wide)), None, "one of them lies elsewhere");
+    }
+
+    #[test]
+    fn a_long_write_goes_from_where_it_lies_a_chunk_at_a_time() {
+        let mut batch = Batch::new(Bio::write(Sectors(0), &vec![1; CHUNK + 512], Box::new(|_, _| ())));
+        for expect in [CHUNK, 512] {
+            let pieces: Vec<&[u8]> = batch.in_place(Some(512)).expect("it is aligned").collect();
+            assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [expect]);
+            assert_eq!(batch.moved(CHUNK, &[]), Ok(()));
+        }
+        assert!(batch.is_done());
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::batch::Batch;
+use smallvec::SmallVec;
+
 use crate::block::{Bio, Queue};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, Op, RequestId, Resource};
@@ -35,7 +37,7 @@ pub(super) struct Taken {
 struct Fifo {
     waiting: VecDeque<Bio>,
     /// By ticket: the oldest first.
-    flights: BTreeMap<u64, Vec<Flight>>,
+    flights: BTreeMap<u64, SmallVec<[Flight; 1]>>,
     next_ticket: u64,
     /// No request is taken in any more.
     stopping: bool,
@@ -103,29 +105,30 @@ impl Requests {
     /// the stop with `ENXIO`.
     pub(in crate::host) fn submit(&self, bio: Bio) {
         let _ours = quiet();
-        self.take_in([bio]);
+        if let Some(bio) = self.check(bio) {
+            self.take_in([bio]);
+        }
     }
 
     /// Takes requests in together: one alone would be taken before the next can be merged with it.
     pub(in crate::host) fn submit_all(&self, bios: Vec<Bio>) {
         let _ours = quiet();
-        self.take_in(bios);
+        // What is refused is completed before the lock is taken: its submitter may do anything then. The vector is
+        // the same one: it is large, and an allocator thinks about large ones.
+        let accepted: Vec<Bio> = bios.into_iter().filter_map(|bio| self.check(bio)).collect();
+        if !accepted.is_empty() {
+            self.take_in(accepted);
+        }
     }
 
     fn take_in(&self, bios: impl IntoIterator<Item = Bio>) {
-        // What is refused is completed before the lock is taken: its submitter may do anything then.
-        let mut bios = bios.into_iter().filter_map(|bio| self.check(bio));
-        let Some(first) = bios.next() else {
-            return;
-        };
-        let accepted: Vec<Bio> = bios.collect();
         let mut fifo = self.fifo.lock();
         if fifo.stopping {
             drop(fifo);
-            [first].into_iter().chain(accepted).for_each(|bio| bio.complete(Err(Errno::ENXIO)));
+            bios.into_iter().for_each(|bio| bio.complete(Err(Errno::ENXIO)));
             return;
         }
-        fifo.waiting.extend([first].into_iter().chain(accepted));
+        fifo.waiting.extend(bios);
         let asleep = fifo.asleep;
         drop(fifo);
         if asleep {
@@ -271,6 +274,11 @@ impl Requests {
         }
     }
 
+    /// Whether the world sees when requests are taken and served.
+    pub(super) fn is_observed(&self) -> bool {
+        self.queue.sched.is_observed()
+    }
+
     /// Says what to do where [`Requests::try_next`] found nothing.
     pub(super) fn rest(&self) -> Rest {
         let mut fifo = self.fifo.lock();
@@ -344,57 +352,4 @@ impl Requests {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Event, Names, Observer, Reaction};
-
-    struct Deaf;
-
-    impl Observer for Deaf {
-        fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
-            Reaction::Go
-        }
-    }
-
-    fn check(submitted: &[(Op, u64, u64)], batches: &[usize]) {
-        let sched = Sched::native(1, Box::new(Deaf));
-        let _task = sched.adopt("main");
-        let options = Options { sectors: Sectors(1 << 20), serves: true, trouble: |_, _| None };
-        let requests = Requests::new(&sched, "vda", options);
-        for (op, sector, sectors) in submitted {
-            let data = vec![0; usize::try_from(Sectors(*sectors).bytes()).expect("small")];
-            requests.submit(Bio::new(*op, Sectors(*sector), data, Box::new(|_, _| ())));
-        }
-        let taken: Vec<Taken> = std::iter::from_fn(|| requests.try_next()).collect();
-        let sizes: Vec<usize> = taken.iter().map(|taken| taken.batch.bios().len()).collect();
-        assert_eq!(sizes, batches, "{submitted:?}");
-    }
-
-    #[test]
-    fn adjacent_requests_that_wait_go_together() {
-        let write = |block: u64| (Op::Write, block * 8, 8);
-        check(&[write(0), write(1), write(2), write(9)], &[3, 1]);
-        check(&[write(2), write(1), write(0)], &[1, 1, 1]);
-        check(&[write(0), (Op::Read, 8, 8), write(2)], &[1, 1, 1]);
-        check(&[write(0), (Op::Flush, 0, 0), write(1)], &[1, 1, 1]);
-        check(&(0..40).map(write).collect::<Vec<_>>(), &[32, 8]);
-        check(&[(Op::Write, 0, 2048), (Op::Write, 2048, 8)], &[1, 1]);
-    }
-
-    #[test]
-    fn the_oldest_request_in_flight_that_overlaps_is_found() {
-        let sched = Sched::native(1, Box::new(Deaf));
-        let _task = sched.adopt("main");
-        let options = Options { sectors: Sectors(1 << 20), serves: false, trouble: |_, _| None };
-        let requests = Requests::new(&sched, "loop0", options);
-        for sector in [0, 8, 8] {
-            requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], Box::new(|_, _| ())));
-        }
-        assert_eq!(requests.in_flight(Op::Write, &(0..8192)), None, "none was taken");
-        let taken = [requests.try_next(), requests.try_next()];
-        assert_eq!(requests.in_flight(Op::Write, &(4096..4097)), Some(RequestId(1)));
-        assert_eq!(requests.in_flight(Op::Read, &(0..8192)), None);
-        assert_eq!(requests.in_flight(Op::Write, &(8192..9000)), None);
-        drop(taken);
-    }
-}
+mod tests;

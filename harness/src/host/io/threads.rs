@@ -4,10 +4,12 @@
 //! world sees it, so a world that is unwound ends it there.
 #![expect(unsafe_code, reason = "a slot of the buffers is looked at while no system call has it")]
 
+use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::fdatasync;
-use rustix::io::{pread, pwrite, retry_on_intr};
+use rustix::io::{pread, pwrite, pwritev, retry_on_intr};
+use smallvec::SmallVec;
 
 use super::batch::Batch;
 use super::memory::{Memory, alignment};
@@ -61,8 +63,9 @@ fn carry_out(
         let chunk = unsafe { memory.buffer(0, batch.next_len()) };
         let moved = if batch.op() == Op::Read {
             retry_on_intr(|| pread(device, &mut *chunk, batch.offset()))
-        } else if let Some(data) = batch.in_place(align) {
-            retry_on_intr(|| pwrite(device, data, batch.offset()))
+        } else if let Some(pieces) = batch.in_place(align) {
+            let pieces: SmallVec<[IoSlice<'_>; 1]> = pieces.map(IoSlice::new).collect();
+            retry_on_intr(|| pwritev(device, &pieces, batch.offset()))
         } else {
             batch.fill(chunk);
             retry_on_intr(|| pwrite(device, chunk, batch.offset()))

@@ -6,6 +6,7 @@
 //! world sees it. To the judges a batch is served until the kernel has it.
 #![expect(unsafe_code, reason = "ring entries carry addresses that the kernel reads and writes")]
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -28,6 +29,16 @@ const MAX_RETRIES: u32 = 64;
 struct Slot {
     taken: Taken,
     retries: u32,
+    /// Where the data of the entry lies, if in more places than one.
+    pieces: Vec<libc::iovec>,
+}
+
+impl Slot {
+    /// Leaves for ever where it is what the kernel may still read.
+    fn leave(&mut self) {
+        self.taken.batch.leave_data();
+        std::mem::forget(std::mem::take(&mut self.pieces));
+    }
 }
 
 /// A batch that is over, and how.
@@ -36,12 +47,14 @@ type Ended = (Taken, Result<(), Errno>);
 /// An io_uring and what its entries point to.
 ///
 /// # Invariants
-/// The kernel has the buffer of slot n and the data of its batch from when an entry for it is pushed until its
+/// The kernel has the buffer of slot n, its pieces and the data of its batch from when an entry for it is pushed until its
 /// completion is reaped, and exactly then `slots[n]` is some; nobody changes the data of a write meanwhile.
 pub(super) struct Ring {
     ring: IoUring,
     memory: Option<Memory>,
     slots: Vec<Option<Slot>>,
+    /// Batches that were taken ahead and that the kernel has not seen.
+    staged: VecDeque<Taken>,
     /// Slots that are none.
     free: Vec<usize>,
     /// Slots whose entries are pushed and not yet submitted.
@@ -67,7 +80,13 @@ impl Ring {
             .or_else(|_| IoUring::new(entries))?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
-        let needed = [opcode::Read::CODE, opcode::Write::CODE, opcode::Fsync::CODE, opcode::PollAdd::CODE];
+        let needed = [
+            opcode::Read::CODE,
+            opcode::Write::CODE,
+            opcode::Writev::CODE,
+            opcode::Fsync::CODE,
+            opcode::PollAdd::CODE,
+        ];
         if !needed.into_iter().all(|code| probe.is_supported(code)) {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -76,6 +95,7 @@ impl Ring {
             ring,
             memory: Some(Memory::new(in_flight)),
             slots: (0..in_flight).map(|_| None).collect(),
+            staged: VecDeque::with_capacity(in_flight),
             free: (0..in_flight).rev().collect(),
             pushed: Vec::with_capacity(in_flight),
             align: None,
@@ -89,14 +109,14 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: an entry points to the buffer of a slot or to its batch's data, which live until its completion
-        // is reaped (the type's invariant, and its drop), or to nothing.
+        // SAFETY: an entry points to the buffer of a slot, to its batch's data or to its pieces, which live until its
+        // completion is reaped (the type's invariant, and its drop), or to nothing.
         let pushed = unsafe { self.ring.submission().push(entry) };
         pushed.expect("the ring has an entry for each slot and one for the bell");
     }
 
     /// Hands the next part of a batch to the kernel.
-    fn start(&mut self, device: BorrowedFd<'_>, place: usize, slot: Slot) {
+    fn start(&mut self, device: BorrowedFd<'_>, place: usize, mut slot: Slot) {
         let (op, offset, len) =
             (slot.taken.batch.op(), slot.taken.batch.offset(), slot.taken.batch.next_len());
         let (fd, address) = (Fd(device.as_raw_fd()), self.memory().address(place));
@@ -104,16 +124,26 @@ impl Ring {
         let entry = match op {
             Op::Read => opcode::Read::new(fd, address, count).offset(offset).build(),
             Op::Write => {
-                let address = match slot.taken.batch.in_place(self.align) {
-                    Some(data) => data.as_ptr(),
-                    None => {
+                slot.pieces.clear();
+                let base = |piece: &[u8]| piece.as_ptr().cast_mut().cast();
+                if let Some(pieces) = slot.taken.batch.in_place(self.align) {
+                    let piece = |piece: &[u8]| libc::iovec { iov_base: base(piece), iov_len: piece.len() };
+                    slot.pieces.extend(pieces.map(piece));
+                }
+                match &slot.pieces[..] {
+                    [] => {
                         // SAFETY: the slot is not in the kernel: its entry is made here.
                         let chunk = unsafe { self.memory().buffer(place, len) };
                         slot.taken.batch.fill(chunk);
-                        address.cast_const()
+                        opcode::Write::new(fd, address, count).offset(offset).build()
                     }
-                };
-                opcode::Write::new(fd, address, count).offset(offset).build()
+                    [one] => opcode::Write::new(fd, one.iov_base.cast(), count).offset(offset).build(),
+                    // The vector is on the heap, and moves with its slot without moving itself.
+                    more => {
+                        let pieces = u32::try_from(more.len()).expect("a chunk has few sectors");
+                        opcode::Writev::new(fd, more.as_ptr(), pieces).offset(offset).build()
+                    }
+                }
             }
             Op::Discard => unreachable!("it is refused where requests are taken in"),
             Op::Flush => opcode::Fsync::new(fd).flags(io_uring::types::FsyncFlags::DATASYNC).build(),
@@ -151,11 +181,10 @@ impl Ring {
     }
 
     /// What the kernel is done with, and the outcome of its last part.
-    fn reap(&mut self, device: BorrowedFd<'_>) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        let completions: Vec<(u64, i32)> =
-            self.ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
-        for (data, result) in completions {
+    fn reap(&mut self, device: BorrowedFd<'_>, ended: &mut Vec<Ended>) {
+        let reaped =
+            |ring: &mut IoUring| ring.completion().next().map(|entry| (entry.user_data(), entry.result()));
+        while let Some((data, result)) = reaped(&mut self.ring) {
             if data == BELL {
                 self.bell_armed = false;
                 // Nothing to read says that it was read before: the bell is for waking alone.
@@ -169,7 +198,6 @@ impl Ring {
                 ended.push(batch);
             }
         }
-        ended
     }
 
     /// Counts what the kernel did of slot `place`; the batch comes back when it is over.
@@ -207,6 +235,7 @@ impl Ring {
     /// # Errors
     /// If the ring itself fails; the kernel may still have what is in flight.
     fn run(&mut self, device: BorrowedFd<'_>, requests: &Requests) -> io::Result<()> {
+        let mut ended = Vec::with_capacity(self.slots.len());
         loop {
             self.fill(device, requests);
             // With every slot in the kernel, a new request wakes nobody: it has no place to go.
@@ -217,14 +246,15 @@ impl Ring {
             self.arm_bell();
             self.enter(usize::from(rest != Rest::Work))?;
             self.tell_handed_over(requests);
-            let ended = self.reap(device);
+            self.reap(device, &mut ended);
             // First what waits: the device works on it while whoever waits for these is told.
             self.fill(device, requests);
             let entered = if self.pushed.is_empty() { Ok(()) } else { self.enter(0) };
             self.tell_handed_over(requests);
-            for (taken, outcome) in ended {
+            for (taken, outcome) in ended.drain(..) {
                 requests.until_unwound(|| requests.finish(device, taken, outcome));
             }
+            self.stage(requests);
             entered?;
         }
     }
@@ -232,16 +262,29 @@ impl Ring {
     /// Starts what waits, as far as there are slots.
     fn fill(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
         while let Some(place) = self.free.last().copied()
-            && let Some(taken) = requests.try_next()
+            && let Some(taken) = self.staged.pop_front().or_else(|| requests.try_next())
         {
             self.free.pop();
-            self.start(device, place, Slot { taken, retries: 0 });
+            self.start(device, place, Slot { taken, retries: 0, pieces: Vec::new() });
+        }
+    }
+
+    /// Takes as many batches ahead as can be in flight, while the device works: when one completes, the next is at
+    /// hand. Not where somebody observes, to whom a batch that is taken is being served.
+    fn stage(&mut self, requests: &Requests) {
+        while self.free.is_empty()
+            && !requests.is_observed()
+            && self.staged.len() < self.slots.len()
+            && let Some(taken) = requests.try_next()
+        {
+            self.staged.push_back(taken);
         }
     }
 
     fn tell_handed_over(&mut self, requests: &Requests) {
-        for place in std::mem::take(&mut self.pushed) {
-            if let Some(slot) = &mut self.slots[place] {
+        let Self { pushed, slots, .. } = self;
+        for place in pushed.drain(..) {
+            if let Some(slot) = &mut slots[place] {
                 requests.handed_over(&mut slot.taken);
             }
         }
@@ -251,8 +294,11 @@ impl Ring {
     fn give_up(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
         std::mem::forget(self.memory.take());
         for mut slot in self.slots.iter_mut().filter_map(Option::take) {
-            slot.taken.batch.leave_data();
+            slot.leave();
             requests.until_unwound(|| requests.finish(device, slot.taken, Err(Errno::EIO)));
+        }
+        for taken in self.staged.drain(..) {
+            requests.until_unwound(|| requests.finish(device, taken, Err(Errno::EIO)));
         }
         requests.fail_waiting();
     }
@@ -262,7 +308,7 @@ impl Drop for Ring {
     /// Buffers and data go only when the kernel has none of them.
     fn drop(&mut self) {
         for slot in self.slots.iter_mut().flatten() {
-            slot.taken.batch.leave_data();
+            slot.leave();
             std::mem::forget(self.memory.take());
         }
     }
@@ -308,46 +354,4 @@ fn ring_bell(bell: BorrowedFd<'_>, requests: &Requests) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::File;
-    use std::io::Write as _;
-    use std::sync::Arc;
-
-    use super::super::requests::Options;
-    use super::*;
-    use crate::block::Bio;
-    use crate::sched::{Sched, SpinLock};
-    use crate::units::Sectors;
-
-    #[test]
-    fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
-        if let Err(missing) = super::super::try_uring() {
-            drop(writeln!(io::stderr(), "SKIPPED: io_uring: {missing}"));
-            return;
-        }
-        let sched = Sched::unobserved(1);
-        let _task = sched.adopt("main");
-        let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
-        let requests = Requests::new(&sched, "vda", options);
-        let outcomes = Arc::new(SpinLock::new(Vec::new()));
-        // One that the ring has, and two for which it has no room.
-        for sector in [0, 64, 128] {
-            let outcomes = Arc::clone(&outcomes);
-            let end_io = Box::new(move |_, outcome| outcomes.lock().push(outcome));
-            requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
-        }
-        let device = File::open("/dev/null").expect("there is one");
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let ring = Ring::open(1).expect("one was open before");
-                // SAFETY: both are open; the number stays the ring's own, which closes whatever it stands for.
-                let same = unsafe { libc::dup2(device.as_raw_fd(), ring.ring.as_raw_fd()) };
-                assert_eq!(same, ring.ring.as_raw_fd(), "the ring's number stands for another file now");
-                serve(ring, device.as_fd(), &requests);
-            });
-        });
-        assert_eq!(*outcomes.lock(), [Err(Errno::EIO); 3]);
-        let trouble = requests.take_trouble().expect("it is noted").to_string();
-        assert!(trouble.contains("the io_uring of `vda` broke"), "{trouble}");
-    }
-}
+mod tests;

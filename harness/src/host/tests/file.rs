@@ -74,6 +74,35 @@ fn many_writes_in_flight_all_come_back() {
 }
 
 #[test]
+fn where_nobody_observes_adjacent_copies_and_others_all_arrive() {
+    for io in engines(4) {
+        let sched = Sched::unobserved(1);
+        let _task = sched.adopt("main");
+        let device = HostFile::temp(&sched, "vda", MIB, io).expect("a temp file");
+        let (done, outcomes) = channel();
+        // Many more than are in flight; runs of seven blocks, and single ones.
+        let written = |block: &u64| block % 8 != 7 && !(64..=72).contains(block);
+        let bios = (0..256).chain([68]).filter(|block| written(block) || *block == 68).map(|block| {
+            let done = done.clone();
+            let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
+            Bio::write(Sectors(block * 8), &[u8::try_from(block).expect("below 256") ^ 0x5a; 4096], end_io)
+        });
+        device.submit_all(bios.collect());
+        drop(done);
+        assert!(outcomes.iter().all(|outcome| outcome == Ok(())));
+        let mut back = vec![0; 1 << 20];
+        read_at(&device, 0, &mut back).expect("read");
+        for (block, data) in (0_u64..).zip(back.chunks(4096)) {
+            let fill = u8::try_from(block).expect("below 256") ^ 0x5a;
+            let expected = if written(&block) || block == 68 { fill } else { 0 };
+            assert!(data.iter().all(|byte| *byte == expected), "block {block}, {io:?}");
+        }
+        device.stop();
+        assert!(device.take_trouble().is_none());
+    }
+}
+
+#[test]
 fn a_request_longer_than_one_system_call_is_whole() {
     on_each(2, |sched, io| {
         let device = HostFile::temp(sched, "vda", MIB, io).expect("a temp file");
