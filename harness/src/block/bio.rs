@@ -10,7 +10,8 @@ use crate::sched::Sched;
 use crate::units::Sectors;
 
 /// What the submitter does when the request is complete: it gets the data and the outcome. Of [`Bio::write`] it gets the memory
-/// in which the copy was, in which [`Bio::write_in`] can make another.
+/// in which the copy was, in which [`Bio::write_in`] can make another, and none
+/// where the kernel may still read it.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;

@@ -1,6 +1,6 @@
 //! `Plug`: requests that a submitter collects, to hand them to the device together.
 //!
-//! Key type: [`Plug`]. Mirrors `blk_start_plug`: what is behind a plug has a number and is waited for, and is
+//! Key type: [`Plug`]. Mirrors `blk_start_plug`: what is behind a plug is waited for, and is
 //! not started; so a task must not wait for a request behind its own plug. No locks.
 
 use super::{Bio, BlockDevice};

@@ -84,7 +84,9 @@ impl Client {
             || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
         // Where too much is dirty the watermark has more to do than this.
         let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
-        if self.0.flat.is_none() || !full() || dirty() {
+        // A callback may panic, and the buffer would be on its list with no block.
+        let calls = self.0.options.alloc_callback.is_some();
+        if self.0.flat.is_none() || calls || !full() || dirty() {
             return None;
         }
         let mut idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };

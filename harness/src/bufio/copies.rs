@@ -7,17 +7,18 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::writeback::PART;
-use crate::sched::BitSpinLock;
+use crate::sched::SpinLock;
 
-/// How much is kept at the most: a few parts' copies, since writes complete while the next part waits for its turn.
-const AT_HAND: usize = 4 * PART;
+/// Bytes that are kept at the most: a few parts' copies of blocks of 4 KiB, since writes complete while the next part waits
+/// for its turn.
+const KEPT: usize = 4 * PART * (4096 + 512);
 
 /// The memory that completed writes gave back.
 #[derive(Default)]
 pub(super) struct Copies {
     /// How many tasks write all buffers.
     writers: AtomicU32,
-    free: BitSpinLock<Vec<Vec<u8>>>,
+    free: SpinLock<Vec<Vec<u8>>>,
 }
 
 /// What a task that writes all buffers takes memory from; when the last of these goes, what is left is freed.
@@ -40,17 +41,20 @@ impl Copies {
         }
         let mut free = self.free.lock();
         // Looked at again: the last writer frees what is here with the lock, after it has gone.
-        if free.len() < AT_HAND && self.writers.load(Ordering::Acquire) > 0 {
+        let fits = (free.len() + 1).saturating_mul(memory.capacity()) <= KEPT;
+        if fits && self.writers.load(Ordering::Acquire) > 0 {
             free.push(memory);
         }
     }
 }
 
 impl Kept<'_> {
-    /// Memory for a copy; none is an empty vector.
+    /// Memory for a copy; an empty vector where there is none.
     pub(super) fn take(&mut self) -> Vec<u8> {
         if self.at_hand.is_empty() {
-            std::mem::swap(&mut self.at_hand, &mut *self.copies.free.lock());
+            let mut free = self.copies.free.lock();
+            let from = free.len().saturating_sub(PART);
+            self.at_hand.extend(free.drain(from..));
         }
         self.at_hand.pop().unwrap_or_default()
     }
@@ -76,12 +80,13 @@ mod tests {
         let mut first = copies.keep();
         assert_eq!(first.take(), Vec::<u8>::new(), "nobody wrote all buffers when it came back");
         let second = copies.keep();
-        (0..AT_HAND + 2).for_each(|_| copies.give_back(vec![1; 8]));
+        (0..PART + 1).for_each(|_| copies.give_back(vec![1; 8]));
         copies.give_back(Vec::new());
-        assert_eq!((first.take(), first.at_hand.len()), (vec![1; 8], AT_HAND - 1));
-        copies.give_back(vec![2; 8]);
+        assert_eq!((first.take(), first.at_hand.len()), (vec![1; 8], PART - 1), "a part's");
         drop(first);
         assert_eq!(copies.free.lock().len(), 1, "the other still writes");
+        (0..4).for_each(|_| copies.give_back(vec![2; KEPT / 2]));
+        assert_eq!(copies.free.lock().len(), 2, "large copies are many bytes");
         drop(second);
         assert!(copies.free.lock().is_empty());
     }

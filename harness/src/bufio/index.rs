@@ -122,7 +122,8 @@ impl Client {
             });
         }
         // A tree has each slot under its own block: one that can be held is the block's.
-        let (slot, _, is) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
+        let (slot, held, is) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
+        debug_assert_eq!(held, is, "block {block} is the one that its tree has this slot under");
         is.then_some(slot)
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Contents {
 /// On the clean list neither DIRTY nor WRITING is set; on the dirty list READING is not. DIRTY with WRITING is
 /// legal: dirtied again while being written. Only the completion of the request in `contents` clears READING or
 /// WRITING. A slot that is CLAIMED is on no list and in no index, but for as long as its claimer holds the
-/// client lock; `block` changes only while it is.
+/// client lock; `block` changes only while it is, and the hold count by nobody but its claimer.
 ///
 /// What a hit looks at is in one cache line, which hits write to only where the reference bit or the time changes.
 #[repr(C, align(64))]

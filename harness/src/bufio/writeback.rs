@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::cache::{Cache, List};
 use super::client::Client;
+use super::copies::Kept;
 use super::slot::{Slot, State};
 use crate::block;
 use crate::error::Errno;
@@ -98,7 +99,7 @@ impl Client {
     fn start_in_parts(&self, bound: Option<usize>, site: Site) {
         // The last buffer of each part, held, so that it stays where it is without the lock.
         let mut under_way = VecDeque::new();
-        let mut copies = self.0.copies.keep();
+        let mut copies = Some(self.0.copies.keep());
         let mut cache = self.lock();
         self.move_finished(&mut cache);
         let walk = cache.walk(List::Dirty);
@@ -110,13 +111,16 @@ impl Client {
                     ended = true;
                     continue;
                 };
-                if let Some(bio) = self.start_write_in(self.slot(number), site, || copies.take()) {
+                if let Some(bio) = self.start_write_in(self.slot(number), site, || {
+                    copies.as_mut().map_or_else(Vec::new, Kept::take)
+                }) {
                     bios.push(bio);
                     last = Some(number);
                 }
             }
             if ended {
                 cache.end(List::Dirty, walk);
+                copies = None;
             }
             if bound.is_some() {
                 under_way.extend(last.map(|number| self.hold_listed(number)));

@@ -124,7 +124,8 @@ impl HostLoop {
     }
 
     /// The oldest request in the kernel that asks `op` of any of these bytes, which are the backing
-    /// file's as well as the device's. The range says nothing for a flush.
+    /// file's as well as the device's. The range says nothing for a flush. In a world that nobody observes it may be one
+    /// that was taken for the kernel and is not there yet.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
         self.requests.in_flight(op, &bytes)

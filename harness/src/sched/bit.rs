@@ -49,12 +49,13 @@ impl<T: ?Sized> BitSpinLock<T> {
         BitSpinGuard(self)
     }
 
-    /// Until it looks free. The load leaves the holder its cache line.
+    /// Until it looks free, however long that takes: a holder may have lost its processor. The load leaves the
+    /// holder its cache line.
     #[cold]
     fn wait(&self) {
         let mut tries = 0_u32;
         while self.held.load(Ordering::Relaxed) {
-            tries += 1;
+            tries = tries.wrapping_add(1);
             if tries.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
     }

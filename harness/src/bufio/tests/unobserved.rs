@@ -114,17 +114,21 @@ fn more_dirty_buffers_than_a_part_are_all_written() {
         for block in 0..700 {
             drop(client.read(block).unwrap());
         }
-        for block in (0..700).rev() {
-            let buffer = client.get(block).expect("it is cached");
-            buffer.with_data_mut(|data| data.fill(7));
-            buffer.mark_dirty();
-        }
-        client.write_dirty_buffers().unwrap();
-        assert_eq!((client.dirty_buffers(), client.buffers()), (0, 700));
-        let mut data = [0; 4096];
-        for block in 0..700 {
-            read_at(&**client.device(), block * 4096, &mut data).unwrap();
-            assert_eq!(data, [7; 4096], "block {block}");
+        // Twice: the copies of the second time are made in the memory of the first, and others are not blocks' bytes.
+        for round in [1_u8, 2] {
+            let byte = |block: u64| block.to_le_bytes()[0] ^ block.to_le_bytes()[1] ^ (round << 6);
+            for block in (0..700).rev() {
+                let buffer = client.get(block).expect("it is cached");
+                buffer.with_data_mut(|data| data.fill(byte(block)));
+                buffer.mark_partial_dirty(0, if round == 1 { 4096 } else { 100 });
+            }
+            client.write_dirty_buffers().unwrap();
+            assert_eq!((client.dirty_buffers(), client.buffers()), (0, 700));
+            let mut data = [0; 4096];
+            for block in 0..700 {
+                read_at(&**client.device(), block * 4096, &mut data).unwrap();
+                assert_eq!(data, [byte(block); 4096], "block {block}");
+            }
         }
     });
 }

@@ -6,6 +6,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use super::memory::Alignment;
 use crate::block::Bio;
 use crate::error::Errno;
 use crate::event::Op;
@@ -88,10 +89,10 @@ impl Batch {
     }
 
     /// The data of the next system call where it lies, a piece for each request, if that is a write whose pieces all
-    /// begin at a multiple of `align`; none is for a device that asks for what is not known.
-    pub(super) fn in_place(&self, align: Option<usize>) -> Option<impl Iterator<Item = &[u8]>> {
+    /// are as the device asks for them; none is for a device that asks for what is not known.
+    pub(super) fn in_place(&self, align: Option<Alignment>) -> Option<impl Iterator<Item = &[u8]>> {
         let align = align?;
-        let aligned = |piece: &[u8]| piece.as_ptr().addr().is_multiple_of(align);
+        let aligned = |piece: &[u8]| align.suits(piece);
         (self.op == Op::Write && self.pieces().all(aligned)).then(|| self.pieces())
     }
 
@@ -230,14 +231,20 @@ mod tests {
             batch.in_place(align).map(|pieces| pieces.map(<[u8]>::len).collect::<Vec<_>>())
         };
         let mut batch = Batch::new(copy(0, 7));
-        assert_eq!(lengths(&batch, Some(512)), Some(vec![1024]));
+        let sectors = Some(Alignment { address: 512, len: 512 });
+        let pages = Some(Alignment { address: 512, len: 4096 });
+        assert_eq!(lengths(&batch, sectors), Some(vec![1024]));
+        assert_eq!(lengths(&batch, pages), None, "it is no whole number of what the device calls a block");
         assert_eq!(lengths(&batch, None), None, "the device does not say what it asks for");
         batch.push(copy(2, 8));
-        assert_eq!(lengths(&batch, Some(512)), Some(vec![1024, 1024]));
+        assert_eq!(lengths(&batch, sectors), Some(vec![1024, 1024]));
         assert_eq!(batch.moved(1536, &[]), Ok(()));
-        let rest: Vec<&[u8]> = batch.in_place(Some(512)).expect("it is aligned").collect();
+        let rest: Vec<&[u8]> = batch.in_place(sectors).expect("it is aligned").collect();
         assert_eq!(rest, [&[8; 512]]);
-        assert_eq!(lengths(&Batch::new(bio(Op::Read, 0, 2, 0)), Some(1)), None);
+        assert_eq!(
+            lengths(&Batch::new(bio(Op::Read, 0, 2, 0)), Some(Alignment { address: 1, len: 1 })),
+            None
+        );
         let odd = || Bio::new(Op::Write, Sectors(2), vec![0; 1 << 16], Box::new(|_, _| ()));
         let wide = 1 << 20;
         let (one, elsewhere) = (odd(), odd());
@@ -245,14 +252,19 @@ mod tests {
         assert!(!lies(&one) || !lies(&elsewhere), "two pieces of memory of 64 KiB are not both at a MiB");
         let mut both = Batch::new(one);
         both.push(elsewhere);
-        assert_eq!(lengths(&both, Some(wide)), None, "one of them lies elsewhere");
+        assert_eq!(
+            lengths(&both, Some(Alignment { address: wide, len: 1 })),
+            None,
+            "one of them lies elsewhere"
+        );
     }
 
     #[test]
     fn a_long_write_goes_from_where_it_lies_a_chunk_at_a_time() {
         let mut batch = Batch::new(Bio::write(Sectors(0), &vec![1; CHUNK + 512], Box::new(|_, _| ())));
         for expect in [CHUNK, 512] {
-            let pieces: Vec<&[u8]> = batch.in_place(Some(512)).expect("it is aligned").collect();
+            let sectors = Some(Alignment { address: 512, len: 512 });
+            let pieces: Vec<&[u8]> = batch.in_place(sectors).expect("it is aligned").collect();
             assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [expect]);
             assert_eq!(batch.moved(CHUNK, &[]), Ok(()));
         }

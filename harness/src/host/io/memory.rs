@@ -15,11 +15,25 @@ use super::batch::CHUNK;
 /// What `O_DIRECT` asks of a buffer's address, on any device.
 const ALIGN: usize = 4096;
 
-/// What `O_DIRECT` asks of a buffer's address on this file, where the kernel says it (since 6.1).
-pub(super) fn alignment(file: BorrowedFd<'_>) -> Option<usize> {
+/// What `O_DIRECT` asks of each piece of memory: of what its address and its length are multiples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alignment {
+    pub(super) address: usize,
+    pub(super) len: usize,
+}
+
+impl Alignment {
+    pub(super) fn suits(self, piece: &[u8]) -> bool {
+        piece.as_ptr().addr().is_multiple_of(self.address) && piece.len().is_multiple_of(self.len)
+    }
+}
+
+/// What `O_DIRECT` asks for on this file, where the kernel says it (since 6.1).
+pub(super) fn alignment(file: BorrowedFd<'_>) -> Option<Alignment> {
     let known = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
-    let aligned = usize::try_from(known.stx_dio_mem_align).ok()?;
-    (aligned > 0).then_some(aligned)
+    let address = usize::try_from(known.stx_dio_mem_align).ok()?;
+    let len = usize::try_from(known.stx_dio_offset_align).ok()?;
+    (address > 0 && len > 0).then_some(Alignment { address, len })
 }
 
 /// One buffer of [`CHUNK`] bytes for each slot.

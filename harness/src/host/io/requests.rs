@@ -9,16 +9,16 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::batch::Batch;
 use smallvec::SmallVec;
 
+use super::batch::Batch;
 use crate::block::{Bio, Queue};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, Op, RequestId, Resource};
 use crate::sched::{Adopted, Sched, SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Sectors;
 
-/// A request that the kernel has now.
+/// A request that the kernel has now, or that was taken for it.
 struct Flight {
     request: RequestId,
     op: Op,
@@ -41,6 +41,8 @@ struct Fifo {
     next_ticket: u64,
     /// No request is taken in any more.
     stopping: bool,
+    /// What the kernel has not seen fails.
+    failing: bool,
     /// Nobody serves any more.
     ended: bool,
     /// A new request must wake somebody.
@@ -149,7 +151,7 @@ impl Requests {
         None
     }
 
-    /// The oldest request in the kernel that asks `op` of any of these bytes. The range says nothing
+    /// The oldest request in the kernel, or taken for it, that asks `op` of any of these bytes. The range says nothing
     /// for a flush.
     pub(in crate::host) fn in_flight(&self, op: Op, bytes: &Range<u64>) -> Option<RequestId> {
         let overlaps = |flight: &&Flight| {
@@ -274,6 +276,11 @@ impl Requests {
         }
     }
 
+    /// Whether what was taken and not started yet is to fail.
+    pub(super) fn is_failing(&self) -> bool {
+        self.fifo.lock().failing
+    }
+
     /// Whether the world sees when requests are taken and served.
     pub(super) fn is_observed(&self) -> bool {
         self.queue.sched.is_observed()
@@ -340,11 +347,12 @@ impl Requests {
         self.fail_waiting();
     }
 
-    /// Takes no more requests in, and fails those that the kernel has not seen.
+    /// Takes no more requests in, and fails those that wait; whoever took others ahead fails them
+    /// ([`Requests::is_failing`]).
     pub(super) fn fail_waiting(&self) {
         let left = {
             let mut fifo = self.fifo.lock();
-            fifo.stopping = true;
+            (fifo.stopping, fifo.failing) = (true, true);
             std::mem::take(&mut fifo.waiting)
         };
         drop(left);

@@ -11,11 +11,14 @@ use rustix::fs::fdatasync;
 use rustix::io::{pread, pwrite, pwritev, retry_on_intr};
 use smallvec::SmallVec;
 
-use super::batch::Batch;
-use super::memory::{Memory, alignment};
+use super::batch::{Batch, CHUNK};
+use super::memory::{Alignment, Memory, alignment};
 use super::requests::Requests;
 use crate::error::{Errno, Error};
 use crate::event::Op;
+
+/// Pieces of a write for which nothing is allocated: a chunk of blocks of 4 KiB.
+const PIECES: usize = CHUNK / 4096;
 
 /// Serves with this thread and `threads - 1` more, until the requests end.
 pub(super) fn serve(device: BorrowedFd<'_>, requests: &Requests, threads: usize) {
@@ -51,7 +54,7 @@ fn serve_all(device: BorrowedFd<'_>, requests: &Requests) {
 /// Carries the batch out, through a buffer that is aligned as `O_DIRECT` wants it if its own data is not.
 fn carry_out(
     device: BorrowedFd<'_>,
-    align: Option<usize>,
+    align: Option<Alignment>,
     batch: &mut Batch,
     memory: &mut Memory,
 ) -> Result<(), Errno> {
@@ -64,7 +67,7 @@ fn carry_out(
         let moved = if batch.op() == Op::Read {
             retry_on_intr(|| pread(device, &mut *chunk, batch.offset()))
         } else if let Some(pieces) = batch.in_place(align) {
-            let pieces: SmallVec<[IoSlice<'_>; 1]> = pieces.map(IoSlice::new).collect();
+            let pieces: SmallVec<[IoSlice<'_>; PIECES]> = pieces.map(IoSlice::new).collect();
             retry_on_intr(|| pwritev(device, &pieces, batch.offset()))
         } else {
             batch.fill(chunk);

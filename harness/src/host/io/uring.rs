@@ -14,7 +14,8 @@ use io_uring::types::Fd;
 use io_uring::{IoUring, Probe, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::memory::{Memory, alignment};
+use super::batch::CHUNK;
+use super::memory::{Alignment, Memory, alignment};
 use super::requests::{Requests, Rest, Taken};
 use super::threads;
 use crate::error::{Errno, Error};
@@ -22,6 +23,8 @@ use crate::event::Op;
 
 /// The bell's entry; the others carry their slot.
 const BELL: u64 = u64::MAX;
+/// Pieces of a chunk at the most: one for each sector.
+const PIECES: usize = CHUNK / 512;
 /// How often an entry that was interrupted or found no room is tried again.
 const MAX_RETRIES: u32 = 64;
 
@@ -29,16 +32,6 @@ const MAX_RETRIES: u32 = 64;
 struct Slot {
     taken: Taken,
     retries: u32,
-    /// Where the data of the entry lies, if in more places than one.
-    pieces: Vec<libc::iovec>,
-}
-
-impl Slot {
-    /// Leaves for ever where it is what the kernel may still read.
-    fn leave(&mut self) {
-        self.taken.batch.leave_data();
-        std::mem::forget(std::mem::take(&mut self.pieces));
-    }
 }
 
 /// A batch that is over, and how.
@@ -52,6 +45,9 @@ type Ended = (Taken, Result<(), Errno>);
 pub(super) struct Ring {
     ring: IoUring,
     memory: Option<Memory>,
+    /// For each slot, where the data of its entry lies if it is written from there; made before the first request, as the
+    /// buffers are.
+    pieces: Vec<Vec<libc::iovec>>,
     slots: Vec<Option<Slot>>,
     /// Batches that were taken ahead and that the kernel has not seen.
     staged: VecDeque<Taken>,
@@ -60,7 +56,7 @@ pub(super) struct Ring {
     /// Slots whose entries are pushed and not yet submitted.
     pushed: Vec<usize>,
     /// What the device asks of addresses.
-    align: Option<usize>,
+    align: Option<Alignment>,
     bell: OwnedFd,
     bell_armed: bool,
 }
@@ -94,6 +90,7 @@ impl Ring {
         Ok(Self {
             ring,
             memory: Some(Memory::new(in_flight)),
+            pieces: (0..in_flight).map(|_| Vec::with_capacity(PIECES)).collect(),
             slots: (0..in_flight).map(|_| None).collect(),
             staged: VecDeque::with_capacity(in_flight),
             free: (0..in_flight).rev().collect(),
@@ -116,7 +113,7 @@ impl Ring {
     }
 
     /// Hands the next part of a batch to the kernel.
-    fn start(&mut self, device: BorrowedFd<'_>, place: usize, mut slot: Slot) {
+    fn start(&mut self, device: BorrowedFd<'_>, place: usize, slot: Slot) {
         let (op, offset, len) =
             (slot.taken.batch.op(), slot.taken.batch.offset(), slot.taken.batch.next_len());
         let (fd, address) = (Fd(device.as_raw_fd()), self.memory().address(place));
@@ -124,13 +121,13 @@ impl Ring {
         let entry = match op {
             Op::Read => opcode::Read::new(fd, address, count).offset(offset).build(),
             Op::Write => {
-                slot.pieces.clear();
+                self.pieces[place].clear();
                 let base = |piece: &[u8]| piece.as_ptr().cast_mut().cast();
                 if let Some(pieces) = slot.taken.batch.in_place(self.align) {
                     let piece = |piece: &[u8]| libc::iovec { iov_base: base(piece), iov_len: piece.len() };
-                    slot.pieces.extend(pieces.map(piece));
+                    self.pieces[place].extend(pieces.map(piece));
                 }
-                match &slot.pieces[..] {
+                match &self.pieces[place][..] {
                     [] => {
                         // SAFETY: the slot is not in the kernel: its entry is made here.
                         let chunk = unsafe { self.memory().buffer(place, len) };
@@ -138,7 +135,6 @@ impl Ring {
                         opcode::Write::new(fd, address, count).offset(offset).build()
                     }
                     [one] => opcode::Write::new(fd, one.iov_base.cast(), count).offset(offset).build(),
-                    // The vector is on the heap, and moves with its slot without moving itself.
                     more => {
                         let pieces = u32::try_from(more.len()).expect("a chunk has few sectors");
                         opcode::Writev::new(fd, more.as_ptr(), pieces).offset(offset).build()
@@ -261,11 +257,14 @@ impl Ring {
 
     /// Starts what waits, as far as there are slots.
     fn fill(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
+        if !self.staged.is_empty() && requests.is_failing() {
+            self.fail_staged(device, requests);
+        }
         while let Some(place) = self.free.last().copied()
             && let Some(taken) = self.staged.pop_front().or_else(|| requests.try_next())
         {
             self.free.pop();
-            self.start(device, place, Slot { taken, retries: 0, pieces: Vec::new() });
+            self.start(device, place, Slot { taken, retries: 0 });
         }
     }
 
@@ -292,15 +291,19 @@ impl Ring {
 
     /// Gives up on the ring: what the kernel has of the buffers it keeps, and the requests fail.
     fn give_up(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
-        std::mem::forget(self.memory.take());
+        std::mem::forget((self.memory.take(), std::mem::take(&mut self.pieces)));
         for mut slot in self.slots.iter_mut().filter_map(Option::take) {
-            slot.leave();
+            slot.taken.batch.leave_data();
             requests.until_unwound(|| requests.finish(device, slot.taken, Err(Errno::EIO)));
         }
+        self.fail_staged(device, requests);
+        requests.fail_waiting();
+    }
+
+    fn fail_staged(&mut self, device: BorrowedFd<'_>, requests: &Requests) {
         for taken in self.staged.drain(..) {
             requests.until_unwound(|| requests.finish(device, taken, Err(Errno::EIO)));
         }
-        requests.fail_waiting();
     }
 }
 
@@ -308,8 +311,8 @@ impl Drop for Ring {
     /// Buffers and data go only when the kernel has none of them.
     fn drop(&mut self) {
         for slot in self.slots.iter_mut().flatten() {
-            slot.leave();
-            std::mem::forget(self.memory.take());
+            slot.taken.batch.leave_data();
+            std::mem::forget((self.memory.take(), std::mem::take(&mut self.pieces)));
         }
     }
 }

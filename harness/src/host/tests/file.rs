@@ -82,7 +82,7 @@ fn where_nobody_observes_adjacent_copies_and_others_all_arrive() {
         let (done, outcomes) = channel();
         // Many more than are in flight; runs of seven blocks, and single ones.
         let written = |block: &u64| block % 8 != 7 && !(64..=72).contains(block);
-        let bios = (0..256).chain([68]).filter(|block| written(block) || *block == 68).map(|block| {
+        let bios = (0..256).filter(written).chain([68]).map(|block| {
             let done = done.clone();
             let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
             Bio::write(Sectors(block * 8), &[u8::try_from(block).expect("below 256") ^ 0x5a; 4096], end_io)
