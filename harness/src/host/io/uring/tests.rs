@@ -10,8 +10,42 @@ use super::super::requests::Options;
 use super::super::try_uring;
 use super::*;
 use crate::block::Bio;
-use crate::sched::{Sched, SpinLock};
+use crate::sched::{Adopted, Sched, SpinLock};
 use crate::units::Sectors;
+
+/// Outcomes by sector.
+type Outcomes = Arc<SpinLock<Vec<(u64, Result<(), Errno>)>>>;
+
+/// A world that nobody observes, and requests of a device in it.
+fn requests() -> (Sched, Adopted, Requests) {
+    let sched = Sched::unobserved(1);
+    let task = sched.adopt("main");
+    let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
+    let requests = Requests::new(&sched, "vda", options);
+    (sched, task, requests)
+}
+
+/// Submits a write of 4 KiB to each of these sectors.
+fn submit(requests: &Requests, sectors: &[u64]) -> Outcomes {
+    let outcomes = Outcomes::default();
+    for sector in sectors.iter().copied() {
+        let outcomes = Arc::clone(&outcomes);
+        let end_io = Box::new(move |_, outcome| outcomes.lock().push((sector, outcome)));
+        requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
+    }
+    outcomes
+}
+
+/// A ring for one batch in flight, where one can be had.
+fn ring() -> Option<Ring> {
+    match try_uring() {
+        Ok(()) => Some(Ring::open(1).expect("one was open before")),
+        Err(missing) => {
+            drop(writeln!(io::stderr(), "SKIPPED: io_uring: {missing}"));
+            None
+        }
+    }
+}
 
 #[test]
 fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
@@ -19,17 +53,9 @@ fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
         drop(writeln!(io::stderr(), "SKIPPED: io_uring: {missing}"));
         return;
     }
-    let sched = Sched::unobserved(1);
-    let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
-    let requests = Requests::new(&sched, "vda", options);
-    let outcomes = Arc::new(SpinLock::new(Vec::new()));
+    let (_sched, _task, requests) = requests();
     // One that the ring has, and two for which it has no room.
-    for sector in [0, 64, 128] {
-        let outcomes = Arc::clone(&outcomes);
-        let end_io = Box::new(move |_, outcome| outcomes.lock().push(outcome));
-        requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
-    }
+    let outcomes = submit(&requests, &[0, 64, 128]);
     let device = File::open("/dev/null").expect("there is one");
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -40,27 +66,16 @@ fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
             serve(ring, device.as_fd(), &requests);
         });
     });
-    assert_eq!(*outcomes.lock(), [Err(Errno::EIO); 3]);
+    assert_eq!(*outcomes.lock(), [0, 64, 128].map(|sector| (sector, Err(Errno::EIO))));
     let trouble = requests.take_trouble().expect("it is noted").to_string();
     assert!(trouble.contains("the io_uring of `vda` broke"), "{trouble}");
 }
 
 #[test]
 fn what_was_taken_ahead_fails_with_a_ring_that_is_given_up() {
-    let Ok(mut ring) = Ring::open(1) else {
-        drop(writeln!(io::stderr(), "SKIPPED: io_uring"));
-        return;
-    };
-    let sched = Sched::unobserved(1);
-    let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
-    let requests = Requests::new(&sched, "vda", options);
-    let outcomes = Arc::new(SpinLock::new(Vec::new()));
-    for sector in [0, 64, 128] {
-        let outcomes = Arc::clone(&outcomes);
-        let end_io = Box::new(move |_, outcome| outcomes.lock().push((sector, outcome)));
-        requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
-    }
+    let Some(mut ring) = ring() else { return };
+    let (_sched, _task, requests) = requests();
+    let outcomes = submit(&requests, &[0, 64, 128]);
     let device = File::open("/dev/null").expect("there is one");
     ring.stage(&requests);
     assert!(ring.staged.is_empty(), "nothing is taken ahead while a slot is free");
@@ -73,20 +88,9 @@ fn what_was_taken_ahead_fails_with_a_ring_that_is_given_up() {
 
 #[test]
 fn what_was_taken_ahead_fails_where_nothing_more_is_served() {
-    let Ok(mut ring) = Ring::open(1) else {
-        drop(writeln!(io::stderr(), "SKIPPED: io_uring"));
-        return;
-    };
-    let sched = Sched::unobserved(1);
-    let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
-    let requests = Requests::new(&sched, "vda", options);
-    let outcomes = Arc::new(SpinLock::new(Vec::new()));
-    for sector in [0, 64] {
-        let outcomes = Arc::clone(&outcomes);
-        let end_io = Box::new(move |_, outcome| outcomes.lock().push((sector, outcome)));
-        requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], end_io));
-    }
+    let Some(mut ring) = ring() else { return };
+    let (_sched, _task, requests) = requests();
+    let outcomes = submit(&requests, &[0, 64]);
     let device = File::options().write(true).open("/dev/null").expect("there is one");
     ring.fill(device.as_fd(), &requests);
     ring.stage(&requests);
@@ -97,14 +101,8 @@ fn what_was_taken_ahead_fails_where_nothing_more_is_served() {
 
 #[test]
 fn a_write_of_several_pieces_that_moved_less_goes_on_with_what_is_left() {
-    let Ok(mut ring) = Ring::open(1) else {
-        drop(writeln!(io::stderr(), "SKIPPED: io_uring"));
-        return;
-    };
-    let sched = Sched::unobserved(1);
-    let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 10), serves: true, trouble: |_, _| None };
-    let requests = Requests::new(&sched, "vda", options);
+    let Some(mut ring) = ring() else { return };
+    let (_sched, _task, requests) = requests();
     for (sector, byte) in [(0, 1), (2, 2), (4, 3)] {
         requests.submit(Bio::write(Sectors(sector), &[byte; 1024], Box::new(|_, _| ())));
     }
