@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
     row("the same, read from a device in memory", INSERT_FILLED, ["miss-large", "read", "quick_cache-filled"], None),
     row("bufio: bytes for each buffer of 4 KiB beyond its data", "1 byte", ["footprint", "buffer", "byte"], Some(192.0)),
     row("bufio: 256 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], Some(1.11)),
-    row("the same", "plain 128 KiB, 32 in flight", ["writeback", "sequential", "in-flight"], Some(1.11)),
+    row("the same", "plain 128 KiB, 32 in flight", ["writeback", "sequential", "in-flight"], Some(1.5)),
     row("bufio: 128 MiB written back in random order, to the same", "plain 4 KiB, 32 in flight", ["writeback", "random", "in-flight"], Some(1.11)),
     row("bufio: written back in order, to a loop device in memory", "plain 128 KiB, one at a time", ["writeback-memory", "sequential", "one-by-one"], None),
     row("the same", "plain 128 KiB, 32 in flight", ["writeback-memory", "sequential", "in-flight"], None),
