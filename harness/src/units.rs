@@ -73,9 +73,13 @@ impl Sectors {
     ///
     /// # Panics
     /// If `bytes` is not a whole number of sectors.
+    #[track_caller]
     #[must_use]
     pub const fn from_bytes(bytes: u64) -> Self {
-        assert!(bytes.is_multiple_of(SECTOR_SIZE), "a byte count that is not a whole number of sectors");
+        assert!(
+            bytes.is_multiple_of(SECTOR_SIZE),
+            "a byte count that is not a multiple of 512, the bytes of a sector"
+        );
         Self(bytes / SECTOR_SIZE)
     }
 

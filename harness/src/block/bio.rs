@@ -10,8 +10,8 @@ use crate::sched::Sched;
 use crate::units::Sectors;
 
 /// What the submitter does when the request is complete: it gets the data and the outcome. Of [`Bio::write`] it gets the memory
-/// in which the copy was, in which [`Bio::write_in`] can make another, and none
-/// where the kernel may still read it.
+/// in which the copy was, somewhere in it, for [`Bio::write_in`]; an empty vector where the kernel may still read it
+/// because the device broke.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;

@@ -80,8 +80,9 @@ impl Client {
     /// exchange for a new one becomes that one: its memory is handed over, and neither the allocator nor the accounts hear
     /// of it. It leaves its list as the oldest and comes back as the newest.
     pub(super) fn recycled(&self, cache: &mut Cache, block: u64, want: Want) -> Option<&Slot> {
-        let full =
-            || cache.reserved.len() >= self.0.options.reserved_buffers && cache.total() == self.limit();
+        // One more than the limit is where the watermark leaves a client that had too much dirty.
+        let at_limit = || cache.total().checked_sub(self.limit()).is_some_and(|over| over <= 1);
+        let full = || cache.reserved.len() >= self.0.options.reserved_buffers && at_limit();
         // Where too much is dirty the watermark has more to do than this.
         let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
         // A callback may panic, and the buffer would be on its list with no block.

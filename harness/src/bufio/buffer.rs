@@ -85,7 +85,8 @@ impl<'c> Buffer<'c> {
         f(&mut Contents { block: self.slot.block(), data, aux })
     }
 
-    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`).
+    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`). It is written when the client has too much that is dirty, and
+    /// by [`Client::write_dirty_buffers`] at the latest.
     ///
     /// # Panics
     /// If the buffer is being read: its holder cannot have seen the data it claims to have changed.

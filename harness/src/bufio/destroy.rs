@@ -35,7 +35,8 @@ impl Client {
     /// use the client any more.
     ///
     /// # Errors
-    /// If buffers are still held (a leak: each is named), or if a write failed.
+    /// If buffers are still held (a leak: each is named, with the place where it was taken if somebody observes), or if a
+    /// write failed and no other call has said so.
     #[track_caller]
     pub fn destroy(&self) -> Result<()> {
         let _ours = quiet();

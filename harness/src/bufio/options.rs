@@ -17,6 +17,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Bytes that age-out and shrinker leave a client (the `retain_bytes` knob's default since 2016).
 pub const RETAIN_BYTES: u64 = 256 * 1024;
+/// Bytes beside a buffer at the most: it is one allocation with its head, and no slab has larger ones (KMALLOC_MAX_SIZE).
+const AUX_MAX: usize = 4 << 20;
 /// Trees of the modern index, where none are asked for; the kernel takes two for each CPU.
 const TREES: u32 = 4;
 
@@ -60,11 +62,12 @@ pub struct ClientOptions {
     /// Buffers that are allocated at once and kept for when memory is short: one for each that a task holds at
     /// the same time. By default 1; with 0 nothing is kept, and a task may wait for another's buffer for ever.
     pub reserved_buffers: usize,
-    /// Bytes of the user's own beside each buffer; by default none.
+    /// Bytes of the user's own beside each buffer, at most 4 MiB; by default none.
     pub aux_size: usize,
     /// Where block 0 begins on the device; by default at its start.
     pub start: Sectors,
-    /// Buffers the client may have before it evicts its own, set by hand; without it what the era says.
+    /// Buffers the client may have before it evicts its own, set by hand; with `u64::MAX`, which is the default, what the
+    /// era says. It is a watermark and no bound: 8 may always stay, what is held stays, and a new buffer may come on top of it.
     pub max_buffers: u64,
     /// Bytes that age-out and the shrinker leave, in eras that leave any; by default 256 KiB.
     pub retain_bytes: u64,
@@ -112,6 +115,9 @@ impl ClientOptions {
         if size == 0 || !size.is_multiple_of(SECTOR_SIZE) {
             return refused(blocks, "use a multiple of 512");
         }
+        if self.aux_size > AUX_MAX {
+            return refused(format!("{} bytes beside each buffer", self.aux_size), "use 4 MiB at the most");
+        }
         if !self.trees.is_power_of_two() {
             return refused(format!("{} trees", self.trees), "use a power of two");
         }
@@ -119,7 +125,7 @@ impl ClientOptions {
         if bytes.saturating_sub(start) < size {
             let what =
                 format!("the device has {bytes} bytes, fewer than one block of {size} from byte {start} on");
-            return refused(what, "use a longer device or smaller blocks");
+            return refused(what, "use a longer device, smaller blocks or an earlier start");
         }
         if self.no_sleep && generation < BufioGeneration::V5_4 {
             return refused("no-sleep mode".to_owned(), "there is none before 6.0");

@@ -38,7 +38,9 @@ impl Client {
     /// Writes every dirty buffer, waits, flushes the device (`dm_bufio_write_dirty_buffers`).
     ///
     /// # Errors
-    /// The first write error since the last call, else the flush's; `EINVAL` while the task maps a request.
+    /// The first write error since the last call, else the flush's; `EINVAL` while the task maps a request. What a write
+    /// failed to write is not dirty any more, is not tried again, and leaves the cache when nobody holds it:
+    /// whoever still has the data marks it dirty once more ([`Client::write_failures`] says whether any was lost).
     #[track_caller]
     pub fn write_dirty_buffers(&self) -> Result<(), Errno> {
         let site = Site::here();

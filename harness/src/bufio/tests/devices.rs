@@ -201,6 +201,7 @@ fn options_that_no_client_can_have_are_refused_with_advice() {
     let no_sleep = ClientOptions { no_sleep: true, ..ClientOptions::default() };
     let start = ClientOptions { start: Sectors(2048), ..ClientOptions::default() };
     let trees = ClientOptions { trees: 3, ..ClientOptions::default() };
+    let aux = ClientOptions { aux_size: usize::MAX, ..ClientOptions::default() };
     let reserve = ClientOptions { reserved_buffers: 1000, ..ClientOptions::default() };
     for (era, options, word) in [
         (Era::V3_10, size(1536), "power of two"),
@@ -211,6 +212,7 @@ fn options_that_no_client_can_have_are_refused_with_advice() {
         (Era::V4_19, no_sleep, "none before 6.0"),
         (Era::V6_12, start, "fewer than one block"),
         (Era::V6_12, trees, "3 trees"),
+        (Era::V6_12, aux, "bytes beside each buffer"),
         (Era::V5_9, reserve, "reserved buffers"),
     ] {
         let message = refused(era, options);

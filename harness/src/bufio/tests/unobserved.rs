@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::slot::State;
+use super::super::lookup::Want;
+use super::super::slot::{Slot, State};
 use super::super::writeback::{PART, PARTS};
 use super::*;
 use crate::block::{Bio, LateDevice, Queue};
@@ -105,6 +106,19 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
         assert!(client.0.freed.load(Ordering::SeqCst) > 0, "it was told, and not left to its timeout");
         drop((held, reserve));
         client.bufio().set_max_cache_size(0);
+    });
+}
+
+#[test]
+fn one_buffer_above_the_limit_a_clean_one_is_still_taken_over() {
+    unobserved(16, |_, client| {
+        (0..17).for_each(|block| dirty(client, block, 1));
+        client.write_dirty_buffers().unwrap();
+        assert_eq!(client.buffers(), 17, "too much was dirty to take one over");
+        let taken = client.recycled(&mut client.lock(), 99, Want::New).map(Slot::block);
+        assert_eq!((taken, client.buffers()), (Some(99), 17));
+        client.forget(99);
+        client.put(client.indexed(&client.lock(), 99).expect("it is cached and held"));
     });
 }
 
