@@ -57,7 +57,8 @@
 //! assert!(ran.is_some(), "{:?}", sched.panic_message());
 //! ```
 //!
-//! Its device is any [`BlockDevice`](crate::block::BlockDevice); that on a named file or a loop device is `host`'s.
+//! Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop device are `host::HostFile` and
+//! `host::HostLoop` (Linux, feature `loop`).
 //!
 //! # Locking
 //! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits), the

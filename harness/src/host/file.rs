@@ -20,6 +20,37 @@ use crate::sched::{Sched, SpinLock};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device on an open file; dropping it stops it.
+///
+/// Requests end on a thread of the device. Where nobody observes, whoever waits for many may count them with a channel:
+///
+/// ```
+/// use std::sync::mpsc::channel;
+///
+/// use reclaimdep::block::{Bio, BlockDevice, read_at};
+/// use reclaimdep::host::{HostFile, IoOptions};
+/// use reclaimdep::sched::Sched;
+/// use reclaimdep::units::Sectors;
+///
+/// let sched = Sched::unobserved(1);
+/// let _task = sched.adopt("main");
+/// let device = HostFile::temp(&sched, "disk", 1 << 20, IoOptions::default()).expect("a temp file");
+/// let (done, ended) = channel();
+/// let write = |block: u64| {
+///     let done = done.clone();
+///     // It must not wait; the receiver may be gone.
+///     let end_io = Box::new(move |_memory, outcome| drop(done.send((block, outcome))));
+///     Bio::write(Sectors(block * 8), &[7; 4096], end_io)
+/// };
+/// device.submit_all((0..100).map(write).collect());
+/// drop(done);
+/// assert!(ended.iter().all(|(_, outcome)| outcome.is_ok()), "a block was not written");
+/// let mut back = [0; 4096];
+/// read_at(&device, 99 * 4096, &mut back).expect("it was written");
+/// assert_eq!(back, [7; 4096]);
+/// ```
+///
+/// In a world that is observed a task waits where the world sees it: on a [`WaitQueue`](crate::sched::WaitQueue), for
+/// [`Resource::Request`](crate::event::Resource::Request) of the request's number ([`Bio::number`]).
 pub struct HostFile {
     requests: Arc<Requests>,
     direct: bool,
