@@ -21,7 +21,7 @@ impl std::fmt::Debug for Plug<'_> {
 impl<'a> Plug<'a> {
     /// An empty plug for `device`.
     pub fn new(device: &'a dyn BlockDevice) -> Self {
-        Self { device, bios: Vec::new() }
+        Self::holding(device, Vec::new())
     }
 
     /// A plug with these requests behind it.

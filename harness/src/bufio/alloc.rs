@@ -85,13 +85,17 @@ impl Client {
         let full = || cache.reserved.len() >= self.0.options.reserved_buffers && at_limit();
         // Where too much is dirty the watermark has more to do than this.
         let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
-        // A callback may panic, and the buffer would be on its list with no block.
-        let calls = self.0.options.alloc_callback.is_some();
-        if self.0.flat.is_none() || calls || !full() || dirty() {
+        if self.0.flat.is_none() || !full() || dirty() {
             return None;
         }
         let mut idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
         let slot = self.slot(self.turn_clock(cache, List::Clean, &mut idle)?);
+        if self.0.options.alloc_callback.is_some() {
+            // It may panic: the buffer must be on no list then.
+            self.unlink(cache, slot);
+            slot.set_block(NO_BLOCK);
+            return Some(self.install(cache, slot.number, block, want));
+        }
         self.unindex(cache, slot.block(), slot.number);
         cache.renew_oldest(List::Clean);
         slot.set_block(NO_BLOCK);

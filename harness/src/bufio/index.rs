@@ -104,27 +104,22 @@ impl Client {
     pub(super) fn find_held(&self, block: u64) -> Option<&Slot> {
         let hold = |number| {
             let slot = self.slot(number);
-            let held = slot.hold();
-            let is = held && slot.block() == block;
-            if is {
-                slot.touch();
-                slot.accessed.store(self.tick(), Ordering::Relaxed);
+            if !slot.hold() {
+                return None;
             }
-            (slot, held, is)
+            if slot.block() != block {
+                self.put(slot);
+                return None;
+            }
+            slot.touch();
+            slot.accessed.store(self.tick(), Ordering::Relaxed);
+            Some(slot)
         };
-        if let Some(flat) = &self.0.flat {
-            return flat.find(block, |number| {
-                let (slot, held, is) = hold(number);
-                if held && !is {
-                    self.put(slot);
-                }
-                is.then_some(slot)
-            });
+        match (&self.0.flat, &self.0.trees) {
+            (Some(flat), _) => flat.find(block, hold),
+            (None, Some(trees)) => trees.look(block, |tree| tree.get(block).and_then(hold)),
+            (None, None) => None,
         }
-        // A tree has each slot under its own block: one that can be held is the block's.
-        let (slot, held, is) = self.0.trees.as_ref()?.look(block, |tree| tree.get(block).map(hold))?;
-        debug_assert_eq!(held, is, "block {block} is the one that its tree has this slot under");
-        is.then_some(slot)
     }
 
     /// A claimed slot with this memory.

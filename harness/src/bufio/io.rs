@@ -1,8 +1,9 @@
 //! Starting reads and writes, their completion, and waiting for a bit.
 //!
 //! Completion runs on whoever serves the device: it clears the bit and wakes (where nobody observes, only if
-//! somebody waited), but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty list until process context finds it there. Waiters of
-//! several buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
+//! somebody waited), but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty list
+//! until process context finds it there. Waiters of several buffers share a queue, as in the kernel's table of
+//! bit waits; each tests its own bit.
 
 use std::sync::atomic::Ordering;
 

@@ -253,7 +253,7 @@ impl Client {
     }
 
     /// Makes a claimed slot with memory the block's buffer, held once, and findable.
-    fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
+    pub(super) fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
         let slot = self.slot(fresh);
         self.begin(slot, block, want);
         self.link(cache, slot);

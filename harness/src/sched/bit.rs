@@ -100,16 +100,19 @@ impl<T: ?Sized> Drop for BitSpinGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::sync::Barrier;
 
     use super::*;
 
     #[test]
     fn threads_exclude_each_other() {
-        let total = BitSpinLock::new(0_u64);
+        let (total, start) = (BitSpinLock::new(0_u64), Barrier::new(4));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..20_000 {
+                    // Else the first is done before the last begins.
+                    start.wait();
+                    for _ in 0..100_000 {
                         let mut total = total.lock();
                         let before = *total;
                         std::hint::black_box(&mut total);
@@ -118,7 +121,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(*total.lock(), 80_000);
+        assert_eq!(*total.lock(), 400_000);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) struct Ring {
     free: Vec<usize>,
     /// Slots whose entries are pushed and not yet submitted.
     pushed: Vec<usize>,
-    /// What the device asks of addresses.
+    /// What the device asks of pieces of memory.
     align: Option<Alignment>,
     bell: OwnedFd,
     bell_armed: bool,

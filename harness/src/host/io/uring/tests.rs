@@ -49,8 +49,8 @@ fn ring() -> Option<Ring> {
 
 #[test]
 fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
-    if let Err(missing) = try_uring() {
-        drop(writeln!(io::stderr(), "SKIPPED: io_uring: {missing}"));
+    // Not this one: a ring belongs to the thread that made it.
+    if ring().is_none() {
         return;
     }
     let (_sched, _task, requests) = requests();
