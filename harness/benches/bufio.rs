@@ -1,8 +1,8 @@
 //! What a hit and a miss in the buffer cache cost, beside caches that do nothing else.
 //!
-//! A hit is `get` and release: a hold is taken and CLOCK's bit is set. All blocks are in all caches, and
-//! all see the same blocks in the same order: uniform, or by Zipf's law with exponent 0.99. Where two threads hit,
-//! they share a turn's hits; both stand ready before it begins.
+//! A hit is `get` and release: a hold is taken and CLOCK's bit is set. All blocks are in all
+//! caches, and all see the same blocks in the same order: uniform, or by Zipf's law with exponent
+//! 0.99. Where two threads hit, they share a turn's hits; both stand ready before it begins.
 
 mod caches;
 mod rounds;
@@ -31,7 +31,8 @@ const LARGE: u64 = 1 << 12;
 /// Blocks that are missed one after the other; each is long gone when it comes again.
 const MISSED: u64 = 1 << 20;
 const TURNS: usize = 200;
-/// Hits of one of two threads in one turn: so few that on a busy machine both threads run through many a turn.
+/// Hits of one of two threads in one turn: so few that on a busy machine both threads run through
+/// many a turn.
 const SHARE: usize = 2_000;
 
 /// SplitMix64.
@@ -47,7 +48,8 @@ fn uniform() -> Vec<u64> {
     (0..KEYS).map(|_| random(&mut state) % BLOCKS).collect()
 }
 
-/// By Zipf's law: the block of rank n with a frequency of `n^-0.99`. Ranks are spread over the blocks.
+/// By Zipf's law: the block of rank n with a frequency of `n^-0.99`. Ranks are spread over the
+/// blocks.
 fn zipf() -> Vec<u64> {
     let mut sum = 0.0;
     let mut below = Vec::new();
@@ -144,8 +146,8 @@ impl Second<'_> {
     }
 }
 
-/// Two processors, and all. Threads that wait for each other end up on one processor otherwise where the others
-/// are busy.
+/// Two processors, and all. Threads that wait for each other end up on one processor otherwise
+/// where the others are busy.
 fn processors() -> [CpuSet; 3] {
     let all = sched_getaffinity(None).expect("we run somewhere");
     let mut ours = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
@@ -201,7 +203,8 @@ fn two_threads(criterion: &mut Criterion, group: &str, keys: Vec<u64>) {
                 ("foyer-memory", &mut || second.beside(4, || half(&foyer, &keys, 0))),
                 ("alone", &mut || turn(&ours.client, &keys)),
             ],
-            &["quick_cache", "moka", "foyer-memory", "alone"].map(|other| ("bufio", other, 3 * TURNS)),
+            &["quick_cache", "moka", "foyer-memory", "alone"]
+                .map(|other| ("bufio", other, 3 * TURNS)),
         );
         second.job.store(usize::MAX, Ordering::Release);
         sched_setaffinity(None, &both).expect("the processors that we had");
@@ -215,9 +218,9 @@ fn hit(criterion: &mut Criterion) {
     two_threads(criterion, "hit-zipf-2", zipf());
 }
 
-/// Both sides bring in a block of 4 KiB and let another block go. `new` is what the caches do: nobody fills the
-/// block. `filled` is filled by who asks for it, as the other cache's value is; `read` gets its bytes from a device in memory,
-/// through a request.
+/// Both sides bring in a block of 4 KiB and let another block go. `new` is what the caches do:
+/// nobody fills the block. `filled` is filled by who asks for it, as the other cache's value is;
+/// `read` gets its bytes from a device in memory, through a request.
 fn misses(criterion: &mut Criterion, group: &str, resident: u64) {
     let capacity = usize::try_from(resident).expect("a size");
     let ours = Ours::new(MISSED, resident);

@@ -1,6 +1,7 @@
 //! What a cached buffer of 4 KiB takes beyond its data, in bytes that were asked of the allocator.
 //!
-//! The client itself, its index and lists count; the device has nothing written to it and takes nothing.
+//! The client itself, its index and lists count; the device has nothing written to it and takes
+//! nothing.
 
 mod caches;
 mod rounds;

@@ -1,10 +1,12 @@
-//! What a process pays for the heap hook on threads that are in no world, beside other allocators that watch.
+//! What a process pays for the heap hook on threads that are in no world, beside other allocators
+//! that watch.
 //!
-//! Each allocator is called through its own `GlobalAlloc` methods, by functions that are not inlined, as the
-//! compiler's own functions between a collection and the process's allocator are not: only one of them can be
-//! the process's, and a comparison needs all of them in one run. All stand over `System`. Two jobs: a box of 64
-//! bytes made and dropped, and a `Vec` of untouched pages that grows from 1 MiB to 64 MiB by doubling. The second
-//! asks whether `realloc` is handed on: where it is not, each step copies what `mremap` would only have moved.
+//! Each allocator is called through its own `GlobalAlloc` methods, by functions that are not
+//! inlined, as the compiler's own functions between a collection and the process's allocator are
+//! not: only one of them can be the process's, and a comparison needs all of them in one run. All
+//! stand over `System`. Two jobs: a box of 64 bytes made and dropped, and a `Vec` of untouched
+//! pages that grows from 1 MiB to 64 MiB by doubling. The second asks whether `realloc` is handed
+//! on: where it is not, each step copies what `mremap` would only have moved.
 #![expect(unsafe_code, reason = "an allocator's own methods are unsafe to call")]
 
 mod rounds;
@@ -38,14 +40,20 @@ unsafe fn dealloc(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout) 
 }
 
 #[inline(never)]
-unsafe fn realloc(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+unsafe fn realloc(
+    allocator: &impl GlobalAlloc,
+    block: *mut u8,
+    layout: Layout,
+    size: usize,
+) -> *mut u8 {
     // SAFETY: the caller's.
     unsafe { allocator.realloc(block, layout, size) }
 }
 
 fn boxed(allocator: &impl GlobalAlloc) {
     let layout = black_box(Layout::new::<[u64; 8]>());
-    // SAFETY: the layout has a size; the block is given back to where it came from, with that layout.
+    // SAFETY: the layout has a size; the block is given back to where it came from, with that
+    // layout.
     unsafe {
         let block = alloc(allocator, layout);
         assert!(!black_box(block).is_null(), "64 bytes can be had");
@@ -56,7 +64,8 @@ fn boxed(allocator: &impl GlobalAlloc) {
 fn grown(allocator: &impl GlobalAlloc) {
     let layout = |size| Layout::from_size_align(size, 8).expect("a size of some MiB is one");
     let mut size = black_box(MIB);
-    // SAFETY: no size is 0 and none overflows; each call gets the block and the layout of the one before.
+    // SAFETY: no size is 0 and none overflows; each call gets the block and the layout of the one
+    // before.
     unsafe {
         let mut block = alloc(allocator, layout(size));
         while size < 64 * MIB {
@@ -86,8 +95,8 @@ fn boxes(criterion: &mut Criterion) {
     );
 }
 
-/// glibc learns from what was freed whether the next block of that size is mapped by itself: an allocator that
-/// frees on the way would change what the others are measured on.
+/// glibc learns from what was freed whether the next block of that size is mapped by itself: an
+/// allocator that frees on the way would change what the others are measured on.
 fn map_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: sets a parameter of the allocator; no other thread runs yet.

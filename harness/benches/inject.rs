@@ -1,4 +1,5 @@
-//! What a failpoint costs that no rule arms, beside the least that a switch could: one relaxed load and a branch.
+//! What a failpoint costs that no rule arms, beside the least that a switch could: one relaxed load
+//! and a branch.
 
 mod rounds;
 

@@ -1,5 +1,5 @@
-//! What judging costs: the same schedules with judges and without; a new edge of a large order graph; a million
-//! recorded events.
+//! What judging costs: the same schedules with judges and without; a new edge of a large order
+//! graph; a million recorded events.
 //!
 //! Each number is a ratio to a unit, told to criterion as a time: one millisecond for 1.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
@@ -32,12 +32,17 @@ const RUNS: usize = 3;
 const EVENTS: usize = 1_000_000;
 
 /// Tells `ratio` as a time.
-fn tell(criterion: &mut Criterion, [group, first, second]: [&str; 3], mut ratio: impl FnMut() -> f64) {
+fn tell(
+    criterion: &mut Criterion,
+    [group, first, second]: [&str; 3],
+    mut ratio: impl FnMut() -> f64,
+) {
     let mut group = criterion.benchmark_group(group);
     group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_millis(10));
     group.sample_size(10).nresamples(1_000);
     group.bench_function(BenchmarkId::new(first, second), |bencher| {
-        bencher.iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * ratio()));
+        bencher
+            .iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * ratio()));
     });
     group.finish();
 }
@@ -66,7 +71,12 @@ fn cost(builder: &Builder, body: fn(&World)) -> f64 {
 fn storage() -> Builder {
     let stack = StackSpec {
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "disk.img".into(),
+            mib: 64,
+        }],
         bufio: vec![BufioSpec {
             name: "meta".into(),
             device: "loop0".into(),
@@ -120,7 +130,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u32::try_from((self.0 >> 33) % u64::from(bound)).expect("it is below the bound")
     }
 }
@@ -181,8 +192,8 @@ impl Shown {
     }
 }
 
-/// The median and the slowest of all edges, in seconds; before the edges there is a cycle, or not. Of each edge the
-/// fastest of some runs counts, which do all the same.
+/// The median and the slowest of all edges, in seconds; before the edges there is a cycle, or not.
+/// Of each edge the fastest of some runs counts, which do all the same.
 fn insert(runs: usize, after_cycle: bool) -> (f64, f64) {
     let pairs = pairs();
     let mut needed = vec![f64::INFINITY; pairs.len()];

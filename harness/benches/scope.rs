@@ -1,4 +1,5 @@
-//! What production code pays for scopes while its thread is in no world, beside the least that it could.
+//! What production code pays for scopes while its thread is in no world, beside the least that it
+//! could.
 //!
 //! The same in a world that listens stands beside it, for information.
 

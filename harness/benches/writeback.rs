@@ -1,11 +1,12 @@
 //! What writing dirty buffers back costs, beside plain O_DIRECT writes to the same loop device.
 //!
-//! A real loop device; it takes root. On a temp file, which the kernel's worker writes with O_DIRECT too; and on a
-//! file in memory, where nothing hides what the processors do. Both sides end with a flush. Sequential: 256 MiB of buffers, dirtied in order, against requests of 128 KiB, one at a time
-//! and as many in flight as the device of the buffers keeps. Random: every other block of the same 256 MiB in an
-//! order by chance, so that no two are adjacent, against the same 4 KiB requests, as many in flight. Dirtying the
-//! buffers is not timed. Plain requests carry as much data, each block's from a place of its own in memory; nothing is copied for
-//! them.
+//! A real loop device; it takes root. On a temp file, which the kernel's worker writes with
+//! O_DIRECT too; and on a file in memory, where nothing hides what the processors do. Both sides
+//! end with a flush. Sequential: 256 MiB of buffers, dirtied in order, against requests of 128 KiB,
+//! one at a time and as many in flight as the device of the buffers keeps. Random: every other
+//! block of the same 256 MiB in an order by chance, so that no two are adjacent, against the same 4
+//! KiB requests, as many in flight. Dirtying the buffers is not timed. Plain requests carry as much
+//! data, each block's from a place of its own in memory; nothing is copied for them.
 #![expect(unsafe_code, reason = "ring entries carry addresses")]
 
 mod caches;
@@ -44,8 +45,11 @@ struct Plain {
 impl Plain {
     fn open(number: u32, in_flight: usize) -> Self {
         let path = format!("/dev/loop{number}");
-        let device =
-            OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).expect("our own device");
+        let device = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(path)
+            .expect("our own device");
         let ring = IoUring::new(u32::try_from(in_flight).expect("few")).expect("an io_uring");
         let memory = vec![0x5a; usize::try_from(BYTES).expect("it fits") + BLOCK];
         let first = memory.as_ptr().align_offset(BLOCK);
@@ -70,7 +74,8 @@ impl Plain {
                     .build()
                     .user_data(place as u64);
                 // SAFETY: the memory lives as long as the ring, and the kernel only reads it.
-                unsafe { self.ring.submission().push(&entry) }.expect("an entry for each in flight");
+                unsafe { self.ring.submission().push(&entry) }
+                    .expect("an entry for each in flight");
                 flying += 1;
             }
             self.ring.submit_and_wait(1).expect("the ring works");

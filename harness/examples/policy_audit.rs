@@ -1,5 +1,6 @@
-//! The policies compared: the table of each on the thread's own stack, how the open questions are decided,
-//! and what the depth rule denies on random stacks. `docs/policies.md` holds what this prints.
+//! The policies compared: the table of each on the thread's own stack, how the open questions are
+//! decided, and what the depth rule denies on random stacks. `docs/policies.md` holds what this
+//! prints.
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
 use reclaimdep::mm::policy::audit::comparison;

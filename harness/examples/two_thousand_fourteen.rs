@@ -11,7 +11,12 @@ fn main() -> Result<()> {
     let stack = StackSpec {
         pages: 4096,
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "disk.img".into(),
+            mib: 64,
+        }],
         bufio: vec![BufioSpec {
             name: "meta".into(),
             device: "loop0".into(),

@@ -1,8 +1,8 @@
 //! Eras: presets of kernel behaviours, one row for each kernel that a report comes from.
 //!
-//! Key types: [`Era`], [`Knobs`], [`MmKnobs`]. One table ([`Era::knobs`]); parser, help and docs read it. Every
-//! knob can also be set by hand. Source: the project's description of dm-bufio's shrinker forms and
-//! of the loop driver's worker over time.
+//! Key types: [`Era`], [`Knobs`], [`MmKnobs`]. One table ([`Era::knobs`]); parser, help and docs
+//! read it. Every knob can also be set by hand. Source: the project's description of dm-bufio's
+//! shrinker forms and of the loop driver's worker over time.
 
 mod bufio;
 mod flips;
@@ -44,7 +44,7 @@ pub enum ShrinkerProgress {
     /// What it says it freed. A cache of the user's gives back memory that no budget knows.
     Claimed,
     /// Pages that came back to the budget while it ran, as the kernel credits slab pages.
-    Credited,
+    ReclaimState,
 }
 
 /// What changed in memory management.
@@ -53,7 +53,8 @@ pub enum ShrinkerProgress {
 pub struct MmKnobs {
     /// A NOIO scope clears FS as well as IO (934f3072c17c, 2014).
     pub noio_clears_fs: bool,
-    /// The scope is applied before the fast path too, so that PIN places pages (5.13, da6df1b0fcfa).
+    /// The scope is applied before the fast path too, so that PIN places pages (5.13,
+    /// da6df1b0fcfa).
     pub scope_on_fast_path: bool,
     /// The pass over a shrinker.
     pub slab: SlabAlgorithm,
@@ -103,7 +104,8 @@ impl MmKnobs {
     };
 
     /// Linux 3.18.
-    pub const V3_18: Self = Self { compaction_nests: false, annotation_by_task: false, ..Self::V5_9 };
+    pub const V3_18: Self =
+        Self { compaction_nests: false, annotation_by_task: false, ..Self::V5_9 };
 
     /// Linux 3.10.
     pub const V3_10: Self = Self { noio_clears_fs: false, ..Self::V3_18 };
@@ -150,8 +152,16 @@ pub enum Era {
 
 impl Era {
     /// Every era, oldest first.
-    pub const ALL: &[Self] =
-        &[Self::V3_10, Self::V3_18, Self::V4_19, Self::V5_2, Self::V5_3, Self::V5_9, Self::V6_1, Self::V6_12];
+    pub const ALL: &[Self] = &[
+        Self::V3_10,
+        Self::V3_18,
+        Self::V4_19,
+        Self::V5_2,
+        Self::V5_3,
+        Self::V5_9,
+        Self::V6_1,
+        Self::V6_12,
+    ];
 
     /// The era's name.
     #[must_use]
@@ -173,16 +183,17 @@ impl Era {
     pub const fn knobs(self) -> Knobs {
         use BufioGeneration as Generation;
         use ShrinkerForm as Form;
-        let (bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm) = match self {
-            Self::V3_10 => (Form::S0, Generation::V2014, true, false, MmKnobs::V3_10),
-            Self::V3_18 => (Form::S1, Generation::V2014, true, false, MmKnobs::V3_18),
-            Self::V4_19 => (Form::S2, Generation::V2018, false, false, MmKnobs::V5_9),
-            Self::V5_2 => (Form::S3, Generation::V2018, false, false, MmKnobs::V5_9),
-            Self::V5_3 => (Form::S4, Generation::V2018, false, true, MmKnobs::V5_9),
-            Self::V5_9 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V5_9),
-            Self::V6_1 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V6_1),
-            Self::V6_12 => (Form::S6, Generation::V6_4, false, true, MmKnobs::NEWEST),
-        };
+        let (bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm) =
+            match self {
+                Self::V3_10 => (Form::S0, Generation::V2014, true, false, MmKnobs::V3_10),
+                Self::V3_18 => (Form::S1, Generation::V2014, true, false, MmKnobs::V3_18),
+                Self::V4_19 => (Form::S2, Generation::V2018, false, false, MmKnobs::V5_9),
+                Self::V5_2 => (Form::S3, Generation::V2018, false, false, MmKnobs::V5_9),
+                Self::V5_3 => (Form::S4, Generation::V2018, false, true, MmKnobs::V5_9),
+                Self::V5_9 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V5_9),
+                Self::V6_1 => (Form::S5, Generation::V5_4, false, true, MmKnobs::V6_1),
+                Self::V6_12 => (Form::S6, Generation::V6_4, false, true, MmKnobs::NEWEST),
+            };
         Knobs { bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm }
     }
 }

@@ -1,7 +1,8 @@
 //! What can go wrong that is not a finding: [`Error`] for the caller, [`Errno`] inside the stack.
 //!
 //! A finding says that the code under test is wrong and is a [`crate::report::Finding`]. An `Error`
-//! says that the harness was asked for something it cannot do: it names what, where, and what to do.
+//! says that the harness was asked for something it cannot do: it names what, where, and what to
+//! do.
 
 use core::fmt;
 

@@ -29,10 +29,10 @@
 //! # The house
 //!
 //! Two columns that never import each other: the simulated kernel ([`inject`], [`mm`], [`block`],
-//! [`bufio`], [`fs`], [`stack`]) emits [`event`]s; the judges ([`witness`], [`report`]) read them. Both
-//! know [`event`] and [`sched`]; they meet in [`world`] alone. [`explore`] holds the strategies,
-//! `host` what touches the real machine, [`recording`] reads what a
-//! real kernel wrote about itself. `docs/architecture.md` says why.
+//! [`bufio`], [`fs`], [`stack`]) emits [`event`]s; the judges ([`witness`], [`report`]) read them.
+//! Both know [`event`] and [`sched`]; they meet in [`world`] alone. [`explore`] holds the
+//! strategies, `host` what touches the real machine, [`recording`] reads what a real kernel wrote
+//! about itself. `docs/architecture.md` says why.
 //!
 //! Production code links [`scope`] (the package `reclaimdep-scope`), which depends on nothing.
 

@@ -56,7 +56,8 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
         .schedules(spec.schedules.unwrap_or(DEFAULT_SCHEDULES))
         .seed(spec.seed.unwrap_or(1));
     if let Some(era) = spec.era {
-        let era: Era = era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
+        let era: Era =
+            era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
         builder = builder.era(era);
     }
     if spec.pressure {
@@ -128,8 +129,8 @@ fn judge(spec: &TestSpec, mut report: Report) {
     }
 }
 
-/// What the files of a report are called. Cases of `rstest` share a function; the full name of each is
-/// what nextest says, or the thread that libtest runs it on.
+/// What the files of a report are called. Cases of `rstest` share a function; the full name of each
+/// is what nextest says, or the thread that libtest runs it on.
 fn file_stem(spec: &TestSpec) -> String {
     let (package, path) = spec.name.split_once("::").unwrap_or(("", spec.name));
     let full = std::env::var("NEXTEST_TEST_NAME").ok().or_else(thread_name);

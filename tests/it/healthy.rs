@@ -25,8 +25,9 @@ fn somebody_reclaims_on_every_healthy_stack() {
         assert!(report.expect("the harness has no trouble").is_quiet(), "{}", row.name);
         let events = EventReader::new(BufReader::new(file.reopen().expect("it is there")));
         let mut events = events.expect("it is an event file");
-        let reclaims =
-            events.any(|event| matches!(event.expect("it is whole").kind, EventKind::ReclaimEnter { .. }));
+        let reclaims = events.any(|event| {
+            matches!(event.expect("it is whole").kind, EventKind::ReclaimEnter { .. })
+        });
         assert!(reclaims, "{}", row.name);
     }
 }

@@ -1,5 +1,5 @@
-//! A filesystem that keeps its metadata in dm-bufio: the deadlock of 2014 needs no device-mapper target, and is gone
-//! with its fix. Stacks that cannot be built.
+//! A filesystem that keeps its metadata in dm-bufio: the deadlock of 2014 needs no device-mapper
+//! target, and is gone with its fix. Stacks that cannot be built.
 
 use reclaimdep::World;
 use reclaimdep::era::Era;
@@ -14,7 +14,8 @@ use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loo
 #[track_caller]
 fn check(era: Era, expect: &[Code]) -> Report {
     let short = Pressure::first_nofs_allocation_of("rsync");
-    let builder = World::builder().era(era).stack(metadata_on_loop()).pressure(short).expect(expect);
+    let builder =
+        World::builder().era(era).stack(metadata_on_loop()).pressure(short).expect(expect);
     let report = builder.schedules(50).run(make_below);
     let report = report.expect("the harness has no trouble");
     if let Err(wrong) = report.matches(expect) {
@@ -40,7 +41,8 @@ fn it_does_not_since_the_shrinker_asks_for_fs() {
 #[track_caller]
 fn check_refused(fs: Vec<FsSpec>, loops: Vec<LoopSpec>, words: &[&str]) {
     let stack = StackSpec { fs, loops, ..StackSpec::default() };
-    let error = World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
+    let error =
+        World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
@@ -100,10 +102,16 @@ fn two_loop_devices_of_one_name_are_refused() {
 #[test]
 fn swap_on_the_device_of_a_filesystem_is_refused() {
     let area = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
-    let stack =
-        StackSpec { memory: MemorySpec { swap: vec![area], ..MemorySpec::default() }, ..metadata_on_loop() };
-    let error = World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
-    assert!(error.contains("swap area `swap0` on loop device `loop0`, which fs `upper` has"), "{error}");
+    let stack = StackSpec {
+        memory: MemorySpec { swap: vec![area], ..MemorySpec::default() },
+        ..metadata_on_loop()
+    };
+    let error =
+        World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
+    assert!(
+        error.contains("swap area `swap0` on loop device `loop0`, which fs `upper` has"),
+        "{error}"
+    );
 }
 
 #[test]

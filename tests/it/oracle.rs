@@ -1,5 +1,5 @@
-//! The oracle in whole worlds: what an allocation could come to, from runs in which nothing reclaims; and what a
-//! policy permits against what is safe (invariant 20).
+//! The oracle in whole worlds: what an allocation could come to, from runs in which nothing
+//! reclaims; and what a policy permits against what is safe (invariant 20).
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use reclaimdep::era::{Era, Knobs};
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::mm::policy::reclaim_context::knobs::WithoutSuperblock;
-use reclaimdep::mm::policy::{PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Target, Waits};
+use reclaimdep::mm::policy::{
+    PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Target, Waits,
+};
 use reclaimdep::mm::{Page, PageOwner, PageState, ScanControl, Shrinker, Stop};
 use reclaimdep::report::Report;
 use reclaimdep::scope::{self, Superblock};
@@ -24,7 +26,8 @@ const CYCLE: &str = "io_reclaim -> requests of loop0 -> lock journal of fs:lower
 /// The stack of the first deadlock with nothing in its cache to write.
 fn clean() -> StackSpec {
     let stack = bufio_on_loop();
-    let bufio = stack.bufio.into_iter().map(|client| BufioSpec { dirty: Vec::new(), ..client }).collect();
+    let bufio =
+        stack.bufio.into_iter().map(|client| BufioSpec { dirty: Vec::new(), ..client }).collect();
     StackSpec { bufio, ..stack }
 }
 
@@ -57,7 +60,8 @@ fn check_quiet(report: &Report) {
 
 #[track_caller]
 fn check_cycles(report: &Report, expect: &[&str]) {
-    let cycles: Vec<&str> = report.findings.iter().map(|finding| finding.summary.as_str()).collect();
+    let cycles: Vec<&str> =
+        report.findings.iter().map(|finding| finding.summary.as_str()).collect();
     assert_eq!(cycles, expect, "{report}");
 }
 
@@ -90,8 +94,10 @@ fn check_worker(era: Era, noio: bool, expect: &[&str]) {
 
 #[test]
 fn a_loop_worker_without_a_scope_may_come_back_to_the_cache_above_it() {
-    let (io, fs) =
-        ("io_reclaim -> requests of loop0 -> io_reclaim", "fs_reclaim -> requests of loop0 -> fs_reclaim");
+    let (io, fs) = (
+        "io_reclaim -> requests of loop0 -> io_reclaim",
+        "fs_reclaim -> requests of loop0 -> fs_reclaim",
+    );
     check_worker(Era::V3_10, false, &[CYCLE, io]);
     check_worker(Era::V3_10, true, &[CYCLE]);
     check_worker(Era::V3_18, false, &[fs]);

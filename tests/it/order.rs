@@ -1,4 +1,5 @@
-//! RD03 in whole worlds: the deadlock of 2014 before it happens, from runs in which nothing happens.
+//! RD03 in whole worlds: the deadlock of 2014 before it happens, from runs in which nothing
+//! happens.
 
 use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
@@ -42,10 +43,14 @@ fn check(run: impl Fn(Era) -> Report) {
         assert!(report.is_quiet(), "{era}:\n{report}");
     }
     let report = run(Era::V3_10);
-    // That its device comes to a filesystem is a recursion already, by name of another lock: no deadlock.
+    // That its device comes to a filesystem is a recursion already, by name of another lock: no
+    // deadlock.
     assert_eq!(report.codes(), [Code::RD02, Code::RD03], "{report}");
     let through = |names: &[&str]| {
-        report.findings.iter().any(|finding| names.iter().all(|name| finding.summary.contains(name)))
+        report
+            .findings
+            .iter()
+            .any(|finding| names.iter().all(|name| finding.summary.contains(name)))
     };
     assert!(through(&["lock journal of fs:lower", "io_reclaim", "requests of loop0"]), "{report}");
 }
@@ -65,7 +70,8 @@ fn the_deadlock_of_2014_is_seen_coming_in_one_world_in_which_nothing_happens() {
 fn and_in_two_worlds_one_after_the_other() {
     check(|era| {
         let orders = Orders::default();
-        let first = world(era).remember(&orders).run(make_a_file).expect("the harness has no trouble");
+        let first =
+            world(era).remember(&orders).run(make_a_file).expect("the harness has no trouble");
         assert!(first.is_quiet(), "{first}");
         assert!(!orders.graph().is_empty());
         world(era).remember(&orders).run(reclaim_elsewhere).expect("the harness has no trouble")
@@ -74,16 +80,19 @@ fn and_in_two_worlds_one_after_the_other() {
 
 #[test]
 fn a_run_that_remembers_nothing_knows_nothing_of_the_run_before() {
-    let journal = |report: &Report| report.findings.iter().any(|f| f.summary.contains("lock journal"));
+    let journal =
+        |report: &Report| report.findings.iter().any(|f| f.summary.contains("lock journal"));
     let orders = Orders::default();
-    let run = |builder: Builder| builder.run(reclaim_elsewhere).expect("the harness has no trouble");
+    let run =
+        |builder: Builder| builder.run(reclaim_elsewhere).expect("the harness has no trouble");
     let plain = run(world(Era::V3_18));
     let remembering = run(world(Era::V3_18).remember(&orders));
     assert!(!journal(&plain));
     assert_eq!(plain.to_json(), remembering.to_json());
 }
 
-/// A driver claims that reclaim takes its lock, or by mistake the opposite; then reclaim does take it.
+/// A driver claims that reclaim takes its lock, or by mistake the opposite; then reclaim does take
+/// it.
 fn claim(backwards: bool) -> Report {
     let body = move |world: &World| {
         let table = Mutex::new(world.sched(), "table", "driver", ());
@@ -110,14 +119,26 @@ fn a_claim_in_the_wrong_order_is_reported_as_what_it_is() {
     assert!(finding.order.as_ref().is_some_and(|order| order.primed == 2), "{report}");
 }
 
-/// Three filesystems of one type, each on a loop device on the one below; a loop device on the topmost is written
-/// and synced.
+/// Three filesystems of one type, each on a loop device on the one below; a loop device on the
+/// topmost is written and synced.
 fn nested(class_view: bool) -> Report {
-    let image =
-        |name: &str, fs: &str, mib| LoopSpec { name: name.into(), fs: fs.into(), file: "img".into(), mib };
+    let image = |name: &str, fs: &str, mib| LoopSpec {
+        name: name.into(),
+        fs: fs.into(),
+        file: "img".into(),
+        mib,
+    };
     let spec = StackSpec {
-        fs: vec![fs("lower"), FsSpec::on_loop("middle", "loop0"), FsSpec::on_loop("upper", "loop1")],
-        loops: vec![image("loop0", "lower", 64), image("loop1", "middle", 40), image("loop2", "upper", 16)],
+        fs: vec![
+            fs("lower"),
+            FsSpec::on_loop("middle", "loop0"),
+            FsSpec::on_loop("upper", "loop1"),
+        ],
+        loops: vec![
+            image("loop0", "lower", 64),
+            image("loop1", "middle", 40),
+            image("loop2", "upper", 16),
+        ],
         ..StackSpec::default()
     };
     let body = |world: &World| {
@@ -133,13 +154,16 @@ fn nested(class_view: bool) -> Report {
 fn a_stack_of_one_filesystem_type_is_quiet_in_the_instance_view_and_collides_in_classes() {
     let report = nested(false);
     assert!(report.is_quiet(), "{report}");
-    let told = |note: &&String| note.contains("classes only") && note.contains("lock class journal");
+    let told =
+        |note: &&String| note.contains("classes only") && note.contains("lock class journal");
     let note = report.notes.iter().find(told).unwrap_or_else(|| panic!("{report}"));
-    let needed =
-        "subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower";
+    let needed = "subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower";
     assert!(note.contains(needed), "{report}");
     let report = nested(true);
     assert_eq!(report.codes(), [Code::RD03], "{report}");
-    assert!(report.findings.iter().all(|f| f.order.as_ref().is_some_and(|o| o.class_only)), "{report}");
+    assert!(
+        report.findings.iter().all(|f| f.order.as_ref().is_some_and(|o| o.class_only)),
+        "{report}"
+    );
     assert!(report.to_text().contains("subclass"), "{report}");
 }

@@ -1,4 +1,5 @@
-//! The README's tests are the ones that run, to the letter, and so is the report on its first screen.
+//! The README's tests are the ones that run, to the letter, and so is the report on its first
+//! screen.
 
 use reclaimdep::era::Era;
 
@@ -26,7 +27,8 @@ fn the_first_screen_is_code_that_downstream_runs() {
     check(code, "the last function of tests/downstream/tests/seen_coming.rs");
 }
 
-/// The words of `text`; a line of source is any line of that file, or each edit above it would change the README.
+/// The words of `text`; a line of source is any line of that file, or each edit above it would
+/// change the README.
 fn words(text: &str) -> Vec<&str> {
     let place = |word| match word {
         word if str::contains(word, ".rs:") => {

@@ -1,8 +1,8 @@
 //! The judges agree with what real kernels did.
 //!
-//! A count's word is made of what happened and where: `scans nofs` are shrinker scans whose mask has IO and
-//! not FS, ` open` those of them that never return, `writes in nofs scan` the writes that their task
-//! submits meanwhile, `kworker` a task of that name and `other` any other.
+//! A count's word is made of what happened and where: `scans nofs` are shrinker scans whose mask
+//! has IO and not FS, ` open` those of them that never return, `writes in nofs scan` the writes
+//! that their task submits meanwhile, `kworker` a task of that name and `other` any other.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,8 @@ impl Counts {
                 self.open.entry(event.task).or_default().push(named(mask));
             }
             EventKind::ShrinkScanEnd { freed, .. } => {
-                let mask = self.open.get_mut(&event.task).and_then(Vec::pop).expect("a scan that began");
+                let mask =
+                    self.open.get_mut(&event.task).and_then(Vec::pop).expect("a scan that began");
                 self.add(format!("freed {mask}"), freed.unwrap_or(0));
             }
             EventKind::RequestSubmit { op: Op::Write, .. } => {
@@ -124,8 +125,9 @@ fn every_row_of_the_table_is_what_the_judges_find_and_the_events_count_to() {
     for facts in recordings().unwrap() {
         let (report, imported) = judged(&facts);
         wrong.extend(compare(&facts, &report, &Counts::of(&imported.events, &imported.names)));
-        let known =
-            |task: &String| imported.events.iter().any(|event| imported.names.task(event.task) == task);
+        let known = |task: &String| {
+            imported.events.iter().any(|event| imported.names.task(event.task) == task)
+        };
         let strangers = facts.bystanders.iter().chain(&facts.cycle).filter(|task| !known(task));
         wrong.extend(strangers.map(|task| format!("{}: nobody is called {task}", facts.file)));
     }
@@ -147,13 +149,18 @@ fn a_row_that_is_not_so_is_found() {
     facts.bystanders.push("stress/179".into());
     facts.counts.insert("writes in nofs scan".into(), 2);
     let wrong = compare(&facts, &report, &counts).join("\n");
-    for part in ["expected []", "the cycle is", "stress/179 stands by", "writes in nofs scan: 1, expected 2"]
-    {
+    for part in [
+        "expected []",
+        "the cycle is",
+        "stress/179 stands by",
+        "writes in nofs scan: 1, expected 2",
+    ] {
         assert!(wrong.contains(part), "`{part}` is not in:\n{wrong}");
     }
 }
 
-/// Both texts of the deadlock without the lines that hold `without`, up to the next task, are quiet.
+/// Both texts of the deadlock without the lines that hold `without`, up to the next task, are
+/// quiet.
 fn check_no_cycle(file: &str, without: &str) {
     let facts = row(file);
     let text = String::from_utf8(facts.text().unwrap()).unwrap();
@@ -174,10 +181,13 @@ fn check_no_cycle(file: &str, without: &str) {
 
 #[test]
 fn a_stall_without_its_cycle_is_no_deadlock() {
-    for (file, worker) in
-        [("guest61-deadlock-stacks", "loop0"), ("guest61-deadlock-serial-hungtask", "kworker/u2:1:24")]
-    {
-        for task in ["jbd2/vdc-8", worker, if worker == "loop0" { "task/179" } else { "stress:179" }] {
+    for (file, worker) in [
+        ("guest61-deadlock-stacks", "loop0"),
+        ("guest61-deadlock-serial-hungtask", "kworker/u2:1:24"),
+    ] {
+        for task in
+            ["jbd2/vdc-8", worker, if worker == "loop0" { "task/179" } else { "stress:179" }]
+        {
             check_no_cycle(file, task);
         }
     }
@@ -237,12 +247,16 @@ fn the_cycle_is_found_on_another_kernel_and_its_healthy_twins_are_not() {
     // The reclaimer has no handle open: jbd2 does not wait for it.
     check_other(&OTHER.replace("ext4_orphan_add", "ext4_readahead"), &[]);
     // The worker runs.
-    check_other(&OTHER.replace("loop7           state:D", "loop7           state:R"), &[Code::RD02]);
+    check_other(
+        &OTHER.replace("loop7           state:D", "loop7           state:R"),
+        &[Code::RD02],
+    );
     // The device may be another, whose worker is not stuck.
     let second = OTHER.to_owned()
         + "task:loop8 state:D stack:0 pid:98 ppid:2 flags:0x0\n <TASK>\n submit_bio_wait+0x1/0x2\n loop_handle_cmd+0x36/0x91\n </TASK>\n";
     check_other(&second, &[]);
-    // The commit does not wait for handles, so it will end; the worker is in the filesystem all the same.
+    // The commit does not wait for handles, so it will end; the worker is in the filesystem all the
+    // same.
     check_other(&OTHER.replace("jbd2_journal_wait_updates", "submit_bio_wait"), &[Code::RD02]);
     // Two journals: whose transaction is waited for is not known.
     let third = OTHER.to_owned()

@@ -1,8 +1,8 @@
 //! Ways in which a scope is lost or leaks, each as a story with its healthy twin.
 //!
-//! Written from the project's description of scoped allocation, 2.10. What one task can know of its own
-//! scopes is tested in the scope crate; here are the ways that need a world: other tasks to wait for,
-//! work items, tasks that end.
+//! Written from the project's description of scoped allocation, 2.10. What one task can know of its
+//! own scopes is tested in the scope crate; here are the ways that need a world: other tasks to
+//! wait for, work items, tasks that end.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use reclaimdep::report::Report;
 use reclaimdep::sched::{Completion, Work, WorkQueue};
 use reclaimdep::scope::legacy::{self, Style};
 use reclaimdep::scope::{
-    self, FutureExt, Journal, Misuse, Mutex, NofsMutex, Shrinker, Snapshot, Stop, TaskFlags, context,
+    self, FutureExt, Journal, Misuse, Mutex, NofsMutex, Shrinker, Snapshot, Stop, TaskFlags,
+    context,
 };
 use reclaimdep::witness::Code;
 
@@ -50,7 +51,8 @@ fn fs_cache() -> scope::Registration {
 
 /// Runs `story` under pressure: every allocation reclaims.
 fn run(story: impl Fn(&World) + Send + Sync + 'static, expect: &[Code]) -> Report {
-    let builder = World::builder().pressure(Pressure::every_allocation()).schedules(60).expect(expect);
+    let builder =
+        World::builder().pressure(Pressure::every_allocation()).schedules(60).expect(expect);
     builder.run(story).expect("the harness has no trouble")
 }
 
@@ -72,8 +74,8 @@ fn misused(expect: &[Misuse], story: impl Fn(&World) + Send + Sync + 'static) {
     let report = run(story, &[Code::RD06]);
     let said: Vec<&str> = report.findings.iter().map(|finding| finding.headline.as_str()).collect();
     let all_rd06 = report.findings.iter().all(|finding| finding.code == Code::RD06);
-    let as_expected =
-        said.len() == expect.len() && said.iter().zip(expect).all(|(line, what)| line.ends_with(what.name()));
+    let as_expected = said.len() == expect.len()
+        && said.iter().zip(expect).all(|(line, what)| line.ends_with(what.name()));
     assert!(all_rd06 && as_expected, "expected {expect:?}, and found {said:?}\n{report}");
 }
 
@@ -271,7 +273,8 @@ fn way_8_another_filesystem_inside_a_scope_does_not_see_its_value() {
         // A page fault lands in the other filesystem, which looks for its handle.
         assert_eq!(context::reclaim_context_of(scope::Superblock(2)), None);
         let _ext4 = scope::reclaim_context(own(2, 9));
-        let seen = [1, 2].map(|fs| context::reclaim_context_of(scope::Superblock(fs)).map(|c| c.private));
+        let seen =
+            [1, 2].map(|fs| context::reclaim_context_of(scope::Superblock(fs)).map(|c| c.private));
         assert_eq!(seen, [Some(7), Some(9)]);
         alloc();
     });
@@ -280,7 +283,8 @@ fn way_8_another_filesystem_inside_a_scope_does_not_see_its_value() {
 #[test]
 fn a_user_forbids_layers_of_its_own() {
     fn edit(world: &World, layers: &'static [Layer], by_helper: bool) {
-        let _cache = scope::register_shrinker(Arc::new(Cache { layer: RAFT, looks_at_the_mask: false }));
+        let _cache =
+            scope::register_shrinker(Arc::new(Cache { layer: RAFT, looks_at_the_mask: false }));
         let _forbid = scope::forbid(layers);
         if by_helper { world.spawn("helper", alloc).join() } else { alloc() }
     }
@@ -334,7 +338,8 @@ fn count(world: &World) -> u32 {
 #[test]
 fn tasks_that_share_a_thread_wait_for_a_lock_of_production_code() {
     quiet(|world| assert_eq!(count(world), 2));
-    let native = World::builder().tier(reclaimdep::Tier::Native).run(|world| assert_eq!(count(world), 2));
+    let native =
+        World::builder().tier(reclaimdep::Tier::Native).run(|world| assert_eq!(count(world), 2));
     assert!(native.unwrap().is_quiet());
 }
 
@@ -355,7 +360,8 @@ fn locks_of_production_code_taken_in_both_orders_deadlock() {
 
 #[test]
 fn a_report_names_the_scope_and_what_to_do() {
-    let report = run(|world| world.spawn("cp", || std::mem::forget(scope::nofs())).join(), &[Code::RD06]);
+    let report =
+        run(|world| world.spawn("cp", || std::mem::forget(scope::nofs())).join(), &[Code::RD06]);
     let text = report.to_text();
     assert!(text.contains("scope nofs#1 of cp: open at task exit"), "{text}");
     assert!(text.contains("leave it on every path"), "{text}");

@@ -56,8 +56,11 @@ fn killed_at_any_moment() -> Result<(), Failed> {
         let now = before.diff(&Snapshot::take());
         left.retain(|thing| now.contains(thing));
     }
-    Err(format!("left behind: {}", left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-        .into())
+    Err(format!(
+        "left behind: {}",
+        left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )
+    .into())
 }
 
 /// This executable again, running the case that deadlocks.

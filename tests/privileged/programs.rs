@@ -1,4 +1,5 @@
-//! Programs of several tasks on one dm-bufio client, on a real loop device: one test for each set and era.
+//! Programs of several tasks on one dm-bufio client, on a real loop device: one test for each set
+//! and era.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;

@@ -58,7 +58,9 @@ fn we_see_what_it_attached() -> Result<(), Failed> {
     drop(device);
     let after = ours_says(file.path());
     if seen.len() != 1 || !after.is_empty() {
-        return Err(format!("we saw {seen:?} while it was attached, and {after:?} afterwards").into());
+        return Err(
+            format!("we saw {seen:?} while it was attached, and {after:?} afterwards").into()
+        );
     }
     Ok(())
 }
@@ -72,7 +74,11 @@ fn it_sees_what_we_attached() -> Result<(), Failed> {
     let seen = ours_says(file.path());
     drop(theirs);
     if minor != ours.number() || seen.len() != 1 {
-        return Err(format!("it sees minor {minor} of our device {}; listed: {seen:?}", ours.number()).into());
+        return Err(format!(
+            "it sees minor {minor} of our device {}; listed: {seen:?}",
+            ours.number()
+        )
+        .into());
     }
     ours.detach()?;
     match ours_says(file.path()) {

@@ -26,9 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         deadlock(Era::V6_12, &[]),
         trial("stacked::two_real_devices_on_each_other".into(), |builder| {
             let mut stack: StackSpec = metadata_on_loop();
-            stack
-                .loops
-                .push(reclaimdep::stack::LoopSpec { fs: "upper".into(), ..loop_on_lower("loop1", 16) });
+            stack.loops.push(reclaimdep::stack::LoopSpec {
+                fs: "upper".into(),
+                ..loop_on_lower("loop1", 16)
+            });
             check(builder.stack(stack), &[], on_top)
         }),
     ]
@@ -36,7 +37,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// What is written to the topmost device is there, and in the filesystem's file as well.
 fn on_top(world: &World) {
-    let (device, upper) = (world.stack().device("loop1").expect("it is in the stack"), world.fs("upper"));
+    let (device, upper) =
+        (world.stack().device("loop1").expect("it is in the stack"), world.fs("upper"));
     let written = vec![0xA5; 256 << 10];
     block::write_at(&**device, 1 << 20, &written).expect("it is written");
     block::flush(&**device).expect("it is synced");
@@ -50,7 +52,9 @@ fn on_top(world: &World) {
 
 fn trial(name: String, body: impl Fn(Builder) -> Result<(), Failed> + Send + 'static) -> Trial {
     let again = ["--exact", &name, "--include-ignored"].map(str::to_owned).to_vec();
-    crate::trial(name.clone(), move || body(World::builder().name(&name).tier(Tier::Loop).rerun(&again)))
+    crate::trial(name.clone(), move || {
+        body(World::builder().name(&name).tier(Tier::Loop).rerun(&again))
+    })
 }
 
 fn check(

@@ -1,4 +1,5 @@
-//! A headless Chromium, one start for each question: what does the page say, what does it look like.
+//! A headless Chromium, one start for each question: what does the page say, what does it look
+//! like.
 //!
 //! Key type: [`Browser`]. Each start has a profile of its own and is ended after [`SECONDS`]. The
 //! flags keep it from the network: a picture must not depend on who answers.
@@ -71,7 +72,8 @@ impl Browser {
     }
 
     fn start(&self, page: &Path, args: &[String]) -> Result<String, String> {
-        let profile = tempfile::tempdir().map_err(|error| format!("no folder for a profile: {error}"))?;
+        let profile =
+            tempfile::tempdir().map_err(|error| format!("no folder for a profile: {error}"))?;
         let mut command = Command::new("timeout");
         command.arg(SECONDS).arg(&self.program).args(FLAGS).args(args);
         command.arg(format!("--user-data-dir={}", profile.path().display()));

@@ -1,5 +1,5 @@
-//! What a browser makes of the HTML report: of c01's, as it happens and as it is seen coming, at two widths, light
-//! and dark.
+//! What a browser makes of the HTML report: of c01's, as it happens and as it is seen coming, at
+//! two widths, light and dark.
 //!
 //! | module | holds |
 //! |---|---|
@@ -58,9 +58,15 @@ fn look(browser: &Browser, folder: &Path) -> Result<(), String> {
 }
 
 /// What is wrong with the page of `report`.
-fn look_at(browser: &Browser, folder: &Path, name: &str, report: &Report) -> Result<Vec<String>, String> {
+fn look_at(
+    browser: &Browser,
+    folder: &Path,
+    name: &str,
+    report: &Report,
+) -> Result<Vec<String>, String> {
     let page = folder.join(format!("{name}.html"));
-    std::fs::write(&page, report.to_html()).map_err(|error| format!("{}: {error}", page.display()))?;
+    std::fs::write(&page, report.to_html())
+        .map_err(|error| format!("{}: {error}", page.display()))?;
     let mut complaints = missing_words(report, &browser.dom(&page)?);
     for width in WIDTHS {
         for scheme in [Scheme::Light, Scheme::Dark] {
@@ -75,13 +81,18 @@ fn look_at(browser: &Browser, folder: &Path, name: &str, report: &Report) -> Res
     Ok(complaints)
 }
 
-/// The deadlock of c01 before it happens: a file is made in one run; a task reclaims in another, in which a driver
-/// also claims what it would take.
+/// The deadlock of c01 before it happens: a file is made in one run; a task reclaims in another, in
+/// which a driver also claims what it would take.
 fn possible() -> Result<Report, String> {
     let orders = Orders::default();
     let world = || {
         let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
-        World::builder().era(Era::V3_10).stack(bufio_on_loop()).pressure(rule).schedules(1).remember(&orders)
+        World::builder()
+            .era(Era::V3_10)
+            .stack(bufio_on_loop())
+            .pressure(rule)
+            .schedules(1)
+            .remember(&orders)
     };
     let first = world().run(|world| {
         let fs = world.fs("lower");

@@ -1,8 +1,8 @@
-//! A screenshot, and what can be wrong with one: blank, cut off at the right, the wrong way light, the
-//! cycle not marked.
+//! A screenshot, and what can be wrong with one: blank, cut off at the right, the wrong way light,
+//! the cycle not marked.
 //!
-//! Key type: [`Picture`]. The numbers are far from what a good picture has, on purpose: fonts differ
-//! between machines, a page that did not render does not come near.
+//! Key type: [`Picture`]. The numbers are far from what a good picture has, on purpose: fonts
+//! differ between machines, a page that did not render does not come near.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,7 +69,8 @@ impl Picture {
         self.pixels.first().copied().unwrap_or_default()
     }
 
-    /// Of a thousand pixels of each band, how many are neither page nor the colour that the band has most of.
+    /// Of a thousand pixels of each band, how many are neither page nor the colour that the band
+    /// has most of.
     fn bands(&self) -> Vec<usize> {
         let size = self.pixels.len().div_ceil(BANDS).max(1);
         self.pixels
@@ -107,7 +108,8 @@ impl Picture {
             complaints.push(format!("the page has a brightness of {light}, and dark is {dark}"));
         }
         let red = |colour: &Rgb| colour[0] > 180 && colour[1] < 140 && colour[2] < 140;
-        let red: usize = colours.iter().filter(|(colour, _)| red(colour)).map(|(_, count)| count).sum();
+        let red: usize =
+            colours.iter().filter(|(colour, _)| red(colour)).map(|(_, count)| count).sum();
         if red < RED {
             complaints.push(format!("{red} pixels of red: the cycle is not marked"));
         }
@@ -116,9 +118,9 @@ impl Picture {
 
     fn reaches_the_edge(&self) -> bool {
         let (width, background) = (self.width.max(1), self.background());
-        self.pixels
-            .chunks(width)
-            .any(|row| row[row.len().saturating_sub(MARGIN)..].iter().any(|pixel| *pixel != background))
+        self.pixels.chunks(width).any(|row| {
+            row[row.len().saturating_sub(MARGIN)..].iter().any(|pixel| *pixel != background)
+        })
     }
 }
 

@@ -1,7 +1,8 @@
-//! The performance table: runs the benches, reads what criterion estimated, writes `harness/docs/performance.md`.
+//! The performance table: runs the benches, reads what criterion estimated, writes
+//! `harness/docs/performance.md`.
 //!
-//! Key types: [`Row`], [`Table`]. A comparison's estimate is a ratio, one millisecond for 1; the table stands
-//! between two marks of the page, and what is written around it stays.
+//! Key types: [`Row`], [`Table`]. A comparison's estimate is a ratio, one millisecond for 1; the
+//! table stands between two marks of the page, and what is written around it stays.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,12 @@ struct Row {
     bound: Option<f64>,
 }
 
-const fn row(what: &'static str, against: &'static str, bench: [&'static str; 3], bound: Option<f64>) -> Row {
+const fn row(
+    what: &'static str,
+    against: &'static str,
+    bench: [&'static str; 3],
+    bound: Option<f64>,
+) -> Row {
     Row { what, against, bench, bound }
 }
 
@@ -94,7 +100,8 @@ const BENCHES: [&str; 7] = ["scope", "heap", "inject", "judges", "bufio", "footp
 /// Groups that take root and loop devices; where there are none their rows stay empty.
 const PRIVILEGED: [&str; 2] = ["writeback", "writeback-memory"];
 
-/// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer ignores them.
+/// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer
+/// ignores them.
 const IN_WORLD: [(&str, &str); 2] = [("a scope", "enter-exit"), ("a layer", "layer")];
 /// Calls in one turn of the benches.
 const CALLS: f64 = 10_000.0;
@@ -106,17 +113,25 @@ const CALLS: f64 = 10_000.0;
 pub(crate) fn bench() -> Result<(), String> {
     let benches: Vec<&str> = BENCHES.iter().flat_map(|name| ["--bench", name]).collect();
     let estimates =
-        Path::new(&std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into())).join("criterion");
+        Path::new(&std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()))
+            .join("criterion");
     // What cannot be measured here must not be read from an earlier run.
     for group in PRIVILEGED {
         drop(fs::remove_dir_all(estimates.join(group)));
     }
-    run(cargo(&[&["bench", "--package", "reclaimdep"][..], &benches, &["--", "--quiet"]].concat()))?;
+    run(cargo(
+        &[&["bench", "--package", "reclaimdep"][..], &benches, &["--", "--quiet"]].concat(),
+    ))?;
     let table = Table::read(&estimates)?;
     let page = fs::read_to_string(PAGE).map_err(|error| format!("{PAGE}: {error}"))?;
-    let page = with_table(&page, &format!("{}\n{}\n{}", machine(), table.text(), in_world(&estimates)?))
-        .ok_or_else(|| {
-            format!("{PAGE}: it has no place for the table, between `{}` and `{}`", BEGIN.trim(), END.trim())
+    let page =
+        with_table(&page, &format!("{}\n{}\n{}", machine(), table.text(), in_world(&estimates)?))
+            .ok_or_else(|| {
+            format!(
+                "{PAGE}: it has no place for the table, between `{}` and `{}`",
+                BEGIN.trim(),
+                END.trim()
+            )
         })?;
     fs::write(PAGE, page).map_err(|error| format!("{PAGE}: {error}"))?;
     println!("{}", table.text());
@@ -132,7 +147,10 @@ fn in_world(estimates: &Path) -> Result<String, String> {
         Ok(format!("{what} {nanos:.0} ns"))
     };
     let told: Vec<_> = IN_WORLD.iter().map(told).collect::<Result<_, String>>()?;
-    Ok(format!("On a task of a world whose observer ignores it, to enter and leave: {}.\n", told.join(", ")))
+    Ok(format!(
+        "On a task of a world whose observer ignores it, to enter and leave: {}.\n",
+        told.join(", ")
+    ))
 }
 
 /// The estimate of the bench whose folder this is, in nanoseconds.
@@ -162,7 +180,8 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let mut text = String::from("| what | against | ratio | bound | |\n|---|---|---|---|---|\n");
+        let mut text =
+            String::from("| what | against | ratio | bound | |\n|---|---|---|---|---|\n");
         for (Row { what, against, bound, .. }, ratio) in self.rows() {
             let verdict = match (bound, ratio) {
                 (_, None) => "takes root",
@@ -188,11 +207,13 @@ impl Table {
     fn over(&self) -> Vec<String> {
         let measured = self.rows().filter_map(|(row, ratio)| Some((row, ratio?)));
         let over = measured.filter(|(row, ratio)| row.bound.is_some_and(|bound| *ratio > bound));
-        over.map(|(row, ratio)| format!("{} ({ratio:.2} against {})", row.what, row.against)).collect()
+        over.map(|(row, ratio)| format!("{} ({ratio:.2} against {})", row.what, row.against))
+            .collect()
     }
 }
 
-/// The point estimate of the median in an `estimates.json`. The format is flat enough to need no reader.
+/// The point estimate of the median in an `estimates.json`. The format is flat enough to need no
+/// reader.
 fn median(json: &str) -> Option<f64> {
     let (_, rest) = json.split_once("\"median\":")?;
     let (_, rest) = rest.split_once("\"point_estimate\":")?;
@@ -212,7 +233,8 @@ fn machine() -> String {
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);
     let rustc = Command::new("rustc").arg("--version").output();
-    let rustc = rustc.map_or_else(|_| String::new(), |out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let rustc = rustc
+        .map_or_else(|_| String::new(), |out| String::from_utf8_lossy(&out.stdout).into_owned());
     format!("{model}, {}.\n", rustc.split(" (").next().unwrap_or_default())
 }
 

@@ -31,8 +31,18 @@ pub(crate) const JOBS: &[Job] = &[
         in_full_run: true,
         run: bufio,
     },
-    Job { name: "privileged", what: "real loop devices, as root", in_full_run: true, run: privileged },
-    Job { name: "pictures", what: "the HTML report in a browser", in_full_run: true, run: pictures },
+    Job {
+        name: "privileged",
+        what: "real loop devices, as root",
+        in_full_run: true,
+        run: privileged,
+    },
+    Job {
+        name: "pictures",
+        what: "the HTML report in a browser",
+        in_full_run: true,
+        run: pictures,
+    },
     Job {
         name: "demo",
         what: "every reported deadlock, on every tier that runs here",
@@ -107,8 +117,17 @@ fn clippy() -> Outcome {
     if !succeeds(cargo(&["clippy", "--version"])) {
         return skipped_without("clippy");
     }
-    run(cargo(&["clippy", "--workspace", "--all-targets", FEATURES[0], FEATURES[1], "--", "-D", "warnings"]))
-        .into()
+    run(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        FEATURES[0],
+        FEATURES[1],
+        "--",
+        "-D",
+        "warnings",
+    ]))
+    .into()
 }
 
 fn test() -> Outcome {
@@ -135,7 +154,8 @@ fn doc() -> Outcome {
 
 /// Optimised: judging hundreds of schedules a second would take minutes.
 fn explore(schedules: &str) -> Outcome {
-    let program = ["run", "--quiet", "--release", "--package", "reclaimdep-fixtures", "--bin", "healthy"];
+    let program =
+        ["run", "--quiet", "--release", "--package", "reclaimdep-fixtures", "--bin", "healthy"];
     run(cargo(&[&program[..], &["--", schedules]].concat())).into()
 }
 
@@ -183,5 +203,6 @@ fn bench() -> Outcome {
 }
 
 fn demo() -> Outcome {
-    run(cargo(&["run", "--quiet", "--package", "cargo-reclaimdep", "--", "reclaimdep", "run"])).into()
+    run(cargo(&["run", "--quiet", "--package", "cargo-reclaimdep", "--", "reclaimdep", "run"]))
+        .into()
 }

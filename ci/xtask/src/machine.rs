@@ -23,7 +23,9 @@ pub(crate) fn has_program(program: &str) -> bool {
 
 /// A browser that takes screenshots without a screen.
 pub(crate) fn browser() -> Option<&'static str> {
-    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|program| has_program(program))
+    ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|program| has_program(program))
 }
 
 /// Whether there are fonts to draw letters with.
@@ -31,11 +33,15 @@ pub(crate) fn has_fonts() -> bool {
     Path::new("/usr/share/fonts/truetype").is_dir()
 }
 
-/// Whether bindgen would find libclang: where it is told to look, then where Debian and others put it.
+/// Whether bindgen would find libclang: where it is told to look, then where Debian and others put
+/// it.
 pub(crate) fn has_libclang() -> bool {
     let told = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from);
-    let versions =
-        fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path().join("lib"));
+    let versions = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("lib"));
     let usual = [
         "/usr/lib",
         "/usr/lib64",
@@ -70,7 +76,8 @@ pub(crate) fn loop_tier_lacks() -> Option<String> {
 
 /// Whether `RECLAIMDEP_REQUIRE` names the loop tier.
 pub(crate) fn requires_loop() -> bool {
-    std::env::var("RECLAIMDEP_REQUIRE").is_ok_and(|list| list.split(',').any(|tier| tier.trim() == "loop"))
+    std::env::var("RECLAIMDEP_REQUIRE")
+        .is_ok_and(|list| list.split(',').any(|tier| tier.trim() == "loop"))
 }
 
 #[cfg(test)]

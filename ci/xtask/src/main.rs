@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn jobs_are_called_by_name() {
-        assert_eq!(names(&select(&["demo".to_owned(), "fmt".to_owned()]).unwrap()), ["demo", "fmt"]);
+        assert_eq!(
+            names(&select(&["demo".to_owned(), "fmt".to_owned()]).unwrap()),
+            ["demo", "fmt"]
+        );
         let message = select(&["moon".to_owned()]).err().unwrap();
         assert!(message.contains("`moon`") && message.contains("clippy"), "{message}");
     }

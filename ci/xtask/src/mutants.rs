@@ -1,9 +1,10 @@
-//! The judges under mutation: cargo-mutants changes them in one place at a time, and a test must fail.
+//! The judges under mutation: cargo-mutants changes them in one place at a time, and a test must
+//! fail.
 //!
-//! Key types: [`Outcomes`], [`Page`]. Two passes. The first runs in a small copy of the tree (see [`tree`]) that
-//! builds in a second or two; what its tests let through and the page gives no reason for is run again in the
-//! whole workspace, whose worlds and cases are tests of the judges too. What both let through must stand, with
-//! its reason, on the page.
+//! Key types: [`Outcomes`], [`Page`]. Two passes. The first runs in a small copy of the tree (see
+//! [`tree`]) that builds in a second or two; what its tests let through and the page gives no
+//! reason for is run again in the whole workspace, whose worlds and cases are tests of the judges
+//! too. What both let through must stand, with its reason, on the page.
 
 mod tree;
 
@@ -22,10 +23,11 @@ const FOLDER: &str = "target/mutants";
 const CONFIG: &str = ".cargo/mutants.toml";
 /// Of the viable mutants, so many in a hundred must be caught.
 const BOUND: f64 = 90.0;
-/// A mutant that eats memory dies of it before the machine does: KiB of address space for each process.
+/// A mutant that eats memory dies of it before the machine does: KiB of address space for each
+/// process.
 const MEMORY_KIB: u32 = 6_000_000;
-/// Copies of the tree in which mutants are built and tried at the same time, in each pass. The first build of a
-/// copy of the whole workspace costs more than many mutants.
+/// Copies of the tree in which mutants are built and tried at the same time, in each pass. The
+/// first build of a copy of the whole workspace costs more than many mutants.
 const JOBS: [&str; 2] = ["2", "1"];
 /// Seconds for the tests in the small copy, and in the whole workspace.
 const TIMEOUTS: [&str; 2] = ["30", "240"];
@@ -36,7 +38,8 @@ const LONG: &str = "any_events_in_any_order";
 pub(crate) fn mutants() -> Outcome {
     if !succeeds(cargo(&["mutants", "--version"])) {
         let text =
-            "cargo mutants is not installed; `cargo install cargo-mutants --locked` brings it".to_owned();
+            "cargo mutants is not installed; `cargo install cargo-mutants --locked` brings it"
+                .to_owned();
         return Outcome::Skipped(Reason { text, for_loop_tier: false });
     }
     judge().into()
@@ -48,10 +51,18 @@ fn judge() -> Result<(), String> {
     let page = fs::read_to_string(PAGE).map_err(|error| format!("{PAGE}: {error}"))?;
     let small = Outcomes::of(&first_pass(&copy)?)?;
     let strange = Page(&page).lacks(&small.missed);
-    let whole = if strange.is_empty() { Outcomes::default() } else { Outcomes::of(&second_pass(&strange)?)? };
+    let whole = if strange.is_empty() {
+        Outcomes::default()
+    } else {
+        Outcomes::of(&second_pass(&strange)?)?
+    };
     let numbers = numbers(&small, &whole);
     let page = Page(&page).with(&numbers).ok_or_else(|| {
-        format!("{PAGE}: it has no place for the numbers, between `{}` and `{}`", BEGIN.trim(), END.trim())
+        format!(
+            "{PAGE}: it has no place for the numbers, between `{}` and `{}`",
+            BEGIN.trim(),
+            END.trim()
+        )
     })?;
     fs::write(PAGE, &page).map_err(|error| format!("{PAGE}: {error}"))?;
     println!("{numbers}");
@@ -59,7 +70,8 @@ fn judge() -> Result<(), String> {
     for reason in Page(&page).idle(&small.missed) {
         println!("{PAGE} gives a reason for a mutant that is caught, or gone: {reason}");
     }
-    let strange: Vec<String> = Page(&page).lacks(&missed).iter().map(|name| without_place(name)).collect();
+    let strange: Vec<String> =
+        Page(&page).lacks(&missed).iter().map(|name| without_place(name)).collect();
     match percent(small.viable() - missed.len(), small.viable()) {
         caught if caught < BOUND => Err(format!("{caught:.1} % are caught, fewer than {BOUND} %")),
         _ if strange.is_empty() => Ok(()),
@@ -82,7 +94,8 @@ fn first_pass(copy: &Path) -> Result<PathBuf, String> {
 /// These, which the first pass missed, in the workspace.
 fn second_pass(mutants: &[String]) -> Result<PathBuf, String> {
     const TESTS: [&str; 2] = ["--lib", "--test=it"];
-    // cargo-mutants would try the unchanged tree with the mutated package alone, which has no such test.
+    // cargo-mutants would try the unchanged tree with the mutated package alone, which has no such
+    // test.
     run(cargo(&[&["test", "--quiet", "--workspace"][..], &TESTS].concat()))?;
     let out = absolute(FOLDER)?.join("whole");
     let mut command = cargo_mutants(Path::new("."), &out, 1);
@@ -102,7 +115,14 @@ fn cargo_mutants(tree: &Path, out: &Path, pass: usize) -> Command {
         .arg(format!("ulimit -v {MEMORY_KIB}; exec nice cargo mutants \"$@\""))
         .arg("cargo-mutants");
     command.arg("--dir").arg(tree).arg("--output").arg(out);
-    command.args(["--no-shuffle", "--colors=never", "--jobs", JOBS[pass], "--timeout", TIMEOUTS[pass]]);
+    command.args([
+        "--no-shuffle",
+        "--colors=never",
+        "--jobs",
+        JOBS[pass],
+        "--timeout",
+        TIMEOUTS[pass],
+    ]);
     command
 }
 
@@ -123,7 +143,8 @@ fn absolute(path: &str) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{path}: {error}"))
 }
 
-/// `name` as a regular expression that matches itself. What means nothing stays as it is: `\<` would mean something.
+/// `name` as a regular expression that matches itself. What means nothing stays as it is: `\<`
+/// would mean something.
 fn escaped(name: &str) -> String {
     let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
     name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
@@ -142,7 +163,8 @@ impl Outcomes {
     fn of(lists: &Path) -> Result<Self, String> {
         let list = |name: &str| -> Result<Vec<String>, String> {
             let file = lists.join(format!("{name}.txt"));
-            let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let text = fs::read_to_string(&file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
             Ok(text.lines().map(str::to_owned).collect())
         };
         Ok(Self {

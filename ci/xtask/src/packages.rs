@@ -66,9 +66,12 @@ pub(crate) fn install_for(job: &str) -> Vec<String> {
 }
 
 fn install(package: &Package, ready: Result<(), String>) -> Result<(), String> {
-    let installed =
-        ready.and_then(|()| command::run(apt(&["install", "-y", "--no-install-recommends", package.name])));
-    installed.map_err(|why| format!("{} cannot be had ({why}); skipped: {}", package.name, package.without))
+    let installed = ready.and_then(|()| {
+        command::run(apt(&["install", "-y", "--no-install-recommends", package.name]))
+    });
+    installed.map_err(|why| {
+        format!("{} cannot be had ({why}); skipped: {}", package.name, package.without)
+    })
 }
 
 fn can_install() -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! The buffer cache and those that it is measured beside, each with the same blocks.
 //!
-//! Key types: [`Cached`], [`Caches`], [`Ours`]. A hit takes the block's value as the cache hands it out (a held
-//! buffer, a counted reference, an entry) and gives it back; a miss brings in a block of 4 KiB, filled, and lets
-//! another go.
+//! Key types: [`Cached`], [`Caches`], [`Ours`]. A hit takes the block's value as the cache hands it
+//! out (a held buffer, a counted reference, an entry) and gives it back; a miss brings in a block
+//! of 4 KiB, filled, and lets another go.
 #![allow(dead_code, reason = "each bench uses a part")]
 
 use std::hint::black_box;
@@ -107,8 +107,8 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Blocks `0..blocks` in all of them. Each may keep twice as many: those that split their capacity among
-    /// shards would lose some otherwise.
+    /// Blocks `0..blocks` in all of them. Each may keep twice as many: those that split their
+    /// capacity among shards would lose some otherwise.
     pub(crate) fn filled(blocks: u64) -> Self {
         let capacity = usize::try_from(2 * blocks).expect("a size");
         let caches = Self {

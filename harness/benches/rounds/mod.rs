@@ -1,9 +1,10 @@
 //! Things that are compared, measured in turn.
 //!
-//! A machine is faster now and slower then, and a ratio of two numbers that were measured seconds apart says
-//! little about a few percent. So a comparison times both sides in turn, well below a millisecond each, many times, and takes
-//! the ratio of the fastest turns: what disturbs a turn only ever slows it. criterion gets that ratio as a time,
-//! one millisecond for 1, and takes the median of several.
+//! A machine is faster now and slower then, and a ratio of two numbers that were measured seconds
+//! apart says little about a few percent. So a comparison times both sides in turn, well below a
+//! millisecond each, many times, and takes the ratio of the fastest turns: what disturbs a turn
+//! only ever slows it. criterion gets that ratio as a time, one millisecond for 1, and takes the
+//! median of several.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 #![allow(dead_code, reason = "each bench uses a part")]
 
@@ -54,10 +55,12 @@ fn measure(
     competitors: &mut [Competitor<'_>],
     (first, second, turns): Comparison,
 ) {
-    let place = |name| competitors.iter().position(|(known, _)| *known == name).expect("it competes");
+    let place =
+        |name| competitors.iter().position(|(known, _)| *known == name).expect("it competes");
     let places = [place(first), place(second)];
     let [first_one, second_one] = competitors.get_disjoint_mut(places).expect("two different ones");
-    let (mut first_turn, mut second_turn) = (|| timed(&mut first_one.1), || timed(&mut second_one.1));
+    let (mut first_turn, mut second_turn) =
+        (|| timed(&mut first_one.1), || timed(&mut second_one.1));
     ratio(group, [first, second], turns, &mut first_turn, &mut second_turn);
 }
 
@@ -100,7 +103,8 @@ pub(crate) fn number(criterion: &mut Criterion, group: &str, name: [&str; 2], nu
     group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_millis(1));
     group.sample_size(10).nresamples(1_000);
     group.bench_function(BenchmarkId::new(name[0], name[1]), |bencher| {
-        bencher.iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * number));
+        bencher
+            .iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * number));
     });
     group.finish();
 }

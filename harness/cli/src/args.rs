@@ -60,14 +60,16 @@ pub(crate) struct RunArgs {
     /// Write the report as one HTML file; needs one case, --era and --tier.
     #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
     pub(crate) html: Option<PathBuf>,
-    /// Write the report as a timeline for Perfetto or chrome://tracing; needs one case, --era and --tier.
+    /// Write the report as a timeline for Perfetto or chrome://tracing; needs one case, --era and
+    /// --tier.
     #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
     pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct JudgeArgs {
-    /// Event files, as a world records them, or what a kernel wrote: trace events, stacks, hung tasks.
+    /// Event files, as a world records them, or what a kernel wrote: trace events, stacks, hung
+    /// tasks.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Print the reports as JSON, one a line.

@@ -15,8 +15,8 @@ const MAX_TEXT: u64 = 1 << 30;
 /// Judges every file and prints its report; whether nothing was found in any.
 ///
 /// # Errors
-/// If a file cannot be read, or not to its end. That keeps neither the others from being judged nor what
-/// comes before the damage.
+/// If a file cannot be read, or not to its end. That keeps neither the others from being judged nor
+/// what comes before the damage.
 pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
     let (mut quiet, mut trouble) = (true, None);
     for path in &args.files {
@@ -38,7 +38,8 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
 
 /// An event file begins with a brace; no line of a kernel does.
 fn one(path: &Path) -> Result<Judged> {
-    let trouble = |what, error| Error::os(format!("cannot {what} {}", path.display())).because(error);
+    let trouble =
+        |what, error| Error::os(format!("cannot {what} {}", path.display())).because(error);
     let mut file = BufReader::new(File::open(path).map_err(|error| trouble("open", error))?);
     let begins = file.fill_buf().map_err(|error| trouble("read", error))?;
     if begins.first() == Some(&b'{') {
@@ -46,7 +47,8 @@ fn one(path: &Path) -> Result<Judged> {
     }
     let mut text = Vec::new();
     file.take(MAX_TEXT).read_to_end(&mut text).map_err(|error| trouble("read", error))?;
-    let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+    let name =
+        path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
     judge_recording(&name, &text).map_err(|error| in_file(path, error))
 }
 

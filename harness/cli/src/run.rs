@@ -80,7 +80,8 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
         schedules: args.schedules,
         seed: args.seed,
         replay: args.replay.clone(),
-        // A thousand schedules for each finding are for who looks at one case, not for a table of all.
+        // A thousand schedules for each finding are for who looks at one case, not for a table of
+        // all.
         try_cuts: args.case.is_some(),
         rerun: Some(again(case, row, tier, args)),
     };
@@ -98,11 +99,13 @@ fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) 
 }
 
 fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
-    for (path, render) in
-        [(&args.html, Report::to_html as fn(&Report) -> String), (&args.trace, Report::to_chrome_trace)]
-    {
+    for (path, render) in [
+        (&args.html, Report::to_html as fn(&Report) -> String),
+        (&args.trace, Report::to_chrome_trace),
+    ] {
         if let Some(path) = path {
-            let failed = |error| Error::os(format!("{} cannot be written", path.display())).because(error);
+            let failed =
+                |error| Error::os(format!("{} cannot be written", path.display())).because(error);
             std::fs::write(path, render(report)).map_err(failed)?;
         }
     }
@@ -111,8 +114,9 @@ fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
 
 /// The arguments with which a child comes back to this run and no other, as it was asked for.
 fn again(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Vec<String> {
-    let mut words =
-        ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()].map(str::to_owned).to_vec();
+    let mut words = ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()]
+        .map(str::to_owned)
+        .to_vec();
     for (name, number) in [("--schedules", args.schedules), ("--seed", args.seed)] {
         words.extend(number.into_iter().flat_map(|number| [name.to_owned(), number.to_string()]));
     }
@@ -125,7 +129,9 @@ fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
         && !cases.iter().any(|case| case.id == *id)
     {
         let known = cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Error::input(format!("unknown case `{id}`")).advice(format!("use one of {known}")));
+        return Err(
+            Error::input(format!("unknown case `{id}`")).advice(format!("use one of {known}"))
+        );
     }
     let wanted = |era: Era, tier: Tier| {
         args.era.is_none_or(|only| only == era) && args.tier.is_none_or(|only| only == tier)
@@ -156,7 +162,8 @@ mod tests {
             );
             Case::parse(&(head + expect), "own.toml").unwrap()
         };
-        let old = "[[expect]]\nera = \"v3.10\"\ntiers = [\"model\", \"loop\"]\nfindings = [\"RD04\"]\n";
+        let old =
+            "[[expect]]\nera = \"v3.10\"\ntiers = [\"model\", \"loop\"]\nfindings = [\"RD04\"]\n";
         let new = "[[expect]]\nera = \"v5.9\"\ntiers = [\"model\"]\nfindings = []\n";
         vec![case("a", &format!("{old}{new}")), case("b", old)]
     }
@@ -165,28 +172,38 @@ mod tests {
     fn check(args: &RunArgs, expected: &[&str]) {
         let cases = two_cases();
         let planned = select(&cases, args).unwrap();
-        let shown: Vec<_> =
-            planned.iter().map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier)).collect();
+        let shown: Vec<_> = planned
+            .iter()
+            .map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier))
+            .collect();
         assert_eq!(shown, expected);
     }
 
     #[test]
     fn every_case_runs_in_every_era_and_tier_that_it_expects() {
-        let all = ["a v3.10 model", "a v3.10 loop", "a v5.9 model", "b v3.10 model", "b v3.10 loop"];
+        let all =
+            ["a v3.10 model", "a v3.10 loop", "a v5.9 model", "b v3.10 model", "b v3.10 loop"];
         check(&RunArgs::default(), &all);
     }
 
     #[test]
     fn case_era_and_tier_narrow_the_selection() {
-        check(&RunArgs { case: Some("b".into()), ..RunArgs::default() }, &["b v3.10 model", "b v3.10 loop"]);
+        check(
+            &RunArgs { case: Some("b".into()), ..RunArgs::default() },
+            &["b v3.10 model", "b v3.10 loop"],
+        );
         check(&RunArgs { era: Some(Era::V5_9), ..RunArgs::default() }, &["a v5.9 model"]);
-        check(&RunArgs { tier: Some(Tier::Loop), ..RunArgs::default() }, &["a v3.10 loop", "b v3.10 loop"]);
+        check(
+            &RunArgs { tier: Some(Tier::Loop), ..RunArgs::default() },
+            &["a v3.10 loop", "b v3.10 loop"],
+        );
     }
 
     #[test]
     fn a_reason_is_noted_once_however_often_it_holds() {
         let mut notes = Notes::default();
-        let marks = ["no fuse; load it", "no loop", "no fuse; load it"].map(|reason| notes.mark(reason));
+        let marks =
+            ["no fuse; load it", "no loop", "no fuse; load it"].map(|reason| notes.mark(reason));
         assert_eq!(marks, ["[1]", "[2]", "[1]"]);
         assert_eq!(notes.to_string(), "[1] no fuse; load it\n[2] no loop\n");
     }

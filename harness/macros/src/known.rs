@@ -4,14 +4,18 @@
 //! test of the workspace includes this file and holds it against the library's registries.
 
 /// Tiers, as `Tier` spells them, and the variant of each.
-pub(crate) const TIERS: &[(&str, &str)] = &[("model", "Model"), ("native", "Native"), ("loop", "Loop")];
+pub(crate) const TIERS: &[(&str, &str)] =
+    &[("model", "Model"), ("native", "Native"), ("loop", "Loop")];
 
 /// Eras, as `Era::name` spells them.
-pub(crate) const ERAS: &[&str] = &["v3.10", "v3.18", "v4.19", "v5.2", "v5.3", "v5.9", "v6.1", "v6.12"];
+pub(crate) const ERAS: &[&str] =
+    &["v3.10", "v3.18", "v4.19", "v5.2", "v5.3", "v5.9", "v6.1", "v6.12"];
 
 /// Finding codes, as `Code` spells them.
-pub(crate) const CODES: &[&str] =
-    &["RD01", "RD02", "RD03", "RD04", "RD05", "RD06", "RD07", "RD08", "RD09", "RD10", "RD11", "RD12", "RD13"];
+pub(crate) const CODES: &[&str] = &[
+    "RD01", "RD02", "RD03", "RD04", "RD05", "RD06", "RD07", "RD08", "RD09", "RD10", "RD11", "RD12",
+    "RD13",
+];
 
 /// Kinds of pressure.
 pub(crate) const PRESSURES: &[&str] = &["every_allocation"];

@@ -43,7 +43,10 @@ impl Parse for Arg {
             return Ok(Self { key, values });
         }
         if !input.peek(Token![=]) {
-            return Err(syn::Error::new(key.span(), format!("write `{key} = value` or `{key}(value, ..)`")));
+            return Err(syn::Error::new(
+                key.span(),
+                format!("write `{key} = value` or `{key}(value, ..)`"),
+            ));
         }
         input.parse::<Token![=]>()?;
         Ok(Self { key, values: vec![input.parse()?] })

@@ -72,7 +72,8 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
                 let text = value.text();
                 match TIERS.iter().find(|(tier, _)| *tier == text) {
                     Some(tier) => spec.tiers.push(*tier),
-                    None => errors.add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
+                    None => errors
+                        .add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
                 }
             }
         }
@@ -82,7 +83,8 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
                     Value::Word(code) if CODES.contains(&code.to_string().as_str()) => {
                         spec.expect.push(code.clone());
                     }
-                    _ => errors.add(&value, unknown("finding code", &value.text(), CODES.iter().copied())),
+                    _ => errors
+                        .add(&value, unknown("finding code", &value.text(), CODES.iter().copied())),
                 }
             }
         }
@@ -97,7 +99,8 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
         }
         "era" => spec.era = single(&key, values, errors).and_then(|value| era(&value, errors)),
         "schedules" => {
-            spec.schedules = single(&key, values, errors).and_then(|value| number(&value, 1, errors));
+            spec.schedules =
+                single(&key, values, errors).and_then(|value| number(&value, 1, errors));
         }
         "seed" => {
             spec.seed = single(&key, values, errors).and_then(|value| number(&value, 0, errors));
@@ -146,7 +149,9 @@ fn era(value: &Value, errors: &mut Errors) -> Option<LitStr> {
 
 fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
     match value {
-        Value::Literal(Lit::Int(int)) if int.base10_parse::<u64>().is_ok_and(|number| number >= at_least) => {
+        Value::Literal(Lit::Int(int))
+            if int.base10_parse::<u64>().is_ok_and(|number| number >= at_least) =>
+        {
             Some(int.clone())
         }
         _ => {
@@ -160,7 +165,10 @@ fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
 fn function(item: &ItemFn, errors: &mut Errors) -> bool {
     let signature = &item.sig;
     if let Some(token) = &signature.asyncness {
-        errors.add(token, "a test in a world is not async: its tasks are spawned with `World::spawn`");
+        errors.add(
+            token,
+            "a test in a world is not async: its tasks are spawned with `World::spawn`",
+        );
     }
     if let Some(token) = &signature.unsafety {
         errors.add(token, "a test function is not unsafe");
@@ -172,7 +180,10 @@ fn function(item: &ItemFn, errors: &mut Errors) -> bool {
         errors.add(ty, "a test in a world returns nothing: panic, or let the report speak");
     }
     if let Some(test) = item.attrs.iter().find(|attr| attr.path().is_ident("test")) {
-        errors.add_at(test.span(), "`#[reclaimdep::test]` already makes this a test; remove `#[test]`");
+        errors.add_at(
+            test.span(),
+            "`#[reclaimdep::test]` already makes this a test; remove `#[test]`",
+        );
     }
     match signature.inputs.first() {
         None => false,
@@ -191,5 +202,6 @@ fn is_world(ty: &Type) -> bool {
     let Type::Path(path) = &*reference.elem else {
         return false;
     };
-    reference.mutability.is_none() && path.path.segments.last().is_some_and(|last| last.ident == "World")
+    reference.mutability.is_none()
+        && path.path.segments.last().is_some_and(|last| last.ident == "World")
 }

@@ -1,8 +1,10 @@
-//! `Bracket`: a call of code that is not one's own, which must leave the task's scopes as they were.
+//! `Bracket`: a call of code that is not one's own, which must leave the task's scopes as they
+//! were.
 //!
-//! Key type: [`Bracket`]. For those who call back: reclaim calls shrinkers and release hooks, a queue calls work
-//! items. A scope that such a callback enters and forgets restricts its caller from then on; one that it leaves for
-//! its caller unprotects it. Invariant 8 of the project's description of reclaim, section 9.
+//! Key type: [`Bracket`]. For those who call back: reclaim calls shrinkers and release hooks, a
+//! queue calls work items. A scope that such a callback enters and forgets restricts its caller
+//! from then on; one that it leaves for its caller unprotects it. Invariant 8 of the project's
+//! description of reclaim, section 9.
 
 use crate::kind::{Entered, ScopeKind};
 use crate::listener::Site;
@@ -19,15 +21,16 @@ pub struct Bracket {
 }
 
 impl Bracket {
-    /// Looks at the flag word. Outside a world there is nobody to tell, and nothing is looked at later.
+    /// Looks at the flag word. Outside a world there is nobody to tell, and nothing is looked at
+    /// later.
     #[track_caller]
     pub fn open() -> Self {
         let seq = if context::is_attached() { stack::with(|stack| stack.head.next_seq) } else { 0 };
         Self { flags: context::flags(), seq, site: Site::here() }
     }
 
-    /// Tells the listener if the word is another now. A scope for the task's life, entered meanwhile, is no
-    /// difference.
+    /// Tells the listener if the word is another now. A scope for the task's life, entered
+    /// meanwhile, is no difference.
     pub fn close(self) {
         if context::is_attached() {
             raw::tell(self.difference());

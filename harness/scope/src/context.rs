@@ -1,9 +1,10 @@
 //! The task context: what moves with a task when a scheduler runs several on one thread.
 //!
-//! Key type: [`Context`]. As in the kernel, only the running task writes its flag word, which is what
-//! makes it lock-free. A scheduler moves the context with the task through [`swap`]; a task that
-//! belongs to a world gets an *attached* context, and only then are scopes recorded and told to the
-//! listener. Threads outside any world are not touched while some other thread's world listens.
+//! Key type: [`Context`]. As in the kernel, only the running task writes its flag word, which is
+//! what makes it lock-free. A scheduler moves the context with the task through [`swap`]; a task
+//! that belongs to a world gets an *attached* context, and only then are scopes recorded and told
+//! to the listener. Threads outside any world are not touched while some other thread's world
+//! listens.
 
 use crate::TaskFlags;
 use crate::kind::{Entered, Scope, ScopeKind};
@@ -39,7 +40,12 @@ impl Context {
     /// A context outside any world that starts with `flags` set.
     #[must_use]
     pub const fn with_flags(flags: TaskFlags) -> Self {
-        Self { word: flags.bits(), head: Head::new(0, flags), few: [Scope::NONE; FEW], more: Vec::new() }
+        Self {
+            word: flags.bits(),
+            head: Head::new(0, flags),
+            few: [Scope::NONE; FEW],
+            more: Vec::new(),
+        }
     }
 
     /// The context of task number `task` of a world, which starts with `flags` set.

@@ -1,8 +1,8 @@
 //! `TaskFlags`: the `PF_*` bits of a task that allocations and reclaim look at.
 //!
-//! Key type: [`TaskFlags`]. Numeric values are those of kernel 6.12 (`include/linux/sched.h`), so that
-//! a word read from the real kernel is one of ours; written from the project's description of scoped
-//! allocation, 2.1. The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
+//! Key type: [`TaskFlags`]. Numeric values are those of kernel 6.12 (`include/linux/sched.h`), so
+//! that a word read from the real kernel is one of ours; written from the project's description of
+//! scoped allocation, 2.1. The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
 
 use core::fmt;
 use core::ops::BitOr;
@@ -53,8 +53,13 @@ impl TaskFlags {
             | Self::MEMALLOC_PIN.0
             | Self::MEMALLOC_NOWAIT.0,
     );
-    const KNOWN: Self =
-        Self(Self::SCOPES.0 | Self::KCOMPACTD.0 | Self::KSWAPD.0 | Self::LOCAL_THROTTLE.0 | Self::KTHREAD.0);
+    const KNOWN: Self = Self(
+        Self::SCOPES.0
+            | Self::KCOMPACTD.0
+            | Self::KSWAPD.0
+            | Self::LOCAL_THROTTLE.0
+            | Self::KTHREAD.0,
+    );
 
     /// The word as a number, with the kernel's values.
     #[must_use]
@@ -62,8 +67,8 @@ impl TaskFlags {
         self.0
     }
 
-    /// The flags of a number that may have other bits too: a word of the real kernel. Bits that have
-    /// no constant here are dropped.
+    /// The flags of a number that may have other bits too: a word of the real kernel. Bits that
+    /// have no constant here are dropped.
     #[must_use]
     pub const fn from_bits_truncate(bits: u32) -> Self {
         Self(bits & Self::KNOWN.0)

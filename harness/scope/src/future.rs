@@ -1,8 +1,8 @@
 //! Scopes around futures: set at each poll, gone after it.
 //!
-//! Key type: [`FutureExt`]. A guard that is held across an `.await` leaks into whatever the executor
-//! polls next, and is dropped on whatever thread polls last. Where a future must be `Send` the
-//! compiler refuses it, because guards are not; elsewhere these wrappers notice.
+//! Key type: [`FutureExt`]. A guard that is held across an `.await` leaks into whatever the
+//! executor polls next, and is dropped on whatever thread polls last. Where a future must be `Send`
+//! the compiler refuses it, because guards are not; elsewhere these wrappers notice.
 //!
 //! ```compile_fail,E0277
 //! fn spawn<F: Future + Send>(_: F) {}
@@ -66,7 +66,13 @@ fn checked_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
             if scope.how != Entered::Permanent {
                 let owner = stack::with(|stack| stack.head.task);
                 let (kind, seq, site) = (scope.kind, scope.seq, scope.site);
-                tell(Some(crate::Misused { what: Misuse::HeldAcrossAwait, kind, owner, seq, site }));
+                tell(Some(crate::Misused {
+                    what: Misuse::HeldAcrossAwait,
+                    kind,
+                    owner,
+                    seq,
+                    site,
+                }));
             }
         }
     }

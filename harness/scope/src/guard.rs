@@ -1,15 +1,15 @@
 //! Scope guards: `memalloc_nofs_save` and its siblings as values whose drop restores.
 //!
-//! Key type: [`ScopeGuard`]. It is not `Send`: a scope belongs to the task that entered it. Inside it is
-//! the crate's `raw` scope, which must be left once.
+//! Key type: [`ScopeGuard`]. It is not `Send`: a scope belongs to the task that entered it. Inside
+//! it is the crate's `raw` scope, which must be left once.
 //!
 //! ```compile_fail,E0277
 //! let nofs = reclaimdep_scope::nofs();
 //! std::thread::spawn(move || drop(nofs)); // a scope does not change tasks
 //! ```
 //!
-//! Mirrors the pairs of `include/linux/sched/mm.h`; written from the project's description of scoped
-//! allocation, 2.2, 2.4, 2.5, 2.7 and 2.8.
+//! Mirrors the pairs of `include/linux/sched/mm.h`; written from the project's description of
+//! scoped allocation, 2.2, 2.4, 2.5, 2.7 and 2.8.
 
 use core::marker::PhantomData;
 
@@ -151,8 +151,8 @@ pub fn become_kswapd() -> ScopeGuard {
 /// Enters a scope for the rest of the running task's life, on purpose.
 ///
 /// For threads that serve reclaim or a device all their life: a journal thread, a loop worker. A
-/// scope of this kind that the task inherited by fork is declared with it. Without this a scope that
-/// is open at the end of a task is reported (RD06).
+/// scope of this kind that the task inherited by fork is declared with it. Without this a scope
+/// that is open at the end of a task is reported (RD06).
 #[track_caller]
 pub fn enter_permanent(kind: ScopeKind) {
     if context::is_attached() {

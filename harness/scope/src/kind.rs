@@ -31,7 +31,8 @@ pub enum ScopeKind {
 
 impl ScopeKind {
     /// The kinds that are nothing but a flag of their own.
-    pub(crate) const FLAGS: [Self; 5] = [Self::Noio, Self::Nofs, Self::Noreclaim, Self::Pin, Self::Nowait];
+    pub(crate) const FLAGS: [Self; 5] =
+        [Self::Noio, Self::Nofs, Self::Noreclaim, Self::Pin, Self::Nowait];
 
     /// The flag bits behind the scope; none for [`ScopeKind::Forbid`].
     #[inline]
@@ -124,6 +125,10 @@ pub struct Scope {
 
 impl Scope {
     /// Fills unused places.
-    pub(crate) const NONE: Self =
-        Self { kind: ScopeKind::Nofs, seq: 0, site: Site { file: "", line: 0 }, how: Entered::Held };
+    pub(crate) const NONE: Self = Self {
+        kind: ScopeKind::Nofs,
+        seq: 0,
+        site: Site { file: "", line: 0 },
+        how: Entered::Held,
+    };
 }

@@ -1,9 +1,9 @@
 //! Tokens as kernels had them, to replay what went wrong with them.
 //!
-//! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. Here the flag
-//! word behaves exactly as that kernel's did, whatever is done with the tokens, while the record stack
-//! of a task in a world says what was wrong. Written from the project's description of scoped
-//! allocation, 2.4.
+//! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. Here the
+//! flag word behaves exactly as that kernel's did, whatever is done with the tokens, while the
+//! record stack of a task in a world says what was wrong. Written from the project's description of
+//! scoped allocation, 2.4.
 
 use core::panic::Location;
 

@@ -1,9 +1,9 @@
 //! Allocation scopes, gfp masks and layer frames: what production code links.
 //!
-//! A *scope* restricts, for a dynamic extent of one task, what its allocations may do to get memory;
-//! a *layer frame* says which level of the storage stack the code is in. Outside a test's world a
-//! scope costs a few thread-local instructions and a frame one; on a task of a world each is recorded
-//! and is an event that the judges read.
+//! A *scope* restricts, for a dynamic extent of one task, what its allocations may do to get
+//! memory; a *layer frame* says which level of the storage stack the code is in. Outside a test's
+//! world a scope costs a few thread-local instructions and a frame one; on a task of a world each
+//! is recorded and is an event that the judges read.
 //!
 //! ```
 //! use reclaimdep_scope::{self as scope, Gfp};
@@ -32,8 +32,8 @@
 //! | `linux` | the same flags of real threads; feature `linux` |
 //!
 //! Source: `include/linux/gfp_types.h`, `include/linux/sched/mm.h` (names only); written from the
-//! project's description of scoped allocation, sections 1 and 2. No dependencies; outside a world no
-//! locks and no allocation.
+//! project's description of scoped allocation, sections 1 and 2. No dependencies; outside a world
+//! no locks and no allocation.
 
 #![forbid(unsafe_code)]
 
@@ -69,7 +69,8 @@ pub use flags::TaskFlags;
 pub use future::FutureExt;
 pub use gfp::Gfp;
 pub use guard::{
-    ScopeGuard, become_kswapd, enter_permanent, forbid, nofs, noio, noreclaim, nowait, pin, reclaim_context,
+    ScopeGuard, become_kswapd, enter_permanent, forbid, nofs, noio, noreclaim, nowait, pin,
+    reclaim_context,
 };
 pub use kind::{Entered, Scope, ScopeKind, ScopeRef};
 pub use layer::{Layer, LayerGuard, LayerRef, enter};

@@ -1,8 +1,8 @@
 //! The same flags of real threads.
 //!
-//! Key types: [`LinuxError`]. A thread's `PF_*` word is field 9 of its `stat` in `/proc`. The one of
-//! our scopes that user space can enter is that of `PR_SET_IO_FLUSHER` (since 5.6): it sets NOIO and
-//! LOCAL_THROTTLE on the calling thread, for daemons that serve a block device. It is not
+//! Key types: [`LinuxError`]. A thread's `PF_*` word is field 9 of its `stat` in `/proc`. The one
+//! of our scopes that user space can enter is that of `PR_SET_IO_FLUSHER` (since 5.6): it sets NOIO
+//! and LOCAL_THROTTLE on the calling thread, for daemons that serve a block device. It is not
 //! nesting-safe, is inherited over fork, and threads that ran before the call do not get it.
 //!
 //! Written from the project's description of scoped allocation, 2.1 and 2.6.
@@ -112,8 +112,8 @@ fn flags_of(stat: &[u8]) -> Option<TaskFlags> {
 /// Leaving it ends a surrounding NOIO scope of the real thread too.
 ///
 /// # Errors
-/// [`LinuxError::NotPermitted`] without CAP_SYS_RESOURCE; [`LinuxError::NotApplied`] where the flags
-/// read back are not those asked for.
+/// [`LinuxError::NotPermitted`] without CAP_SYS_RESOURCE; [`LinuxError::NotApplied`] where the
+/// flags read back are not those asked for.
 pub fn set_io_flusher(enable: bool) -> Result<(), LinuxError> {
     configure_io_flusher_behavior(enable).map_err(|errno| match errno {
         Errno::PERM => LinuxError::NotPermitted,
@@ -160,7 +160,10 @@ mod tests {
 
     /// With CAP_SYS_RESOURCE the state is entered and left; without it the error must say so.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the state is one of a real thread, and stays with it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the state is one of a real thread, and stays with it"
+    )]
     fn the_io_flusher_state_is_set_and_read_back_or_the_capability_is_named() {
         let outcome = std::thread::spawn(|| {
             set_io_flusher(true)?;

@@ -1,8 +1,8 @@
 //! The hook a test world listens on.
 //!
-//! Key types: [`Listener`], [`Site`]. One listener a process, installed once by the harness. It is called
-//! only on threads that run a task of a world ([`crate::context::is_attached`]), so production code
-//! pays nothing for it, also while a test's world runs on another thread.
+//! Key types: [`Listener`], [`Site`]. One listener a process, installed once by the harness. It is
+//! called only on threads that run a task of a world ([`crate::context::is_attached`]), so
+//! production code pays nothing for it, also while a test's world runs on another thread.
 
 use core::any::Any;
 use core::fmt;

@@ -1,7 +1,8 @@
 //! Entering and leaving a scope: the hot path, and the cold one of a task that is recorded.
 //!
-//! Key type: [`Raw`], what a guard holds. Outside a world that is two words: what the flag word was, and
-//! what the scope made it. In a world it names a record, and the record stack is the truth.
+//! Key type: [`Raw`], what a guard holds. Outside a world that is two words: what the flag word
+//! was, and what the scope made it. In a world it names a record, and the record stack is the
+//! truth.
 
 use core::panic::Location;
 
@@ -67,7 +68,14 @@ impl Raw {
         if present == self.after {
             word::set(self.before);
         } else {
-            leave_slowly(present, self.before, self.after, self.kind.bit(), self.place, self.location);
+            leave_slowly(
+                present,
+                self.before,
+                self.after,
+                self.kind.bit(),
+                self.place,
+                self.location,
+            );
         }
     }
 }
@@ -80,7 +88,8 @@ fn record(Entry { kind, how, location }: Entry) -> (Place, TaskFlags) {
     let (differs, scope, task, newly) = stack::with(|stack| {
         let differs = stack.compare(context::flags());
         let scope = stack.push(kind, how, site);
-        let newly = if scope.is_some() { TaskFlags::EMPTY } else { kind.bit().without(stack.derived()) };
+        let newly =
+            if scope.is_some() { TaskFlags::EMPTY } else { kind.bit().without(stack.derived()) };
         stack.head.base = stack.head.base | newly;
         word::set_flags(stack.derived());
         (differs, scope, stack.head.task, newly)
@@ -108,7 +117,9 @@ fn leave_slowly(
         tell(Some(Misused { what, kind, owner: place.task, seq: place.seq, site }));
     };
     match (after == RECORDED, present & word::ATTACHED != 0) {
-        (true, true) if stack::with(|stack| stack.head.task != place.task) => misused(Misuse::OtherTask),
+        (true, true) if stack::with(|stack| stack.head.task != place.task) => {
+            misused(Misuse::OtherTask)
+        }
         (true, true) if !leave_record(place.seq, word::flags(before)) => misused(Misuse::Stale),
         // The flags that this scope turned on, and no others (the kernel's rule since 6.9).
         (false, false) => word::set(present & !(after & !before)),
@@ -119,8 +130,8 @@ fn leave_slowly(
     }
 }
 
-/// Ends the record of this number and clears `newly`, what the scope turned on without a record; says
-/// whether the record was there if there should be one.
+/// Ends the record of this number and clears `newly`, what the scope turned on without a record;
+/// says whether the record was there if there should be one.
 fn leave_record(seq: u32, newly: TaskFlags) -> bool {
     let (differs, left) = stack::with(|stack| {
         let differs = stack.compare(context::flags());

@@ -1,8 +1,8 @@
 //! The reclaim context of a scope: whose superblock, how deeply stacked, and the owner's own value.
 //!
 //! Key types: [`ReclaimContext`], [`Superblock`], [`Depth`]. A context makes a NOFS scope say which
-//! filesystem it protects, so that a policy may let reclaim into another. Plain data: what follows from
-//! it is a policy's business. Written from the project's description of scoped allocation, 7.3
+//! filesystem it protects, so that a policy may let reclaim into another. Plain data: what follows
+//! from it is a policy's business. Written from the project's description of scoped allocation, 7.3
 //! (proposed by Dave Chinner in June 2020, never built in a kernel).
 
 /// A mounted filesystem, as whoever mounted it numbers it. In a world: the instance of its layer.
@@ -25,6 +25,7 @@ pub struct ReclaimContext {
     pub superblock: Superblock,
     /// How deeply it is stacked.
     pub depth: Depth,
-    /// The filesystem's own value: a transaction's number. Only that filesystem may read meaning into it.
+    /// The filesystem's own value: a transaction's number. Only that filesystem may read meaning
+    /// into it.
     pub private: u64,
 }

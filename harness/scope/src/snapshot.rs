@@ -1,8 +1,8 @@
 //! `Snapshot`: the scopes of one task, for a worker to enter while it works for that task.
 //!
-//! Key types: [`Snapshot`], [`OnBehalf`]. A worker has a context of its own, usually empty; a requester
-//! that waits for it inside a scope is protected only if the worker enters the same scopes for as
-//! long as it serves the request. What crosses is a description, never a token.
+//! Key types: [`Snapshot`], [`OnBehalf`]. A worker has a context of its own, usually empty; a
+//! requester that waits for it inside a scope is protected only if the worker enters the same
+//! scopes for as long as it serves the request. What crosses is a description, never a token.
 //!
 //! Written from the project's description of scoped allocation, 2.10 (ways 1 to 3) and 2.8.
 
@@ -23,8 +23,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The scopes of the running task.
     ///
-    /// Outside a world these are its flags; user-forbidden layers and reclaim contexts are kept only
-    /// in one.
+    /// Outside a world these are its flags; user-forbidden layers and reclaim contexts are kept
+    /// only in one.
     #[must_use]
     pub fn take() -> Self {
         let mut this = Self::default();
@@ -57,8 +57,8 @@ impl Snapshot {
 
     /// Enters the carried scopes on the running task, until the guard is dropped.
     ///
-    /// Leave them before telling the requester that the work is done: a scope that stands for one that
-    /// has ended is a misuse ([`crate::Misuse::RestoredAfterSignal`]).
+    /// Leave them before telling the requester that the work is done: a scope that stands for one
+    /// that has ended is a misuse ([`crate::Misuse::RestoredAfterSignal`]).
     #[track_caller]
     pub fn enter(&self) -> OnBehalf {
         let mut guards = [const { None }; MAX_CARRIED];
@@ -69,8 +69,8 @@ impl Snapshot {
     }
 }
 
-/// What restricts reclaim is carried. That a task is itself a reclaimer, or pins its pages, is its own
-/// affair: the reserves are not opened to others.
+/// What restricts reclaim is carried. That a task is itself a reclaimer, or pins its pages, is its
+/// own affair: the reserves are not opened to others.
 const fn carries(kind: ScopeKind) -> bool {
     kind.restricts() || matches!(kind, ScopeKind::Nowait)
 }

@@ -1,11 +1,13 @@
-//! The record stack of an attached task: the truth about its scopes, of which the flag word is a copy.
+//! The record stack of an attached task: the truth about its scopes, of which the flag word is a
+//! copy.
 //!
-//! Key type: [`Stack`]. One for each thread, of fixed capacity; [`crate::context`] moves what is used
-//! with the task. Nothing here calls the listener: operations return what there is to tell.
+//! Key type: [`Stack`]. One for each thread, of fixed capacity; [`crate::context`] moves what is
+//! used with the task. Nothing here calls the listener: operations return what there is to tell.
 //!
 //! # Invariants
-//! Records stand in the order in which their scopes were entered, and `seq` grows along them. The flags
-//! of the task are `base` and the bits of every record; only a legacy token may put others in the word.
+//! Records stand in the order in which their scopes were entered, and `seq` grows along them. The
+//! flags of the task are `base` and the bits of every record; only a legacy token may put others in
+//! the word.
 
 use core::cell::RefCell;
 
@@ -106,8 +108,8 @@ impl Stack {
         self.remove(found).gone
     }
 
-    /// What to say about `flags`, the task's word: something at the first look at which it is not what
-    /// the records make it.
+    /// What to say about `flags`, the task's word: something at the first look at which it is not
+    /// what the records make it.
     pub(crate) fn compare(&mut self, flags: TaskFlags) -> Option<Misused> {
         let differs = flags != self.derived();
         let first = differs && !self.head.differs;

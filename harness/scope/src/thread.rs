@@ -9,10 +9,10 @@ use crate::{Site, TaskFlags, context, listener, stack, word};
 
 /// Wraps `body` to run in the scopes that its maker is in now, as a child of `fork` does.
 ///
-/// Nobody there holds a token: in a world the task must [`context::disown`] them or declare them with
-/// [`crate::enter_permanent`] before it ends, or that is reported (RD06). Only flags are inherited,
-/// not user-forbidden layers and reclaim contexts. To serve one request in its maker's scopes, enter
-/// a [`crate::Snapshot`] instead.
+/// Nobody there holds a token: in a world the task must [`context::disown`] them or declare them
+/// with [`crate::enter_permanent`] before it ends, or that is reported (RD06). Only flags are
+/// inherited, not user-forbidden layers and reclaim contexts. To serve one request in its maker's
+/// scopes, enter a [`crate::Snapshot`] instead.
 #[track_caller]
 pub fn forked<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let (flags, site) = (context::flags().intersection(TaskFlags::SCOPES), Site::here());

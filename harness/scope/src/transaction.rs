@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Journal`], [`Transaction`], [`Intent`]. Starting a transaction enters the journal's
 //! scope. Starting another on the same journal inside it only counts, and the scope ends with the
-//! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]: this
-//! task leaves its scope, that task enters one of its own; no token ever crosses.
+//! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]:
+//! this task leaves its scope, that task enters one of its own; no token ever crosses.
 //!
 //! ```
 //! use reclaimdep_scope::Journal;
@@ -96,8 +96,10 @@ impl Journals {
             return None;
         }
         let ended = running.scope;
-        let place =
-            self.0.iter_mut().find(|place| place.is_some_and(|running| running.journal == journal))?;
+        let place = self
+            .0
+            .iter_mut()
+            .find(|place| place.is_some_and(|running| running.journal == journal))?;
         *place = None;
         Some(ended)
     }
@@ -132,14 +134,17 @@ impl Transaction {
     /// How many handles this task has on the transaction.
     #[must_use]
     pub fn handles(&self) -> u32 {
-        stack::with(|stack| stack.head.journals.running(self.journal).map_or(1, |running| running.handles))
+        stack::with(|stack| {
+            stack.head.journals.running(self.journal).map_or(1, |running| running.handles)
+        })
     }
 
     /// Commits and goes on in a new transaction.
     ///
-    /// The commit ends the scope; the new transaction enters one of its own. (Moving the token to the
-    /// new transaction left a zeroed one for the commit to restore, and the rest of the roll ran
-    /// unprotected.) A handle that joined a transaction cannot end it: it goes on in the same one.
+    /// The commit ends the scope; the new transaction enters one of its own. (Moving the token to
+    /// the new transaction left a zeroed one for the commit to restore, and the rest of the roll
+    /// ran unprotected.) A handle that joined a transaction cannot end it: it goes on in the same
+    /// one.
     #[track_caller]
     pub fn roll(self) -> Self {
         let (journal, kind) = (self.journal, self.kind);
@@ -153,14 +158,19 @@ impl Transaction {
     /// If the task has other handles on the transaction: they would go on without a scope.
     #[track_caller]
     pub fn handoff(self) -> Intent {
-        assert_eq!(self.handles(), 1, "stop the other handles on this transaction before handing it over");
+        assert_eq!(
+            self.handles(),
+            1,
+            "stop the other handles on this transaction before handing it over"
+        );
         Intent { journal: self.journal, kind: self.kind, site: Site::here(), entered: false }
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        let ended = self.own.or_else(|| stack::with(|stack| stack.head.journals.stop(self.journal)));
+        let ended =
+            self.own.or_else(|| stack::with(|stack| stack.head.journals.stop(self.journal)));
         if let Some(scope) = ended {
             scope.leave();
         }

@@ -1,7 +1,7 @@
 //! The flag word of the running task: the one thread-local that the hot path touches.
 //!
-//! Task flags and one private bit, [`ATTACHED`]: this thread runs a task of a world that listens. So
-//! one load tells an entering scope both what to restore and whether anybody wants to know.
+//! Task flags and one private bit, [`ATTACHED`]: this thread runs a task of a world that listens.
+//! So one load tells an entering scope both what to restore and whether anybody wants to know.
 
 use core::cell::Cell;
 

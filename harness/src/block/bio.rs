@@ -9,14 +9,15 @@ use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
 use crate::sched::Sched;
 use crate::units::Sectors;
 
-/// What the submitter does when the request is complete: it gets the data and the outcome. Of [`Bio::write`] it gets the memory
-/// in which the copy was, somewhere in it, for [`Bio::write_in`]; an empty vector where the kernel may still read it
-/// because the device broke.
+/// What the submitter does when the request is complete: it gets the data and the outcome. Of
+/// [`Bio::write`] it gets the memory in which the copy was, somewhere in it, for [`Bio::write_in`];
+/// an empty vector where the kernel may still read it because the device broke.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
 
-/// Where the data of [`Bio::write`] begins is a multiple of this: as `O_DIRECT` asks for it on nearly every device.
+/// Where the data of [`Bio::write`] begins is a multiple of this: as `O_DIRECT` asks for it on
+/// nearly every device.
 const ALIGN: usize = 512;
 
 /// One request: what it asks, its data, and whom to tell.
@@ -100,7 +101,8 @@ impl Bio {
         copy.extend_from_slice(data);
         let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
         bio.sectors = Sectors::from_bytes(data.len() as u64);
-        (bio.data, bio.copied_at) = (copy, Some(u16::try_from(start).expect("at most the alignment")));
+        (bio.data, bio.copied_at) =
+            (copy, Some(u16::try_from(start).expect("at most the alignment")));
         bio
     }
 
@@ -144,7 +146,8 @@ impl Bio {
         &self.data[self.start()..]
     }
 
-    /// Leaves the data of a write where it is for ever, because the kernel may still read it: nobody gets it back.
+    /// Leaves the data of a write where it is for ever, because the kernel may still read it:
+    /// nobody gets it back.
     pub(crate) fn leave_data(&mut self) {
         if self.op == Op::Write {
             std::mem::forget(std::mem::take(&mut self.data));
@@ -173,12 +176,21 @@ impl Bio {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;
         if !std::mem::replace(&mut self.told, true) {
-            sched.emit(EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site });
+            sched.emit(EventKind::RequestSubmit {
+                request,
+                queue,
+                op,
+                sector,
+                sectors,
+                origin,
+                site,
+            });
         }
         request
     }
 
-    /// Gives the request its number ahead of submission, for a submitter that must publish it first.
+    /// Gives the request its number ahead of submission, for a submitter that must publish it
+    /// first.
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
         self.id = Some(request);

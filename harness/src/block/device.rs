@@ -111,7 +111,8 @@ fn submit_and_wait(
     let mut bio = make(end_io);
     let request = bio.number(&sched);
     device.submit(bio);
-    let waiting = Waiting { resource: Resource::Request(request), why: "request", breakable: false, site };
+    let waiting =
+        Waiting { resource: Resource::Request(request), why: "request", breakable: false, site };
     let waited = shared.wake.wait_until(waiting, || shared.done.lock().is_some());
     debug_assert!(waited.is_ok(), "an I/O wait is never broken");
     let (data, outcome) = shared.done.lock().take().expect("the wait saw it");
@@ -150,7 +151,8 @@ pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<()
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
     let _ours = quiet();
-    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end)).map(drop)
+    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end))
+        .map(drop)
 }
 
 /// Lets `device` forget what `sectors` from `sector` on hold, and waits.

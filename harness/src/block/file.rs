@@ -1,7 +1,7 @@
 //! A block device on a temp file, unlinked from birth.
 //!
-//! Key type: [`FileDevice`]. A request is complete before `submit` returns. The file has no name, so
-//! nothing is left of it whatever ends the process.
+//! Key type: [`FileDevice`]. A request is complete before `submit` returns. The file has no name,
+//! so nothing is left of it whatever ends the process.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,7 +1,7 @@
 //! A device that looks at each request before it goes on to the device below.
 //!
-//! Key type: [`FilterDevice`]. For disks that fail or lose what they are asked for, and for targets that do
-//! something of their own before they pass a request on.
+//! Key type: [`FilterDevice`]. For disks that fail or lose what they are asked for, and for targets
+//! that do something of their own before they pass a request on.
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ impl<F> FilterDevice<F>
 where
     F: Fn(&Bio) -> Option<Result<(), Errno>> + Send + Sync,
 {
-    /// A device above `below`. `filter` is called in the submitter and says how a request ends at once; none
-    /// passes it on.
+    /// A device above `below`. `filter` is called in the submitter and says how a request ends at
+    /// once; none passes it on.
     #[must_use]
     pub fn new(below: Arc<dyn BlockDevice>, filter: F) -> Self {
         Self { below, filter }

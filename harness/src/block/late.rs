@@ -1,7 +1,8 @@
-//! A device that takes its time: requests wait for a while and go on to the device below on another task.
+//! A device that takes its time: requests wait for a while and go on to the device below on another
+//! task.
 //!
-//! Key type: [`LateDevice`]. For what a completion may come between: a disk in memory is done before `submit`
-//! returns, and then nobody ever waits for it. Locking: the FIFO's leaf lock.
+//! Key type: [`LateDevice`]. For what a completion may come between: a disk in memory is done
+//! before `submit` returns, and then nobody ever waits for it. Locking: the FIFO's leaf lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,10 +34,15 @@ struct Inner {
 pub struct LateDevice(Arc<Inner>);
 
 impl LateDevice {
-    /// Starts the task that serves `below`, each request after `per_request` and `per_sector` for each of its
-    /// sectors; zero of both is another task and no delay.
+    /// Starts the task that serves `below`, each request after `per_request` and `per_sector` for
+    /// each of its sectors; zero of both is another task and no delay.
     #[must_use]
-    pub fn new(sched: &Sched, below: Arc<dyn BlockDevice>, per_request: Ticks, per_sector: Ticks) -> Self {
+    pub fn new(
+        sched: &Sched,
+        below: Arc<dyn BlockDevice>,
+        per_request: Ticks,
+        per_sector: Ticks,
+    ) -> Self {
         let _ours = quiet();
         let this = Self(Arc::new(Inner {
             sched: sched.clone(),

@@ -2,7 +2,8 @@
 //!
 //! Key type: [`LoopDevice`]. Mirrors `drivers/block/loop.c` in what progress depends on: one FIFO,
 //! one worker that serves it serially (a flush, an fsync of the backing file, blocks everything
-//! behind it), and the worker's NOIO scope while it serves, since August 2019. Written from the project's description of the loop driver, 2.1-2.3.
+//! behind it), and the worker's NOIO scope while it serves, since August 2019. Written from the
+//! project's description of the loop driver, 2.1-2.3.
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 

@@ -1,4 +1,5 @@
-//! A block device in memory, sparse: a sector that was never written reads as zero and costs nothing.
+//! A block device in memory, sparse: a sector that was never written reads as zero and costs
+//! nothing.
 //!
 //! Key type: [`MemoryDevice`]. Mirrors `drivers/block/brd.c`: a request is complete before `submit`
 //! returns, on the submitter's task.

@@ -1,8 +1,8 @@
 //! Block devices and the requests they serve.
 //!
-//! A bio is submitted to a device and completed once, by whoever serves it, perhaps on another task.
-//! Devices below are memory and temp files (they complete in the submitter) and the loop device
-//! (a worker serves it, on top of a [`BackingFile`]).
+//! A bio is submitted to a device and completed once, by whoever serves it, perhaps on another
+//! task. Devices below are memory and temp files (they complete in the submitter) and the loop
+//! device (a worker serves it, on top of a [`BackingFile`]).
 //!
 //! | module | holds |
 //! |---|---|

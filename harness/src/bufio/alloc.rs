@@ -1,9 +1,10 @@
 //! Memory for a new buffer, step by step (1.6), and the watermark.
 //!
-//! The steps are those of `alloc_buffer_wait_no_callback` in `drivers/md/dm-bufio.c`: an allocation that must
-//! not sleep, once one that may but without the client lock, the reserve, the client's own oldest buffer, and at
-//! last sleep until somebody releases one. Kernels before 2016 made the first allocation with NOIO under the
-//! lock and had no second (C05). A prefetch takes the first step alone.
+//! The steps are those of `alloc_buffer_wait_no_callback` in `drivers/md/dm-bufio.c`: an allocation
+//! that must not sleep, once one that may but without the client lock, the reserve, the client's
+//! own oldest buffer, and at last sleep until somebody releases one. Kernels before 2016 made the
+//! first allocation with NOIO under the lock and had no second (C05). A prefetch takes the first
+//! step alone.
 
 use std::sync::atomic::Ordering;
 
@@ -31,8 +32,8 @@ fn ladder_mask(base: Gfp) -> Gfp {
 }
 
 impl Client {
-    /// Gets a claimed slot with memory, in the order of the ladder; none where a prefetch must not go on. The
-    /// lock may be dropped on the way: look the block up again.
+    /// Gets a claimed slot with memory, in the order of the ladder; none where a prefetch must not
+    /// go on. The lock may be dropped on the way: look the block up again.
     pub(super) fn alloc_buffer<'a>(
         &'a self,
         mut cache: MutexGuard<'a, Cache>,
@@ -62,7 +63,8 @@ impl Client {
             if let Some(slot) = self.reserved_or_stolen(&mut cache, site) {
                 return (cache, Some(slot));
             }
-            // From here on whoever releases a buffer tells; one that was released before is found now.
+            // From here on whoever releases a buffer tells; one that was released before is found
+            // now.
             self.0.waiting.fetch_add(1, Ordering::SeqCst);
             let seen = self.0.freed.load(Ordering::SeqCst);
             let late = self.reserved_or_stolen(&mut cache, site);
@@ -76,15 +78,17 @@ impl Client {
         }
     }
 
-    /// Where nobody observes and the client is at its limit, the clean buffer that the watermark would free in
-    /// exchange for a new one becomes that one: its memory is handed over, and neither the allocator nor the accounts hear
-    /// of it. It leaves its list as the oldest and comes back as the newest.
+    /// Where nobody observes and the client is at its limit, the clean buffer that the watermark
+    /// would free in exchange for a new one becomes that one: its memory is handed over, and
+    /// neither the allocator nor the accounts hear of it. It leaves its list as the oldest and
+    /// comes back as the newest.
     pub(super) fn recycled(&self, cache: &mut Cache, block: u64, want: Want) -> Option<&Slot> {
         // One more than the limit is where the watermark leaves a client that had too much dirty.
         let at_limit = || cache.total().checked_sub(self.limit()).is_some_and(|over| over <= 1);
         let full = || cache.reserved.len() >= self.0.options.reserved_buffers && at_limit();
         // Where too much is dirty the watermark has more to do than this.
-        let dirty = || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
+        let dirty =
+            || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
         if self.0.flat.is_none() || !full() || dirty() {
             return None;
         }
@@ -119,13 +123,15 @@ impl Client {
     }
 
     fn reserved_or_stolen(&self, cache: &mut Cache, site: Site) -> Option<u32> {
-        let reserved = if self.0.bufio.fires(Failpoint::BufioReserve) { None } else { cache.reserved.pop() };
+        let reserved =
+            if self.0.bufio.fires(Failpoint::BufioReserve) { None } else { cache.reserved.pop() };
         reserved.or_else(|| {
             if self.0.bufio.fires(Failpoint::BufioSteal) { None } else { self.steal(cache, site) }
         })
     }
 
-    /// An unheld buffer of the client's own, made clean with the client lock held, whatever that waits for.
+    /// An unheld buffer of the client's own, made clean with the client lock held, whatever that
+    /// waits for.
     fn steal(&self, cache: &mut Cache, site: Site) -> Option<u32> {
         let number = self.take_unclaimed(cache, site)?;
         self.slot(number).set_block(NO_BLOCK);
@@ -151,8 +157,8 @@ impl Client {
         self.lock()
     }
 
-    /// Keeps the client within its limit (`__check_watermark`): frees while there are too many, then takes the
-    /// writes to start if too many are dirty. Submit them without the lock.
+    /// Keeps the client within its limit (`__check_watermark`): frees while there are too many,
+    /// then takes the writes to start if too many are dirty. Submit them without the lock.
     pub(super) fn check_watermark(&self, cache: &mut Cache, site: Site) -> Vec<Bio> {
         let limit = self.limit();
         while cache.total() > limit {
@@ -172,7 +178,8 @@ impl Client {
         if too_many { self.write_some(cache, site) } else { Vec::new() }
     }
 
-    /// Starts writes in the order of the list, up to the first buffer that is being written already.
+    /// Starts writes in the order of the list, up to the first buffer that is being written
+    /// already.
     pub(super) fn write_some(&self, cache: &mut Cache, site: Site) -> Vec<Bio> {
         let (walk, mut bios) = (cache.walk(List::Dirty), Vec::new());
         while let Some(number) = cache.step(List::Dirty, walk) {
@@ -186,8 +193,8 @@ impl Client {
         bios
     }
 
-    /// Buffers that may stay before the client evicts its own: what was set by hand, and until 5.3 its share
-    /// of the size of all caches.
+    /// Buffers that may stay before the client evicts its own: what was set by hand, and until 5.3
+    /// its share of the size of all caches.
     fn limit(&self) -> u64 {
         let by_hand = self.0.options.max_buffers;
         let share = match self.0.generation() {

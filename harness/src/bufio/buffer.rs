@@ -1,7 +1,7 @@
 //! `Buffer`: a held buffer, and what its holder may do with it.
 //!
-//! Key type: [`Buffer`]. It borrows its client and nothing else, so taking and dropping one touches the
-//! buffer's own count alone.
+//! Key type: [`Buffer`]. It borrows its client and nothing else, so taking and dropping one touches
+//! the buffer's own count alone.
 
 use super::cache::List;
 use super::client::Client;
@@ -57,21 +57,23 @@ impl<'c> Buffer<'c> {
         self.client
     }
 
-    /// Reads the data. `f` must not wait; what it allocates on the heap does not reclaim, because reclaim may
-    /// want this very buffer.
+    /// Reads the data. `f` must not wait; what it allocates on the heap does not reclaim, because
+    /// reclaim may want this very buffer.
     pub fn with_data<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
         let _ours = quiet();
         f(&self.slot.contents.lock().data)
     }
 
-    /// Changes the data; follow with [`Buffer::mark_dirty`]. `f` must not wait, as in [`Buffer::with_data`].
+    /// Changes the data; follow with [`Buffer::mark_dirty`]. `f` must not wait, as in
+    /// [`Buffer::with_data`].
     pub fn with_data_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let _ours = quiet();
         f(&mut self.slot.contents.lock().data)
     }
 
-    /// Reads or changes the bytes beside the data (`dm_bufio_get_aux_data`). They are what the last holder left,
-    /// and zero when the memory is new; an alloc callback can set them. `f` must not wait.
+    /// Reads or changes the bytes beside the data (`dm_bufio_get_aux_data`). They are what the last
+    /// holder left, and zero when the memory is new; an alloc callback can set them. `f` must not
+    /// wait.
     pub fn with_aux<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let _ours = quiet();
         f(&mut self.slot.contents.lock().aux)
@@ -85,8 +87,8 @@ impl<'c> Buffer<'c> {
         f(&mut Contents { block: self.slot.block(), data, aux })
     }
 
-    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`). It is written when the client has too much that is dirty, and
-    /// by [`Client::write_dirty_buffers`] at the latest.
+    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`). It is written when the client
+    /// has too much that is dirty, and by [`Client::write_dirty_buffers`] at the latest.
     ///
     /// # Panics
     /// If the buffer is being read: its holder cannot have seen the data it claims to have changed.
@@ -95,8 +97,8 @@ impl<'c> Buffer<'c> {
         self.mark_partial_dirty(0, self.client.block_size());
     }
 
-    /// Says that bytes `start..end` changed (`dm_bufio_mark_partial_buffer_dirty`). What is written is the union
-    /// of what was marked, widened to what the device likes.
+    /// Says that bytes `start..end` changed (`dm_bufio_mark_partial_buffer_dirty`). What is written
+    /// is the union of what was marked, widened to what the device likes.
     ///
     /// # Panics
     /// If the range is none of the block's; if the buffer is being read.

@@ -30,7 +30,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 const MIN_BUFFERS: u64 = 8;
 /// Wait queues for bits, shared by the buffers that hash to them.
 const BIT_QUEUES: u32 = 16;
-/// The same where nobody observes: a waiter is woken by fewer completions that are none of its business.
+/// The same where nobody observes: a waiter is woken by fewer completions that are none of its
+/// business.
 const QUIET_BIT_QUEUES: u32 = 256;
 /// Buffers that the flat index is made for where nobody says how many there will be.
 const EXPECTED: u64 = 1 << 16;
@@ -74,8 +75,8 @@ pub(super) struct Inner {
     pub(super) shrinker: SpinLock<Option<(Registration, Arc<dyn shrinker::Form>)>>,
 }
 
-/// A cache of one device's blocks. Cheap to clone. End it with [`destroy`](Client::destroy): when the last clone is
-/// merely dropped, what is dirty is not written, as when the machine stops.
+/// A cache of one device's blocks. Cheap to clone. End it with [`destroy`](Client::destroy): when
+/// the last clone is merely dropped, what is dirty is not written, as when the machine stops.
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 
@@ -125,7 +126,8 @@ impl Client {
         let bit_queues = if observed { BIT_QUEUES } else { QUIET_BIT_QUEUES };
         let expected = if options.max_buffers == u64::MAX { EXPECTED } else { options.max_buffers };
         let (start, reserved) = (options.start.0, options.reserved_buffers);
-        let free_buffer = sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
+        let free_buffer =
+            sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
         let client = Self(Arc::new(Inner {
             bufio: bufio.clone(),
             number,
@@ -174,8 +176,10 @@ impl Client {
             let mut cache = self.lock();
             let Some(memory) = memory else {
                 self.drop_reserve(&mut cache);
-                let what =
-                    format!("bufio client on {}: no memory for its reserved buffers", self.device_name());
+                let what = format!(
+                    "bufio client on {}: no memory for its reserved buffers",
+                    self.device_name()
+                );
                 return Err(Error::input(what).advice("give the world more pages"));
             };
             let slot = self.fill_slot(&mut cache, memory);
@@ -203,8 +207,9 @@ impl Client {
     }
 
     /// Writes that failed since the client was made. Unlike the error that
-    /// [`write_dirty_buffers`](Client::write_dirty_buffers) gives once, it stays: whoever reads a block and then
-    /// finds 0 here knows that the block is not older than what was last written to it.
+    /// [`write_dirty_buffers`](Client::write_dirty_buffers) gives once, it stays: whoever reads a
+    /// block and then finds 0 here knows that the block is not older than what was last written to
+    /// it.
     #[must_use]
     pub fn write_failures(&self) -> u64 {
         self.0.write_failures.load(Ordering::SeqCst)
@@ -224,9 +229,11 @@ impl Client {
         self.0.device.sectors().0.saturating_sub(self.0.start.load(Ordering::Acquire))
     }
 
-    /// Whether the device has the whole block: as [`Client::device_blocks`] says, without a division.
+    /// Whether the device has the whole block: as [`Client::device_blocks`] says, without a
+    /// division.
     pub(super) fn is_inside(&self, block: u64) -> bool {
-        let end = block.checked_add(1).and_then(|blocks| blocks.checked_mul(self.sectors_per_block()));
+        let end =
+            block.checked_add(1).and_then(|blocks| blocks.checked_mul(self.sectors_per_block()));
         end.is_some_and(|end| end <= self.device_sectors())
     }
 
@@ -242,12 +249,14 @@ impl Client {
         &self.0.bufio
     }
 
-    /// Moves block 0 to sector `start` of the device (`dm_bufio_set_sector_offset`). No I/O may be in flight.
+    /// Moves block 0 to sector `start` of the device (`dm_bufio_set_sector_offset`). No I/O may be
+    /// in flight.
     pub fn set_sector_offset(&self, start: Sectors) {
         self.0.start.store(start.0, Ordering::Release);
     }
 
-    /// Sets how many buffers the client keeps whatever its share of memory (`dm_bufio_set_minimum_buffers`).
+    /// Sets how many buffers the client keeps whatever its share of memory
+    /// (`dm_bufio_set_minimum_buffers`).
     pub fn set_minimum_buffers(&self, buffers: u64) {
         self.0.minimum.store(buffers, Ordering::Release);
     }

@@ -1,8 +1,10 @@
-//! What a task is in the middle of: mapping a request, or in a place where nothing may sleep (1.9, 1.10).
+//! What a task is in the middle of: mapping a request, or in a place where nothing may sleep (1.9,
+//! 1.10).
 //!
-//! Key types: [`InRequest`], [`Atomic`]. While a task has an on-stack list of bios, what it submits is queued
-//! there and not started, so a wait for any of it would be a wait for itself: reading, making and flushing
-//! refuse. 2014 stopped the machine for that; later kernels warn and return EINVAL.
+//! Key types: [`InRequest`], [`Atomic`]. While a task has an on-stack list of bios, what it submits
+//! is queued there and not started, so a wait for any of it would be a wait for itself: reading,
+//! making and flushing refuse. 2014 stopped the machine for that; later kernels warn and return
+//! EINVAL.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -54,11 +56,17 @@ impl Marks {
 
     #[inline]
     fn is(&self, sched: &Sched, what: impl FnOnce(&Mark) -> bool) -> bool {
-        self.any.load(Ordering::Relaxed) > 0 && self.tasks.lock().get(&sched.current()).is_some_and(what)
+        self.any.load(Ordering::Relaxed) > 0
+            && self.tasks.lock().get(&sched.current()).is_some_and(what)
     }
 
     /// Keeps a request of a task that maps one; gives it back where the task does not.
-    pub(super) fn keep(&self, sched: &Sched, device: &Arc<dyn BlockDevice>, bio: Bio) -> Option<Bio> {
+    pub(super) fn keep(
+        &self,
+        sched: &Sched,
+        device: &Arc<dyn BlockDevice>,
+        bio: Bio,
+    ) -> Option<Bio> {
         if self.any.load(Ordering::Relaxed) == 0 {
             return Some(bio);
         }
@@ -104,8 +112,8 @@ impl Bufio {
         InRequest { bufio: self.clone(), task, task_bound: PhantomData }
     }
 
-    /// The running task is where nothing may sleep, as in a softirq. Only `get`, of a client in no-sleep mode, is
-    /// legal there.
+    /// The running task is where nothing may sleep, as in a softirq. Only `get`, of a client in
+    /// no-sleep mode, is legal there.
     ///
     /// # Panics
     /// If it is already.
@@ -138,8 +146,8 @@ impl Drop for Atomic {
 }
 
 impl Client {
-    /// Takes the client lock. A task that maps a request may have the lock of a client above: then this one is
-    /// of subclass 1, so that stacked clients do not look recursive.
+    /// Takes the client lock. A task that maps a request may have the lock of a client above: then
+    /// this one is of subclass 1, so that stacked clients do not look recursive.
     #[track_caller]
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -153,7 +161,8 @@ impl Client {
     /// Refuses what may wait to a task that must not.
     ///
     /// # Panics
-    /// In an atomic place: the kernel says "scheduling while atomic". While a request is mapped, in 2014.
+    /// In an atomic place: the kernel says "scheduling while atomic". While a request is mapped, in
+    /// 2014.
     #[track_caller]
     #[inline]
     pub(super) fn may_wait(&self, what: &str) -> Result<(), Errno> {
@@ -171,7 +180,10 @@ impl Client {
     #[track_caller]
     pub(super) fn may_get(&self) {
         let atomic = self.0.bufio.0.marks.is(self.sched(), |mark| mark.atomic);
-        assert!(!atomic || self.0.options.no_sleep, "scheduling while atomic: the client may sleep");
+        assert!(
+            !atomic || self.0.options.no_sleep,
+            "scheduling while atomic: the client may sleep"
+        );
     }
 
     /// Refuses what may sleep where nothing may, and lets it be in a request.

@@ -1,16 +1,17 @@
 //! The memory of copies that were written, for the next ones.
 //!
-//! Key types: [`Copies`], [`Kept`]. Whoever writes many buffers makes the copies on one processor, and the device's
-//! task gives them back on another: an allocator takes a lock for each, and hands out memory that was not touched for longest.
-//! Kept while somebody writes all buffers, and only so long. Locking: a leaf.
+//! Key types: [`Copies`], [`Kept`]. Whoever writes many buffers makes the copies on one processor,
+//! and the device's task gives them back on another: an allocator takes a lock for each, and hands
+//! out memory that was not touched for longest. Kept while somebody writes all buffers, and only so
+//! long. Locking: a leaf.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::writeback::PART;
 use crate::sched::SpinLock;
 
-/// Bytes that are kept at the most: a few parts' copies of blocks of 4 KiB, since writes complete while the next part waits
-/// for its turn.
+/// Bytes that are kept at the most: a few parts' copies of blocks of 4 KiB, since writes complete
+/// while the next part waits for its turn.
 const KEPT: usize = 4 * PART * (4096 + 512);
 
 /// The memory that completed writes gave back.
@@ -21,7 +22,8 @@ pub(super) struct Copies {
     free: SpinLock<Vec<Vec<u8>>>,
 }
 
-/// What a task that writes all buffers takes memory from; when the last of these goes, what is left is freed.
+/// What a task that writes all buffers takes memory from; when the last of these goes, what is left
+/// is freed.
 pub(super) struct Kept<'a> {
     copies: &'a Copies,
     at_hand: Vec<Vec<u8>>,

@@ -1,7 +1,8 @@
 //! The end of a client, and dropping everything without ending it.
 //!
-//! Key functions: [`Client::destroy`], [`Client::reset`]. What somebody still holds is a leak: each buffer is
-//! named with its block, its holds, its list, and where the last hold was taken (known where somebody observes).
+//! Key functions: [`Client::destroy`], [`Client::reset`]. What somebody still holds is a leak: each
+//! buffer is named with its block, its holds, its list, and where the last hold was taken (known
+//! where somebody observes).
 
 use super::cache::{Cache, List};
 use super::client::Client;
@@ -31,12 +32,12 @@ impl std::fmt::Display for Leaked {
 }
 
 impl Client {
-    /// Writes everything, frees every buffer, unregisters the shrinker (`dm_bufio_client_destroy`). No task may
-    /// use the client any more.
+    /// Writes everything, frees every buffer, unregisters the shrinker (`dm_bufio_client_destroy`).
+    /// No task may use the client any more.
     ///
     /// # Errors
-    /// If buffers are still held (a leak: each is named, with the place where it was taken if somebody observes), or if a
-    /// write failed and no other call has said so.
+    /// If buffers are still held (a leak: each is named, with the place where it was taken if
+    /// somebody observes), or if a write failed and no other call has said so.
     #[track_caller]
     pub fn destroy(&self) -> Result<()> {
         let _ours = quiet();
@@ -53,8 +54,8 @@ impl Client {
         dropped
     }
 
-    /// Drops every buffer and finishes the shrinker's work, as when the device was resumed with other contents
-    /// (`dm_bufio_client_reset`, since 6.2).
+    /// Drops every buffer and finishes the shrinker's work, as when the device was resumed with
+    /// other contents (`dm_bufio_client_reset`, since 6.2).
     ///
     /// # Errors
     /// As [`Client::destroy`].
@@ -78,7 +79,8 @@ impl Client {
         // What was dirtied meanwhile is written only now: that it failed nobody else would say.
         let late = self.0.async_write_error.lock().take();
         let written = written.and(late.map_or(Ok(()), Err)).map_err(|errno| {
-            Error::os(format!("bufio client on {name}: writing dirty buffers failed")).because(errno)
+            Error::os(format!("bufio client on {name}: writing dirty buffers failed"))
+                .because(errno)
         });
         if leaked.is_empty() {
             return written;
@@ -112,7 +114,12 @@ impl Client {
                     self.give_back(cache, number);
                 } else if let Some(list) = cache.list_of(number) {
                     let holder = self.site(slot.contents.lock().holder);
-                    leaked.push(Leaked { block: slot.block(), holds: self.holds(slot), list, holder });
+                    leaked.push(Leaked {
+                        block: slot.block(),
+                        holds: self.holds(slot),
+                        list,
+                        holder,
+                    });
                 }
             }
         }

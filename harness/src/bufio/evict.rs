@@ -1,8 +1,8 @@
 //! Choosing a buffer that may go, and letting it go; both forms of the lists.
 //!
-//! Key types: [`Verdict`]. The classic lists give up their oldest; a CLOCK passes what was used since it last
-//! came by. Either way a buffer that somebody holds stays. Whoever lets a buffer go holds the client lock, also
-//! while it waits for the buffer's I/O.
+//! Key types: [`Verdict`]. The classic lists give up their oldest; a CLOCK passes what was used
+//! since it last came by. Either way a buffer that somebody holds stays. Whoever lets a buffer go
+//! holds the client lock, also while it waits for the buffer's I/O.
 
 use super::cache::{Cache, List};
 use super::client::Client;
@@ -22,8 +22,8 @@ pub(super) enum Verdict {
 }
 
 impl Client {
-    /// Claims and unlinks the buffer of `list` that should go first, of those that nobody holds and that
-    /// `judge` does not spare.
+    /// Claims and unlinks the buffer of `list` that should go first, of those that nobody holds and
+    /// that `judge` does not spare.
     pub(super) fn pick(
         &self,
         cache: &mut Cache,
@@ -51,8 +51,8 @@ impl Client {
         Some(slot)
     }
 
-    /// Turns the list's cursor until something goes, which is claimed then and still at the cursor; gives up after a
-    /// lap of refusals.
+    /// Turns the list's cursor until something goes, which is claimed then and still at the cursor;
+    /// gives up after a lap of refusals.
     #[inline]
     pub(super) fn turn_clock(
         &self,
@@ -96,8 +96,8 @@ impl Client {
         slot.holds() + self.0.lanes.holds(slot.number)
     }
 
-    /// Makes a slot that nobody holds nobody's to hold. A hit that comes in the same instant as a claim which
-    /// then fails finds nothing, as if it had come too late.
+    /// Makes a slot that nobody holds nobody's to hold. A hit that comes in the same instant as a
+    /// claim which then fails finds nothing, as if it had come too late.
     pub(super) fn claim(&self, slot: &Slot) -> bool {
         // Looked at first: a held buffer must not seem to be gone for a moment.
         self.0.lanes.holds(slot.number) == 0 && self.claim_unheld(slot)
@@ -117,8 +117,8 @@ impl Client {
         unheld
     }
 
-    /// What may be taken from `list` by somebody who may wait (the predicates of 1.4). In no-sleep mode
-    /// nothing that needs a wait may.
+    /// What may be taken from `list` by somebody who may wait (the predicates of 1.4). In no-sleep
+    /// mode nothing that needs a wait may.
     pub(super) fn takes(&self, list: List) -> impl Fn(&Slot) -> Verdict + 'static {
         let refused = match (list, self.0.options.no_sleep) {
             (List::Clean, true) => Some(State::READING | State::WRITING | State::DIRTY),
@@ -132,8 +132,8 @@ impl Client {
         }
     }
 
-    /// Takes the first unheld buffer, clean before dirty, and makes it clean, whatever that waits for
-    /// (`__get_unclaimed_buffer`). It is claimed and unlinked.
+    /// Takes the first unheld buffer, clean before dirty, and makes it clean, whatever that waits
+    /// for (`__get_unclaimed_buffer`). It is claimed and unlinked.
     pub(super) fn take_unclaimed(&self, cache: &mut Cache, site: Site) -> Option<u32> {
         for list in List::BOTH {
             if let Some(slot) = self.pick(cache, list, self.takes(list)) {
@@ -144,8 +144,8 @@ impl Client {
         None
     }
 
-    /// Tries to evict one buffer (`__try_evict_buffer`): without permission to wait, only one that is idle; with
-    /// it, the buffer is made clean first. Says whether it went.
+    /// Tries to evict one buffer (`__try_evict_buffer`): without permission to wait, only one that
+    /// is idle; with it, the buffer is made clean first. Says whether it went.
     pub(super) fn evict(&self, cache: &mut Cache, slot: &Slot, may_wait: bool, site: Site) -> bool {
         let waits = may_wait && !self.0.options.no_sleep;
         if (!waits && slot.state() != 0) || !self.claim(slot) {

@@ -1,8 +1,9 @@
 //! The modern index where nobody observes: cache lines of tagged slot numbers, read without a lock.
 //!
-//! Key type: [`Flat`]. A block has one line where it may be. What a full line cannot take is spilled to tables
-//! with a lock each. Only who holds the client lock changes either, so under that lock an answer is exact;
-//! without it a slot's number may be out of date, and whoever follows it looks at the slot.
+//! Key type: [`Flat`]. A block has one line where it may be. What a full line cannot take is
+//! spilled to tables with a lock each. Only who holds the client lock changes either, so under that
+//! lock an answer is exact; without it a slot's number may be out of date, and whoever follows it
+//! looks at the slot.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +20,8 @@ struct Line([AtomicU64; WAYS]);
 /// Slot numbers by block.
 ///
 /// # Invariants
-/// `spilled` is how many blocks are in the tables; a block is in its line or in its table, never in both.
+/// `spilled` is how many blocks are in the tables; a block is in its line or in its table, never in
+/// both.
 #[derive(Debug)]
 pub(super) struct Flat {
     lines: Box<[Line]>,
@@ -27,8 +29,8 @@ pub(super) struct Flat {
     spilled: AtomicU64,
 }
 
-/// A line's entry: the block's tag above, the slot's number and one below. Two blocks of one tag are told apart by
-/// their slots.
+/// A line's entry: the block's tag above, the slot's number and one below. Two blocks of one tag
+/// are told apart by their slots.
 #[inline]
 const fn tag(block: u64) -> u64 {
     block.wrapping_mul(SPREAD) & !0xffff_ffff
@@ -74,8 +76,8 @@ impl Flat {
         None
     }
 
-    /// What `is` makes of the first slot of which it makes something: it is asked about all that may cache the
-    /// block.
+    /// What `is` makes of the first slot of which it makes something: it is asked about all that
+    /// may cache the block.
     #[inline]
     pub(super) fn find<R>(&self, block: u64, mut is: impl FnMut(u32) -> Option<R>) -> Option<R> {
         let tag = tag(block);
@@ -110,7 +112,9 @@ impl Flat {
     #[inline]
     pub(super) fn remove(&self, block: u64, slot: u32) -> bool {
         let entry = tag(block) | (u64::from(slot) + 1);
-        if let Some(way) = self.line(block).0.iter().find(|way| way.load(Ordering::Relaxed) == entry) {
+        if let Some(way) =
+            self.line(block).0.iter().find(|way| way.load(Ordering::Relaxed) == entry)
+        {
             way.store(0, Ordering::Release);
             return true;
         }

@@ -1,8 +1,8 @@
 //! What all clients of a world share: their list and its lock, the knobs, the accounts, the queue.
 //!
-//! Key type: [`Bufio`]. Neighbours: [`super::sweep`] cleans all clients, [`super::queue`] keeps their common
-//! order. Locking: `clients` ("dm_bufio_clients_lock") > a client's lock; creation and destruction take it, so
-//! they can stall behind a cleanup that waits for I/O (1.8).
+//! Key type: [`Bufio`]. Neighbours: [`super::sweep`] cleans all clients, [`super::queue`] keeps
+//! their common order. Locking: `clients` ("dm_bufio_clients_lock") > a client's lock; creation and
+//! destruction take it, so they can stall behind a cleanup that waits for I/O (1.8).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -60,10 +60,16 @@ impl std::fmt::Debug for Bufio {
 }
 
 impl Bufio {
-    /// dm-bufio of a world with these behaviours. Work is done on `cleaner`; without one the shrinkers that
-    /// need it stop at once, and nothing is cleaned in the background.
+    /// dm-bufio of a world with these behaviours. Work is done on `cleaner`; without one the
+    /// shrinkers that need it stop at once, and nothing is cleaned in the background.
     #[must_use]
-    pub fn new(sched: &Sched, mm: &Mm, plan: &Plan, knobs: Knobs, cleaner: Option<WorkQueue>) -> Self {
+    pub fn new(
+        sched: &Sched,
+        mm: &Mm,
+        plan: &Plan,
+        knobs: Knobs,
+        cleaner: Option<WorkQueue>,
+    ) -> Self {
         let _ours = quiet();
         let this = Self(Arc::new(Shared {
             sched: sched.clone(),
@@ -94,12 +100,12 @@ impl Bufio {
         this
     }
 
-    /// Makes a client of `device` and registers its shrinker (`dm_bufio_client_create`). `node` is where it
-    /// stands in the stack, for policies.
+    /// Makes a client of `device` and registers its shrinker (`dm_bufio_client_create`). `node` is
+    /// where it stands in the stack, for policies.
     ///
     /// # Errors
-    /// If the options are none that a client on this device can have, or if there is no memory for the reserved
-    /// buffers.
+    /// If the options are none that a client on this device can have, or if there is no memory for
+    /// the reserved buffers.
     pub fn create(
         &self,
         device: Arc<dyn BlockDevice>,
@@ -117,8 +123,8 @@ impl Bufio {
         &self.0.accounts
     }
 
-    /// Sets the size of all caches together in bytes; 0 for the default, 1 for "never allocate a new buffer"
-    /// (`max_cache_size_bytes`).
+    /// Sets the size of all caches together in bytes; 0 for the default, 1 for "never allocate a
+    /// new buffer" (`max_cache_size_bytes`).
     pub fn set_max_cache_size(&self, bytes: u64) {
         self.0.size.store(bytes, Ordering::Release);
     }
@@ -163,7 +169,8 @@ impl Bufio {
         self.0.plan.pass(&self.0.sched, point).is_err()
     }
 
-    /// The clients that there are, in the order in which they were made. The caller holds the clients' lock.
+    /// The clients that there are, in the order in which they were made. The caller holds the
+    /// clients' lock.
     pub(super) fn alive(clients: &[Weak<Inner>]) -> Vec<Client> {
         clients.iter().filter_map(Weak::upgrade).map(Client).collect()
     }

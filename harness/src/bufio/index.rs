@@ -1,7 +1,8 @@
 //! Adding buffers to a client's index and lists, and taking them out; both forms of the index.
 //!
-//! Key functions: [`Client::link`], [`Client::unlink`], [`Client::find_held`]. In the classic form all of it is
-//! under the client lock. In the modern form the trees' own locks let a lookup do without it.
+//! Key functions: [`Client::link`], [`Client::unlink`], [`Client::find_held`]. In the classic form
+//! all of it is under the client lock. In the modern form the trees' own locks let a lookup do
+//! without it.
 
 use std::sync::atomic::Ordering;
 
@@ -25,8 +26,8 @@ impl Client {
         self.0.bufio.0.queue.add(self.0.number, slot);
     }
 
-    /// A buffer is used for the first time. Where nobody observes, one in so many asks for the time: it is for ages of
-    /// minutes.
+    /// A buffer is used for the first time. Where nobody observes, one in so many asks for the
+    /// time: it is for ages of minutes.
     #[inline]
     pub(super) fn begin_age(&self, cache: &mut Cache, slot: &Slot) {
         cache.linked = cache.linked.wrapping_add(1);
@@ -89,7 +90,8 @@ impl Client {
         }
     }
 
-    /// A hit under the client lock: the classic list is in order of use, the others have a bit for it.
+    /// A hit under the client lock: the classic list is in order of use, the others have a bit for
+    /// it.
     pub(super) fn used(&self, cache: &mut Cache, slot: &Slot) {
         slot.accessed.store(self.tick(), Ordering::Relaxed);
         if self.0.generation() != BufioGeneration::V6_4
@@ -135,7 +137,8 @@ impl Client {
         slot.number
     }
 
-    /// A claimed and unlinked slot that is not needed refills the reserve first: it is what progress rests on.
+    /// A claimed and unlinked slot that is not needed refills the reserve first: it is what
+    /// progress rests on.
     pub(super) fn give_back(&self, cache: &mut Cache, number: u32) {
         self.slot(number).set_block(NO_BLOCK);
         if cache.reserved.len() < self.0.options.reserved_buffers {

@@ -1,9 +1,9 @@
 //! Starting reads and writes, their completion, and waiting for a bit.
 //!
-//! Completion runs on whoever serves the device: it clears the bit and wakes (where nobody observes, only if
-//! somebody waited), but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty list
-//! until process context finds it there. Waiters of several buffers share a queue, as in the kernel's table of
-//! bit waits; each tests its own bit.
+//! Completion runs on whoever serves the device: it clears the bit and wakes (where nobody
+//! observes, only if somebody waited), but moves no list and takes no sleeping lock. So an idle
+//! buffer may stay on the dirty list until process context finds it there. Waiters of several
+//! buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
 
 use std::sync::atomic::Ordering;
 
@@ -109,12 +109,13 @@ impl Client {
     pub(super) fn submit_read(&self, slot: &Slot) {
         // The request fills the buffer itself: nobody may look at it before it is complete.
         let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
-        let bio = Bio::new(Op::Read, self.sector(slot.block()), data, self.end(slot, State::READING));
+        let bio =
+            Bio::new(Op::Read, self.sector(slot.block()), data, self.end(slot, State::READING));
         self.submit(self.on(slot, bio), Failpoint::BufioRead);
     }
 
-    /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the request to
-    /// submit (`__write_dirty_buffer`).
+    /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the
+    /// request to submit (`__write_dirty_buffer`).
     pub(super) fn start_write(&self, slot: &Slot, site: Site) -> Option<Bio> {
         self.start_write_in(slot, site, Vec::new)
     }
@@ -199,8 +200,8 @@ impl Client {
         }
     }
 
-    /// Makes a claimed buffer clean and idle: waits for its read, writes it if it is dirty, waits for the write
-    /// (`__make_buffer_clean`).
+    /// Makes a claimed buffer clean and idle: waits for its read, writes it if it is dirty, waits
+    /// for the write (`__make_buffer_clean`).
     pub(super) fn make_clean(&self, slot: &Slot, site: Site) {
         if slot.state() == 0 {
             return;

@@ -1,11 +1,12 @@
 //! Holds that a hit takes where nobody observes: kept with the task that hits, not with the buffer.
 //!
-//! Key types: [`Lanes`], [`Cell`]. Raising a count in the slot would take the slot's cache line from whatever
-//! processor hit it last, at every hit. A task writes the slot's number to a cell of its own lane instead, and
-//! then looks at the slot: what it reads there changes rarely, so all processors keep it. Whoever claims a slot
-//! does the same the other way round: it marks the slot, then looks at the cells of all lanes. So of a hit and a
-//! claim at the same time at least one sees the other. A lane whose cells are all in use leaves the hold to the
-//! slot's count. Where somebody observes there are no lanes.
+//! Key types: [`Lanes`], [`Cell`]. Raising a count in the slot would take the slot's cache line
+//! from whatever processor hit it last, at every hit. A task writes the slot's number to a cell of
+//! its own lane instead, and then looks at the slot: what it reads there changes rarely, so all
+//! processors keep it. Whoever claims a slot does the same the other way round: it marks the slot,
+//! then looks at the cells of all lanes. So of a hit and a claim at the same time at least one sees
+//! the other. A lane whose cells are all in use leaves the hold to the slot's count. Where somebody
+//! observes there are no lanes.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -63,8 +64,11 @@ impl Lanes {
         let (mut used, mut holds) = (self.used.load(Ordering::SeqCst), 0);
         while used != 0 {
             let lane = &self.lanes[used.trailing_zeros() as usize];
-            holds +=
-                lane.0.iter().map(|cell| u32::from(cell.load(Ordering::SeqCst) == slot + 1)).sum::<u32>();
+            holds += lane
+                .0
+                .iter()
+                .map(|cell| u32::from(cell.load(Ordering::SeqCst) == slot + 1))
+                .sum::<u32>();
             used &= used - 1;
         }
         holds

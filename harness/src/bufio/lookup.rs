@@ -1,9 +1,10 @@
 //! get, read, new, prefetch, forget.
 //!
-//! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`]. Each takes a
-//! hold and waits only after the client lock is dropped. Where nobody observes, a hit of the modern form takes
-//! no lock and writes to no buffer but its reference bit and time, where they change: the index says which slot
-//! it may be, a cell of the task's lane holds it, and the slot says whether it is.
+//! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`].
+//! Each takes a hold and waits only after the client lock is dropped. Where nobody observes, a hit
+//! of the modern form takes no lock and writes to no buffer but its reference bit and time, where
+//! they change: the index says which slot it may be, a cell of the task's lane holds it, and the
+//! slot says whether it is.
 
 use std::sync::atomic::Ordering;
 
@@ -86,7 +87,8 @@ impl Client {
     /// The block, read from the device if it is not cached (`dm_bufio_read`).
     ///
     /// # Errors
-    /// `EINVAL` past the end of the device, or while the task maps a request; else what the device says.
+    /// `EINVAL` past the end of the device, or while the task maps a request; else what the device
+    /// says.
     #[track_caller]
     pub fn read(&self, block: u64) -> Result<Buffer<'_>, Errno> {
         match self.hit(block) {
@@ -118,8 +120,9 @@ impl Client {
         error.map_or(Ok(buffer), Err)
     }
 
-    /// Starts reading those of `count` blocks that are not cached, and waits for none (`dm_bufio_prefetch`). It
-    /// is a hint: blocks past the end and blocks for which there is no memory at once are left out.
+    /// Starts reading those of `count` blocks that are not cached, and waits for none
+    /// (`dm_bufio_prefetch`). It is a hint: blocks past the end and blocks for which there is no
+    /// memory at once are left out.
     #[track_caller]
     pub fn prefetch(&self, block: u64, count: u64) {
         let site = Site::here();
@@ -146,7 +149,10 @@ impl Client {
     /// In no-sleep mode: a range takes too long for a lock that keeps the machine from sleeping.
     pub fn forget_buffers(&self, block: u64, count: u64) {
         let _layer = self.enter();
-        assert!(count <= 1 || !self.0.options.no_sleep, "a range is not forgotten in no-sleep mode");
+        assert!(
+            count <= 1 || !self.0.options.no_sleep,
+            "a range is not forgotten in no-sleep mode"
+        );
         let site = Site::here();
         let mut cache = self.lock();
         let range = block..block.saturating_add(count).min(self.device_blocks());
@@ -187,13 +193,16 @@ impl Client {
     /// Somebody may find a free buffer now.
     #[cold]
     pub(super) fn buffer_freed(&self) {
-        if self.0.waiting.load(Ordering::SeqCst) > 0 && !self.0.bufio.fires(Failpoint::BufioLostWake) {
+        if self.0.waiting.load(Ordering::SeqCst) > 0
+            && !self.0.bufio.fires(Failpoint::BufioLostWake)
+        {
             self.0.freed.fetch_add(1, Ordering::SeqCst);
             self.0.free_wait.wake_all();
         }
     }
 
-    /// The cached buffer, as used now; one that failed and that nobody uses is dropped from the cache instead.
+    /// The cached buffer, as used now; one that failed and that nobody uses is dropped from the
+    /// cache instead.
     #[inline]
     fn find(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
         let slot = self.indexed(cache, block)?;
@@ -213,13 +222,19 @@ impl Client {
         Some(slot)
     }
 
-    /// A hold on the block's buffer, made if there is none; says whether it was made. None where a prefetch
-    /// gives up.
-    fn find_or_make(&self, block: u64, want: Want, site: Site) -> Result<Option<(&Slot, bool)>, Errno> {
+    /// A hold on the block's buffer, made if there is none; says whether it was made. None where a
+    /// prefetch gives up.
+    fn find_or_make(
+        &self,
+        block: u64,
+        want: Want,
+        site: Site,
+    ) -> Result<Option<(&Slot, bool)>, Errno> {
         if !self.is_inside(block) {
             return Err(Errno::EINVAL);
         }
-        // Where nobody observes a hit was tried before: the block is looked for under the lock alone.
+        // Where nobody observes a hit was tried before: the block is looked for under the lock
+        // alone.
         if self.0.flat.is_none()
             && let Some(slot) = self.find_held(block)
         {
@@ -271,8 +286,8 @@ impl Client {
     #[inline]
     fn hand_out(&self, slot: &Slot, block: u64) {
         debug_assert_eq!(slot.block(), NO_BLOCK, "a slot that is handed out caches nothing");
-        // Errors stand where the slot has failed, and a write that starts takes the dirty range with it; the
-        // request before is for who observes.
+        // Errors stand where the slot has failed, and a write that starts takes the dirty range
+        // with it; the request before is for who observes.
         if !self.observed() && !slot.failed() && self.0.options.alloc_callback.is_none() {
             return;
         }

@@ -1,8 +1,9 @@
 //! Memory for a buffer's data, in three modes, and its accounting (1.1, last part).
 //!
-//! Key types: [`Memory`], [`Mode`], [`Accounts`]. Small blocks come from a slab; a block of whole pages from the
-//! page allocator, if the mask has NORETRY; what is left from vmalloc, in practice the initial reserve alone.
-//! Vmalloc's page tables ignored the mask until 5.17, so dm-bufio put a NOIO scope around it (C06).
+//! Key types: [`Memory`], [`Mode`], [`Accounts`]. Small blocks come from a slab; a block of whole
+//! pages from the page allocator, if the mask has NORETRY; what is left from vmalloc, in practice
+//! the initial reserve alone. Vmalloc's page tables ignored the mask until 5.17, so dm-bufio put a
+//! NOIO scope around it (C06).
 //!
 //! Locking: the slab's page in use is a leaf.
 

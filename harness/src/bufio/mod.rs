@@ -1,7 +1,8 @@
 //! dm-bufio: a cache of fixed-size blocks over one block device, with its own shrinker.
 //!
-//! Mirrors `drivers/md/dm-bufio.c` from 2014 to 6.12: index, lists, limits and the shrinker's form come from the
-//! era's knobs. Written from the project's description of dm-bufio, sections 1.1-1.11.
+//! Mirrors `drivers/md/dm-bufio.c` from 2014 to 6.12: index, lists, limits and the shrinker's form
+//! come from the era's knobs. Written from the project's description of dm-bufio, sections
+//! 1.1-1.11.
 //!
 //! | module | holds |
 //! |---|---|
@@ -24,8 +25,8 @@
 //! | [`order`] | the order of the locks, as data |
 //!
 //! # As a cache of its own
-//! What is written for a deadlock's sake is a buffer cache like another. In a world that nobody observes its
-//! hits take no lock:
+//! What is written for a deadlock's sake is a buffer cache like another. In a world that nobody
+//! observes its hits take no lock:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -57,15 +58,15 @@
 //! assert!(ran.is_some(), "{:?}", sched.panic_message());
 //! ```
 //!
-//! Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop device are `host::HostFile` and
-//! `host::HostLoop` (Linux, feature `loop`).
+//! Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop
+//! device are `host::HostFile` and `host::HostLoop` (Linux, feature `loop`).
 //!
 //! # Locking
-//! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits), the
-//! device's queue, leaf locks (a slot's contents, lists of names). Waits with the client lock held: a bit, in
-//! steal, eviction, `release_move`, the start of a write on top of one in flight, the tail of
-//! write_dirty_buffers. Waits without it: a reader's own READING, a free buffer, an allocation that may sleep
-//! (since 2016), the first pass of write_dirty_buffers.
+//! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits),
+//! the device's queue, leaf locks (a slot's contents, lists of names). Waits with the client lock
+//! held: a bit, in steal, eviction, `release_move`, the start of a write on top of one in flight,
+//! the tail of write_dirty_buffers. Waits without it: a reader's own READING, a free buffer, an
+//! allocation that may sleep (since 2016), the first pass of write_dirty_buffers.
 
 mod alloc;
 pub mod buffer;

@@ -17,7 +17,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Bytes that age-out and shrinker leave a client (the `retain_bytes` knob's default since 2016).
 pub const RETAIN_BYTES: u64 = 256 * 1024;
-/// Bytes beside a buffer at the most: it is one allocation with its head, and no slab has larger ones (KMALLOC_MAX_SIZE).
+/// Bytes beside a buffer at the most: it is one allocation with its head, and no slab has larger
+/// ones (KMALLOC_MAX_SIZE).
 const AUX_MAX: usize = 4 << 20;
 /// Trees of the modern index, where none are asked for; the kernel takes two for each CPU.
 const TREES: u32 = 4;
@@ -33,7 +34,8 @@ pub struct Contents<'a> {
     pub aux: &'a mut [u8],
 }
 
-/// Code of the user's that a client calls; it must not wait, and what it allocates on the heap does not reclaim.
+/// Code of the user's that a client calls; it must not wait, and what it allocates on the heap does
+/// not reclaim.
 #[derive(Clone)]
 pub struct Callback(Arc<dyn Fn(&mut Contents<'_>) + Send + Sync>);
 
@@ -57,17 +59,20 @@ impl fmt::Debug for Callback {
 /// How to make a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Bytes of a block: until 2014 a power of two of at least 512, since then a multiple of 512. By default 4096.
+    /// Bytes of a block: until 2014 a power of two of at least 512, since then a multiple of 512.
+    /// By default 4096.
     pub block_size: u32,
-    /// Buffers that are allocated at once and kept for when memory is short: one for each that a task holds at
-    /// the same time. By default 1; with 0 nothing is kept, and a task may wait for another's buffer for ever.
+    /// Buffers that are allocated at once and kept for when memory is short: one for each that a
+    /// task holds at the same time. By default 1; with 0 nothing is kept, and a task may wait for
+    /// another's buffer for ever.
     pub reserved_buffers: usize,
     /// Bytes of the user's own beside each buffer, at most 4 MiB; by default none.
     pub aux_size: usize,
     /// Where block 0 begins on the device; by default at its start.
     pub start: Sectors,
-    /// Buffers the client may have before it evicts its own, set by hand; with `u64::MAX`, which is the default, what the
-    /// era says. It is a watermark and no bound: 8 may always stay, what is held stays, and a new buffer may come on top of it.
+    /// Buffers the client may have before it evicts its own, set by hand; with `u64::MAX`, which is
+    /// the default, what the era says. It is a watermark and no bound: 8 may always stay, what is
+    /// held stays, and a new buffer may come on top of it.
     pub max_buffers: u64,
     /// Bytes that age-out and the shrinker leave, in eras that leave any; by default 256 KiB.
     pub retain_bytes: u64,
@@ -103,7 +108,11 @@ impl Default for ClientOptions {
 
 impl ClientOptions {
     /// Whether a client of `device` can be made so.
-    pub(super) fn check(&self, device: &dyn BlockDevice, generation: BufioGeneration) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        device: &dyn BlockDevice,
+        generation: BufioGeneration,
+    ) -> Result<()> {
         let (name, size) = (device.name(), u64::from(self.block_size));
         let refused = |what: String, advice: &str| {
             Err(Error::input(format!("bufio client on {name}: {what}")).advice(advice))
@@ -116,15 +125,19 @@ impl ClientOptions {
             return refused(blocks, "use a multiple of 512");
         }
         if self.aux_size > AUX_MAX {
-            return refused(format!("{} bytes beside each buffer", self.aux_size), "use 4 MiB at the most");
+            return refused(
+                format!("{} bytes beside each buffer", self.aux_size),
+                "use 4 MiB at the most",
+            );
         }
         if !self.trees.is_power_of_two() {
             return refused(format!("{} trees", self.trees), "use a power of two");
         }
         let (bytes, start) = (device.sectors().bytes(), self.start.bytes());
         if bytes.saturating_sub(start) < size {
-            let what =
-                format!("the device has {bytes} bytes, fewer than one block of {size} from byte {start} on");
+            let what = format!(
+                "the device has {bytes} bytes, fewer than one block of {size} from byte {start} on"
+            );
             return refused(what, "use a longer device, smaller blocks or an earlier start");
         }
         if self.no_sleep && generation < BufioGeneration::V5_4 {

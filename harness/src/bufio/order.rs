@@ -1,7 +1,7 @@
 //! The order of dm-bufio's locks in each generation, as data (1.8).
 //!
-//! Key type: [`Held`]. The classes that the locks are made with are named here and nowhere else; a test holds
-//! what runs show against [`declared`].
+//! Key type: [`Held`]. The classes that the locks are made with are named here and nowhere else; a
+//! test holds what runs show against [`declared`].
 
 use crate::era::BufioGeneration;
 
@@ -30,9 +30,9 @@ const fn held(outer: &'static str, inner: &'static str) -> Held {
     Held { outer, inner }
 }
 
-/// Which lock may be held while which is waited for. What is only ever tried is not in it: a try-lock waits for
-/// nobody. In 2014 that is a client's lock below the list's (age-out), and from 5.4 to 6.3 a client's below
-/// the global order's (replacement).
+/// Which lock may be held while which is waited for. What is only ever tried is not in it: a
+/// try-lock waits for nobody. In 2014 that is a client's lock below the list's (age-out), and from
+/// 5.4 to 6.3 a client's below the global order's (replacement).
 #[must_use]
 pub const fn declared(generation: BufioGeneration) -> &'static [Held] {
     match generation {

@@ -1,7 +1,7 @@
 //! The order of all clients' buffers, from 5.4 to 6.3: one queue with a second chance (1.6).
 //!
-//! Key types: [`GlobalQueue`], [`Entry`]. Locking: `global_spinlock`, a leaf below a client's lock; who holds
-//! it only tries a client's.
+//! Key types: [`GlobalQueue`], [`Entry`]. Locking: `global_spinlock`, a leaf below a client's lock;
+//! who holds it only tries a client's.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -15,13 +15,13 @@ use crate::inject::Failpoint;
 use crate::sched::{MutexGuard, Waiting};
 
 impl Client {
-    /// Releases the buffer and makes its contents those of `new_block` (`dm_bufio_release_move`). If nobody else
-    /// holds it, it moves there, dirty; otherwise its contents are written there, and it stays. Whatever buffer
-    /// was at `new_block` goes, once nobody holds it.
+    /// Releases the buffer and makes its contents those of `new_block` (`dm_bufio_release_move`).
+    /// If nobody else holds it, it moves there, dirty; otherwise its contents are written there,
+    /// and it stays. Whatever buffer was at `new_block` goes, once nobody holds it.
     ///
     /// # Errors
-    /// `EINVAL` past the end of the device, for a buffer of another client, or while the task maps a request;
-    /// `EOPNOTSUPP` since 6.4. The hold is released all the same.
+    /// `EINVAL` past the end of the device, for a buffer of another client, or while the task maps
+    /// a request; `EOPNOTSUPP` since 6.4. The hold is released all the same.
     #[track_caller]
     pub fn release_move(&self, buffer: Buffer<'_>, new_block: u64) -> Result<(), Errno> {
         let site = Site::here();

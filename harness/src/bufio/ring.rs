@@ -1,9 +1,10 @@
-//! A list of buffers in the order in which they leave: the oldest at the cursor, the newest just behind it.
+//! A list of buffers in the order in which they leave: the oldest at the cursor, the newest just
+//! behind it.
 //!
-//! Key types: [`Ring`], [`Walk`]. As an LRU list the cursor stays on the oldest; as a CLOCK it turns, and
-//! passes what was referenced (1.4). Walks that are registered with a ring are patched when an entry is
-//! removed, so they survive whatever happens while the lock is dropped. The links are the client's, by slot
-//! number: a buffer is on one ring at the most.
+//! Key types: [`Ring`], [`Walk`]. As an LRU list the cursor stays on the oldest; as a CLOCK it
+//! turns, and passes what was referenced (1.4). Walks that are registered with a ring are patched
+//! when an entry is removed, so they survive whatever happens while the lock is dropped. The links
+//! are the client's, by slot number: a buffer is on one ring at the most.
 
 /// No slot.
 const NONE: u32 = u32::MAX;

@@ -1,7 +1,7 @@
 //! A slot: one buffer's place, its state bits, hold count and contents.
 //!
-//! Key types: [`Slot`], [`State`], [`Contents`]. Slots are never freed while their client lives, so that
-//! whoever found one without a lock may look whether it is still what it was.
+//! Key types: [`Slot`], [`State`], [`Contents`]. Slots are never freed while their client lives, so
+//! that whoever found one without a lock may look whether it is still what it was.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -47,12 +47,14 @@ pub(super) struct Contents {
 /// One buffer's place.
 ///
 /// # Invariants
-/// On the clean list neither DIRTY nor WRITING is set; on the dirty list READING is not. DIRTY with WRITING is
-/// legal: dirtied again while being written. Only the completion of the request in `contents` clears READING or
-/// WRITING. A slot that is CLAIMED is on no list and in no index, but for as long as its claimer holds the
-/// client lock; `block` changes only while it is, and the hold count by nobody but its claimer.
+/// On the clean list neither DIRTY nor WRITING is set; on the dirty list READING is not. DIRTY with
+/// WRITING is legal: dirtied again while being written. Only the completion of the request in
+/// `contents` clears READING or WRITING. A slot that is CLAIMED is on no list and in no index, but
+/// for as long as its claimer holds the client lock; `block` changes only while it is, and the hold
+/// count by nobody but its claimer.
 ///
-/// What a hit looks at is in one cache line, which hits write to only where the reference bit or the time changes.
+/// What a hit looks at is in one cache line, which hits write to only where the reference bit or
+/// the time changes.
 #[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) number: u32,
@@ -149,8 +151,8 @@ impl Slot {
         self.hold.load(Ordering::SeqCst) & CLAIMED == 0 && self.block() == block
     }
 
-    /// Makes a slot that nobody counts as a holder of nobody's to hold. Lanes must be looked at as well:
-    /// [`super::Client`]'s `claim` does both.
+    /// Makes a slot that nobody counts as a holder of nobody's to hold. Lanes must be looked at as
+    /// well: [`super::Client`]'s `claim` does both.
     #[inline]
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()

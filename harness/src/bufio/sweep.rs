@@ -1,11 +1,12 @@
 //! Cleaning all clients: when buffers are old, and when together they are too large (1.6).
 //!
-//! Key functions: [`Bufio::age_out`], [`Bufio::start_aging`]; the cleanup is queued when a buffer is added. Until
-//! 5.3 there is no cleanup: each client keeps to its share. From 5.4 to 6.3 it goes down one queue of all
-//! buffers, with a second chance. Since 6.4 it takes from the client with the oldest buffer.
+//! Key functions: [`Bufio::age_out`], [`Bufio::start_aging`]; the cleanup is queued when a buffer
+//! is added. Until 5.3 there is no cleanup: each client keeps to its share. From 5.4 to 6.3 it goes
+//! down one queue of all buffers, with a second chance. Since 6.4 it takes from the client with the
+//! oldest buffer.
 //!
-//! Locking: the clients' list > a client. In 2014 age-out only tries a client's lock; from 5.4 to 6.3 the cleanup
-//! tries it first, holding the queue's.
+//! Locking: the clients' list > a client. In 2014 age-out only tries a client's lock; from 5.4 to
+//! 6.3 the cleanup tries it first, holding the queue's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,14 +40,15 @@ impl Stop {
 }
 
 impl Bufio {
-    /// Bytes that one client may have: an equal share. When the size was changed, 2014 took the clients' lock
-    /// for the count, below the client's.
+    /// Bytes that one client may have: an equal share. When the size was changed, 2014 took the
+    /// clients' lock for the count, below the client's.
     pub(super) fn share(&self) -> u64 {
-        let count = if self.0.knobs.bufio_generation == BufioGeneration::V2014 && self.size_changed() {
-            self.0.clients.lock().len() as u64
-        } else {
-            self.0.count.load(Ordering::Acquire)
-        };
+        let count =
+            if self.0.knobs.bufio_generation == BufioGeneration::V2014 && self.size_changed() {
+                self.0.clients.lock().len() as u64
+            } else {
+                self.0.count.load(Ordering::Acquire)
+            };
         self.max_cache_size() / count.max(1)
     }
 
@@ -133,7 +135,8 @@ impl Bufio {
         }
     }
 
-    /// Since 6.4: first start writing where too much is dirty, then take clean ones from whoever has the oldest.
+    /// Since 6.4: first start writing where too much is dirty, then take clean ones from whoever
+    /// has the oldest.
     fn take_oldest(&self, clients: &[Client]) {
         let site = Site::here();
         for client in clients {
@@ -159,7 +162,8 @@ impl Bufio {
             client.move_finished(&mut cache);
             let mut evicted = 0;
             while evicted < EVICT_BATCH && self.too_large() {
-                let Some(slot) = client.pick(&mut cache, List::Clean, client.takes(List::Clean)) else {
+                let Some(slot) = client.pick(&mut cache, List::Clean, client.takes(List::Clean))
+                else {
                     break;
                 };
                 client.make_clean(slot, site);
@@ -172,8 +176,8 @@ impl Bufio {
         }
     }
 
-    /// Lets clean and idle buffers go that nobody has used for the maximal age, above what each client retains
-    /// (the timer's work, run now). It does nothing that needs I/O.
+    /// Lets clean and idle buffers go that nobody has used for the maximal age, above what each
+    /// client retains (the timer's work, run now). It does nothing that needs I/O.
     pub fn age_out(&self) {
         let _ours = quiet();
         let all_old = self.fires(Failpoint::BufioAge);
@@ -183,8 +187,8 @@ impl Bufio {
         }
     }
 
-    /// Starts the task that ages buffers, by the world's clock: every 10 s in 2014, every 30 s since. End it
-    /// with [`Bufio::stop_aging`]: a world in which a timer runs never comes to rest.
+    /// Starts the task that ages buffers, by the world's clock: every 10 s in 2014, every 30 s
+    /// since. End it with [`Bufio::stop_aging`]: a world in which a timer runs never comes to rest.
     pub fn start_aging(&self) {
         let _ours = quiet();
         let (this, period) = (self.clone(), self.generation().scan_period());
@@ -214,7 +218,10 @@ impl Client {
     /// When the buffer that goes next was last used.
     fn oldest(&self) -> Option<u64> {
         let cache = self.lock();
-        cache.ring(List::Clean).oldest().map(|number| self.slot(number).accessed.load(Ordering::Relaxed))
+        cache
+            .ring(List::Clean)
+            .oldest()
+            .map(|number| self.slot(number).accessed.load(Ordering::Relaxed))
     }
 
     fn age_out(&self, all_old: bool) {
@@ -228,9 +235,12 @@ impl Client {
             return;
         };
         self.move_finished(&mut cache);
-        let (now, age, keeps) = (self.tick(), self.0.bufio.max_age().0, self.0.generation().retains());
+        let (now, age, keeps) =
+            (self.tick(), self.0.bufio.max_age().0, self.0.generation().retains());
         let retain = if keeps { self.retain() } else { 0 };
-        let old = |slot: &Slot| all_old || now.saturating_sub(slot.accessed.load(Ordering::Relaxed)) >= age;
+        let old = |slot: &Slot| {
+            all_old || now.saturating_sub(slot.accessed.load(Ordering::Relaxed)) >= age
+        };
         let judge = |slot: &Slot| match (slot.has(State::READING), old(slot)) {
             (true, _) => Verdict::Skip,
             (false, true) => Verdict::Take,

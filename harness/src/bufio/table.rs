@@ -1,6 +1,7 @@
 //! From a block to its slot's number: an open-addressed table.
 //!
-//! Key type: [`Table`]. It has no order that anybody could see: it is asked for one block at a time.
+//! Key type: [`Table`]. It has no order that anybody could see: it is asked for one block at a
+//! time.
 
 /// What a block is multiplied with to spread it (the golden ratio of 2^64).
 pub(super) const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -74,7 +75,8 @@ impl Table {
     }
 
     fn home(&self, block: u64) -> usize {
-        usize::try_from(hash(block) & (self.entries.len() as u64 - 1)).expect("an index is below the length")
+        usize::try_from(hash(block) & (self.entries.len() as u64 - 1))
+            .expect("an index is below the length")
     }
 
     /// Where the block is, or would be.

@@ -39,7 +39,12 @@ impl Rig {
 }
 
 /// Runs `body` on a client of a 1 MiB memory device in a native world; returns the events.
-fn run(era: Era, options: ClientOptions, plan: PlanSpec, body: impl FnOnce(&Rig)) -> Vec<EventKind> {
+fn run(
+    era: Era,
+    options: ClientOptions,
+    plan: PlanSpec,
+    body: impl FnOnce(&Rig),
+) -> Vec<EventKind> {
     let log = Log::default();
     let sched = Sched::native(1, Box::new(log.clone()));
     let ended = sched.run_main(|| {
@@ -121,7 +126,10 @@ fn a_block_past_the_end_is_einval() {
 }
 
 fn failing(point: Failpoint, times: u64) -> PlanSpec {
-    PlanSpec { failpoints: vec![FailpointRule { point, skip: 0, times: Some(times) }], ..PlanSpec::default() }
+    PlanSpec {
+        failpoints: vec![FailpointRule { point, skip: 0, times: Some(times) }],
+        ..PlanSpec::default()
+    }
 }
 
 #[test]
@@ -209,13 +217,15 @@ fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
 /// submitted by the task inside a scan of its own.
 #[track_caller]
 fn check_scan_writes(era: Era, mask: Gfp, expect: bool) {
-    let first_of_scanner = Pressure { task: Some("scanner".into()), times: Some(1), ..Pressure::default() };
+    let first_of_scanner =
+        Pressure { task: Some("scanner".into()), times: Some(1), ..Pressure::default() };
     let plan = PlanSpec { pressure: vec![first_of_scanner], ..PlanSpec::default() };
     let events = run(era, small(), plan, |rig| {
         dirty(&rig.client, 0, 1);
         let mm = rig.mm.clone();
-        let scanner =
-            rig.sched.spawn("scanner", crate::event::TaskKind::Task, move || mm.alloc(0, mask).is_some());
+        let scanner = rig
+            .sched
+            .spawn("scanner", crate::event::TaskKind::Task, move || mm.alloc(0, mask).is_some());
         assert!(scanner.join(), "there is memory after all");
         rig.done().unwrap();
     });
@@ -262,8 +272,13 @@ fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
         assert_eq!(rig.client.buffers(), 0);
     });
     let begun = events.iter().position(|kind| matches!(kind, EventKind::WorkBegin { .. }));
-    let wrote = events.iter().position(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
-    assert!(begun.is_some() && begun < wrote, "the only write is the cleaner's: {begun:?} before {wrote:?}");
+    let wrote = events
+        .iter()
+        .position(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
+    assert!(
+        begun.is_some() && begun < wrote,
+        "the only write is the cleaner's: {begun:?} before {wrote:?}"
+    );
 }
 
 /// Every generation of dm-bufio.
@@ -315,7 +330,8 @@ fn a_prefetched_block_is_read_once_and_a_forgotten_one_again() {
             drop(rig.client.read(3).unwrap());
             rig.done().unwrap();
         });
-        let read = |kind: &&EventKind| matches!(kind, EventKind::RequestSubmit { op: Op::Read, .. });
+        let read =
+            |kind: &&EventKind| matches!(kind, EventKind::RequestSubmit { op: Op::Read, .. });
         assert_eq!(events.iter().filter(read).count(), 3, "{era}");
     }
 }

@@ -1,8 +1,8 @@
 //! The modern index: trees by hash, each with a lock of its own (1.4, since 6.4).
 //!
-//! Key type: [`Trees`]. get and put take a tree's lock shared and nothing else; who changes a tree holds the
-//! client lock as well. Where nobody observes, [`super::flat`] stands in their place. Locking: client lock > one
-//! tree, never two.
+//! Key type: [`Trees`]. get and put take a tree's lock shared and nothing else; who changes a tree
+//! holds the client lock as well. Where nobody observes, [`super::flat`] stands in their place.
+//! Locking: client lock > one tree, never two.
 
 use super::options::ClientOptions;
 use super::order;
@@ -16,8 +16,9 @@ pub(super) struct Trees {
 
 impl Trees {
     pub(super) fn new(sched: &Sched, options: &ClientOptions, name: &str) -> Self {
-        let tree =
-            |number| RwSem::new(sched, order::TREE, &format!("bufio:{name}/{number}"), Table::default());
+        let tree = |number| {
+            RwSem::new(sched, order::TREE, &format!("bufio:{name}/{number}"), Table::default())
+        };
         Self { trees: (0..options.trees).map(tree).collect() }
     }
 

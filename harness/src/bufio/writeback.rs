@@ -16,14 +16,16 @@ use crate::inject::Failpoint;
 use crate::sched::MutexGuard;
 use crate::units::Sectors;
 
-/// Writes that are made under the client lock before it is given up to submit them: many enough to be merged.
+/// Writes that are made under the client lock before it is given up to submit them: many enough to
+/// be merged.
 pub(super) const PART: usize = 64;
-/// Parts that whoever waits for all writes anyway has under way: until it is written, a copy of each buffer is in memory.
+/// Parts that whoever waits for all writes anyway has under way: until it is written, a copy of
+/// each buffer is in memory.
 pub(super) const PARTS: usize = 16;
 
 impl Client {
-    /// Starts the write of every dirty buffer, in the order of the list, and waits for none but those that are
-    /// written already (`dm_bufio_write_dirty_buffers_async`).
+    /// Starts the write of every dirty buffer, in the order of the list, and waits for none but
+    /// those that are written already (`dm_bufio_write_dirty_buffers_async`).
     ///
     /// # Panics
     /// As [`Client::read`].
@@ -38,9 +40,10 @@ impl Client {
     /// Writes every dirty buffer, waits, flushes the device (`dm_bufio_write_dirty_buffers`).
     ///
     /// # Errors
-    /// The first write error since the last call, else the flush's; `EINVAL` while the task maps a request. What a write
-    /// failed to write is not dirty any more, is not tried again, and leaves the cache when nobody holds it:
-    /// whoever still has the data marks it dirty once more ([`Client::write_failures`] says whether any was lost).
+    /// The first write error since the last call, else the flush's; `EINVAL` while the task maps a
+    /// request. What a write failed to write is not dirty any more, is not tried again, and leaves
+    /// the cache when nobody holds it: whoever still has the data marks it dirty once more
+    /// ([`Client::write_failures`] says whether any was lost).
     #[track_caller]
     pub fn write_dirty_buffers(&self) -> Result<(), Errno> {
         let site = Site::here();
@@ -64,15 +67,20 @@ impl Client {
         block::flush(&*self.0.device)
     }
 
-    /// Lets the device forget `count` blocks (`dm_bufio_issue_discard`). Buffers of them stay as they are.
+    /// Lets the device forget `count` blocks (`dm_bufio_issue_discard`). Buffers of them stay as
+    /// they are.
     ///
     /// # Errors
-    /// `EINVAL` past the end of the device or while the task maps a request; else what the device says.
+    /// `EINVAL` past the end of the device or while the task maps a request; else what the device
+    /// says.
     #[track_caller]
     pub fn issue_discard(&self, block: u64, count: u64) -> Result<(), Errno> {
         let _layer = self.enter();
         self.may_wait("discarding")?;
-        let end = block.checked_add(count).filter(|end| *end <= self.device_blocks()).ok_or(Errno::EINVAL)?;
+        let end = block
+            .checked_add(count)
+            .filter(|end| *end <= self.device_blocks())
+            .ok_or(Errno::EINVAL)?;
         let start = self.sector(block);
         block::discard(&*self.0.device, start, Sectors(self.sector(end).0 - start.0))
     }
@@ -95,9 +103,9 @@ impl Client {
         self.submit_writes(bios);
     }
 
-    /// The same where nobody observes, a part at a time: the device works on one while the next is made, and no
-    /// more than `bound` are under way. The walk ends where the list ended when it began, whatever is dirtied
-    /// meanwhile.
+    /// The same where nobody observes, a part at a time: the device works on one while the next is
+    /// made, and no more than `bound` are under way. The walk ends where the list ended when it
+    /// began, whatever is dirtied meanwhile.
     fn start_in_parts(&self, bound: Option<usize>, site: Site) {
         // The last buffer of each part, held, so that it stays where it is without the lock.
         let mut under_way = VecDeque::new();
@@ -142,8 +150,8 @@ impl Client {
         }
     }
 
-    /// Waits for each write: without the lock for as many as were dirty at the start, with it for any more, so
-    /// that tasks which keep dirtying cannot hold this one for ever.
+    /// Waits for each write: without the lock for as many as were dirty at the start, with it for
+    /// any more, so that tasks which keep dirtying cannot hold this one for ever.
     fn wait_for_writes(&self, site: Site) {
         let mut cache = self.lock();
         let mut unlocked_waits = cache.len(List::Dirty);
@@ -209,8 +217,9 @@ impl Client {
         self.move_up_to(cache, u64::MAX);
     }
 
-    /// Moves those that completed since the last time. Where nobody observes, the walk ends when it has met as
-    /// many as did: after each of n waits it would otherwise pass all that are still in flight.
+    /// Moves those that completed since the last time. Where nobody observes, the walk ends when it
+    /// has met as many as did: after each of n waits it would otherwise pass all that are still in
+    /// flight.
     fn move_newly_finished(&self, cache: &mut Cache) {
         let finished = self.0.finished.swap(0, Ordering::AcqRel);
         self.move_up_to(cache, if self.observed() { u64::MAX } else { finished });

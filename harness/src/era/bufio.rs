@@ -1,6 +1,7 @@
 //! What changed in dm-bufio: its shrinker's forms, and the rest by generation.
 //!
-//! Key types: [`ShrinkerForm`], [`BufioGeneration`]. Written from the project's description of dm-bufio, 1.1-1.7.
+//! Key types: [`ShrinkerForm`], [`BufioGeneration`]. Written from the project's description of
+//! dm-bufio, 1.1-1.7.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +47,8 @@ impl ShrinkerForm {
 pub enum BufioGeneration {
     /// 2014: power-of-two blocks, whole writes, nothing retained, fatal assertions.
     V2014,
-    /// 2018, until 5.3: blocks of any multiple of 512, partial writes; a share of memory for each client.
+    /// 2018, until 5.3: blocks of any multiple of 512, partial writes; a share of memory for each
+    /// client.
     V2018,
     /// 5.4 to 6.3: one queue of all clients' buffers, cleaned in the background.
     V5_4,

@@ -28,8 +28,13 @@ impl Knobs {
     pub fn flips(self) -> Vec<Flip> {
         let mut flips = Vec::new();
         // Taken apart by name: a knob that is missing below does not compile.
-        let Self { bufio_shrinker, bufio_generation, bufio_sleeps_under_lock, loop_worker_noio, mm } =
-            Self::NEWEST;
+        let Self {
+            bufio_shrinker,
+            bufio_generation,
+            bufio_sleeps_under_lock,
+            loop_worker_noio,
+            mm,
+        } = Self::NEWEST;
         let MmKnobs {
             noio_clears_fs,
             scope_on_fast_path,

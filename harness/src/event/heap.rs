@@ -1,7 +1,7 @@
 //! Where a heap allocation was made.
 //!
-//! Key type: [`HeapPlace`]. An allocator knows no source line, so the event of such an allocation has a number
-//! in the line's stead, and names keep the place of those that a finding is about.
+//! Key type: [`HeapPlace`]. An allocator knows no source line, so the event of such an allocation
+//! has a number in the line's stead, and names keep the place of those that a finding is about.
 
 use super::Site;
 

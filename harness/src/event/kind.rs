@@ -1,9 +1,9 @@
-//! `EventKind`: everything that can happen in a world, in one list; its words are those of [`super::words`].
+//! `EventKind`: everything that can happen in a world; `words` has the types of its fields.
 
 use super::{
-    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin,
-    PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ShrinkPass,
-    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
+    Origin, PointId, PoolId, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
+    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::{error::Errno, units::Pages, units::Sectors};
 
@@ -83,8 +83,8 @@ pub enum EventKind {
         /// Pages that were free right after.
         left: Pages,
     },
-    /// The marks of the world's memory, said once before its first allocation.
-    MemoryMarks {
+    /// The watermarks of the world's memory, emitted once before its first allocation.
+    Watermarks {
         /// The ordinary request stops here.
         min: Pages,
         /// kswapd is woken here.
@@ -92,18 +92,18 @@ pub enum EventKind {
         /// kswapd stops here.
         high: Pages,
     },
-    /// A NOFS scope takes I/O from a mask too, said once before the first allocation where a policy wants it so.
+    /// Under the policy a NOFS scope removes I/O too; emitted once, before the first allocation.
     ScopesJoined,
-    /// The task's next allocation may do no more than this, whatever it asks for (`gfp_allowed_mask`).
+    /// The task's next allocation is limited to this mask (`gfp_allowed_mask`).
     AllocConstrained {
         /// What is left of its request, before scopes.
         mask: Gfp,
     },
-    /// The last try got nothing: the allocation comes to the OOM killer, and if it is NOFAIL may take all.
+    /// The last attempt failed: the OOM killer is next, and NOFAIL may use every reserve.
     OutOfMemory,
     /// The OOM killer ran.
     OomKill {
-        /// Whom it chose; none where there was nobody to kill.
+        /// The task that it chose; none where there was nobody to kill.
         victim: Option<TaskId>,
     },
     /// The task became a reclaimer.
@@ -120,7 +120,7 @@ pub enum EventKind {
         /// The priority that it came down to; 0 is the most it can do.
         priority: u32,
     },
-    /// The task takes the pseudo-locks of reclaim, and holds them while it reclaims (`fs_reclaim_acquire`).
+    /// The task takes the pseudo-locks of reclaim until its reclaim ends (`fs_reclaim_acquire`).
     ReclaimAcquire {
         /// Which, as its mask and flags are now.
         levels: Levels,
@@ -175,8 +175,8 @@ pub enum EventKind {
     ShrinkPassEnd {
         /// Which shrinker.
         shrinker: ShrinkerId,
-        /// Only the domain's objects.
-        in_domain: bool,
+        /// Only the memcg's objects.
+        in_memcg: bool,
         /// Objects that this pass defers.
         left: u64,
         /// All that is deferred now.
@@ -324,7 +324,7 @@ pub enum EventKind {
     /// A claim about order: what the task does in it counts as said, not as seen.
     Prime {
         /// Which step of it.
-        step: Prime,
+        step: super::Prime,
     },
     /// A failpoint was passed.
     PointReached {
@@ -333,7 +333,7 @@ pub enum EventKind {
         /// Whether it did something.
         fired: bool,
     },
-    /// The request carries an element of a pool from now on: whoever completes it gives the element back.
+    /// The request carries an element of a pool, which its completion gives back.
     PoolHandOver {
         /// Which pool.
         pool: PoolId,
@@ -390,7 +390,7 @@ pub enum EventKind {
         /// What reclaim may do there.
         mask: Gfp,
     },
-    /// The world ended in good order: everything was taken down.
+    /// The world ended and its stack was taken down.
     WorldEnd,
     /// Nothing can go on: every task waits and no timer is pending, or the step budget is spent.
     Stall {

@@ -1,14 +1,15 @@
 //! Everything observable, as plain data; the one thing that both columns know.
 //!
 //! Key types: [`Event`], [`EventKind`], [`Resource`], [`Names`], [`Observer`]. The simulated kernel
-//! emits events through [`crate::sched::Sched::emit`]; judges read them. Events are `Copy` and carry
-//! numbers; [`Names`] says what the numbers are called; a [`Trace`] is the list of choices that made
-//! the run. Nothing here holds an address.
+//! emits events through [`crate::sched::Sched::emit`]; judges read them. Events are `Copy` and
+//! carry numbers; [`Names`] says what the numbers are called; a [`Trace`] is the list of choices
+//! that made the run. Nothing here holds an address.
 //!
 //! A *resource* is what a task can wait for. Who must act before the wait ends follows from the
 //! events alone: a lock's holders from acquire and release, a request's server from
-//! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work item's
-//! worker likewise, a pool's from who has its elements, a condition's from who promised to signal it.
+//! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work
+//! item's worker likewise, a pool's from who has its elements, a condition's from who promised to
+//! signal it.
 
 pub mod file;
 mod heap;
@@ -25,11 +26,14 @@ pub use names::{LockName, Names};
 pub use stack::{Fact, MayWait, PartKind, ReclaimTarget};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, ItemId, Levels, LockId, LockMode, Op, Origin, PartId, PointId, PoolId, Prime, QueueId,
-    ReclaimKind, RequestId, Resource, ShrinkPass, ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, ItemId, Levels, LockId, LockMode, Op, Origin, PartId, PointId, PoolId, Prime,
+    QueueId, ReclaimKind, RequestId, Resource, ShrinkPass, ShrinkerId, TaskId, TaskKind, WaitId,
+    WaitOutcome, WorkId,
 };
 
-pub use reclaimdep_scope::{Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags};
+pub use reclaimdep_scope::{
+    Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags,
+};
 
 use crate::units::Nanos;
 

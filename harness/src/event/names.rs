@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    HeapPlace, ItemId, Layer, LayerRef, LockId, PartId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId,
-    WorkId,
+    HeapPlace, ItemId, Layer, LayerRef, LockId, PartId, PointId, PoolId, QueueId, ShrinkerId,
+    TaskId, WaitId, WorkId,
 };
 
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
@@ -95,7 +95,8 @@ impl Names {
 
     /// Registers an instance of a layer and returns its reference.
     pub fn add_layer(&mut self, layer: Layer, name: impl Into<String>) -> LayerRef {
-        let instance = next_id(self.layers.iter().filter(|(known, _)| known.layer == layer).count());
+        let instance =
+            next_id(self.layers.iter().filter(|(known, _)| known.layer == layer).count());
         let layer = LayerRef { layer, instance };
         self.layers.push((layer, name.into()));
         layer

@@ -1,8 +1,10 @@
-//! What whoever builds a stack says of it: its parts, what each needs, and when reclaim waits for one.
+//! What whoever builds a stack says of it: its parts, what each needs, and when reclaim waits for
+//! one.
 //!
-//! Key types: [`Fact`], [`MayWait`], [`ReclaimTarget`]. Facts are declared, not seen to happen: a judge may
-//! follow them to what an allocation could come to. The closed list of blocking points is in the project's
-//! description of storage, 3.3; the question that is asked of it in reclaim, 5.8, 7.3 and 9 (20).
+//! Key types: [`Fact`], [`MayWait`], [`ReclaimTarget`]. Facts are declared, not seen to happen: a
+//! judge may follow them to what an allocation could come to. The closed list of blocking points is
+//! in the project's description of storage, 3.3; the question that is asked of it in reclaim, 5.8,
+//! 7.3 and 9 (20).
 
 use serde::{Deserialize, Serialize};
 

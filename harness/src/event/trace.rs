@@ -1,8 +1,9 @@
 //! `Trace`: every nondeterministic choice of a run, in order.
 //!
-//! Key types: [`Choice`], [`Trace`]. Only real choices are kept: a step with one runnable task, or a
-//! number below one, is not a choice. Reading the list back gives the same run. The text form is one
-//! line: `t3` is "task 3 ran", `n2` is "the number 2 came up", `*5` repeats the choice before it.
+//! Key types: [`Choice`], [`Trace`]. Only real choices are kept: a step with one runnable task, or
+//! a number below one, is not a choice. Reading the list back gives the same run. The text form is
+//! one line: `t3` is "task 3 ran", `n2` is "the number 2 came up", `*5` repeats the choice before
+//! it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -59,8 +60,12 @@ impl FromStr for Trace {
         let mut choices = Vec::new();
         for (position, word) in text.split('.').filter(|word| !word.is_empty()).enumerate() {
             let bad = || {
-                Error::input(format!("`{word}` at position {position} of the trace is not a choice"))
-                    .advice("a trace is words like t3, n2 or t3*5 joined by dots, as a report prints it")
+                Error::input(format!(
+                    "`{word}` at position {position} of the trace is not a choice"
+                ))
+                .advice(
+                    "a trace is words like t3, n2 or t3*5 joined by dots, as a report prints it",
+                )
             };
             let (choice, repeat) = word.split_once('*').unwrap_or((word, "1"));
             let repeat: usize = repeat.parse().map_err(|_| bad())?;

@@ -53,7 +53,8 @@ pub enum Resource {
     Work(WorkId),
     /// A task; it must exit.
     Task(TaskId),
-    /// A condition: whoever promised to signal it must; where nobody did, its signaller is not known.
+    /// A condition: whoever promised to signal it must; where nobody did, its signaller is not
+    /// known.
     Condition(WaitId),
     /// An element of a pool; whoever has one must give it back.
     Pool(PoolId),
@@ -69,7 +70,8 @@ pub enum Resource {
 pub enum LockMode {
     /// One holder.
     Exclusive,
-    /// One holder, who has another lock of the class already: of this subclass of it (`mutex_lock_nested`).
+    /// One holder, who has another lock of the class already: of this subclass of it
+    /// (`mutex_lock_nested`).
     Nested(u8),
     /// Many holders, none exclusive.
     Shared,
@@ -109,13 +111,14 @@ pub enum ReclaimKind {
     Direct,
     /// The background reclaimer.
     Kswapd,
-    /// The allocating task, because its domain (memory cgroup) is at its limit.
+    /// The allocating task, because its memory cgroup (memcg) is at its limit.
     Memcg,
     /// The allocating task moves pages together: it calls release hooks, but no shrinker.
     Compaction,
 }
 
-/// The pseudo-locks of reclaim, each within the one before: what an allocation may reach, or reclaim holds.
+/// The pseudo-locks of reclaim, each within the one before: what an allocation may reach, or
+/// reclaim holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Levels {
@@ -136,8 +139,8 @@ impl Levels {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ShrinkPass {
-    /// Only the domain's objects.
-    pub in_domain: bool,
+    /// Only the memcg's objects.
+    pub in_memcg: bool,
     /// Objects that the shrinker says it could free.
     pub freeable: u64,
     /// Objects that passes before deferred, and that this one took over.

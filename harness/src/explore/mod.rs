@@ -25,7 +25,8 @@ pub use replay::Replay;
 use crate::event::TaskId;
 use crate::sched::Strategy;
 
-/// What most runs use: executions take turns between [`Random`] and [`Pct`], each from its own seed.
+/// What most runs use: executions take turns between [`Random`] and [`Pct`], each from its own
+/// seed.
 ///
 /// Random choice finds shallow orders fast; PCT finds the ones where a task must stay behind.
 pub struct Mixed {

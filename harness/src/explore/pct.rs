@@ -1,8 +1,8 @@
 //! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, 2010).
 //!
 //! Each task gets a random priority when it is first seen; the highest runnable one runs; at a few
-//! random steps the running task falls below all others. Finds every bug that needs `depth` ordering
-//! constraints with a known least probability.
+//! random steps the running task falls below all others. Finds every bug that needs `depth`
+//! ordering constraints with a known least probability.
 
 use crate::event::TaskId;
 use crate::sched::Strategy;

@@ -3,7 +3,12 @@
 use super::image::{HEADER, Image};
 
 /// The first clear bit in `from..bits` that `usable` accepts.
-pub(super) fn find_clear(image: &Image, from: u32, bits: u32, usable: impl Fn(u32) -> bool) -> Option<u32> {
+pub(super) fn find_clear(
+    image: &Image,
+    from: u32,
+    bits: u32,
+    usable: impl Fn(u32) -> bool,
+) -> Option<u32> {
     let mut bit = from;
     while bit < bits {
         if bit.is_multiple_of(8) && image[byte(bit)] == u8::MAX {

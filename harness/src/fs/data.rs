@@ -52,7 +52,8 @@ impl Fs {
     /// Reads from byte `offset` on; returns how many bytes there were before the end of the file.
     ///
     /// # Errors
-    /// `ENOENT` where the file is gone, `EISDIR`; `EIO` where its map is damaged or the device fails.
+    /// `ENOENT` where the file is gone, `EISDIR`; `EIO` where its map is damaged or the device
+    /// fails.
     pub fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -77,12 +78,15 @@ impl Fs {
         if data.is_empty() {
             return Ok(());
         }
-        let end =
-            offset.checked_add(data.len() as u64).filter(|end| *end <= MAX_FILE_SIZE).ok_or(Errno::EFBIG)?;
+        let end = offset
+            .checked_add(data.len() as u64)
+            .filter(|end| *end <= MAX_FILE_SIZE)
+            .ok_or(Errno::EFBIG)?;
         let inode = volume.iget(ino)?;
         let handle = Handle::new(volume)?;
         let _inode = inode.lock.write();
-        let chunk_bitmaps = u32::try_from(blocks_of(WRITE_CHUNK)).expect("a small constant") + OP_CREDITS;
+        let chunk_bitmaps =
+            u32::try_from(blocks_of(WRITE_CHUNK)).expect("a small constant") + OP_CREDITS;
         let credits = OP_CREDITS + volume.layout().bitmap_len.min(chunk_bitmaps);
         let mut at = offset;
         loop {
@@ -135,8 +139,8 @@ impl Fs {
     /// Makes the file durable: its data, and with it everything that was merged before.
     ///
     /// # Errors
-    /// `ENOENT` where the file is gone; `EDEADLK` where the world broke the wait for the journal; else
-    /// what the device says.
+    /// `ENOENT` where the file is gone; `EDEADLK` where the world broke the wait for the journal;
+    /// else what the device says.
     pub fn fsync(&self, ino: Ino) -> Result<(), Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -176,7 +180,8 @@ impl Volume {
     /// Fills `buf`, which ends before the end of the file.
     fn read_data(&self, inode: &DiskInode, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let place = |piece: Piece| Ok((inode.map(self, piece.file_block)?, piece));
-        let placed = pieces(offset, buf.len() as u64).map(place).collect::<Result<Vec<Placed>, Errno>>()?;
+        let placed =
+            pieces(offset, buf.len() as u64).map(place).collect::<Result<Vec<Placed>, Errno>>()?;
         let mut rest = buf;
         for run in placed.chunk_by(adjacent) {
             let (here, after) = rest.split_at_mut(length(run));
@@ -225,7 +230,13 @@ impl Volume {
     }
 
     /// Writes a run whose first or last block is not whole: what surrounds the data there stays.
-    fn write_partly(&self, start: Bno, run: &[Placed], new: &[bool], data: &[u8]) -> Result<(), Errno> {
+    fn write_partly(
+        &self,
+        start: Bno,
+        run: &[Placed],
+        new: &[bool],
+        data: &[u8],
+    ) -> Result<(), Errno> {
         let mut blocks = vec![0; run.len() * BLOCK_SIZE];
         for (((_, piece), is_new), (index, image)) in
             run.iter().zip(new).zip(blocks.chunks_exact_mut(BLOCK_SIZE).enumerate())

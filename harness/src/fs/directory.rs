@@ -95,7 +95,12 @@ pub(super) fn find(view: &impl View, root: &DiskInode, name: &str) -> Result<(Pl
 ///
 /// # Errors
 /// `ENOSPC` where it cannot grow; as [`Tx::meta_mut`].
-pub(super) fn add(tx: &mut Tx<'_>, root: &mut DiskInode, name: &str, ino: Ino) -> Result<(), Errno> {
+pub(super) fn add(
+    tx: &mut Tx<'_>,
+    root: &mut DiskInode,
+    name: &str,
+    ino: Ino,
+) -> Result<(), Errno> {
     let Place { block, at } = free_place(tx, root)?;
     let image = tx.meta_mut(Kind::Directory, block)?;
     put_u32(image, at, ino.0);

@@ -14,7 +14,10 @@ pub struct File {
 
 impl core::fmt::Debug for File {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("File").field("name", &self.name).field("ino", &self.ino).finish_non_exhaustive()
+        f.debug_struct("File")
+            .field("name", &self.name)
+            .field("ino", &self.ino)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,9 @@
 //! The same filesystem, served to the kernel.
 //!
 //! Key types: [`FuseFs`], [`ServeHook`]. Each operation is one call of [`Fs`]; errors go back by
-//! number. A thread of the FUSE session becomes a task of the world with its first request. The hook
-//! tells the world which request a thread serves before it does, so that the world can join it with
-//! the request above it.
+//! number. A thread of the FUSE session becomes a task of the world with its first request. The
+//! hook tells the world which request a thread serves before it does, so that the world can join it
+//! with the request above it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
-    OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
+    LockOwner, OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
 use super::file::File;
@@ -295,7 +295,13 @@ impl Filesystem for FuseFs {
             Ok((self.attr(ino)?, self.fs.open_as(ino, &name)?))
         };
         reply!(reply, self.serve(create), |reply: ReplyCreate, (attr, file)| {
-            reply.created(&TTL, &attr, Generation(0), self.keep_open(file), FopenFlags::FOPEN_DIRECT_IO);
+            reply.created(
+                &TTL,
+                &attr,
+                Generation(0),
+                self.keep_open(file),
+                FopenFlags::FOPEN_DIRECT_IO,
+            );
         });
     }
 
@@ -304,13 +310,22 @@ impl Filesystem for FuseFs {
         reply!(reply, unlinked, |reply: ReplyEmpty, ()| reply.ok());
     }
 
-    fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
         let root = ino == INodeNo::ROOT;
         let entries = self.serve(|| if root { self.fs.readdir() } else { Err(Errno::ENOTDIR) });
         match entries {
             Ok(entries) => {
-                let dots = [".", ".."].map(|name| (Ino::ROOT, FileType::Directory, name.to_owned()));
-                let files = entries.into_iter().map(|entry| (entry.ino, FileType::RegularFile, entry.name));
+                let dots =
+                    [".", ".."].map(|name| (Ino::ROOT, FileType::Directory, name.to_owned()));
+                let files =
+                    entries.into_iter().map(|entry| (entry.ino, FileType::RegularFile, entry.name));
                 let all = dots.into_iter().chain(files).zip(1..);
                 for ((ino, kind, name), next) in all.filter(|(_, next)| *next > offset) {
                     if reply.add(INodeNo(u64::from(ino.0)), next, kind, name) {
@@ -324,11 +339,24 @@ impl Filesystem for FuseFs {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        reply!(reply, self.serve(|| self.fs.statfs()), |reply: ReplyStatfs, stat: super::Statfs| {
-            let free = u64::from(stat.free_blocks);
-            let files = (u64::from(stat.inodes), u64::from(stat.free_inodes));
-            let name_max = u32::try_from(super::MAX_NAME).unwrap_or(u32::MAX);
-            reply.statfs(u64::from(stat.blocks), free, free, files.0, files.1, BLOCK, name_max, BLOCK);
-        });
+        reply!(
+            reply,
+            self.serve(|| self.fs.statfs()),
+            |reply: ReplyStatfs, stat: super::Statfs| {
+                let free = u64::from(stat.free_blocks);
+                let files = (u64::from(stat.inodes), u64::from(stat.free_inodes));
+                let name_max = u32::try_from(super::MAX_NAME).unwrap_or(u32::MAX);
+                reply.statfs(
+                    u64::from(stat.blocks),
+                    free,
+                    free,
+                    files.0,
+                    files.1,
+                    BLOCK,
+                    name_max,
+                    BLOCK,
+                );
+            }
+        );
     }
 }

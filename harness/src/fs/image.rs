@@ -80,7 +80,11 @@ pub(super) struct Defect {
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { block, kind, what, expected, found } = self;
-        write!(f, "{block} should be a {}: its {what} is {found:#x}, expected {expected:#x}", kind.name())
+        write!(
+            f,
+            "{block} should be a {}: its {what} is {found:#x}, expected {expected:#x}",
+            kind.name()
+        )
     }
 }
 
@@ -100,12 +104,15 @@ pub(super) fn seal(image: &mut Image, salt: u64) {
 
 /// Checks that `image` is block `block` of `kind`, whole.
 pub(super) fn check(image: &Image, kind: Kind, block: Bno, salt: u64) -> Result<(), Defect> {
-    let found = [u64::from(get_u32(image, 0)), u64::from(get_u32(image, 4)), get_u64(image, CHECKSUM_AT)];
+    let found =
+        [u64::from(get_u32(image, 0)), u64::from(get_u32(image, 4)), get_u64(image, CHECKSUM_AT)];
     let expected = [u64::from(kind.magic()), u64::from(block.0), checksum(image, salt)];
     let names = ["magic", "own number", "checksum"];
     match (0..names.len()).find(|&i| found[i] != expected[i]) {
         None => Ok(()),
-        Some(i) => Err(Defect { block, kind, what: names[i], expected: expected[i], found: found[i] }),
+        Some(i) => {
+            Err(Defect { block, kind, what: names[i], expected: expected[i], found: found[i] })
+        }
     }
 }
 
@@ -121,8 +128,8 @@ pub(super) fn checksum(image: &Image, salt: u64) -> u64 {
     hasher.finish()
 }
 
-/// A 64-bit checksum in four lanes. Each step is a bijection of its lane, so one changed word always
-/// shows; it detects damage, not malice.
+/// A 64-bit checksum in four lanes. Each step is a bijection of its lane, so one changed word
+/// always shows; it detects damage, not malice.
 pub(super) struct Hasher([u64; 4]);
 
 impl Hasher {
@@ -140,7 +147,8 @@ impl Hasher {
         for chunk in chunks {
             let (words, _) = chunk.as_chunks::<8>();
             for (lane, word) in self.0.iter_mut().zip(words) {
-                *lane = (*lane ^ u64::from_le_bytes(*word)).wrapping_mul(Self::PRIME).rotate_left(31);
+                *lane =
+                    (*lane ^ u64::from_le_bytes(*word)).wrapping_mul(Self::PRIME).rotate_left(31);
             }
         }
     }

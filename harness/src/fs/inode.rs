@@ -1,7 +1,7 @@
 //! Inodes: what the table stores, and what is in core.
 //!
-//! Key types: [`Ino`], [`DiskInode`], [`Inode`], [`Stat`]. A slot is 120 bytes, so 34 of them fill a
-//! table block's payload. Slot 0 is inode 1, the root directory.
+//! Key types: [`Ino`], [`DiskInode`], [`Inode`], [`Stat`]. A slot is 120 bytes, so 34 of them fill
+//! a table block's payload. Slot 0 is inode 1, the root directory.
 
 use super::image::{BLOCK_SIZE, Bno, HEADER, Image, PAYLOAD, get_u32, get_u64, put_u32, put_u64};
 use super::layout::Layout;
@@ -32,7 +32,8 @@ impl Ino {
     /// # Errors
     /// `ENOENT` for a number that the table does not have.
     pub(super) fn place(self, layout: &Layout) -> Result<(Bno, usize), Errno> {
-        let index = self.0.checked_sub(1).filter(|index| *index < layout.inodes()).ok_or(Errno::ENOENT)?;
+        let index =
+            self.0.checked_sub(1).filter(|index| *index < layout.inodes()).ok_or(Errno::ENOENT)?;
         let slot = HEADER + SLOT_SIZE * (index % INODES_PER_BLOCK) as usize;
         Ok((Bno(layout.table_start + index / INODES_PER_BLOCK), slot))
     }

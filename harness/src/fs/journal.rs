@@ -1,5 +1,5 @@
-//! The journal: one running transaction in memory, committed ones in the log, none of them home yet, or only so
-//! far as dm-bufio wrote it there ([`super::store`]).
+//! The journal: one running transaction in memory, committed ones in the log, none of them home
+//! yet, or only so far as dm-bufio wrote it there ([`super::store`]).
 //!
 //! Key type: [`Journal`]. Mirrors jbd2 in outline: metadata is logged as whole images, data is
 //! ordered (written in place before the commit that refers to it). A transaction in the log is a
@@ -13,7 +13,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::image::{self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64};
+use super::image::{
+    self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64,
+};
 use super::layout::{Layout, TX_OVERHEAD};
 use super::store;
 use super::tree::View;
@@ -52,7 +54,12 @@ impl Tail {
         image
     }
 
-    pub(super) fn write(self, layout: &Layout, salt: u64, device: &dyn BlockDevice) -> Result<(), Errno> {
+    pub(super) fn write(
+        self,
+        layout: &Layout,
+        salt: u64,
+        device: &dyn BlockDevice,
+    ) -> Result<(), Errno> {
         block::write_at(device, Bno(layout.journal_start).bytes(), &self.encode(layout, salt))
     }
 }
@@ -125,8 +132,8 @@ impl Journal {
     /// Makes sure that `credits` more blocks can be changed and logged.
     ///
     /// # Errors
-    /// `ENOSPC` if they never can; `ENODEV` after unmount; `EIO` once metadata could not be written home from
-    /// dm-bufio; else what committing or checkpointing says.
+    /// `ENOSPC` if they never can; `ENODEV` after unmount; `EIO` once metadata could not be written
+    /// home from dm-bufio; else what committing or checkpointing says.
     pub(super) fn reserve(&mut self, volume: &Volume, credits: u32) -> Result<(), Errno> {
         if self.unmounted {
             return Err(Errno::ENODEV);
@@ -155,8 +162,8 @@ impl Journal {
         !self.running.is_empty()
     }
 
-    /// Writes the running transaction to the log, durably. On an error it stays the running one, and
-    /// the next commit writes it again to the same place.
+    /// Writes the running transaction to the log, durably. On an error it stays the running one,
+    /// and the next commit writes it again to the same place.
     pub(super) fn commit(&mut self, volume: &Volume) -> Result<(), Errno> {
         if self.running.is_empty() {
             return Ok(());
@@ -170,8 +177,10 @@ impl Journal {
         let length = count(log.len() / BLOCK_SIZE);
         write_ring(device, layout, self.head.position + length, &record)?;
         block::flush(device)?;
-        self.head =
-            Tail { position: (self.head.position + length + 1) % layout.ring(), seq: self.head.seq + 1 };
+        self.head = Tail {
+            position: (self.head.position + length + 1) % layout.ring(),
+            seq: self.head.seq + 1,
+        };
         self.used += length + 1;
         self.committed.append(&mut self.running);
         self.freed.clear();
@@ -203,7 +212,9 @@ impl Journal {
         put_u32(descriptor, COUNT_AT, blocks);
         put_u64(descriptor, SEQ_AT, self.head.seq);
         let cache = volume.cache.lock();
-        for (i, (home, to)) in self.running.iter().zip(images.chunks_exact_mut(BLOCK_SIZE)).enumerate() {
+        for (i, (home, to)) in
+            self.running.iter().zip(images.chunks_exact_mut(BLOCK_SIZE)).enumerate()
+        {
             put_u32(descriptor, TAGS_AT + 4 * i, home.0);
             to.copy_from_slice(&*cache.blocks[home].image);
         }
@@ -248,7 +259,8 @@ impl Journal {
     }
 
     fn write_home_from(&mut self, client: &Client, volume: &Volume) -> Result<(), Errno> {
-        // What the client refused at the commit it must take now: who writes past it leaves an old copy there.
+        // What the client refused at the commit it must take now: who writes past it leaves an old
+        // copy there.
         self.hand_over(volume);
         if !self.committed.is_empty() {
             return Err(Errno::EIO);
@@ -263,12 +275,21 @@ fn count(len: usize) -> u32 {
 }
 
 /// Writes whole blocks from ring position `position` on, around its end.
-fn write_ring(device: &dyn BlockDevice, layout: &Layout, position: u32, bytes: &[u8]) -> Result<(), Errno> {
+fn write_ring(
+    device: &dyn BlockDevice,
+    layout: &Layout,
+    position: u32,
+    bytes: &[u8],
+) -> Result<(), Errno> {
     let position = position % layout.ring();
     let room = (layout.ring() - position) as usize * BLOCK_SIZE;
     let (here, around) = bytes.split_at(room.min(bytes.len()));
     block::write_at(device, layout.ring_block(position).bytes(), here)?;
-    if around.is_empty() { Ok(()) } else { block::write_at(device, layout.ring_block(0).bytes(), around) }
+    if around.is_empty() {
+        Ok(())
+    } else {
+        block::write_at(device, layout.ring_block(0).bytes(), around)
+    }
 }
 
 /// The checksum of descriptor and images.
@@ -284,7 +305,8 @@ pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, 
     if get_u32(image, 0) != DESCRIPTOR || blocks == 0 || blocks > layout.max_tx() {
         return None;
     }
-    let homes: Vec<_> = (0..blocks as usize).map(|i| Bno(get_u32(image, TAGS_AT + 4 * i))).collect();
+    let homes: Vec<_> =
+        (0..blocks as usize).map(|i| Bno(get_u32(image, TAGS_AT + 4 * i))).collect();
     homes.iter().all(|home| layout.is_home(*home)).then(|| (get_u64(image, SEQ_AT), homes))
 }
 

@@ -60,19 +60,24 @@ impl Layout {
             chosen => chosen.div_ceil(INODES_PER_BLOCK),
         };
         Self::new(blocks, journal, table).map_err(|what| {
-            Error::input(format!("cannot make a filesystem on {device}, which has {blocks} blocks: {what}"))
-                .advice("choose a device of 256 KiB to 100 GiB and a journal that leaves room for data")
+            Error::input(format!(
+                "cannot make a filesystem on {device}, which has {blocks} blocks: {what}"
+            ))
+            .advice("choose a device of 256 KiB to 100 GiB and a journal that leaves room for data")
         })
     }
 
     /// The layout that follows from three numbers; what is wrong with them otherwise.
     fn new(blocks: u32, journal_len: u32, table_len: u32) -> Result<Self, String> {
         let left = u64::from(blocks).checked_sub(1 + u64::from(journal_len) + u64::from(table_len));
-        let left =
-            left.and_then(|left| u32::try_from(left).ok()).ok_or("journal and inode table do not fit")?;
+        let left = left
+            .and_then(|left| u32::try_from(left).ok())
+            .ok_or("journal and inode table do not fit")?;
         let bitmap_len = left.div_ceil(BITS_PER_BLOCK);
         if journal_len < MIN_JOURNAL {
-            return Err(format!("a journal of {journal_len} blocks, at least {MIN_JOURNAL} are needed"));
+            return Err(format!(
+                "a journal of {journal_len} blocks, at least {MIN_JOURNAL} are needed"
+            ));
         }
         if table_len == 0 || left < bitmap_len + MIN_DATA {
             return Err("no room for inodes and data".into());
@@ -139,7 +144,16 @@ impl Layout {
             table_len,
             data_start,
         } = *self;
-        [blocks, journal_start, journal_len, bitmap_start, bitmap_len, table_start, table_len, data_start]
+        [
+            blocks,
+            journal_start,
+            journal_len,
+            bitmap_start,
+            bitmap_len,
+            table_start,
+            table_len,
+            data_start,
+        ]
     }
 }
 
@@ -198,10 +212,13 @@ impl Super {
     pub(super) fn read(device: &dyn BlockDevice) -> Result<Self> {
         let name = device.name();
         let mut image = [0; BLOCK_SIZE];
-        block::read_at(device, 0, &mut image).map_err(|errno| io_error("read", device, Bno(0), errno))?;
+        block::read_at(device, 0, &mut image)
+            .map_err(|errno| io_error("read", device, Bno(0), errno))?;
         let damaged = |what: String| {
-            Error::corrupt(format!("block 0 of {name} is not a superblock of this filesystem: {what}"))
-                .advice("make one with mkfs, or mount the device that holds it")
+            Error::corrupt(format!(
+                "block 0 of {name} is not a superblock of this filesystem: {what}"
+            ))
+            .advice("make one with mkfs, or mount the device that holds it")
         };
         let this = Self::decode(&image).map_err(damaged)?;
         let have = device.sectors().bytes() / BLOCK_SIZE as u64;

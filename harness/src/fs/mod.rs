@@ -15,11 +15,11 @@
 //! | `layout`, `image`, `inode`, `tree`, `bitmap`, `directory` | the disk format |
 //! | `fuse` | the same filesystem, served to the kernel (feature `loop`) |
 //!
-//! Locking, outermost first: the root's rwsem (class "directory") > an inode's (class "inode") > the
-//! journal (class "journal", held from begin to commit) > the end of dm-bufio's client (class "metadata", shared by who
-//! reads from it) > dm-bufio's > leaf locks. I/O is done under the journal.
-//! The root has a class of its own, so that unlink, which holds both, does not nest one class.
-//! Written from the project's description of storage, section 3.
+//! Locking, outermost first: the root's rwsem (class "directory") > an inode's (class "inode") >
+//! the journal (class "journal", held from begin to commit) > the end of dm-bufio's client (class
+//! "metadata", shared by who reads from it) > dm-bufio's > leaf locks. I/O is done under the
+//! journal. The root has a class of its own, so that unlink, which holds both, does not nest one
+//! class. Written from the project's description of storage, section 3.
 
 mod bitmap;
 mod data;

@@ -51,7 +51,8 @@ pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
     block::write_at(device, 0, &[0; BLOCK_SIZE]).map_err(failed(Bno(0)))?;
     let tail = Tail { position: 0, seq: 1 };
     tail.write(&layout, salt, device).map_err(failed(Bno(layout.journal_start)))?;
-    let mut tables = Vec::with_capacity((layout.bitmap_len + layout.table_len) as usize * BLOCK_SIZE);
+    let mut tables =
+        Vec::with_capacity((layout.bitmap_len + layout.table_len) as usize * BLOCK_SIZE);
     for number in layout.bitmap_start..layout.data_start {
         let kind = if number < layout.table_start { Kind::Bitmap } else { Kind::InodeTable };
         let mut image = image::blank(kind, Bno(number));
@@ -83,8 +84,8 @@ impl Fs {
     /// Mounts the filesystem on `device` as `name`.
     ///
     /// # Errors
-    /// If the device fails, memory is short, or what is on the device is not a whole filesystem; the
-    /// error says which block is wrong, and how.
+    /// If the device fails, memory is short, or what is on the device is not a whole filesystem;
+    /// the error says which block is wrong, and how.
     pub fn mount(
         sched: &Sched,
         mm: &Mm,
@@ -162,18 +163,19 @@ impl Fs {
     /// The lock under which the inode's data changes.
     ///
     /// # Errors
-    /// `ENOENT` for a number that no inode has; `ENOMEM` where it is not in core yet; `ENODEV` after unmount.
+    /// `ENOENT` for a number that no inode has; `ENOMEM` where it is not in core yet; `ENODEV`
+    /// after unmount.
     pub fn inode_lock(&self, ino: Ino) -> Result<LockId, Errno> {
         let _ours = quiet();
         Ok(self.0.iget(ino)?.lock.id())
     }
 
-    /// Begins a transaction that changes at most `credits` blocks and keeps it open until the handle
-    /// is committed or dropped.
+    /// Begins a transaction that changes at most `credits` blocks and keeps it open until the
+    /// handle is committed or dropped.
     ///
     /// # Errors
-    /// `ENOMEM`; `EDEADLK` where the world broke the wait for the journal; `ENOSPC` where the journal
-    /// can never hold so much; else what writing the journal says.
+    /// `ENOMEM`; `EDEADLK` where the world broke the wait for the journal; `ENOSPC` where the
+    /// journal can never hold so much; else what writing the journal says.
     #[track_caller]
     pub fn begin(&self, credits: u32) -> Result<Tx<'_>, Errno> {
         let (layer, _ours) = self.0.enter();
@@ -188,17 +190,20 @@ impl Fs {
     pub fn unmount(&self) -> Result<()> {
         let volume = &*self.0;
         let _fs = volume.enter();
-        let cannot = |errno: Errno| Error::os(format!("cannot unmount fs:{}", volume.name)).because(errno);
+        let cannot =
+            |errno: Errno| Error::os(format!("cannot unmount fs:{}", volume.name)).because(errno);
         let mut journal = volume.journal.lock_breakable().map_err(cannot)?;
         let _nofs = scope::nofs();
         if journal.unmounted {
-            return Err(
-                Error::misuse(format!("fs:{} is unmounted already", volume.name)).advice("unmount it once")
-            );
+            return Err(Error::misuse(format!("fs:{} is unmounted already", volume.name))
+                .advice("unmount it once"));
         }
         let emptied = journal.commit(volume).and_then(|()| journal.checkpoint(volume));
         journal.unmounted = true;
-        let old = std::mem::replace(&mut *volume.cache.lock(), Cache { unmounted: true, ..Cache::default() });
+        let old = std::mem::replace(
+            &mut *volume.cache.lock(),
+            Cache { unmounted: true, ..Cache::default() },
+        );
         drop(old);
         let destroyed = volume.store.close();
         emptied.map_err(cannot)?;

@@ -34,8 +34,8 @@ impl Fs {
     /// Makes an empty file.
     ///
     /// # Errors
-    /// `EEXIST`, `ENAMETOOLONG`, `EINVAL` for a name that cannot be; `ENOSPC` where directory, inode
-    /// table or device are full; as [`Fs::begin`].
+    /// `EEXIST`, `ENAMETOOLONG`, `EINVAL` for a name that cannot be; `ENOSPC` where directory,
+    /// inode table or device are full; as [`Fs::begin`].
     pub fn create(&self, name: &str) -> Result<Ino, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();

@@ -46,7 +46,10 @@ pub(super) fn replay(device: &dyn BlockDevice, superblock: &Super) -> Result<Tai
     while left > 0 {
         match this.transaction(head.position)? {
             Ok(logged) if logged.seq == head.seq && logged.length <= left => {
-                head = Tail { position: (head.position + logged.length) % layout.ring(), seq: head.seq + 1 };
+                head = Tail {
+                    position: (head.position + logged.length) % layout.ring(),
+                    seq: head.seq + 1,
+                };
                 left -= logged.length;
                 let (blocks, _) = logged.log[BLOCK_SIZE..].as_chunks::<BLOCK_SIZE>();
                 images.extend(logged.homes.into_iter().zip(blocks.iter().copied()));
@@ -123,7 +126,8 @@ impl Replay<'_> {
                 continue;
             };
             if seq > head.seq {
-                let (damaged, later) = (layout.ring_block(head.position), layout.ring_block(position));
+                let (damaged, later) =
+                    (layout.ring_block(head.position), layout.ring_block(position));
                 let (name, expected) = (device.name(), head.seq);
                 return Err(Error::corrupt(format!(
                     "the journal on {name} is damaged: {damaged} should begin transaction {expected}, but {why}, \

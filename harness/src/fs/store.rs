@@ -1,12 +1,12 @@
 //! Where committed metadata is kept while a filesystem is mounted.
 //!
-//! Key types: [`Metadata`], [`Store`]. In core, every block that was touched stays until unmount. In dm-bufio a
-//! block stays for as long as the cache likes: what the journal committed is dirty there, and may be written
-//! home at any time, because the log has it. What it has not committed is in core either way, and the cache never
-//! sees it: so nothing is home before it is in the log.
+//! Key types: [`Metadata`], [`Store`]. In core, every block that was touched stays until unmount.
+//! In dm-bufio a block stays for as long as the cache likes: what the journal committed is dirty
+//! there, and may be written home at any time, because the log has it. What it has not committed is
+//! in core either way, and the cache never sees it: so nothing is home before it is in the log.
 //!
-//! A write of the cache's that failed is gone from it, and what is read afterwards may be older than the log: then
-//! the filesystem gives EIO until it is mounted again, which replays the log.
+//! A write of the cache's that failed is gone from it, and what is read afterwards may be older
+//! than the log: then the filesystem gives EIO until it is mounted again, which replays the log.
 
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl Store {
     ) -> Result<Self> {
         let Metadata::Bufio { bufio, node } = metadata else { return Ok(Self::Core) };
         let block_size = u32::try_from(BLOCK_SIZE).expect("a block is 4 KiB");
-        // A buffer has what its memory held before: without its header that cannot pass for a whole block.
+        // A buffer has what its memory held before: without its header that cannot pass for a whole
+        // block.
         let unchecked = Callback::new(|contents| {
             contents.aux.fill(0);
             contents.data[..HEADER].fill(0);
@@ -102,8 +103,8 @@ pub(super) fn trusted(client: &Client) -> Result<(), Errno> {
     if client.write_failures() == 0 { Ok(()) } else { Err(Errno::EIO) }
 }
 
-/// The committed image of a block; none where `is_whole`, which is asked each time that it comes from the device,
-/// says no.
+/// The committed image of a block; none where `is_whole`, which is asked each time that it comes
+/// from the device, says no.
 ///
 /// # Errors
 /// What the device says; `EIO` once a write failed.
@@ -130,8 +131,8 @@ pub(super) fn read(
     trusted(client).map(|()| Some(image))
 }
 
-/// Gives the client what the journal committed, to be written home at its leisure. Says whether it took it: it does
-/// not while somebody's read of the block has failed and is still held.
+/// Gives the client what the journal committed, to be written home at its leisure. Says whether it
+/// took it: it does not while somebody's read of the block has failed and is still held.
 pub(super) fn put(client: &Client, block: Bno, image: &Image) -> bool {
     let Ok(buffer) = client.new_block(block.0.into()) else { return false };
     buffer.with_contents(|contents| {

@@ -1,5 +1,5 @@
-//! The filesystem on memory devices, in a native world with nobody else in it: each test with metadata in core, in
-//! dm-bufio as it was in 2014, and as it is.
+//! The filesystem on memory devices, in a native world with nobody else in it: each test with
+//! metadata in core, in dm-bufio as it was in 2014, and as it is.
 
 mod crash;
 mod damage;
@@ -171,7 +171,9 @@ impl BlockDevice for Recorder {
         match bio.op() {
             Op::Read => {
                 for (i, to) in bio.data_mut().chunks_exact_mut(BLOCK_SIZE).enumerate() {
-                    to.copy_from_slice(state.blocks.get(&(block + i as u64)).unwrap_or(&[0; BLOCK_SIZE]));
+                    to.copy_from_slice(
+                        state.blocks.get(&(block + i as u64)).unwrap_or(&[0; BLOCK_SIZE]),
+                    );
                 }
             }
             Op::Write => {

@@ -88,7 +88,11 @@ impl DiskInode {
     }
 
     /// The device block of a file block, allocated where there was a hole; says whether it was.
-    pub(super) fn map_or_alloc(&mut self, tx: &mut Tx<'_>, file_block: u64) -> Result<(Bno, bool), Errno> {
+    pub(super) fn map_or_alloc(
+        &mut self,
+        tx: &mut Tx<'_>,
+        file_block: u64,
+    ) -> Result<(Bno, bool), Errno> {
         match Path::to(file_block)? {
             Path::Direct(i) => self.root_or_alloc(tx, i, None),
             Path::Single(i) => {
@@ -172,7 +176,9 @@ impl DiskInode {
         let image = tx.meta(Kind::Indirect, table)?;
         for i in 0..FAN {
             let kept = keep.saturating_sub(i as u64 * span).min(span);
-            let Some(child) = follow(tx.layout(), get_u32(&*image, entry(i)))?.filter(|_| kept < span) else {
+            let Some(child) =
+                follow(tx.layout(), get_u32(&*image, entry(i)))?.filter(|_| kept < span)
+            else {
                 continue;
             };
             if span > 1 {

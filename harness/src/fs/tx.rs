@@ -1,12 +1,12 @@
 //! `Tx`: one transaction handle, from begin to commit.
 //!
-//! Key types: [`Tx`], [`Handle`]. The order of its beginning is XFS's: the handle is allocated first, then
-//! the journal is taken (for as long as the handle lives), then the NOFS scope is entered, then log
-//! space is reserved; so whatever the operation allocates is NOFS, and whatever making space waits
-//! for is waited for in the scope. A handle's memory may be had by full reclaim, so an operation on a file gets
-//! it before it takes the file's lock: reclaim may write to that very file, as swap files did until 5.18.
-//! A handle stages whole block images; [`Tx::commit`] merges them into the running transaction, and
-//! dropping the handle instead forgets them.
+//! Key types: [`Tx`], [`Handle`]. The order of its beginning is XFS's: the handle is allocated
+//! first, then the journal is taken (for as long as the handle lives), then the NOFS scope is
+//! entered, then log space is reserved; so whatever the operation allocates is NOFS, and whatever
+//! making space waits for is waited for in the scope. A handle's memory may be had by full reclaim,
+//! so an operation on a file gets it before it takes the file's lock: reclaim may write to that
+//! very file, as swap files did until 5.18. A handle stages whole block images; [`Tx::commit`]
+//! merges them into the running transaction, and dropping the handle instead forgets them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ struct Staged {
     page: Option<PageBlock>,
 }
 
-/// The memory of a transaction that has not begun. One that is rolled over several transactions is had once.
+/// The memory of a transaction that has not begun. One that is rolled over several transactions is
+/// had once.
 pub(super) struct Handle {
     _page: PageBlock,
 }
@@ -80,7 +81,8 @@ impl View for Tx<'_> {
 }
 
 impl<'a> Tx<'a> {
-    /// Begins a transaction that changes at most `credits` blocks; the caller holds no lock of a file.
+    /// Begins a transaction that changes at most `credits` blocks; the caller holds no lock of a
+    /// file.
     #[track_caller]
     pub(super) fn begin(volume: &'a Volume, credits: u32) -> Result<Self, Errno> {
         let handle = Handle::new(volume)?;
@@ -90,7 +92,11 @@ impl<'a> Tx<'a> {
 
     /// The same, with a handle that the caller keeps.
     #[track_caller]
-    pub(super) fn begin_with(volume: &'a Volume, _handle: &Handle, credits: u32) -> Result<Self, Errno> {
+    pub(super) fn begin_with(
+        volume: &'a Volume,
+        _handle: &Handle,
+        credits: u32,
+    ) -> Result<Self, Errno> {
         let mut journal = volume.journal.lock_breakable()?;
         let scope = volume.mm.enter_filesystem(scope::Superblock(volume.layer.instance), 0);
         journal.reserve(volume, credits)?;
@@ -127,7 +133,9 @@ impl<'a> Tx<'a> {
                     unused.extend(page);
                 }
                 (None, Some(page)) => drop(cache.blocks.insert(block, Cached { image, page })),
-                (None, None) => unreachable!("a block that was in core when it was staged is there still"),
+                (None, None) => {
+                    unreachable!("a block that was in core when it was staged is there still")
+                }
             }
             self.journal.changed(block);
         }
@@ -161,7 +169,12 @@ impl<'a> Tx<'a> {
         self.stage(block, Arc::new(image::blank(kind, block)), Some(page))
     }
 
-    fn stage(&mut self, block: Bno, image: Arc<Image>, page: Option<PageBlock>) -> Result<(), Errno> {
+    fn stage(
+        &mut self,
+        block: Bno,
+        image: Arc<Image>,
+        page: Option<PageBlock>,
+    ) -> Result<(), Errno> {
         if self.staged.len() >= self.credits as usize {
             return Err(Errno::ENOSPC);
         }
@@ -187,7 +200,8 @@ impl<'a> Tx<'a> {
             let image = self.meta(Kind::Bitmap, home)?;
             let usable = |bit| {
                 let block = Bno(layout.data_start + base + bit);
-                !self.journal.is_freed(block) && !self.freed.iter().any(|freed| freed.block == block)
+                !self.journal.is_freed(block)
+                    && !self.freed.iter().any(|freed| freed.block == block)
             };
             if let Some(bit) = bitmap::find_clear(&image, from, bits, usable) {
                 bitmap::set(self.meta_mut(Kind::Bitmap, home)?, bit);

@@ -1,8 +1,9 @@
 //! `Volume`: the mounted state that every part of the filesystem shares.
 //!
-//! Key types: [`Volume`], [`Cache`]. The cache keeps every inode that was touched until unmount, and the metadata
-//! blocks that were changed and are not in the log yet, each with the page it lives in. The other metadata blocks
-//! it keeps as well, unless a dm-bufio client has them ([`super::store`]).
+//! Key types: [`Volume`], [`Cache`]. The cache keeps every inode that was touched until unmount,
+//! and the metadata blocks that were changed and are not in the log yet, each with the page it
+//! lives in. The other metadata blocks it keeps as well, unless a dm-bufio client has them
+//! ([`super::store`]).
 //!
 //! Locking: the cache's leaf lock, never held over I/O, an allocation or a sleeping lock.
 
@@ -63,7 +64,8 @@ impl View for Volume {
         &self.superblock.layout
     }
 
-    /// Outside a transaction the mask says NOFS itself: the caller holds an inode lock, or counts what is free.
+    /// Outside a transaction the mask says NOFS itself: the caller holds an inode lock, or counts
+    /// what is free.
     fn meta(&self, kind: Kind, block: Bno) -> Result<Arc<Image>, Errno> {
         self.load(kind, block, Gfp::NOFS)
     }
@@ -79,7 +81,8 @@ impl Volume {
 
     /// The newest merged image of a metadata block; reads it where it is not in core.
     pub(super) fn load(&self, kind: Kind, block: Bno, mask: Gfp) -> Result<Arc<Image>, Errno> {
-        let is_whole = |image: &Image| image::check(image, kind, block, self.superblock.salt).is_ok();
+        let is_whole =
+            |image: &Image| image::check(image, kind, block, self.superblock.salt).is_ok();
         match &self.store {
             Store::Core => match self.in_core(block)? {
                 Some(image) => Ok(image),
@@ -93,8 +96,8 @@ impl Volume {
                 if let Some(image) = store::read(client, block, is_whole)? {
                     return Ok(image);
                 }
-                // A commit may be giving the block to the client, whose buffer shows before it is filled. For
-                // as long as that lasts the block is in core.
+                // A commit may be giving the block to the client, whose buffer shows before it is
+                // filled. For as long as that lasts the block is in core.
                 if let Some(image) = self.in_core(block)? {
                     return Ok(image);
                 }
@@ -177,8 +180,8 @@ impl Volume {
         Ok(Arc::clone(cache.inodes.entry(ino).or_insert_with(make)))
     }
 
-    /// Runs `op` in a transaction of `credits` blocks and merges what it staged if it succeeds. The handle's memory
-    /// was had before the caller took its locks.
+    /// Runs `op` in a transaction of `credits` blocks and merges what it staged if it succeeds. The
+    /// handle's memory was had before the caller took its locks.
     ///
     /// Space that was freed cannot be used before the journal says so durably; where it is all that
     /// is left, the journal is made to say so and `op` runs once more.

@@ -1,9 +1,10 @@
 //! What an allocation does on a task of a world.
 //!
-//! Nothing unwinds out of here: the callers of an allocator are not written for it. What an aborted world
-//! unwinds with ends here, and the task unwinds at its next scheduling point. Any other panic is kept for the
-//! report. Everything here is on the harness's side, so what it allocates itself is not heard of; a shrinker of
-//! the user's is, and cannot reclaim again, because its task is the reclaimer by then (PF_MEMALLOC).
+//! Nothing unwinds out of here: the callers of an allocator are not written for it. What an aborted
+//! world unwinds with ends here, and the task unwinds at its next scheduling point. Any other panic
+//! is kept for the report. Everything here is on the harness's side, so what it allocates itself is
+//! not heard of; a shrinker of the user's is, and cannot reclaim again, because its task is the
+//! reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

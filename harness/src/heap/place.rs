@@ -1,8 +1,9 @@
 //! Who allocated, from a backtrace.
 //!
-//! Key function: [`find`]. A backtrace of `std` can be read only as text. Its frames are told from the innermost
-//! on; the first that is neither the allocator's, nor a collection's, nor the harness's is the user's. It costs
-//! milliseconds, so it is asked for only once something was found.
+//! Key function: [`find`]. A backtrace of `std` can be read only as text. Its frames are told from
+//! the innermost on; the first that is neither the allocator's, nor a collection's, nor the
+//! harness's is the user's. It costs milliseconds, so it is asked for only once something was
+//! found.
 
 use std::backtrace::Backtrace;
 
@@ -21,7 +22,8 @@ const BETWEEN: &[&str] = &[
     "generator",
 ];
 
-/// The compiler's own functions between a collection and the allocator; their line is that of the `static`.
+/// The compiler's own functions between a collection and the allocator; their line is that of the
+/// `static`.
 const SHIM: &str = "__rust_";
 
 /// Where the standard library's source is, as its own debug information or a toolchain's has it.
@@ -34,8 +36,8 @@ pub(super) fn find() -> HeapPlace {
     place.unwrap_or_else(|| HeapPlace { function: "an unknown function".to_owned(), line: None })
 }
 
-/// The frames of a trace in its long form: `N: ADDRESS - FUNCTION`, then `at FILE:LINE:COLUMN` where that is
-/// known. An inlined frame has neither number nor address.
+/// The frames of a trace in its long form: `N: ADDRESS - FUNCTION`, then `at FILE:LINE:COLUMN`
+/// where that is known. An inlined frame has neither number nor address.
 fn frames(trace: &str) -> Vec<HeapPlace> {
     let mut frames: Vec<HeapPlace> = Vec::new();
     for line in trace.lines().map(str::trim) {
@@ -53,7 +55,8 @@ fn function(line: &str) -> String {
         Some((number, name)) if number.contains("0x") => name,
         _ => line,
     };
-    let hash = |tail: &str| tail.strip_prefix('h').is_some_and(|hex| hex.len() == 16 && is_hex(hex));
+    let hash =
+        |tail: &str| tail.strip_prefix('h').is_some_and(|hex| hex.len() == 16 && is_hex(hex));
     match name.rsplit_once("::") {
         Some((name, tail)) if hash(tail) => name.to_owned(),
         _ => name.to_owned(),
@@ -71,8 +74,8 @@ fn file_line(at: &str) -> Option<(String, u32)> {
     Some((file.to_owned(), line.parse().ok()?))
 }
 
-/// Whether the frame is the user's. With no more than line tables a function has no path in its name, only a
-/// file; without debug information it is the other way round.
+/// Whether the frame is the user's. With no more than line tables a function has no path in its
+/// name, only a file; without debug information it is the other way round.
 fn is_users(frame: &HeapPlace) -> bool {
     let HeapPlace { function, line } = frame;
     let name = function.trim_start_matches(['<', '&', '*', '(', '[']);
@@ -80,7 +83,9 @@ fn is_users(frame: &HeapPlace) -> bool {
     match (krate, line) {
         (Some(krate), _) if BETWEEN.contains(&krate) => false,
         _ if function.contains(SHIM) => false,
-        (_, Some((file, _))) => !STD.iter().any(|part| file.contains(part)) && !file.contains(ours()),
+        (_, Some((file, _))) => {
+            !STD.iter().any(|part| file.contains(part)) && !file.contains(ours())
+        }
         (krate, None) => krate.is_some(),
     }
 }
@@ -123,7 +128,9 @@ mod tests {
 
     #[test]
     fn without_line_information_the_function_is_left() {
-        let frame = frames("   3:     0x55d1c2a3f0c3 - downstream::edit::hfedcba9876543210\n").pop().unwrap();
+        let frame = frames("   3:     0x55d1c2a3f0c3 - downstream::edit::hfedcba9876543210\n")
+            .pop()
+            .unwrap();
         assert_eq!(frame, HeapPlace { function: "downstream::edit".to_owned(), line: None });
         assert!(is_users(&frame));
     }
@@ -132,7 +139,10 @@ mod tests {
     fn a_trace_is_taken_here_and_this_very_crate_is_no_user() {
         let all = frames(&format!("{:#}", Backtrace::force_capture()));
         let mine = "a_trace_is_taken_here";
-        assert!(all.iter().any(|frame| frame.function.contains(mine)), "a trace has another form: {all:?}");
+        assert!(
+            all.iter().any(|frame| frame.function.contains(mine)),
+            "a trace has another form: {all:?}"
+        );
         assert!(!find().function.contains(mine));
     }
 }

@@ -14,7 +14,11 @@ use crate::error::{Error, Result};
 
 pub(super) fn root() -> Result<()> {
     let user = rustix::process::geteuid();
-    if user.is_root() { Ok(()) } else { Err(Error::environment(format!("runs as user {}", user.as_raw()))) }
+    if user.is_root() {
+        Ok(())
+    } else {
+        Err(Error::environment(format!("runs as user {}", user.as_raw())))
+    }
 }
 
 pub(super) fn loop_control() -> Result<()> {
@@ -30,8 +34,8 @@ pub(super) fn loop_configure() -> Result<()> {
         rustix::fs::ftruncate(&file, 1 << 16)?;
         Ok(file)
     };
-    let file =
-        memory().map_err(|error| Error::environment("no file in memory can be made").because(error))?;
+    let file = memory()
+        .map_err(|error| Error::environment("no file in memory can be made").because(error))?;
     LoopHandle::attach(file.as_fd(), LoopOptions { direct_io: false, block_size: 0 })?.detach()
 }
 
@@ -88,7 +92,12 @@ pub(super) fn tracefs() -> Result<()> {
         let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&context)?;
         let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-        rustix::fs::accessat(&root, "events/vmscan", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
+        rustix::fs::accessat(
+            &root,
+            "events/vmscan",
+            rustix::fs::Access::EXISTS,
+            rustix::fs::AtFlags::empty(),
+        )
     };
     mount().map_err(|error| {
         Error::environment("tracefs cannot be mounted, or has no vmscan events").because(error)

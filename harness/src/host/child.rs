@@ -1,8 +1,8 @@
 //! `Child`: the supervised side of [`super::supervise`], and the words that both sides speak.
 //!
 //! Key type: [`Child`]. The channel is a pipe that arrives as stdin, so that it needs no descriptor
-//! number and no other process inherits it; [`Child::from_env`] moves it to a descriptor of its own.
-//! A message is a tag, a length and the bytes. The child dies with the thread that started it.
+//! number and no other process inherits it; [`Child::from_env`] moves it to a descriptor of its
+//! own. A message is a tag, a length and the bytes. The child dies with the thread that started it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -52,7 +52,8 @@ impl Message {
         };
         let [tag, length @ ..] = *header;
         let length = u32::from_le_bytes(length) as usize;
-        let bad = || Error::corrupt(format!("a supervised process sent tag {tag} with {length} bytes"));
+        let bad =
+            || Error::corrupt(format!("a supervised process sent tag {tag} with {length} bytes"));
         if length > MAX_MESSAGE {
             return Err(bad());
         }
@@ -60,7 +61,9 @@ impl Message {
             return Ok(None);
         };
         let message = match tag {
-            b'c' => Self::Connection(ConnectionId(u32::from_le_bytes(body.try_into().map_err(|_| bad())?))),
+            b'c' => Self::Connection(ConnectionId(u32::from_le_bytes(
+                body.try_into().map_err(|_| bad())?,
+            ))),
             b'r' => Self::Result(body.to_vec()),
             _ => return Err(bad()),
         };
@@ -91,21 +94,25 @@ impl Child {
         let Ok(value) = std::env::var(CHILD_ENV) else {
             return Ok(None);
         };
-        let bad = || Error::misuse(format!("{CHILD_ENV}={value} is not from this version of the harness"));
+        let bad = || {
+            Error::misuse(format!("{CHILD_ENV}={value} is not from this version of the harness"))
+        };
         let (protocol, parent) = value.split_once(':').ok_or_else(bad)?;
         if protocol.parse() != Ok(PROTOCOL) {
             return Err(bad());
         }
-        let system =
-            |error: rustix::io::Errno| Error::os("cannot tie this process to its supervisor").because(error);
+        let system = |error: rustix::io::Errno| {
+            Error::os("cannot tie this process to its supervisor").because(error)
+        };
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(system)?;
         // The signal is for deaths from now on; an earlier one shows in who the parent is.
         let now = getppid().map(|parent| parent.as_raw_nonzero().get().to_string());
         if now.as_deref() != Some(parent) {
             return Err(Error::misuse("the supervisor of this process is gone"));
         }
-        let channel = move_stdin()
-            .map_err(|error| Error::misuse("this process has no channel to its supervisor").because(error))?;
+        let channel = move_stdin().map_err(|error| {
+            Error::misuse("this process has no channel to its supervisor").because(error)
+        })?;
         Ok(Some(Self { channel: SpinLock::new(File::from(channel)) }))
     }
 
@@ -137,11 +144,13 @@ pub fn thread_name() -> Option<String> {
     std::thread::current().name().map(str::to_owned)
 }
 
-/// Takes the pipe from stdin, where every thread's file table would keep it, and leaves `/dev/null`.
+/// Takes the pipe from stdin, where every thread's file table would keep it, and leaves
+/// `/dev/null`.
 fn move_stdin() -> io::Result<OwnedFd> {
     let stdin = io::stdin();
     let channel = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), 3)?;
-    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&channel)?.st_mode) != rustix::fs::FileType::Fifo
+    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&channel)?.st_mode)
+        != rustix::fs::FileType::Fifo
     {
         return Err(io::Error::other("stdin is not the supervisor's pipe"));
     }

@@ -1,14 +1,14 @@
 //! `HostLoop`: a real loop device as one of our block devices.
 //!
 //! Key types: [`HostLoop`], [`Backing`]. *Device threads*, which share a file table of their own
-//! ([`super::fd_table`]) and are tasks of the world, carry requests out through `/dev/loopN` with `O_DIRECT`
-//! ([`super::io`]). What serves them then is the kernel's loop worker, for which
-//! [`HostLoop::foreign_task`] stands: it is the queue's server as the judges see it. When the worker
-//! comes back to us through FUSE, [`HostLoop::in_flight`] says for which request, so that the handler
-//! can say whom it serves.
+//! ([`super::fd_table`]) and are tasks of the world, carry requests out through `/dev/loopN` with
+//! `O_DIRECT` ([`super::io`]). What serves them then is the kernel's loop worker, for which
+//! [`HostLoop::foreign_task`] stands: it is the queue's server as the judges see it. When the
+//! worker comes back to us through FUSE, [`HostLoop::in_flight`] says for which request, so that
+//! the handler can say whom it serves.
 //!
-//! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a device
-//! thread. Locking: leaf locks alone.
+//! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a
+//! device thread. Locking: leaf locks alone.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -65,9 +65,9 @@ impl HostLoop {
     /// number the kernel gives it.
     ///
     /// # Errors
-    /// As [`LoopHandle::attach`]; `Input` where the file is shorter than `sectors` or `io` makes no sense;
-    /// `Environment` where `io` names an engine that cannot be had; `Os` where the file cannot be opened,
-    /// or nothing happens for 10 s.
+    /// As [`LoopHandle::attach`]; `Input` where the file is shorter than `sectors` or `io` makes no
+    /// sense; `Environment` where `io` names an engine that cannot be had; `Os` where the file
+    /// cannot be opened, or nothing happens for 10 s.
     pub fn attach(
         sched: &Sched,
         name: &str,
@@ -87,13 +87,14 @@ impl HostLoop {
         let (report, attached) = channel();
         let theirs = Arc::clone(&requests);
         let body = move |table: std::io::Result<Vec<OwnedFd>>| {
-            let opened =
-                table.map_err(|error| Error::os("cannot leave the process's file table").because(error));
+            let opened = table
+                .map_err(|error| Error::os("cannot leave the process's file table").because(error));
             let bound = opened.and_then(|table| bind(&theirs, table, file.as_deref(), options));
             lead(&theirs, bound.and_then(|handle| Ok((handle, Server::open(io)?))), &report);
         };
-        let lead = spawn_private(name, &[keep], body)
-            .map_err(|error| Error::os(format!("cannot start a thread for `{name}`")).because(error))?;
+        let lead = spawn_private(name, &[keep], body).map_err(|error| {
+            Error::os(format!("cannot start a thread for `{name}`")).because(error)
+        })?;
         let attached = match attached.recv_timeout(ATTACH) {
             Ok(attached) => attached?,
             Err(error) => {
@@ -124,8 +125,8 @@ impl HostLoop {
     }
 
     /// The oldest request in the kernel that asks `op` of any of these bytes, which are the backing
-    /// file's as well as the device's. The range says nothing for a flush. In a world that nobody observes it may be one
-    /// that was taken for the kernel and is not there yet.
+    /// file's as well as the device's. The range says nothing for a flush. In a world that nobody
+    /// observes it may be one that was taken for the kernel and is not there yet.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
         self.requests.in_flight(op, &bytes)
@@ -141,7 +142,8 @@ impl HostLoop {
         self.requests.stop();
         let lead = self.lead.lock().take();
         if lead.is_some_and(|lead| lead.join().is_err()) {
-            self.requests.note(Error::os(format!("a thread of `{}` panicked", self.requests.name())));
+            self.requests
+                .note(Error::os(format!("a thread of `{}` panicked", self.requests.name())));
         }
     }
 }
@@ -165,11 +167,14 @@ fn bind(
     let mut backing = table.into_iter().next().expect("one descriptor was kept");
     if let Some(file) = file {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        backing = openat(&backing, file, flags, Mode::empty())
-            .map_err(|error| Error::os(format!("cannot open `{file}` under `{name}`")).because(error))?;
+        backing = openat(&backing, file, flags, Mode::empty()).map_err(|error| {
+            Error::os(format!("cannot open `{file}` under `{name}`")).because(error)
+        })?;
     }
     let handle = LoopHandle::attach(backing.as_fd(), options)?;
-    let bytes = handle.bytes().map_err(|error| Error::os(format!("`{name}` has no size")).because(error))?;
+    let bytes = handle
+        .bytes()
+        .map_err(|error| Error::os(format!("`{name}` has no size")).because(error))?;
     let promised = requests.sectors().bytes();
     if bytes < promised {
         return Err(Error::input(format!("`{name}` should have {promised} bytes and has {bytes}"))
@@ -179,7 +184,11 @@ fn bind(
 }
 
 /// The lead thread: reports, serves, detaches.
-fn lead(requests: &Requests, ready: Result<(LoopHandle, Server)>, report: &Sender<Result<Attached>>) {
+fn lead(
+    requests: &Requests,
+    ready: Result<(LoopHandle, Server)>,
+    report: &Sender<Result<Attached>>,
+) {
     let (handle, server) = match ready {
         Ok(ready) => ready,
         Err(error) => return drop(report.send(Err(error))),

@@ -3,10 +3,10 @@
 //! A thread that waits in the kernel for I/O of a loop device ignores SIGKILL until the I/O ends.
 //! While it lives, so does its file table. If that table holds `/dev/fuse`, the FUSE connection is
 //! never closed, the I/O that its server should answer never ends, and the process is there for
-//! ever. So every system call that can wait for the stack runs on a thread started here, whose table
-//! holds the descriptors it needs and nothing else; `/dev/fuse` stays in the process's own table,
-//! with threads that wait killably. SIGKILL then closes the connection, the kernel fails what was
-//! waiting, and the last thread goes.
+//! ever. So every system call that can wait for the stack runs on a thread started here, whose
+//! table holds the descriptors it needs and nothing else; `/dev/fuse` stays in the process's own
+//! table, with threads that wait killably. SIGKILL then closes the connection, the kernel fails
+//! what was waiting, and the last thread goes.
 //!
 //! What follows for code on such a thread: a descriptor number means something else there. Own
 //! (`OwnedFd`, `File`) only what this thread opened; drop nothing that the rest of the process
@@ -36,8 +36,8 @@ pub fn spawn_private<T: Send + 'static>(
     let keep: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     let entry = move || {
         let table = leave_table(&keep).map(|()| {
-            // SAFETY: in the table that is this thread's since the line above, the numbers in `keep`
-            // are open and nobody else owns them.
+            // SAFETY: in the table that is this thread's since the line above, the numbers in
+            // `keep` are open and nobody else owns them.
             keep.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }).collect()
         });
         body(table)

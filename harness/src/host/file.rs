@@ -1,9 +1,10 @@
-//! `HostFile`: a real file as one of our block devices, with `O_DIRECT` and many requests in flight.
+//! `HostFile`: a real file as one of our block devices, with `O_DIRECT` and many requests in
+//! flight.
 //!
-//! Key type: [`HostFile`]. Unlike [`crate::block::FileDevice`], which is complete before `submit` returns, its
-//! requests are served by device threads ([`super::io`]); these are the queue's servers as the judges see it.
-//! The threads have a file table of their own, because the file may lie on a filesystem of ours.
-//! Locking: leaf locks alone.
+//! Key type: [`HostFile`]. Unlike [`crate::block::FileDevice`], which is complete before `submit`
+//! returns, its requests are served by device threads ([`super::io`]); these are the queue's
+//! servers as the judges see it. The threads have a file table of their own, because the file may
+//! lie on a filesystem of ours. Locking: leaf locks alone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device on an open file; dropping it stops it.
 ///
-/// Requests end on a thread of the device. Where nobody observes, whoever waits for many may count them with a channel:
+/// Requests end on a thread of the device. Where nobody observes, whoever waits for many may count
+/// them with a channel:
 ///
 /// ```
 /// use std::sync::mpsc::channel;
@@ -49,8 +51,10 @@ use crate::units::{SECTOR_SIZE, Sectors};
 /// assert_eq!(back, [7; 4096]);
 /// ```
 ///
-/// In a world that is observed a task waits where the world sees it: on a [`WaitQueue`](crate::sched::WaitQueue), for
-/// [`Resource::Request`](crate::event::Resource::Request) of the request's number ([`Bio::number`]).
+/// In a world that is observed a task waits where the world sees it: on a
+/// [`WaitQueue`](crate::sched::WaitQueue), for
+/// [`Resource::Request`](crate::event::Resource::Request) of the request's number
+/// ([`Bio::number`]).
 pub struct HostFile {
     requests: Arc<Requests>,
     direct: bool,
@@ -78,14 +82,14 @@ impl HostFile {
         Self::on(sched, name, file.as_fd(), Sectors(bytes / SECTOR_SIZE), options)
     }
 
-    /// A device of `sectors` sectors on an open regular file, whose open file description gets `O_DIRECT`
-    /// where its filesystem can. What lies behind the file's end cannot be read, and makes it longer
-    /// when it is written.
+    /// A device of `sectors` sectors on an open regular file, whose open file description gets
+    /// `O_DIRECT` where its filesystem can. What lies behind the file's end cannot be read, and
+    /// makes it longer when it is written.
     ///
     /// # Errors
-    /// `Misuse` in a world on the controlled engine, whose tasks are no threads; `Input` where it is no
-    /// regular file or `options` make no sense; `Environment` where they name an engine that cannot be
-    /// had; `Os` where no thread can be started.
+    /// `Misuse` in a world on the controlled engine, whose tasks are no threads; `Input` where it
+    /// is no regular file or `options` make no sense; `Environment` where they name an engine that
+    /// cannot be had; `Os` where no thread can be started.
     pub fn on(
         sched: &Sched,
         name: &str,
@@ -97,20 +101,22 @@ impl HostFile {
             return Err(Error::misuse(format!("`{name}` on a real file in the model tier"))
                 .advice("use a MemoryDevice there, or the native tier"));
         }
-        let os = |error| Error::os(format!("`{name}`: its file cannot be looked at")).because(error);
+        let os =
+            |error| Error::os(format!("`{name}`: its file cannot be looked at")).because(error);
         let stat = rustix::fs::fstat(file).map_err(os)?;
         if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(Error::input(format!("`{name}` should be on a regular file"))
                 .advice("only block devices that the harness made are opened: HostLoop::attach"));
         }
-        let direct = fcntl_getfl(file).and_then(|flags| fcntl_setfl(file, flags | OFlags::DIRECT)).is_ok();
+        let direct =
+            fcntl_getfl(file).and_then(|flags| fcntl_setfl(file, flags | OFlags::DIRECT)).is_ok();
         let kind = RequestsOptions { sectors, serves: true, trouble: |_, _| None };
         let requests = Arc::new(Requests::new(sched, name, kind));
         let (report, started) = channel();
         let theirs = Arc::clone(&requests);
         let body = move |table: std::io::Result<Vec<OwnedFd>>| {
-            let table =
-                table.map_err(|error| Error::os("cannot leave the process's file table").because(error));
+            let table = table
+                .map_err(|error| Error::os("cannot leave the process's file table").because(error));
             match table.and_then(|table| Ok((table, Server::open(options)?))) {
                 Err(error) => drop(report.send(Err(error))),
                 Ok((table, server)) => {
@@ -120,11 +126,12 @@ impl HostFile {
                 }
             }
         };
-        let lead = spawn_private(name, &[file], body)
-            .map_err(|error| Error::os(format!("cannot start a thread for `{name}`")).because(error))?;
-        let engine = started
-            .recv()
-            .map_err(|error| Error::os(format!("a thread of `{name}` panicked")).because(error))??;
+        let lead = spawn_private(name, &[file], body).map_err(|error| {
+            Error::os(format!("cannot start a thread for `{name}`")).because(error)
+        })?;
+        let engine = started.recv().map_err(|error| {
+            Error::os(format!("a thread of `{name}` panicked")).because(error)
+        })??;
         Ok(Self { requests, direct, engine, lead: SpinLock::new(Some(lead)) })
     }
 
@@ -150,7 +157,8 @@ impl HostFile {
         self.requests.stop();
         let lead = self.lead.lock().take();
         if lead.is_some_and(|lead| lead.join().is_err()) {
-            self.requests.note(Error::os(format!("a thread of `{}` panicked", self.requests.name())));
+            self.requests
+                .note(Error::os(format!("a thread of `{}` panicked", self.requests.name())));
         }
     }
 }

@@ -19,7 +19,8 @@ use std::time::Duration;
 use fuser::{Config, Filesystem, Session, SessionACL};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
+    fsopen,
 };
 
 use crate::error::{Error, Result};
@@ -47,11 +48,17 @@ impl ConnectionId {
     pub fn abort(self) -> Result<()> {
         let abort = || -> io::Result<()> {
             let control = fusectl()?;
-            let file =
-                openat(&control, format!("{self}/abort"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            let file = openat(
+                &control,
+                format!("{self}/abort"),
+                OFlags::WRONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
             File::from(file).write_all(b"1")
         };
-        abort().map_err(|error| Error::os(format!("cannot abort FUSE connection {self}")).because(error))
+        abort().map_err(|error| {
+            Error::os(format!("cannot abort FUSE connection {self}")).because(error)
+        })
     }
 
     /// Whether the connection exists.
@@ -90,9 +97,10 @@ impl FuseMount {
     pub fn serve<F: Filesystem>(name: &str, filesystem: F) -> Result<Self> {
         let device = open_device()?;
         let mount = mount_detached(device.as_fd(), name)?;
-        let failed = |what: &str, error: io::Error| Error::os(format!("{what} `{name}`")).because(error);
-        let connection =
-            connection_of(mount.as_fd()).map_err(|error| failed("cannot identify FUSE mount", error))?;
+        let failed =
+            |what: &str, error: io::Error| Error::os(format!("{what} `{name}`")).because(error);
+        let connection = connection_of(mount.as_fd())
+            .map_err(|error| failed("cannot identify FUSE mount", error))?;
         let mut config = Config::default();
         config.n_threads = Some(SERVERS);
         let session = Session::from_fd(filesystem, device, SessionACL::Owner, config)
@@ -153,7 +161,8 @@ impl FuseMount {
         // The thread has nothing left to do; a panic of it is in `outcome`.
         drop(server.join());
         outcome.map_err(|error| {
-            Error::os(format!("the server of FUSE connection {} failed", self.connection)).because(error)
+            Error::os(format!("the server of FUSE connection {} failed", self.connection))
+                .because(error)
         })?;
         if aborted {
             return Err(Error::misuse(format!(

@@ -1,8 +1,8 @@
 //! What is there that a run could leave behind: loop devices, mounts, memory cgroups, processes.
 //!
-//! Key types: [`Snapshot`], [`Leftover`]. Taken before and after; what is new after is either a leak
-//! or somebody else's: each entry says what it belongs to, so that a caller who knows its own names
-//! can tell.
+//! Key types: [`Snapshot`], [`Leftover`]. Taken before and after; what is new after is either a
+//! leak or somebody else's: each entry says what it belongs to, so that a caller who knows its own
+//! names can tell.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -91,7 +91,10 @@ fn mount(line: &str) -> Option<Leftover> {
     let (place, what) = line.split_once(" - ")?;
     let mut what = what.split(' ');
     let (kind, source) = (what.next()?, what.next()?);
-    Some(Leftover::Mount { at: place.split(' ').nth(4)?.to_owned(), what: format!("{kind} from {source}") })
+    Some(Leftover::Mount {
+        at: place.split(' ').nth(4)?.to_owned(),
+        what: format!("{kind} from {source}"),
+    })
 }
 
 /// The groups of every hierarchy that controls memory, version 1 or 2.
@@ -131,7 +134,9 @@ fn children() -> impl Iterator<Item = Leftover> {
     let lists = entries(Path::new("/proc/self/task"))
         .map(|task| fs::read_to_string(task.join("children")).unwrap_or_default());
     let pids: Vec<u32> = lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
         .collect();
     pids.into_iter().map(|pid| {
         let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -6,7 +6,10 @@
 //! which a kill would leave the device bound. Every call here can wait for the filesystem under the
 //! backing file, so where that is ours, the thread is one of [`super::fd_table`].
 //! Written from the project's description of the loop driver, section 2.4.
-#![expect(clippy::disallowed_methods, reason = "detaching is polled for; the kernel offers no event")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "detaching is polled for; the kernel offers no event"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -87,7 +90,8 @@ impl LoopHandle {
 
     fn bind(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
         let path = node(number);
-        let open = OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
+        let open =
+            OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
         let file = match open {
             Ok(file) => file,
             Err(error) if lost(&error) => return Err(Refused::Lost),
@@ -97,16 +101,17 @@ impl LoopHandle {
         match configure(file.as_fd(), backing, flags, options.block_size) {
             Ok(()) => Ok(file),
             Err(error) if lost(&error) => Err(Refused::Lost),
-            Err(error) => {
-                Err(Refused::For(Error::os(format!("cannot configure {}", path.display())).because(error)))
-            }
+            Err(error) => Err(Refused::For(
+                Error::os(format!("cannot configure {}", path.display())).because(error),
+            )),
         }
     }
 
     fn verify(number: u32, file: File, options: LoopOptions) -> Result<Self> {
         let path = node(number);
         let status = status(file.as_fd()).map_err(|error| {
-            Error::os(format!("{} has no status after it was configured", path.display())).because(error)
+            Error::os(format!("{} has no status after it was configured", path.display()))
+                .because(error)
         })?;
         if status.lo_flags & AUTOCLEAR == 0 {
             return Err(Error::os(format!(
@@ -181,14 +186,17 @@ fn node(number: u32) -> PathBuf {
 }
 
 fn no_node(number: u32, error: io::Error) -> Error {
-    let environment = Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
+    let environment =
+        Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
             format!(
                 "a container has only the nodes it was given: mknod /dev/loop{number} b 7 {number}, or pass --device"
             )
         }
-        _ => "run as root, and allow block device major 7 in the container's device list".to_owned(),
+        _ => {
+            "run as root, and allow block device major 7 in the container's device list".to_owned()
+        }
     };
     environment.because(error).advice(advice)
 }
@@ -196,9 +204,9 @@ fn no_node(number: u32, error: io::Error) -> Error {
 /// Opens `/dev/loop-control`.
 pub(super) fn open_control() -> Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/loop-control").map_err(|error| {
-        Error::environment("cannot open /dev/loop-control")
-            .because(error)
-            .advice("run as root; load the loop module; in a container pass --device /dev/loop-control")
+        Error::environment("cannot open /dev/loop-control").because(error).advice(
+            "run as root; load the loop module; in a container pass --device /dev/loop-control",
+        )
     })
 }
 

@@ -19,7 +19,8 @@
 //! | [`stacks`] | where the threads of a stuck process are |
 //! | [`leaks`] | [`Snapshot`]: what is there before and after |
 //!
-//! Real time and OS threads are allowed here. Locking: leaf locks alone, none held over a system call.
+//! Real time and OS threads are allowed here. Locking: leaf locks alone, none held over a system
+//! call.
 
 mod attempt;
 pub mod child;

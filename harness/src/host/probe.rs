@@ -1,9 +1,9 @@
 //! What this machine can do, found out by doing it.
 //!
 //! Key types: [`Capability`], [`Missing`], [`Row`]. A node that exists may not open, a controller
-//! that is listed may not be mounted: so each probe does the thing, on objects that are gone when it
-//! returns. One table says for each capability how it is tried and what to do where it is missing;
-//! the loop tier, the test listing and `doctor` read it.
+//! that is listed may not be mounted: so each probe does the thing, on objects that are gone when
+//! it returns. One table says for each capability how it is tried and what to do where it is
+//! missing; the loop tier, the test listing and `doctor` read it.
 
 use std::fmt;
 
@@ -154,7 +154,10 @@ impl Capability {
     }
 
     fn entry(self) -> &'static Entry {
-        TABLE.iter().find(|entry| entry.capability == self).expect("every capability is in the table")
+        TABLE
+            .iter()
+            .find(|entry| entry.capability == self)
+            .expect("every capability is in the table")
     }
 
     /// Its name in `doctor` and in skip messages.
@@ -170,7 +173,11 @@ impl Capability {
 /// What it ran into, and what to do.
 pub fn probe(capability: Capability) -> Result<(), Missing> {
     let entry = capability.entry();
-    (entry.attempt)().map_err(|error| Missing { capability, reason: error.to_string(), remedy: entry.remedy })
+    (entry.attempt)().map_err(|error| Missing {
+        capability,
+        reason: error.to_string(),
+        remedy: entry.remedy,
+    })
 }
 
 /// Tries everything that the loop tier needs.
@@ -179,12 +186,13 @@ pub fn probe(capability: Capability) -> Result<(), Missing> {
 /// All that is missing.
 pub fn loop_tier() -> Result<(), Vec<Missing>> {
     let required = TABLE.iter().filter(|entry| entry.required);
-    let missing: Vec<Missing> = required.filter_map(|entry| probe(entry.capability).err()).collect();
+    let missing: Vec<Missing> =
+        required.filter_map(|entry| probe(entry.capability).err()).collect();
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
-/// Why the loop tier cannot run, in one line: the first thing that is missing, which the others often
-/// follow from, and how many there are.
+/// Why the loop tier cannot run, in one line: the first thing that is missing, which the others
+/// often follow from, and how many there are.
 #[must_use]
 pub fn why_not(missing: &[Missing]) -> String {
     let Some((first, others)) = missing.split_first() else {

@@ -32,7 +32,10 @@ pub fn stacks(pid: u32) -> Vec<ThreadStack> {
         comm: read(&dir, "comm").trim_end().to_owned(),
         state: state(&read(&dir, "stat")),
         wchan: read(&dir, "wchan"),
-        stack: read(&dir, "stack").lines().map(|line| line.trim_start_matches("[<0>] ").to_owned()).collect(),
+        stack: read(&dir, "stack")
+            .lines()
+            .map(|line| line.trim_start_matches("[<0>] ").to_owned())
+            .collect(),
     };
     threads.into_iter().map(describe).collect()
 }

@@ -1,10 +1,10 @@
 //! One world in a process of its own, which may hang without harm.
 //!
 //! Key types: [`Job`], [`Running`], [`Outcome`]. The supervisor waits on three things at once, each
-//! a descriptor: the process, its channel, its stderr. When the deadline passes it first writes down
-//! where every thread is, then aborts the process's FUSE connections, then kills it. It never waits
-//! for the channel to close: a thread that is stuck in the kernel holds its end open.
-//! The process dies with the *thread* that started it, so one thread starts it and waits.
+//! a descriptor: the process, its channel, its stderr. When the deadline passes it first writes
+//! down where every thread is, then aborts the process's FUSE connections, then kills it. It never
+//! waits for the channel to close: a thread that is stuck in the kernel holds its end open. The
+//! process dies with the *thread* that started it, so one thread starts it and waits.
 #![expect(clippy::disallowed_methods, reason = "deadlines here are of real time")]
 
 use std::ffi::OsString;
@@ -45,7 +45,11 @@ pub struct Job {
 impl Job {
     /// A job with these arguments and [`DEADLINE`].
     pub fn new(args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { args: args.into_iter().map(Into::into).collect(), env: Vec::new(), deadline: DEADLINE }
+        Self {
+            args: args.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            deadline: DEADLINE,
+        }
     }
 
     /// Runs it to its end, or to the deadline.
@@ -105,7 +109,8 @@ impl Running {
     /// # Errors
     /// `Os` if the system cannot.
     pub fn start(job: &Job) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
+        let failed =
+            |error: std::io::Error| Error::os("cannot start a supervised process").because(error);
         let (channel, theirs) = std::io::pipe().map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command
@@ -205,7 +210,11 @@ impl Running {
                     (None, true) if status.success() => "exit without a result".to_owned(),
                     _ => status.to_string(),
                 };
-                Outcome::Died { how, stderr: String::from_utf8_lossy(&self.last_words).into_owned(), bytes }
+                Outcome::Died {
+                    how,
+                    stderr: String::from_utf8_lossy(&self.last_words).into_owned(),
+                    bytes,
+                }
             }
         })
     }

@@ -1,7 +1,8 @@
 //! Scopes that the plan adds around allocations which the code under test makes without.
 //!
-//! Key type: [`AddedScope`]. "Would a scope here have helped?" is asked by adding it and running again; what cuts
-//! a finding is found so. Written from the project's description of reclaim, 2.5 and 5.4.
+//! Key type: [`AddedScope`]. "Would a scope here have helped?" is asked by adding it and running
+//! again; what cuts a finding is found so. Written from the project's description of reclaim, 2.5
+//! and 5.4.
 
 use reclaimdep_scope::{ScopeGuard, ScopeKind, nofs, noio};
 use serde::{Deserialize, Serialize};
@@ -12,14 +13,14 @@ use crate::event::Site;
 /// Which scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Added {
+pub enum ScopeChoice {
     /// `memalloc_nofs_save`.
     Nofs,
     /// `memalloc_noio_save`.
     Noio,
 }
 
-impl Added {
+impl ScopeChoice {
     /// Both, the milder one first.
     pub const ALL: [Self; 2] = [Self::Nofs, Self::Noio];
 
@@ -38,19 +39,25 @@ impl Added {
 #[serde(deny_unknown_fields)]
 pub struct AddedScope {
     /// Which.
-    pub scope: Added,
+    pub scope: ScopeChoice,
     /// The line of the allocation, as reports have it: `src/rsync.rs:12`.
     pub at: String,
 }
 
 impl AddedScope {
     pub(super) fn check(&self) -> Result<(), Error> {
-        let line =
-            self.at.rsplit_once(':').map(|(file, line)| !file.is_empty() && line.parse::<u32>().is_ok());
+        let line = self
+            .at
+            .rsplit_once(':')
+            .map(|(file, line)| !file.is_empty() && line.parse::<u32>().is_ok());
         if line == Some(true) {
             return Ok(());
         }
-        let what = format!("the plan adds a scope {} at `{}`, which is no line", self.scope.name(), self.at);
+        let what = format!(
+            "the plan adds a scope {} at `{}`, which is no line",
+            self.scope.name(),
+            self.at
+        );
         Err(Error::input(what).advice("name it as reports do: src/rsync.rs:12"))
     }
 
@@ -60,7 +67,8 @@ impl AddedScope {
             return false;
         };
         let path = site.file.replace('\\', "/");
-        let same = path.strip_suffix(file).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+        let same =
+            path.strip_suffix(file).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
         same && line.parse() == Ok(site.line)
     }
 }
@@ -68,10 +76,11 @@ impl AddedScope {
 /// Enters what `added` says of an allocation at `site`; one scope of them, for NOIO includes NOFS.
 pub(super) fn enter(added: &[AddedScope], site: Site) -> Option<ScopeGuard> {
     let here = || added.iter().filter(|scope| scope.is_about(site));
-    let strictest = here().find(|scope| scope.scope == Added::Noio).or_else(|| here().next())?;
+    let strictest =
+        here().find(|scope| scope.scope == ScopeChoice::Noio).or_else(|| here().next())?;
     Some(match strictest.scope {
-        Added::Nofs => nofs(),
-        Added::Noio => noio(),
+        ScopeChoice::Nofs => nofs(),
+        ScopeChoice::Noio => noio(),
     })
 }
 
@@ -81,7 +90,7 @@ mod tests {
 
     #[track_caller]
     fn check(at: &str, file: &'static str, line: u32, expect: bool) {
-        let scope = AddedScope { scope: Added::Nofs, at: at.to_owned() };
+        let scope = AddedScope { scope: ScopeChoice::Nofs, at: at.to_owned() };
         assert!(scope.check().is_ok());
         assert_eq!(scope.is_about(Site { file, line }), expect);
     }
@@ -98,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_no_line_is_refused() {
         for at in ["", "src/rsync.rs", "src/rsync.rs:", ":12", "src/rsync.rs:-1"] {
-            let refused = AddedScope { scope: Added::Noio, at: at.to_owned() }.check();
+            let refused = AddedScope { scope: ScopeChoice::Noio, at: at.to_owned() }.check();
             assert!(refused.unwrap_err().to_string().contains("src/rsync.rs:12"), "{at}");
         }
     }

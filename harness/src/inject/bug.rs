@@ -1,8 +1,10 @@
-//! `Bug`: mistakes that can be planted in the ports, each against one rule that a judge holds them to.
+//! `Bug`: mistakes that can be planted in the ports, each against one rule that a judge holds them
+//! to.
 //!
-//! A judge that never fires is no judge. What a user can do wrong, tests do wrong; what only the simulated kernel
-//! can do wrong is here, one row for each, off unless [`crate::world::Builder::plant`] says so. Where a row stands
-//! in `docs/invariants.md` says what finds it.
+//! A judge that never fires is no judge. What a user can do wrong, tests do wrong; what only the
+//! simulated kernel can do wrong is here, one row for each, off unless
+//! [`crate::world::Builder::plant`] says so. Where a row stands in `docs/invariants.md` says what
+//! finds it.
 
 macro_rules! bugs {
     ($($name:ident, $sentence:literal;)*) => {
@@ -62,7 +64,8 @@ mod tests {
     #[test]
     fn each_bug_is_planted_alone() {
         for planted in Bug::ALL {
-            let has: Vec<_> = Bug::ALL.iter().filter(|bug| Bugs::of(&[*planted]).has(**bug)).collect();
+            let has: Vec<_> =
+                Bug::ALL.iter().filter(|bug| Bugs::of(&[*planted]).has(**bug)).collect();
             assert_eq!(has, [planted], "{}", planted.sentence());
         }
         assert!(!Bug::ALL.iter().any(|bug| Bugs::default().has(*bug)));

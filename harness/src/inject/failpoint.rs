@@ -83,7 +83,8 @@ impl FromStr for Failpoint {
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::ALL.iter().copied().find(|point| point.name() == text).ok_or_else(|| {
             let known = Self::ALL.iter().map(|point| point.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown failpoint `{text}`")).advice(format!("use one of {known}"))
+            Error::input(format!("unknown failpoint `{text}`"))
+                .advice(format!("use one of {known}"))
         })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Plan`], [`Pressure`], [`Failpoint`]. Failing an allocation tests error paths;
 //! *pressure* sends it through reclaim, which is where recursion is. Every failpoint is one row of
-//! one table ([`Failpoint::ALL`]); the parser, the help and the docs read it, and a name that is not
-//! in it is an error.
+//! one table ([`Failpoint::ALL`]); the parser, the help and the docs read it, and a name that is
+//! not in it is an error.
 //!
 //! | module | holds |
 //! |---|---|
@@ -13,7 +13,8 @@
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
 //! | [`bug`] | [`Bug`]: mistakes planted in the ports, to see that judges find them |
 //!
-//! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio, 1.11.
+//! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio,
+//! 1.11.
 
 pub mod added;
 pub mod bug;
@@ -21,8 +22,10 @@ pub mod failpoint;
 pub mod plan;
 pub mod pressure;
 
-pub use added::{Added, AddedScope};
+pub use added::{AddedScope, ScopeChoice};
 pub use bug::Bug;
 pub use failpoint::{Failpoint, FailpointRule};
 pub use plan::{Plan, PlanSpec};
-pub use pressure::{AllocPoint, By, InScope, Of, PageFilter, Pressed, Pressure};
+pub use pressure::{
+    AllocPoint, AllocSource, InScope, PageFilter, Pressure, PressureHit, Reclaimer,
+};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::added::{self, AddedScope};
 use super::bug::{Bug, Bugs};
 use super::failpoint::{Failpoint, FailpointRule};
-use super::pressure::{AllocPoint, By, Pressed, Pressure};
+use super::pressure::{AllocPoint, Pressure, PressureHit, Reclaimer};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, PointId, Site, TaskFlags};
 use crate::sched::{Sched, SpinLock};
@@ -50,7 +50,8 @@ struct Inner {
 #[derive(Clone)]
 pub struct Plan {
     inner: Arc<Inner>,
-    /// Whether there is any failpoint rule: what a point costs where there is none is the load of this.
+    /// Whether there is any failpoint rule: what a point costs where there is none is the load of
+    /// this.
     fails: bool,
     bugs: Bugs,
 }
@@ -59,7 +60,7 @@ impl PlanSpec {
     /// Whether a rule asks for kswapd.
     #[must_use]
     pub fn wants_kswapd(&self) -> bool {
-        self.pressure.iter().any(|rule| rule.by == By::Kswapd)
+        self.pressure.iter().any(|rule| rule.by == Reclaimer::Kswapd)
     }
 
     /// Whether a rule stands at a lock.
@@ -81,13 +82,17 @@ impl Plan {
             rule.check(number)?;
         }
         if let Some(rule) = failpoints.iter().find(|rule| rule.times == Some(0)) {
-            let what =
-                format!("the failpoint rule for `{}` has `times` 0, so it never fires", rule.point.name());
+            let what = format!(
+                "the failpoint rule for `{}` has `times` 0, so it never fires",
+                rule.point.name()
+            );
             return Err(Error::input(what).advice("leave `times` out for every pass"));
         }
-        let counts = Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
-        let points =
-            sched.names(|names| Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect());
+        let counts =
+            Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
+        let points = sched.names(|names| {
+            Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect()
+        });
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
         let inner = Inner { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
@@ -112,17 +117,22 @@ impl Plan {
     }
 
     /// What the plan asks for at an allocation that the running task makes now.
-    pub(crate) fn press(&self, sched: &Sched, point: &AllocPoint) -> Option<Pressed> {
+    pub(crate) fn press(&self, sched: &Sched, point: &AllocPoint) -> Option<PressureHit> {
         self.matching(sched, |rule| rule.is_about(point))
     }
 
     /// What the plan asks for now that the running task has a lock of class `class`.
-    pub(crate) fn press_at_lock(&self, sched: &Sched, class: &str, flags: TaskFlags) -> Option<Pressed> {
+    pub(crate) fn press_at_lock(
+        &self,
+        sched: &Sched,
+        class: &str,
+        flags: TaskFlags,
+    ) -> Option<PressureHit> {
         self.matching(sched, |rule| rule.is_about_lock(class, flags))
     }
 
     /// The first rule that hits; every rule that is about it counts it.
-    fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<Pressed> {
+    fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<PressureHit> {
         let Inner { pressure, counts, .. } = &*self.inner;
         if pressure.is_empty() {
             return None;
@@ -131,10 +141,11 @@ impl Plan {
         let mut counts = counts.lock();
         let mut hit = None;
         for (rule, seen) in pressure.iter().zip(&mut counts.pressure) {
-            let mine = rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
+            let mine =
+                rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
             if mine && is_about(rule) {
                 if hit.is_none() && rule.hits(*seen) {
-                    hit = Some(Pressed(Arc::clone(rule)));
+                    hit = Some(PressureHit(Arc::clone(rule)));
                 }
                 *seen += 1;
             }
@@ -142,26 +153,32 @@ impl Plan {
         hit
     }
 
-    /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 for a rule that is not there.
+    /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 for a rule that
+    /// is not there.
     #[must_use]
     pub fn seen(&self, rule: usize) -> u64 {
         self.inner.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
     }
 
-    /// Rules that came to nothing so far, each in words: what such a rule was to show was not shown.
+    /// Rules that came to nothing so far, each in words: what such a rule was to show was not
+    /// shown.
     #[must_use]
     pub fn idle(&self) -> Vec<String> {
         let Inner { failpoints, pressure, counts, .. } = &*self.inner;
         let counts = counts.lock();
-        let pressure =
-            pressure.iter().zip(&counts.pressure).zip(1..).filter(|((rule, seen), _)| **seen <= rule.skip);
+        let pressure = pressure
+            .iter()
+            .zip(&counts.pressure)
+            .zip(1..)
+            .filter(|((rule, seen), _)| **seen <= rule.skip);
         let pressure = pressure.map(|((_, seen), number)| match seen {
             0 => format!("pressure rule {number} never hit: nothing that it is about happened"),
             seen => format!(
                 "pressure rule {number} never hit: of what it is about, {seen} happened, and it skips as many"
             ),
         });
-        let failpoints = failpoints.iter().zip(&counts.failpoints).filter(|(rule, seen)| **seen <= rule.skip);
+        let failpoints =
+            failpoints.iter().zip(&counts.failpoints).filter(|(rule, seen)| **seen <= rule.skip);
         let failpoints = failpoints.map(|(rule, seen)| match seen {
             0 => format!("failpoint {} was never reached", rule.point.name()),
             seen => format!(
@@ -187,12 +204,15 @@ impl Plan {
         let mut fired = false;
         for (rule, seen) in failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {
-                fired |= *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
+                fired |=
+                    *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
                 *seen += 1;
             }
         }
-        let index =
-            Failpoint::ALL.iter().position(|known| *known == point).expect("every point is in the registry");
+        let index = Failpoint::ALL
+            .iter()
+            .position(|known| *known == point)
+            .expect("every point is in the registry");
         sched.emit(EventKind::PointReached { point: points[index], fired });
         if fired { Err(point.errno()) } else { Ok(()) }
     }

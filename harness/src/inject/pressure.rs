@@ -1,11 +1,11 @@
 //! Which allocations find memory short, and what reclaim is given to work on.
 //!
-//! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`Pressed`] (what it asks
-//! for). Rules match, and count, allocations that may reclaim; one that is hit skips the fast path and must
-//! reclaim. A rule may choose the shrinkers and the
-//! states of pages that this reclaim sees; it may make kswapd reclaim at that point instead; and it may stand
-//! at the acquisition of a lock rather than at an allocation. Written from the project's description of fault
-//! injection, 6.4.
+//! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`PressureHit`] (what
+//! it asks for). Rules match, and count, allocations that may reclaim; one that is hit skips the
+//! fast path and must reclaim. A rule may choose the shrinkers and the states of pages that this
+//! reclaim sees; it may make kswapd reclaim at that point instead; and it may stand at the
+//! acquisition of a lock rather than at an allocation. Written from the project's description of
+//! fault injection, 6.4.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const MAX_ORDER: u32 = 10;
 /// Who reclaims at the point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum By {
+pub enum Reclaimer {
     /// The task itself.
     #[default]
     Direct,
@@ -32,7 +32,7 @@ pub enum By {
 /// Which allocations a rule is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Of {
+pub enum AllocSource {
     /// Every one.
     #[default]
     Any,
@@ -61,7 +61,7 @@ pub struct Pressure {
     pub task: Option<String>,
     /// Only allocations of this kind.
     #[serde(default)]
-    pub of: Of,
+    pub of: AllocSource,
     /// Only allocations whose effective mask has lost `__GFP_FS` to a scope or to the request.
     #[serde(default)]
     pub in_nofs: bool,
@@ -85,7 +85,7 @@ pub struct Pressure {
     pub times: Option<u64>,
     /// Who reclaims.
     #[serde(default)]
-    pub by: By,
+    pub by: Reclaimer,
     /// Only these shrinkers are asked; none for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shrinkers: Option<Vec<String>>,
@@ -106,7 +106,7 @@ pub struct AllocPoint {
     /// Where.
     pub site: Site,
     /// Whether it is of the world's pages or on the heap.
-    pub of: Of,
+    pub of: AllocSource,
 }
 
 impl Pressure {
@@ -122,8 +122,8 @@ impl Pressure {
         Self { task: Some(task.into()), in_nofs: true, times: Some(1), ..Self::default() }
     }
 
-    /// The `n`-th allocation of `task`, from 1: with one run for each n, every allocation of an operation is
-    /// visited once.
+    /// The `n`-th allocation of `task`, from 1: with one run for each n, every allocation of an
+    /// operation is visited once.
     ///
     /// # Panics
     /// If `n` is 0.
@@ -136,12 +136,17 @@ impl Pressure {
     /// The first time that `task` takes a lock of class `class`.
     #[must_use]
     pub fn at_lock(task: impl Into<String>, class: impl Into<String>) -> Self {
-        Self { task: Some(task.into()), at_lock: Some(class.into()), times: Some(1), ..Self::default() }
+        Self {
+            task: Some(task.into()),
+            at_lock: Some(class.into()),
+            times: Some(1),
+            ..Self::default()
+        }
     }
 
     /// The same rule, about allocations of this kind alone.
     #[must_use]
-    pub fn of(mut self, of: Of) -> Self {
+    pub fn of(mut self, of: AllocSource) -> Self {
         self.of = of;
         self
     }
@@ -149,7 +154,7 @@ impl Pressure {
     /// The same rule, by kswapd.
     #[must_use]
     pub fn by_kswapd(mut self) -> Self {
-        self.by = By::Kswapd;
+        self.by = Reclaimer::Kswapd;
         self
     }
 
@@ -178,15 +183,21 @@ impl Pressure {
         if self.min_order > MAX_ORDER {
             return wrong("no memory has a block of this order", "give `min-order` 10 at the most");
         }
-        if self.by == By::Kswapd && (self.shrinkers.is_some() || self.pages.is_some()) {
-            return wrong("kswapd takes every shrinker and page", "leave out `shrinkers` and `pages`");
+        if self.by == Reclaimer::Kswapd && (self.shrinkers.is_some() || self.pages.is_some()) {
+            return wrong(
+                "kswapd takes every shrinker and page",
+                "leave out `shrinkers` and `pages`",
+            );
         }
-        let allocation = self.in_nofs || self.min_order > 0 || self.file.is_some() || self.of != Of::Any;
+        let allocation = self.in_nofs
+            || self.min_order > 0
+            || self.file.is_some()
+            || self.of != AllocSource::Any;
         if self.at_lock.is_some() && allocation {
             let what = "`at-lock` stands with what only an allocation has";
             return wrong(what, "leave out `of`, `in-nofs`, `min-order` and `file`");
         }
-        if self.of == Of::Heap && self.file.is_some() {
+        if self.of == AllocSource::Heap && self.file.is_some() {
             let what = "`of` is `heap` and there is a `file`, so it never hits";
             return wrong(what, "leave out `file`: an allocation on the heap knows no source file");
         }
@@ -195,7 +206,10 @@ impl Pressure {
             ("pages", self.pages.as_ref().is_some_and(Vec::is_empty)),
         ] {
             if empty {
-                return wrong(&format!("`{key}` is an empty list"), "name some, or leave it out for all");
+                return wrong(
+                    &format!("`{key}` is an empty list"),
+                    "name some, or leave it out for all",
+                );
             }
         }
         Ok(())
@@ -207,11 +221,12 @@ impl Pressure {
         let nofs = mask.allow_blocking() && !mask.contains(Gfp::FS);
         let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
         let in_file = self.file.as_ref().is_none_or(|end| site.file.ends_with(end.as_str()));
-        let of_kind = self.of == Of::Any || self.of == of;
-        let asked = of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
+        let of_kind = self.of == AllocSource::Any || self.of == of;
+        let asked =
+            of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
         // One that may not reclaim cannot be made to; it would just fail, which is a failpoint.
         let may_reclaim = mask.allow_blocking() && !flags.contains(TaskFlags::MEMALLOC);
-        self.at_lock.is_none() && asked && (may_reclaim || self.by == By::Kswapd)
+        self.at_lock.is_none() && asked && (may_reclaim || self.by == Reclaimer::Kswapd)
     }
 
     /// Whether the rule is about a lock of this class, taken by a task with these flags.
@@ -237,13 +252,13 @@ impl InScope {
 
 /// What a rule that hit asks for.
 #[derive(Clone, Debug)]
-pub struct Pressed(pub(super) Arc<Pressure>);
+pub struct PressureHit(pub(super) Arc<Pressure>);
 
-impl Pressed {
+impl PressureHit {
     /// Whether kswapd is to reclaim, and not the task.
     #[must_use]
     pub fn by_kswapd(&self) -> bool {
-        self.0.by == By::Kswapd
+        self.0.by == Reclaimer::Kswapd
     }
 
     /// The shrinkers that this reclaim asks, if not all.
@@ -304,7 +319,8 @@ impl FromStr for PageFilter {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.iter().copied().find(|filter| filter.name() == text).ok_or_else(|| {
             let known = Self::ALL.iter().map(|filter| filter.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown state of pages `{text}`")).advice(format!("use one of {known}"))
+            Error::input(format!("unknown state of pages `{text}`"))
+                .advice(format!("use one of {known}"))
         })
     }
 }

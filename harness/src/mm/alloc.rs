@@ -1,14 +1,14 @@
 //! One allocation, from the request to its pages.
 //!
-//! Key type: [`PageBlock`]. The order of steps is that of the project's description of the allocation path,
-//! 3.1: the global mask, the task's scopes, the annotation (told by [`EventKind::AllocBegin`] for every
-//! request, whatever path it takes), the injected failure, the fast path against the low mark, the slow path.
-//! Mirrors `__alloc_pages`.
+//! Key type: [`PageBlock`]. The order of steps is that of the project's description of the
+//! allocation path, 3.1: the global mask, the task's scopes, the annotation (told by
+//! [`EventKind::AllocBegin`] for every request, whatever path it takes), the injected failure, the
+//! fast path against the low watermark, the slow path. Mirrors `__alloc_pages`.
 
 use super::memory::{Inner, Mm};
 use super::slow_path::{Request, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
-use crate::inject::{AllocPoint, Bug, Failpoint, Of};
+use crate::inject::{AllocPoint, AllocSource, Bug, Failpoint};
 use crate::sched::quiet;
 use crate::units::Pages;
 
@@ -54,20 +54,20 @@ impl PageBlock {
 impl Drop for PageBlock {
     fn drop(&mut self) {
         let _ours = quiet();
-        let Inner { free, credits, domain, .. } = &*self.mm.0;
+        let Inner { free, reclaim_states, memcg, .. } = &*self.mm.0;
         *free.lock() += self.pages();
-        if let (true, Some(domain)) = (self.charged, domain) {
-            domain.uncharge(self.pages());
+        if let (true, Some(memcg)) = (self.charged, memcg) {
+            memcg.uncharge(self.pages());
         }
         if let Some(me) = self.mm.sched().try_current() {
-            credits.page_freed(me, self.pages().0);
+            reclaim_states.page_freed(me, self.pages().0);
         }
     }
 }
 
 impl Mm {
-    /// The mask that a request of the running task really has: what is allowed at all, then the task's
-    /// scopes, as the policy reads them.
+    /// The mask that a request of the running task really has: what is allowed at all, then the
+    /// task's scopes, as the policy reads them.
     #[must_use]
     pub fn effective(&self, requested: Gfp) -> Gfp {
         self.in_scopes(self.allowed().constrained(requested))
@@ -99,10 +99,10 @@ impl Mm {
 
     /// Allocates `2^order` pages with `requested`, as the running task (`__alloc_pages`).
     ///
-    /// `None` where the mask does not let the allocation wait for memory, where it may fail and reclaim made
-    /// no progress, or where the plan says so. A NOFAIL request that may reclaim never gets `None`; another
-    /// small request that may reclaim gets it only where nobody is left to kill. No memory has an order above
-    /// [`MAX_ORDER`].
+    /// `None` where the mask does not let the allocation wait for memory, where it may fail and
+    /// reclaim made no progress, or where the plan says so. A NOFAIL request that may reclaim never
+    /// gets `None`; another small request that may reclaim gets it only where nobody is left to
+    /// kill. No memory has an order above [`MAX_ORDER`].
     #[track_caller]
     pub fn alloc(&self, order: u32, requested: Gfp) -> Option<PageBlock> {
         self.alloc_at(order, requested, Site::here())
@@ -125,8 +125,8 @@ impl Mm {
         let (mask, flags) = self.tell_begin(order, requested, site);
         let request = Request { order, requested, mask, flags, task };
         let mut block = self.alloc_pages(&request, site);
-        if let Some(domain) = self.0.domain.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
-            block = block.filter(|_| self.charge(domain, &request));
+        if let Some(memcg) = self.0.memcg.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
+            block = block.filter(|_| self.charge(memcg, &request));
             if let Some(block) = &mut block {
                 block.charged = true;
             }
@@ -147,7 +147,7 @@ impl Mm {
         if may_fail && plan.pass(sched, Failpoint::MmAlloc).is_err() {
             return None;
         }
-        let point = AllocPoint { order, mask, flags: request.flags, site, of: Of::Pages };
+        let point = AllocPoint { order, mask, flags: request.flags, site, of: AllocSource::Pages };
         let pressed = plan.press(sched, &point);
         if pressed.as_ref().is_some_and(|pressed| pressed.by_kswapd()) {
             self.force_kswapd();
@@ -155,9 +155,9 @@ impl Mm {
         }
         let pressed = pressed.filter(|pressed| !pressed.by_kswapd());
         if pressed.is_none() {
-            // The low mark: below it the slow path wakes kswapd.
+            // The low watermark: below it the slow path wakes kswapd.
             let placed = if self.knobs().scope_on_fast_path { mask } else { request.requested };
-            if let Some(mut block) = self.take(request, self.marks().low) {
+            if let Some(mut block) = self.take(request, self.watermarks().low) {
                 block.movable = placed.contains(Gfp::MOVABLE);
                 return Some(block);
             }
@@ -179,7 +179,8 @@ impl Mm {
         };
         low_point.fetch_min(left.0, std::sync::atomic::Ordering::AcqRel);
         let movable = request.mask.contains(Gfp::MOVABLE);
-        let (left, order) = (u32::try_from(left.0).unwrap_or(u32::MAX), u8::try_from(request.order));
+        let (left, order) =
+            (u32::try_from(left.0).unwrap_or(u32::MAX), u8::try_from(request.order));
         let order = order.expect("no order is above MAX_ORDER");
         Some(PageBlock { mm: self.clone(), left, order, movable, charged: false })
     }

@@ -1,17 +1,18 @@
 //! The reclaim annotation: which allocations depend on reclaim, whether they reclaim or not.
 //!
-//! Key function: [`annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`, which every allocation that
-//! could reclaim into a filesystem takes and drops; there is none for I/O, which is why it cannot see the
-//! deadlock that this project began with. Here there are three, nested: any, io, fs. Mirrors
-//! `fs_reclaim_acquire` and `might_alloc`; written from the project's description of reclaim, 5.1, 5.3, 5.8.
+//! Key function: [`annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`, which every
+//! allocation that could reclaim into a filesystem takes and drops; there is none for I/O, which is
+//! why it cannot see the deadlock that this project began with. Here there are three, nested: any,
+//! io, fs. Mirrors `fs_reclaim_acquire` and `might_alloc`; written from the project's description
+//! of reclaim, 5.1, 5.3, 5.8.
 
 use crate::event::{Gfp, Levels, TaskFlags};
 
 /// What a request with effective mask `mask` takes on a task with `flags`.
 ///
-/// Until 2018 a task in reclaim was exempt only where the mask lacked `__GFP_NOMEMALLOC`
-/// (`by_task` false), so that a release hook which passed such a mask on was reported although it could
-/// not recurse.
+/// Until 2018 a task in reclaim was exempt only where the mask lacked `__GFP_NOMEMALLOC` (`by_task`
+/// false), so that a release hook which passed such a mask on was reported although it could not
+/// recurse.
 #[must_use]
 pub fn annotation(mask: Gfp, flags: TaskFlags, by_task: bool) -> Levels {
     let reclaimer = flags.contains(TaskFlags::MEMALLOC);

@@ -1,9 +1,10 @@
 //! Direct compaction: moving pages together for a request of more than one.
 //!
-//! Key type: [`Compacted`]. The model's memory is not fragmented, so that compaction succeeds where enough is
-//! free; what it keeps of the real thing is what can recurse: it calls filesystems' release hooks with the
-//! request's mask, inside a bracket of PF_MEMALLOC. Mirrors `__alloc_pages_direct_compact`; written from the
-//! project's description, 3.3 (S2, S7, S11), 3.4 and 4.2.
+//! Key type: [`Compacted`]. The model's memory is not fragmented, so that compaction succeeds where
+//! enough is free; what it keeps of the real thing is what can recurse: it calls filesystems'
+//! release hooks with the request's mask, inside a bracket of PF_MEMALLOC. Mirrors
+//! `__alloc_pages_direct_compact`; written from the project's description, 3.3 (S2, S7, S11), 3.4
+//! and 4.2.
 
 use std::sync::atomic::Ordering;
 
@@ -30,7 +31,7 @@ pub(super) enum Compacted {
 impl Mm {
     /// Compacts for `request`, with its mask.
     pub(super) fn compact(&self, request: &Request) -> Compacted {
-        let enough = self.free().0 >= self.marks().min.0 + (2 << request.order);
+        let enough = self.free().0 >= self.watermarks().min.0 + (2 << request.order);
         if !request.mask.contains(Gfp::IO) || !enough {
             self.0.compaction_failed.fetch_max(1, Ordering::AcqRel);
             return Compacted::Skipped;
@@ -52,8 +53,8 @@ impl Mm {
         Compacted::Done
     }
 
-    /// Compaction is as exempt from reclaim as reclaim is, and says so by a nested save. Until 2017 it cleared
-    /// the flag when it was done, whoever had set it.
+    /// Compaction is as exempt from reclaim as reclaim is, and says so by a nested save. Until 2017
+    /// it cleared the flag when it was done, whoever had set it.
     fn in_compaction<R>(&self, move_pages: impl FnOnce() -> R) -> R {
         if self.knobs().compaction_nests {
             let _reclaimer = scope::noreclaim();

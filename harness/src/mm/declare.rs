@@ -1,10 +1,11 @@
-//! What this memory knows of the stack, told as events: parts, what each needs, and what reclaim may come to.
+//! What this memory knows of the stack, told as events: parts, what each needs, and what reclaim
+//! may come to.
 //!
-//! Key type: [`Declared`]. Judges import nothing of the simulated kernel, so they know of the stack what is said
-//! here ([`Fact`]). Whoever changes the topology through [`Mm::topology`] has the difference told; locks and
-//! queues of parts are told by whoever has them; targets when they come. Under a policy that decides by target
-//! its word is told before each allocation, where a judge asked for it. Written from the project's description
-//! of storage, 3.3, and of reclaim, 9 (20).
+//! Key type: [`Declared`]. Judges import nothing of the simulated kernel, so they know of the stack
+//! what is said here ([`Fact`]). Whoever changes the topology through [`Mm::topology`] has the
+//! difference told; locks and queues of parts are told by whoever has them; targets when they come.
+//! Under a policy that decides by target its word is told before each allocation, where a judge
+//! asked for it. Written from the project's description of storage, 3.3, and of reclaim, 9 (20).
 //!
 //! Locking: the topology > what was told > the names of the world.
 
@@ -52,7 +53,8 @@ impl Declared {
     /// What `stack` has that was not told, and the reverse.
     fn news(&mut self, sched: &Sched, stack: &Topology) -> Vec<Fact> {
         let mut facts = Vec::new();
-        for node in stack.nodes().filter(|node| !self.parts.contains_key(node)).collect::<Vec<_>>() {
+        for node in stack.nodes().filter(|node| !self.parts.contains_key(node)).collect::<Vec<_>>()
+        {
             let part = sched.names(|names| names.add_part(stack.name(node)));
             self.parts.insert(node, part);
             facts.push(Fact::Part { part, kind: part_kind(node.kind()) });
@@ -79,8 +81,8 @@ impl Declared {
 }
 
 impl Mm {
-    /// The stack as policies know it; whoever builds it says what depends on what. Whatever `f` changes is told
-    /// to the judges.
+    /// The stack as policies know it; whoever builds it says what depends on what. Whatever `f`
+    /// changes is told to the judges.
     pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
         let _ours = quiet();
         let mut stack = self.0.topology.lock();
@@ -91,8 +93,8 @@ impl Mm {
         answer
     }
 
-    /// Says that work on `node` takes `lock` exclusively, and waits for it: a filesystem's journal, a cache's
-    /// own lock. Nothing is said of a part that is not in the topology.
+    /// Says that work on `node` takes `lock` exclusively, and waits for it: a filesystem's journal,
+    /// a cache's own lock. Nothing is said of a part that is not in the topology.
     pub fn part_takes(&self, node: impl Into<Node>, lock: LockId) {
         if let Some(part) = self.part(node.into()) {
             self.tell(Fact::Takes { part, lock });
@@ -118,7 +120,8 @@ impl Mm {
 
     /// Says where a shrinker's work is done, if it stands in the stack.
     pub(super) fn declare_shrinker(&self, shrinker: ShrinkerId, target: Option<Target>) {
-        let Some((target, part)) = target.and_then(|target| Some((target, self.part(target.place())?)))
+        let Some((target, part)) =
+            target.and_then(|target| Some((target, self.part(target.place())?)))
         else {
             return;
         };
@@ -142,7 +145,11 @@ impl Mm {
         if let (Some(superblock), waits) = (owner.superblock(), owner.waits())
             && waits != Waits::Never
         {
-            self.declare_target(Target::FilePage(superblock), may_wait(waits), ReclaimTarget::Pages);
+            self.declare_target(
+                Target::FilePage(superblock),
+                may_wait(waits),
+                ReclaimTarget::Pages,
+            );
         }
     }
 
@@ -156,15 +163,17 @@ impl Mm {
         }
     }
 
-    /// Tells the policy's word on each target for which it is another than the effective mask, where a judge
-    /// asked for that and the request may reclaim.
+    /// Tells the policy's word on each target for which it is another than the effective mask,
+    /// where a judge asked for that and the request may reclaim.
     pub(super) fn tell_policy(&self, request: &Request) {
         if !self.0.tells_policy || !self.asks_policy() || !request.may_reclaim() {
             return;
         }
         let scan = Scan::of(request);
         let mut targets = self.0.registry.targets();
-        targets.extend(self.0.declared.lock().targets.iter().map(|(called, target)| (*called, *target)));
+        targets.extend(
+            self.0.declared.lock().targets.iter().map(|(called, target)| (*called, *target)),
+        );
         for (called, target) in targets {
             let mask = self.mask_for(&scan, &target);
             if mask != request.mask {

@@ -1,18 +1,19 @@
 //! Allocations of memory that is not the world's: those on the process's heap.
 //!
-//! They are told and judged as others are, and where the plan says that memory is short the task reclaims for
-//! them; but no page leaves the budget, because the memory is the process's allocator's, and none fails. There
-//! is no scheduling point unless reclaim is run: an allocation may be made under any lock and any borrow.
+//! They are told and judged as others are, and where the plan says that memory is short the task
+//! reclaims for them; but no page leaves the budget, because the memory is the process's
+//! allocator's, and none fails. There is no scheduling point unless reclaim is run: an allocation
+//! may be made under any lock and any borrow.
 
 use super::memory::Mm;
 use super::reclaim::Scan;
 use super::slow_path::Request;
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
-use crate::inject::{AllocPoint, Of};
+use crate::inject::{AllocPoint, AllocSource};
 
 impl Mm {
-    /// Makes what code under test allocates on the heap allocations that may reclaim here. It is heard of where
-    /// [`crate::Heap`] is the process's allocator.
+    /// Makes what code under test allocates on the heap allocations that may reclaim here. It is
+    /// heard of where [`crate::Heap`] is the process's allocator.
     pub fn watch_heap(&self) {
         let memory = std::sync::Arc::downgrade(&self.0);
         self.sched().on_heap(move |order, site| {
@@ -28,7 +29,7 @@ impl Mm {
         let (requested, sched) = (Gfp::KERNEL, self.sched());
         let (mask, flags) = self.tell_begin(order, requested, site);
         let _told = End(self);
-        let point = AllocPoint { order, mask, flags, site, of: Of::Heap };
+        let point = AllocPoint { order, mask, flags, site, of: AllocSource::Heap };
         let Some(pressed) = self.plan().press(sched, &point) else {
             return;
         };
@@ -49,6 +50,8 @@ struct End<'a>(&'a Mm);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.sched().emit(EventKind::AllocEnd { outcome: AllocOutcome::Elsewhere, left: self.0.free() });
+        self.0
+            .sched()
+            .emit(EventKind::AllocEnd { outcome: AllocOutcome::Elsewhere, left: self.0.free() });
     }
 }

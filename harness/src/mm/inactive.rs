@@ -1,8 +1,8 @@
 //! The oldest pages of a list: each is looked at, and something becomes of it.
 //!
-//! Carries out what [`decide`] says, step by step, and keeps the counts that throttle reclaim afterwards.
-//! Mirrors `shrink_inactive_list` and `shrink_folio_list`; written from the project's description of
-//! reclaim, 3.7 and 4.2.
+//! Carries out what [`decide`] says, step by step, and keeps the counts that throttle reclaim
+//! afterwards. Mirrors `shrink_inactive_list` and `shrink_folio_list`; written from the project's
+//! description of reclaim, 3.7 and 4.2.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,8 @@ use super::throttle::Cause;
 use crate::event::{Gfp, ReclaimKind};
 use crate::inject::PageFilter;
 
-/// Verdicts for one page after which it is left alone: each changes it, so that this is never reached.
+/// Verdicts for one page after which it is left alone: each changes it, so that this is never
+/// reached.
 const MAX_VERDICTS: u32 = 16;
 
 /// What became of a batch.
@@ -85,8 +86,8 @@ impl Mm {
     }
 
     fn control(&self, scan: &Scan<'_>, mask: Gfp) -> PageControl {
-        let Inner { node: NodeFlags { dirty_heavy, writeback_heavy, .. }, domain, .. } = &*self.0;
-        let legacy = domain.as_ref().is_some_and(|domain| domain.spec.legacy);
+        let Inner { node: NodeFlags { dirty_heavy, writeback_heavy, .. }, memcg, .. } = &*self.0;
+        let legacy = memcg.as_ref().is_some_and(|memcg| memcg.spec.legacy);
         PageControl {
             mask,
             kswapd: scan.is_kswapd(),
@@ -125,7 +126,8 @@ impl Mm {
         count(&page.state(), batch);
         for _ in 0..MAX_VERDICTS {
             let state = page.state();
-            let mask = self.page_target(page).map_or(scan.mask, |target| self.mask_for(scan, &target));
+            let mask =
+                self.page_target(page).map_or(scan.mask, |target| self.mask_for(scan, &target));
             match decide(&state, &self.control(scan, mask)) {
                 Verdict::Keep => return Visit::BACK,
                 Verdict::Activate => {

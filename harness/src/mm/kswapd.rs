@@ -1,9 +1,10 @@
 //! kswapd: the background reclaimer, a task of the world.
 //!
-//! Key type: [`Kswapd`]. Woken by a request that fails at the low mark, it reclaims with GFP_KERNEL whatever
-//! the waker's mask was, until the high mark is reached; after 16 runs without progress it gives up until a
-//! direct reclaimer makes some. It is the reclaimer (PF_MEMALLOC) and waits for no task's scope. Mirrors
-//! `kswapd` and `balance_pgdat` in `mm/vmscan.c`; written from the project's description, 3.2, 3.7 and 4.1.
+//! Key type: [`Kswapd`]. Woken by a request that fails at the low watermark, it reclaims with GFP_KERNEL
+//! whatever the waker's mask was, until the high watermark is reached; after 16 runs without progress it
+//! gives up until a direct reclaimer makes some. It is the reclaimer (PF_MEMALLOC) and waits for no
+//! task's scope. Mirrors `kswapd` and `balance_pgdat` in `mm/vmscan.c`; written from the project's
+//! description, 3.2, 3.7 and 4.1.
 //!
 //! Locking: its state is a leaf.
 
@@ -24,7 +25,7 @@ pub(super) struct Kswapd {
     queue: QueueId,
     wake: WaitQueue,
     woken: AtomicBool,
-    /// It is to make one whole run, whatever the marks say.
+    /// It is to make one whole run, whatever the watermarks say.
     forced: AtomicBool,
     stopping: AtomicBool,
     failures: AtomicU32,
@@ -95,15 +96,17 @@ impl Mm {
         self.0.kswapd.failures.store(0, Ordering::Release);
     }
 
-    /// Wakes it unless memory is at the high mark (`wakeup_kswapd`); called where a request failed at the low one.
+    /// Wakes it unless memory is at the high watermark (`wakeup_kswapd`); called where a request failed
+    /// at the low one.
     pub(super) fn wake_kswapd(&self) {
-        if self.free() < self.marks().high && !self.kswapd_gave_up() {
+        if self.free() < self.watermarks().high && !self.kswapd_gave_up() {
             self.0.kswapd.woken.store(true, Ordering::Release);
             self.0.kswapd.wake.wake_all();
         }
     }
 
-    /// Makes it reclaim now, though memory is plentiful. What a reclaimer allocates does not ask for more.
+    /// Makes it reclaim now, though memory is plentiful. What a reclaimer allocates does not ask
+    /// for more.
     pub(super) fn force_kswapd(&self) {
         if scope::context::flags().contains(TaskFlags::MEMALLOC) {
             return;
@@ -121,7 +124,8 @@ impl Mm {
                     || forced.load(Ordering::Acquire)
                     || stopping.load(Ordering::Acquire)
             };
-            let waited = wake.wait_until(Waiting::on(Resource::Idle(*queue), "memory to be short"), ready);
+            let waited =
+                wake.wait_until(Waiting::on(Resource::Idle(*queue), "memory to be short"), ready);
             debug_assert!(waited.is_ok(), "an idle wait is never broken");
             if stopping.load(Ordering::Acquire) {
                 return;
@@ -135,10 +139,12 @@ impl Mm {
         }
     }
 
-    /// Reclaims until the high mark is reached, or once through where `whole` says so (`balance_pgdat`).
+    /// Reclaims until the high watermark is reached, or once through where `whole` says so
+    /// (`balance_pgdat`).
     fn balance(&self, whole: bool) {
         loop {
-            let goal = if whole { u64::MAX } else { self.marks().high.0.max(SWAP_CLUSTER_MAX) };
+            let goal =
+                if whole { u64::MAX } else { self.watermarks().high.0.max(SWAP_CLUSTER_MAX) };
             let borrowed = self.plan().has(Bug::KswapdBorrowsMask);
             let mask = if borrowed { Gfp::NOFS } else { Gfp::KERNEL };
             let scan = Scan { goal, mask, ..Scan::by_kswapd() };
@@ -150,7 +156,7 @@ impl Mm {
                 failures.store(0, Ordering::Release);
             }
             self.wake_throttled();
-            let done = whole || self.free() >= self.marks().high || self.kswapd_gave_up();
+            let done = whole || self.free() >= self.watermarks().high || self.kswapd_gave_up();
             if done || self.0.kswapd.stopping.load(Ordering::Acquire) {
                 break;
             }

@@ -1,9 +1,9 @@
 //! Reclaim's lists of pages.
 //!
-//! Key types: [`Lists`], [`List`]. Two pairs, file and anonymous, each with pages that were used lately
-//! (active) and pages that are next (inactive). Isolated pages are on no list and are counted, because
-//! too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written from the project's
-//! description of reclaim, 3.7 and 4.1.
+//! Key types: [`Lists`], [`List`]. Two pairs, file and anonymous, each with pages that were used
+//! lately (active) and pages that are next (inactive). Isolated pages are on no list and are
+//! counted, because too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written
+//! from the project's description of reclaim, 3.7 and 4.1.
 //!
 //! Locking: one leaf lock around the four lists.
 
@@ -45,7 +45,7 @@ struct Pair {
     isolated: u64,
 }
 
-/// The lists of the world, or of its domain.
+/// The lists of the world, or of its memcg.
 #[derive(Default)]
 pub(super) struct Lists(SpinLock<[Pair; 2]>);
 
@@ -78,8 +78,8 @@ impl Lists {
         pair.inactive.drain(..count).collect()
     }
 
-    /// Puts an isolated page of `from` back, among those in use or among those that are next; its pair may
-    /// be another by now.
+    /// Puts an isolated page of `from` back, among those in use or among those that are next; its
+    /// pair may be another by now.
     pub(super) fn put_back(&self, from: List, page: Arc<Page>, activate: bool) {
         let to = List::of(page.state().class);
         let mut pairs = self.0.lock();
@@ -110,7 +110,10 @@ impl Lists {
     /// Takes every page off its list.
     pub(super) fn drain(&self) -> Vec<Arc<Page>> {
         let mut pairs = self.0.lock();
-        pairs.iter_mut().flat_map(|pair| pair.inactive.drain(..).chain(pair.active.drain(..))).collect()
+        pairs
+            .iter_mut()
+            .flat_map(|pair| pair.inactive.drain(..).chain(pair.active.drain(..)))
+            .collect()
     }
 
     /// Every page, for those who only look.

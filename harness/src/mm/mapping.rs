@@ -1,10 +1,11 @@
 //! The mask that belongs to an object rather than to a task.
 //!
-//! Key types: [`Mapping`], [`Constraint`]. A file's page cache carries a mask of what its allocations may do;
-//! whoever binds the file to a loop device takes IO and FS away, and must give them back. Here a
-//! constraint is a guard, so that two devices on one file do not undo each other; the kernel's way, saving
-//! and storing the whole mask, is kept to show what it loses. Mirrors `mapping_set_gfp_mask` and its uses in
-//! `drivers/block/loop.c`; written from the project's description of scoped allocation, 2.6.
+//! Key types: [`Mapping`], [`Constraint`]. A file's page cache carries a mask of what its
+//! allocations may do; whoever binds the file to a loop device takes IO and FS away, and must give
+//! them back. Here a constraint is a guard, so that two devices on one file do not undo each other;
+//! the kernel's way, saving and storing the whole mask, is kept to show what it loses. Mirrors
+//! `mapping_set_gfp_mask` and its uses in `drivers/block/loop.c`; written from the project's
+//! description of scoped allocation, 2.6.
 //!
 //! Locking: the constraints are a leaf.
 
@@ -110,7 +111,11 @@ mod tests {
         let first = mapping.set_mask(mapping.constrained(Gfp::KERNEL) - LOOP - Gfp::FS);
         let second = mapping.set_mask(mapping.constrained(Gfp::KERNEL) - LOOP - Gfp::FS);
         mapping.set_mask(first);
-        assert_eq!(mapping.constrained(Gfp::KERNEL), Gfp::KERNEL, "the second device is still bound");
+        assert_eq!(
+            mapping.constrained(Gfp::KERNEL),
+            Gfp::KERNEL,
+            "the second device is still bound"
+        );
         mapping.set_mask(second);
         assert_eq!(mapping.constrained(Gfp::KERNEL), Gfp::NOIO, "and nobody gives the bits back");
     }

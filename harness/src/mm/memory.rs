@@ -1,7 +1,7 @@
 //! The memory of a world: everything that its allocator and reclaim know.
 //!
-//! Key types: [`Mm`], [`MmOptions`]. Neighbours: `alloc` takes pages, `reclaim` gets them back, `kswapd`,
-//! `oom`, `domain` and `throttle` add their parts to [`Mm`].
+//! Key types: [`Mm`], [`MmOptions`]. Neighbours: `alloc` takes pages, `reclaim` gets them back,
+//! `kswapd`, `oom`, `memcg` and `throttle` add their parts to [`Mm`].
 //!
 //! Locking: every lock here is a leaf; none is held over a callback.
 
@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use reclaimdep_scope::{self as scope, ReclaimContext, Superblock};
 
 use super::PageBlock;
-use super::credit::Credits;
 use super::declare::Declared;
-use super::domain::{Domain, DomainSpec};
 use super::kswapd::Kswapd;
 use super::lru::Lists;
 use super::mapping::Mapping;
-use super::marks::Marks;
+use super::memcg::{Memcg, MemcgSpec};
 use super::oom::Oom;
 use super::page::{Page, PageOwner, PageState};
 use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
+use super::reclaim_state::ReclaimStates;
 use super::shrinker::registry::Registry;
 use super::shrinker::{Registration, Shrinker};
 use super::swap::{Slot, SwapArea};
 use super::throttle::Throttle;
+use super::watermarks::Watermarks;
 use crate::era::MmKnobs;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId, TaskKind};
@@ -38,14 +38,14 @@ use crate::units::Pages;
 pub struct MmOptions {
     /// All of it.
     pub pages: Pages,
-    /// Its marks; in the kernel's proportions where none are given.
-    pub marks: Option<Marks>,
+    /// Its watermarks; in the kernel's proportions where none are given.
+    pub watermarks: Option<Watermarks>,
     /// The era's behaviours.
     pub knobs: MmKnobs,
     /// How masks and shrinkers decide.
     pub policy: PolicyKind,
     /// A memory cgroup that accounted requests are charged to.
-    pub domain: Option<DomainSpec>,
+    pub memcg: Option<MemcgSpec>,
     /// A policy of the user's own, instead of `policy`.
     pub own_policy: Option<Arc<dyn Policy>>,
     /// Whether the policy's word on each target is told before each allocation
@@ -59,10 +59,10 @@ impl MmOptions {
     pub fn new(pages: Pages) -> Self {
         Self {
             pages,
-            marks: None,
+            watermarks: None,
             knobs: MmKnobs::NEWEST,
             policy: PolicyKind::Mainline,
-            domain: None,
+            memcg: None,
             own_policy: None,
             tells_policy: false,
         }
@@ -75,13 +75,13 @@ pub(super) struct Inner {
     sched: Sched,
     plan: Plan,
     knobs: MmKnobs,
-    marks: Marks,
+    watermarks: Watermarks,
     total: Pages,
     pub(super) free: SpinLock<Pages>,
     pub(super) low_point: AtomicU64,
     /// What nobody may do now (`gfp_allowed_mask`).
     allowed: Mapping,
-    pub(super) credits: Credits,
+    pub(super) reclaim_states: ReclaimStates,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) topology: SpinLock<Topology>,
     pub(super) declared: SpinLock<Declared>,
@@ -90,7 +90,7 @@ pub(super) struct Inner {
     pub(super) registry: Arc<Registry>,
     pub(super) lists: Lists,
     pub(super) node: NodeFlags,
-    pub(super) domain: Option<Domain>,
+    pub(super) memcg: Option<Memcg>,
     pub(super) kswapd: Kswapd,
     pub(super) oom: Oom,
     pub(super) throttle: Throttle,
@@ -114,25 +114,25 @@ impl Mm {
     /// Memory as `options` say; `plan` says which allocations find it short.
     ///
     /// # Errors
-    /// No page at all, marks that are none, a domain without a limit.
+    /// No page at all, watermarks that are none, a memcg without a limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
-        let MmOptions { pages, knobs, domain, own_policy, .. } = options.clone();
+        let MmOptions { pages, knobs, memcg, own_policy, .. } = options.clone();
         if pages.0 == 0 {
             return Err(Error::input("a world of 0 pages of memory").advice("give it some"));
         }
-        let marks = match options.marks {
-            Some(marks) => marks.checked(pages)?,
-            None => Marks::for_total(pages).checked(pages)?,
+        let watermarks = match options.watermarks {
+            Some(watermarks) => watermarks.checked(pages)?,
+            None => Watermarks::for_total(pages).checked(pages)?,
         };
         let mm = Self(Arc::new(Inner {
             sched: sched.clone(),
             knobs,
-            marks,
+            watermarks,
             total: pages,
             free: SpinLock::new(pages),
             low_point: AtomicU64::new(pages.0),
             allowed: Mapping::unrestricted(),
-            credits: Credits::default(),
+            reclaim_states: ReclaimStates::default(),
             policy: own_policy.unwrap_or_else(|| options.policy.policy()),
             topology: SpinLock::default(),
             declared: SpinLock::default(),
@@ -140,7 +140,7 @@ impl Mm {
             registry: Registry::new(sched, &knobs),
             lists: Lists::default(),
             node: NodeFlags::default(),
-            domain: domain.map(Domain::new).transpose()?,
+            memcg: memcg.map(Memcg::new).transpose()?,
             kswapd: Kswapd::new(sched),
             oom: Oom::default(),
             throttle: Throttle::new(sched),
@@ -150,8 +150,8 @@ impl Mm {
             flushers: SpinLock::default(),
             plan,
         }));
-        let Marks { min, low, high } = marks;
-        sched.emit(EventKind::MemoryMarks { min, low, high });
+        let Watermarks { min, low, high } = watermarks;
+        sched.emit(EventKind::Watermarks { min, low, high });
         if !mm.0.policy.effective(Gfp::KERNEL, TaskFlags::MEMALLOC_NOFS).contains(Gfp::IO) {
             sched.emit(EventKind::ScopesJoined);
         }
@@ -194,16 +194,16 @@ impl Mm {
         Pages(self.0.low_point.load(Ordering::Acquire))
     }
 
-    /// The marks.
+    /// The watermarks.
     #[must_use]
-    pub fn marks(&self) -> Marks {
-        self.0.marks
+    pub fn watermarks(&self) -> Watermarks {
+        self.0.watermarks
     }
 
-    /// Pages that the domain is charged for, if there is one.
+    /// Pages that the memcg is charged for, if there is one.
     #[must_use]
     pub fn charged(&self) -> Option<Pages> {
-        self.0.domain.as_ref().map(Domain::charged)
+        self.0.memcg.as_ref().map(Memcg::charged)
     }
 
     /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
@@ -216,9 +216,10 @@ impl Mm {
         registered
     }
 
-    /// Enters the scope in which `superblock` protects itself: NOFS, with its reclaim context where the world's
-    /// policy reads one. `private` is the filesystem's own value. The depth is what it is now: a stack that
-    /// changes below an open transaction does not change what that transaction promised.
+    /// Enters the scope in which `superblock` protects itself: NOFS, with its reclaim context where
+    /// the world's policy reads one. `private` is the filesystem's own value. The depth is what it
+    /// is now: a stack that changes below an open transaction does not change what that transaction
+    /// promised.
     #[track_caller]
     pub fn enter_filesystem(&self, superblock: Superblock, private: u64) -> scope::ScopeGuard {
         if self.0.policy.needs() < StackingData::Depth {
@@ -228,8 +229,8 @@ impl Mm {
         scope::reclaim_context(ReclaimContext { superblock, depth, private })
     }
 
-    /// Asks every shrinker for its count, twice with one mask and once with each other: a count that changes the
-    /// cache, or depends on the mask, is a finding.
+    /// Asks every shrinker for its count, twice with one mask and once with each other: a count
+    /// that changes the cache, or depends on the mask, is a finding.
     pub fn probe_shrinkers(&self) {
         let _ours = quiet();
         for mask in [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
@@ -243,8 +244,8 @@ impl Mm {
         &self.0.allowed
     }
 
-    /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the lock reclaims
-    /// as an allocation with GFP_KERNEL under that lock would, or kswapd does.
+    /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the
+    /// lock reclaims as an allocation with GFP_KERNEL under that lock would, or kswapd does.
     pub fn watch_locks(&self) {
         let memory = Arc::downgrade(&self.0);
         self.0.sched.on_lock(move |class| {
@@ -277,8 +278,8 @@ impl Mm {
     ) -> Arc<Page> {
         let side = Side::now();
         let _ours = quiet();
-        let lists = match (&self.0.domain, block.is_charged()) {
-            (Some(domain), true) => &domain.lists,
+        let lists = match (&self.0.memcg, block.is_charged()) {
+            (Some(memcg), true) => &memcg.lists,
             _ => &self.0.lists,
         };
         if let Some(owner) = &owner {
@@ -289,12 +290,13 @@ impl Mm {
         page
     }
 
-    /// Gives up everything that was handed in: pages on the lists, swap areas, victims, notifiers, flushers.
-    /// Each may keep this memory, and so the world, for ever; a world calls this at its end.
+    /// Gives up everything that was handed in: pages on the lists, swap areas, victims, notifiers,
+    /// flushers. Each may keep this memory, and so the world, for ever; a world calls this at its
+    /// end.
     pub fn forget(&self) {
         let _ours = quiet();
         drop(self.0.lists.drain());
-        drop(self.0.domain.as_ref().map(|domain| domain.lists.drain()));
+        drop(self.0.memcg.as_ref().map(|memcg| memcg.lists.drain()));
         drop(std::mem::take(&mut *self.0.swap.lock()));
         drop(std::mem::take(&mut *self.0.flushers.lock()));
         self.0.oom.forget();
@@ -327,7 +329,7 @@ impl Mm {
     /// Every page on every list.
     pub(super) fn pages(&self) -> Vec<Arc<Page>> {
         let mut pages = self.0.lists.pages();
-        pages.extend(self.0.domain.iter().flat_map(|domain| domain.lists.pages()));
+        pages.extend(self.0.memcg.iter().flat_map(|memcg| memcg.lists.pages()));
         pages
     }
 }

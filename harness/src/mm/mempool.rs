@@ -1,9 +1,10 @@
 //! Memory pools: forward progress without the emergency reserves.
 //!
-//! Key types: [`Mempool`], [`Element`]. A request first asks memory without waiting for it, then takes an
-//! element of the reserve, then asks with its full mask, and at last waits for somebody to give an element
-//! back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that elements come back from tasks that do not
-//! need this pool. Mirrors `mm/mempool.c`; written from the project's description of the allocation path, 3.6.
+//! Key types: [`Mempool`], [`Element`]. A request first asks memory without waiting for it, then
+//! takes an element of the reserve, then asks with its full mask, and at last waits for somebody to
+//! give an element back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that elements come
+//! back from tasks that do not need this pool. Mirrors `mm/mempool.c`; written from the project's
+//! description of the allocation path, 3.6.
 //!
 //! Locking: the reserve is a leaf.
 
@@ -81,15 +82,16 @@ impl Mempool {
     pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
         let _ours = quiet();
         if min == 0 {
-            return Err(
-                Error::input(format!("mempool `{name}` with a reserve of 0")).advice("keep at least one")
-            );
+            return Err(Error::input(format!("mempool `{name}` with a reserve of 0"))
+                .advice("keep at least one"));
         }
         let mut reserve = Vec::new();
         for _ in 0..min {
             let pages = mm.alloc(order, Gfp::KERNEL).ok_or_else(|| {
-                Error::input(format!("mempool `{name}`: no memory for {min} elements of order {order}"))
-                    .advice("give the world more pages")
+                Error::input(format!(
+                    "mempool `{name}`: no memory for {min} elements of order {order}"
+                ))
+                .advice("give the world more pages")
             })?;
             reserve.push(pages);
         }
@@ -111,8 +113,8 @@ impl Mempool {
         self.0.reserve.lock().len()
     }
 
-    /// An element (`mempool_alloc`). With `__GFP_DIRECT_RECLAIM` it waits until there is one; without, it
-    /// never sleeps.
+    /// An element (`mempool_alloc`). With `__GFP_DIRECT_RECLAIM` it waits until there is one;
+    /// without, it never sleeps.
     ///
     /// # Panics
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
@@ -128,7 +130,8 @@ impl Mempool {
         let mut told = Told { pool: self, got: None };
         let careful = if plan.has(Bug::PoolTakesReserves) { Gfp::EMPTY } else { Gfp::NOMEMALLOC };
         let full = mask | careful | Gfp::NORETRY | Gfp::NOWARN;
-        // The kernel leaves FS, which means nothing without the others; here it would be a malformed mask.
+        // The kernel leaves FS, which means nothing without the others; here it would be a
+        // malformed mask.
         let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO - Gfp::FS;
         let mut starving = 0;
         let element = loop {
@@ -176,8 +179,12 @@ impl Mempool {
     }
 
     fn wait(&self, seen: u64, site: Site) {
-        let waiting =
-            Waiting { resource: Resource::Pool(self.0.id), why: "mempool element", breakable: false, site };
+        let waiting = Waiting {
+            resource: Resource::Pool(self.0.id),
+            why: "mempool element",
+            breakable: false,
+            site,
+        };
         let given = || self.0.given.load(Ordering::Acquire) != seen;
         // Timed out or not, it tries again from where it is.
         let _came = self.0.waiters.wait_timeout(waiting, WAIT, given);
@@ -185,8 +192,8 @@ impl Mempool {
 }
 
 impl Element {
-    /// Says that `request` carries the element from now on: whoever completes it gives the element back. The
-    /// judges need to know on whose progress a waiter depends.
+    /// Says that `request` carries the element from now on: whoever completes it gives the element
+    /// back. The judges need to know on whose progress a waiter depends.
     pub fn hand_over(&self, request: RequestId) {
         self.pool.0.mm.sched().emit(EventKind::PoolHandOver { pool: self.pool.0.id, request });
     }
@@ -201,7 +208,8 @@ impl Drop for Element {
             if reserve.len() < *min {
                 reserve.extend(self.pages.take());
             }
-            // Whoever completes I/O may be no task of the world: then it is told on the taker's behalf.
+            // Whoever completes I/O may be no task of the world: then it is told on the taker's
+            // behalf.
             let giver = mm.sched().try_current().unwrap_or(self.taker);
             mm.sched().emit_for(giver, EventKind::PoolGive { pool: *id });
         }

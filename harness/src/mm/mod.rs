@@ -1,22 +1,23 @@
 //! Memory: a page budget, the allocator's path through it, reclaim, shrinkers.
 //!
-//! An allocation takes pages from the budget. Below its mark, or where the plan says that memory is short, it
-//! enters the slow path: if its effective mask lets it, it becomes a reclaimer (PF_MEMALLOC, so that it never
-//! reclaims below itself), takes pages off the lists, walks the shrinkers, and tries again.
+//! An allocation takes pages from the budget. Below its mark, or where the plan says that memory is
+//! short, it enters the slow path: if its effective mask lets it, it becomes a reclaimer
+//! (PF_MEMALLOC, so that it never reclaims below itself), takes pages off the lists, walks the
+//! shrinkers, and tries again.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`memory`] | [`Mm`], [`MmOptions`]: the memory of a world |
 //! | [`alloc`], `slow_path` | [`PageBlock`]: one allocation, step by step |
-//! | [`marks`] | [`Marks`], [`Reserves`](marks::Reserves): how far down a request may go |
+//! | [`watermarks`] | [`Watermarks`], [`Reserves`](watermarks::Reserves): how far down a request may go |
 //! | `heap` | allocations on the process's heap, which may reclaim here |
 //! | [`annotation`] | [`Annotation`](annotation::Annotation): what an allocation depends on, reclaiming or not |
-//! | `reclaim`, `inactive` over `lru`, `credit` | priorities, the node, pages one by one |
+//! | `reclaim`, `inactive` over `lru`, `reclaim_state` | priorities, the node, pages one by one |
 //! | [`page`] | [`Page`], [`PageOwner`], and [`decide`](page::decide): what reclaim does with one |
 //! | [`swap`] | [`SwapArea`]: where anonymous pages go |
 //! | [`shrinker`] | [`Shrinker`], the registry, the count/scan protocol |
 //! | `kswapd`, `throttle`, [`oom`], `compaction` | the background reclaimer; who sleeps; who is killed; moving pages |
-//! | [`domain`] | [`DomainSpec`]: one memory cgroup with a limit |
+//! | [`memcg`] | [`MemcgSpec`]: one memory cgroup with a limit |
 //! | [`mempool`], [`mapping`], [`vmalloc`] | progress without reserves; masks of objects; masks that become scopes |
 //! | [`policy`] | how masks and shrinkers decide: mainline and the proposals |
 //!
@@ -28,37 +29,37 @@
 pub mod alloc;
 pub mod annotation;
 mod compaction;
-mod credit;
 mod declare;
-pub mod domain;
 mod heap;
 mod inactive;
 mod kswapd;
 mod lru;
 pub mod mapping;
-pub mod marks;
+pub mod memcg;
 pub mod memory;
 pub mod mempool;
 pub mod oom;
 pub mod page;
 pub mod policy;
 mod reclaim;
+mod reclaim_state;
 pub mod shrinker;
 mod slow_path;
 pub mod swap;
 mod throttle;
 pub mod vmalloc;
+pub mod watermarks;
 
 pub use alloc::PageBlock;
-pub use domain::DomainSpec;
 pub use mapping::Mapping;
-pub use marks::Marks;
+pub use memcg::MemcgSpec;
 pub use memory::{Mm, MmOptions};
 pub use mempool::Mempool;
 pub use oom::Victim;
 pub use page::{Page, PageOwner, PageState};
 pub use shrinker::{Registration, ScanControl, Shrinker, Stop};
 pub use swap::{SwapArea, SwapIo};
+pub use watermarks::Watermarks;
 
 #[cfg(test)]
 mod tests;

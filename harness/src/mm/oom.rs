@@ -1,9 +1,10 @@
 //! The OOM step: whom to kill, and when not to.
 //!
 //! Key types: [`Victim`], [`Oom`]. One task at a time comes here; the others sleep a tick and claim
-//! progress. The last try asks for the high mark. A request that may not enter a filesystem kills nobody and
-//! is told that things were handled: it goes round again and hopes for kswapd. Mirrors `mm/oom_kill.c` and
-//! `__alloc_pages_may_oom`; written from the project's description of the allocation path, 3.5.
+//! progress. The last try asks for the high watermark. A request that may not enter a filesystem kills
+//! nobody and is told that things were handled: it goes round again and hopes for kswapd. Mirrors
+//! `mm/oom_kill.c` and `__alloc_pages_may_oom`; written from the project's description of the
+//! allocation path, 3.5.
 //!
 //! Locking: the lists are leaves; no lock is held over a victim's `kill` or a notifier.
 
@@ -63,7 +64,7 @@ impl Drop for Running<'_> {
 
 /// What the step came to.
 pub(super) enum Step {
-    /// The last try at the high mark, or the one of a NOFAIL request, got pages.
+    /// The last try at the high watermark, or the one of a NOFAIL request, got pages.
     Got(PageBlock),
     /// Something was done, or somebody else does it: try again.
     Progress,
@@ -97,7 +98,7 @@ impl Mm {
     }
 
     fn oom_locked(&self, request: &Request) -> Step {
-        if let Some(block) = self.take(request, self.marks().high) {
+        if let Some(block) = self.take(request, self.watermarks().high) {
             return Step::Got(block);
         }
         let Request { order, mask, .. } = *request;

@@ -1,10 +1,10 @@
 //! Pages, and what reclaim does with one.
 //!
-//! Key types: [`PageState`], [`Verdict`], [`Page`], [`PageOwner`]. A page is {file, anonymous, in the swap
-//! cache} x {clean, dirty, under writeback} x {marked for reclaim} x {of a filesystem or of none}.
-//! [`decide`] is the decision for an isolated page, one step at a time: a verdict that changes the page is
-//! followed by another. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written from the project's
-//! description of reclaim, 4.2.
+//! Key types: [`PageState`], [`Verdict`], [`Page`], [`PageOwner`]. A page is {file, anonymous, in
+//! the swap cache} x {clean, dirty, under writeback} x {marked for reclaim} x {of a filesystem or
+//! of none}. [`decide`] is the decision for an isolated page, one step at a time: a verdict that
+//! changes the page is followed by another. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written
+//! from the project's description of reclaim, 4.2.
 //!
 //! Locking: a page's state is a leaf; its page lock ([`PageLock`]) is only ever tried for.
 
@@ -187,7 +187,8 @@ pub fn decide(page: &PageState, control: &PageControl) -> Verdict {
         return if control.kswapd && page.marked && control.writeback_heavy {
             Verdict::Immediate
         } else if !control.legacy_memcg || !page.marked || !may_enter_fs {
-            // The page may wait for a write that is not submitted yet, or that this very task serves.
+            // The page may wait for a write that is not submitted yet, or that this very task
+            // serves.
             Verdict::Mark
         } else {
             Verdict::WaitForWriteback
@@ -243,14 +244,14 @@ pub trait PageOwner: Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// When letting go ([`PageOwner::release`]) waits for the filesystem: the rule that it follows, not the
-    /// one that it should.
+    /// When letting go ([`PageOwner::release`]) waits for the filesystem: the rule that it follows,
+    /// not the one that it should.
     fn waits(&self) -> Waits {
         Waits::Never
     }
 
-    /// Lets go of what is kept with a clean page; says whether it did (`->release_folio`). Called also
-    /// for an allocation that must not enter a filesystem: it has to look at the mask.
+    /// Lets go of what is kept with a clean page; says whether it did (`->release_folio`). Called
+    /// also for an allocation that must not enter a filesystem: it has to look at the mask.
     fn release(&self, _page: &Arc<Page>, _mask: Gfp) -> bool {
         true
     }

@@ -1,13 +1,14 @@
 //! Reclaim: the bracket around it, the priorities, the node.
 //!
-//! Key types: [`Scan`], [`Progress`]. Direct reclaim goes from priority 12 to 0 and stops at 32 pages; each
-//! step takes a share of every list of pages, then of every shrinker. Where nothing came of it, it goes round
-//! again with forced deactivation, then ignoring `memory.low`. kswapd stops at priority 1. Mirrors
-//! `__perform_reclaim`, `do_try_to_free_pages` and `shrink_node`; written from the project's description of
-//! reclaim, 3.4 and 4.1.
+//! Key types: [`Scan`], [`Progress`]. Direct reclaim goes from priority 12 to 0 and stops at 32
+//! pages; each step takes a share of every list of pages, then of every shrinker. Where nothing
+//! came of it, it goes round again with forced deactivation, then ignoring `memory.low`. kswapd
+//! stops at priority 1. Mirrors `__perform_reclaim`, `do_try_to_free_pages` and `shrink_node`;
+//! written from the project's description of reclaim, 3.4 and 4.1.
 //!
-//! Order of the bracket: say that reclaim begins, set PF_MEMALLOC by a nested save, reclaim, restore, say that
-//! it ended. A reclaimer is exempt from the annotation, so the annotation is the outer one.
+//! Order of the bracket: say that reclaim begins, set PF_MEMALLOC by a nested save, reclaim,
+//! restore, say that it ended. A reclaimer is exempt from the annotation, so the annotation is the
+//! outer one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,7 +24,7 @@ use super::slow_path::Request;
 use super::throttle::Cause;
 use crate::era::ShrinkerProgress;
 use crate::event::{EventKind, Gfp, Levels, ReclaimKind, ScopeKind};
-use crate::inject::{Bug, Pressed};
+use crate::inject::{Bug, PressureHit};
 
 /// Reclaim starts at this priority.
 const DEF_PRIORITY: u32 = 12;
@@ -50,7 +51,7 @@ pub(super) struct Scan<'a> {
     pub(super) goal: u64,
     pub(super) priority: u32,
     /// What the plan chose, if the plan asked for this reclaim.
-    pub(super) pressed: Option<&'a Pressed>,
+    pub(super) pressed: Option<&'a PressureHit>,
     pub(super) force_deactivate: bool,
     pub(super) ignore_low: bool,
 }
@@ -74,7 +75,7 @@ impl<'a> Scan<'a> {
         Self { requested: request.requested, mask: request.mask, ..Scan::EMPTY }
     }
 
-    pub(super) const fn pressed(self, pressed: Option<&'a Pressed>) -> Self {
+    pub(super) const fn pressed(self, pressed: Option<&'a PressureHit>) -> Self {
         Self { pressed, ..self }
     }
 
@@ -82,7 +83,7 @@ impl<'a> Scan<'a> {
         self.kind == ReclaimKind::Kswapd
     }
 
-    fn in_domain(&self) -> bool {
+    fn in_memcg(&self) -> bool {
         self.kind == ReclaimKind::Memcg
     }
 }
@@ -102,10 +103,12 @@ struct LeftOut {
 }
 
 impl Mm {
-    /// The running task reclaims (`__perform_reclaim`, `balance_pgdat`, `try_to_free_mem_cgroup_pages`).
+    /// The running task reclaims (`__perform_reclaim`, `balance_pgdat`,
+    /// `try_to_free_mem_cgroup_pages`).
     pub(super) fn reclaim(&self, scan: &Scan<'_>) -> Progress {
         let me = self.sched().current();
-        // The scope is applied once more: what runs between the request and here may have entered one.
+        // The scope is applied once more: what runs between the request and here may have entered
+        // one.
         let mask = if scan.is_kswapd() { scan.mask } else { self.effective(scan.mask) };
         let scan = Scan { mask, ..*scan };
         let bracket = scope::Bracket::open();
@@ -119,9 +122,9 @@ impl Mm {
             self.reset_kswapd_failures();
         }
         if self.knobs().progress == ShrinkerProgress::Claimed {
-            progress.freed = progress.freed.max(self.0.credits.pages(me));
+            progress.freed = progress.freed.max(self.0.reclaim_states.pages(me));
         }
-        self.0.credits.note(me, progress.freed);
+        self.0.reclaim_states.note(me, progress.freed);
         if self.plan().has(Bug::AnnotationInside) {
             annotated.release();
         }
@@ -153,7 +156,7 @@ impl Mm {
             sum.freed = sum.freed.saturating_add(step.freed);
             sum.left_out.deactivation |= step.left_out.deactivation;
             sum.left_out.protected |= step.left_out.protected;
-            self.0.credits.came_to(self.sched().current(), priority);
+            self.0.reclaim_states.came_to(self.sched().current(), priority);
             if sum.freed >= scan.goal {
                 break;
             }
@@ -166,18 +169,19 @@ impl Mm {
 
     /// One step over every list and every shrinker (`shrink_node`).
     fn shrink_node(&self, scan: &Scan<'_>) -> Progress {
-        let Inner { lists, domain, .. } = &*self.0;
+        let Inner { lists, memcg, .. } = &*self.0;
         let mut progress = Progress::default();
-        if !scan.in_domain() {
+        if !scan.in_memcg() {
             progress.freed += self.shrink_lists(lists, scan, &mut progress.left_out.deactivation);
             progress.freed = progress.freed.saturating_add(self.shrink_slab(scan, false));
         }
-        if let Some(domain) = domain {
-            if !scan.in_domain() && !scan.ignore_low && domain.is_protected() {
+        if let Some(memcg) = memcg {
+            if !scan.in_memcg() && !scan.ignore_low && memcg.is_protected() {
                 progress.left_out.protected = true;
                 return progress;
             }
-            progress.freed += self.shrink_lists(&domain.lists, scan, &mut progress.left_out.deactivation);
+            progress.freed +=
+                self.shrink_lists(&memcg.lists, scan, &mut progress.left_out.deactivation);
             progress.freed = progress.freed.saturating_add(self.shrink_slab(scan, true));
         }
         progress
@@ -201,19 +205,19 @@ impl Mm {
         freed
     }
 
-    fn shrink_slab(&self, scan: &Scan<'_>, in_domain: bool) -> u64 {
+    fn shrink_slab(&self, scan: &Scan<'_>, in_memcg: bool) -> u64 {
         let only = scan.pressed.and_then(|pressed| pressed.shrinkers());
         let mask = |shrinker: &dyn Shrinker| match shrinker.target() {
             Some(target) => self.mask_for(scan, &target),
             None => scan.mask,
         };
-        let walk = Walk { mask: &mask, priority: scan.priority, in_domain, only, plan: self.plan() };
-        let credited = || self.0.credits.pages(self.sched().current());
+        let walk = Walk { mask: &mask, priority: scan.priority, in_memcg, only, plan: self.plan() };
+        let credited = || self.0.reclaim_states.pages(self.sched().current());
         let before = credited();
         let claimed = self.0.registry.shrink(&walk);
         match self.knobs().progress {
             ShrinkerProgress::Claimed => claimed,
-            ShrinkerProgress::Credited => credited() - before,
+            ShrinkerProgress::ReclaimState => credited() - before,
         }
     }
 
@@ -238,7 +242,7 @@ impl Mm {
     }
 
     fn has_pages(&self) -> bool {
-        List::ALL.iter().any(|list| self.0.lists.size(*list) > 0) || self.0.domain.is_some()
+        List::ALL.iter().any(|list| self.0.lists.size(*list) > 0) || self.0.memcg.is_some()
     }
 
     pub(super) fn clear_node_flags(&self) {
@@ -260,7 +264,7 @@ struct Annotated<'a> {
 impl<'a> Annotated<'a> {
     fn begin(mm: &'a Mm, scan: &Scan<'_>) -> Self {
         let Scan { kind, mask, .. } = *scan;
-        mm.0.credits.open(mm.sched().current());
+        mm.0.reclaim_states.open(mm.sched().current());
         mm.sched().emit(EventKind::ReclaimEnter { kind, mask });
         let this = Self { mm, kind, mask, released: false };
         if this.is_annotated() {
@@ -279,7 +283,11 @@ impl<'a> Annotated<'a> {
         if self.kind == ReclaimKind::Kswapd {
             return Levels::ALL;
         }
-        annotation(self.mm.effective(self.mask), scope::context::flags(), self.mm.knobs().annotation_by_task)
+        annotation(
+            self.mm.effective(self.mask),
+            scope::context::flags(),
+            self.mm.knobs().annotation_by_task,
+        )
     }
 
     fn release(&mut self) {
@@ -293,7 +301,7 @@ impl<'a> Annotated<'a> {
 impl Drop for Annotated<'_> {
     fn drop(&mut self) {
         self.release();
-        let (freed, priority) = self.mm.0.credits.close(self.mm.sched().current());
+        let (freed, priority) = self.mm.0.reclaim_states.close(self.mm.sched().current());
         self.mm.sched().emit(EventKind::ReclaimExit { freed, priority });
     }
 }

@@ -1,19 +1,20 @@
 //! The allocator's slow path, step by step.
 //!
-//! Key type: [`Request`]. The steps are numbered as in the project's description of the allocation path, 3.3;
-//! per-CPU lists (the drain of S6) are not part of the model. Mirrors `__alloc_pages_slowpath`.
+//! Key type: [`Request`]. The steps are numbered as in the project's description of the allocation
+//! path, 3.3; per-CPU lists (the drain of S6) are not part of the model. Mirrors
+//! `__alloc_pages_slowpath`.
 
 use reclaimdep_scope as scope;
 
 use super::alloc::PageBlock;
 use super::compaction::Compacted;
 use super::lru::{List, Lists};
-use super::marks::Reserves;
 use super::memory::Mm;
 use super::oom;
 use super::reclaim::Scan;
+use super::watermarks::Reserves;
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId};
-use crate::inject::{Bug, Pressed};
+use crate::inject::{Bug, PressureHit};
 use crate::units::{Pages, Ticks};
 
 /// Orders above this one are costly: reclaim does not promise them.
@@ -24,7 +25,8 @@ const MAX_COMPACT_RETRIES: u32 = 16;
 
 /// Rounds after which an allocation on OS threads counts as a hang.
 const MAX_ROUNDS: u32 = 1 << 15;
-/// Rounds without progress after which an allocation counts as a hang where nobody else can run and no time passes.
+/// Rounds without progress after which an allocation counts as a hang where nobody else can run and
+/// no time passes.
 const MAX_IDLE_ROUNDS: u32 = 1 << 12;
 
 /// One allocation.
@@ -75,9 +77,13 @@ enum Round {
 }
 
 impl Mm {
-    /// Everything after the fast path. `pressed` says that the plan wants this request to find memory short:
-    /// it gets nothing before it reclaimed once.
-    pub(super) fn slow_path(&self, request: &Request, pressed: Option<&Pressed>) -> Option<PageBlock> {
+    /// Everything after the fast path. `pressed` says that the plan wants this request to find
+    /// memory short: it gets nothing before it reclaimed once.
+    pub(super) fn slow_path(
+        &self,
+        request: &Request,
+        pressed: Option<&PressureHit>,
+    ) -> Option<PageBlock> {
         // S1
         self.wake_kswapd_for(request);
         if pressed.is_none()
@@ -122,8 +128,9 @@ impl Mm {
         }
     }
 
-    /// Whether the world is at its end: it unwinds, and this is the allocation of a drop; or it is not controlled,
-    /// so that no step budget ends what goes round for ever; or it is, and nothing is left that could change anything.
+    /// Whether the world is at its end: it unwinds, and this is the allocation of a drop; or it is
+    /// not controlled, so that no step budget ends what goes round for ever; or it is, and nothing
+    /// is left that could change anything.
     fn gives_up(&self, rounds: &mut Rounds) -> bool {
         let sched = self.sched();
         rounds.all += 1;
@@ -164,22 +171,31 @@ impl Mm {
     /// Whether a planted mistake opens all reserves to the request.
     fn opens_reserves(&self, request: &Request) -> bool {
         let plan = self.plan();
-        plan.has(Bug::ReservesOpen) || plan.has(Bug::NofailTakesAll) && request.mask.contains(Gfp::NOFAIL)
+        plan.has(Bug::ReservesOpen)
+            || plan.has(Bug::NofailTakesAll) && request.mask.contains(Gfp::NOFAIL)
     }
 
     /// The mark without emergency reserves.
     fn ordinary_mark(&self, request: &Request) -> Pages {
         let reserves = Reserves { no_watermarks: false, oom: false, ..self.reserves(request) };
-        reserves.reduce(self.marks().min)
+        reserves.reduce(self.watermarks().min)
     }
 
     /// S3 to S14.
-    fn round(&self, request: &Request, pressed: Option<&Pressed>, rounds: &mut Rounds) -> Round {
+    fn round(
+        &self,
+        request: &Request,
+        pressed: Option<&PressureHit>,
+        rounds: &mut Rounds,
+    ) -> Round {
         self.wake_kswapd_for(request);
         let reserves = self.reserves(request);
         if pressed.is_none() || reserves.emergency() {
-            let mark =
-                if self.opens_reserves(request) { Pages(0) } else { reserves.reduce(self.marks().min) };
+            let mark = if self.opens_reserves(request) {
+                Pages(0)
+            } else {
+                reserves.reduce(self.watermarks().min)
+            };
             if let Some(block) = self.take(request, mark) {
                 return Round::Got(block);
             }
@@ -247,15 +263,20 @@ impl Mm {
         true
     }
 
-    /// Pages that reclaim could free at the most: what is on its lists, anonymous ones where there is swap.
+    /// Pages that reclaim could free at the most: what is on its lists, anonymous ones where there
+    /// is swap.
     fn reclaimable(&self) -> u64 {
         let lists = &self.0.lists;
         let swappable = if self.swap_has_room() { &List::ALL[..] } else { &[List::File] };
         let of = |lists: &Lists| swappable.iter().map(|list| lists.size(*list)).sum::<u64>();
-        of(lists) + self.0.domain.as_ref().map_or(0, |domain| of(&domain.lists))
+        of(lists) + self.0.memcg.as_ref().map_or(0, |memcg| of(&memcg.lists))
     }
 
-    const fn should_compact_again(request: &Request, compacted: Compacted, rounds: &mut Rounds) -> bool {
+    const fn should_compact_again(
+        request: &Request,
+        compacted: Compacted,
+        rounds: &mut Rounds,
+    ) -> bool {
         if request.order == 0 || matches!(compacted, Compacted::Skipped) {
             return false;
         }
@@ -268,7 +289,7 @@ impl Mm {
         if !Self::must_not_fail(request) {
             return None;
         }
-        self.take(request, Reserves::LAST_RESORT.reduce(self.marks().min))
+        self.take(request, Reserves::LAST_RESORT.reduce(self.watermarks().min))
     }
 
     /// The running task has taken a lock of this class, and the plan may want reclaim here.

@@ -1,9 +1,9 @@
 //! Swap areas: where anonymous pages go.
 //!
-//! Key types: [`SwapArea`], [`SwapIo`], [`Slot`]. An area knows what it stands on, since that decides who
-//! may write to it: a plain device, a file that its filesystem writes itself, or a device whose stack has
-//! a filesystem in it. Mirrors `mm/swapfile.c` and `mm/page_io.c` as far as reclaim asks; written from the
-//! project's description of reclaim, 4.2 and 7.4.
+//! Key types: [`SwapArea`], [`SwapIo`], [`Slot`]. An area knows what it stands on, since that
+//! decides who may write to it: a plain device, a file that its filesystem writes itself, or a
+//! device whose stack has a filesystem in it. Mirrors `mm/swapfile.c` and `mm/page_io.c` as far as
+//! reclaim asks; written from the project's description of reclaim, 4.2 and 7.4.
 //!
 //! Locking: the map of slots is a leaf.
 
@@ -52,7 +52,12 @@ impl SwapArea {
     ///
     /// # Errors
     /// If it has no page, or more than any world needs.
-    pub fn new(name: &str, place: policy::SwapArea, slots: usize, io: Arc<dyn SwapIo>) -> Result<Self> {
+    pub fn new(
+        name: &str,
+        place: policy::SwapArea,
+        slots: usize,
+        io: Arc<dyn SwapIo>,
+    ) -> Result<Self> {
         if slots == 0 || slots > MAX_SLOTS {
             return Err(Error::input(format!("swap area `{name}` of {slots} pages"))
                 .advice(format!("give it between 1 and {MAX_SLOTS}")));

@@ -6,7 +6,7 @@
 //! | [`shrinkers`] | the protocol, and shrinkers that break it |
 //! | [`pages`] | the lists, write-out, swap |
 //! | [`background`] | kswapd, throttling, the OOM killer |
-//! | [`domains`] | limit reclaim |
+//! | [`memcgs`] | limit reclaim |
 //! | [`pools`] | mempools |
 //! | [`plans`] | pressure: which reclaim, at which point, over what |
 //! | [`regressions`] | each as it was, and as it is |
@@ -14,7 +14,7 @@
 mod alloc;
 mod background;
 mod cache;
-mod domains;
+mod memcgs;
 mod pages;
 mod plans;
 mod pools;
@@ -97,6 +97,7 @@ impl Rig {
 
 /// How often reclaim of this kind began.
 fn reclaims(events: &[EventKind], of: ReclaimKind) -> usize {
-    let of_kind = |kind: &&EventKind| matches!(kind, EventKind::ReclaimEnter { kind, .. } if *kind == of);
+    let of_kind =
+        |kind: &&EventKind| matches!(kind, EventKind::ReclaimEnter { kind, .. } if *kind == of);
     events.iter().filter(of_kind).count()
 }

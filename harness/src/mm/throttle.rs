@@ -1,9 +1,10 @@
 //! Throttling: who sleeps in reclaim, for how long, in virtual or real time.
 //!
-//! Key types: [`Throttle`], [`Cause`]. Kernel threads but kswapd never sleep here: they may be needed for progress. A
-//! task that cleans pages of one device by dirtying another (PF_LOCAL_THROTTLE) does not sleep for
-//! congestion. Mirrors `reclaim_throttle` and `throttle_direct_reclaim` in `mm/vmscan.c`; written from the
-//! project's description of the allocation path, 3.7.
+//! Key types: [`Throttle`], [`Cause`]. Kernel threads but kswapd never sleep here: they may be
+//! needed for progress. A task that cleans pages of one device by dirtying another
+//! (PF_LOCAL_THROTTLE) does not sleep for congestion. Mirrors `reclaim_throttle` and
+//! `throttle_direct_reclaim` in `mm/vmscan.c`; written from the project's description of the
+//! allocation path, 3.7.
 //!
 //! Locking: none held over a sleep.
 
@@ -100,8 +101,8 @@ impl Mm {
     }
 
     /// Whether a list has more pages isolated than it has left, as far as this mask counts them
-    /// (`too_many_isolated`). Ordinary masks stop at an eighth, so NOFS and NOIO callers are never starved by
-    /// reclaimers that wait for them.
+    /// (`too_many_isolated`). Ordinary masks stop at an eighth, so NOFS and NOIO callers are never
+    /// starved by reclaimers that wait for them.
     pub(super) fn too_many_isolated(lists: &Lists, list: List, mask: Gfp) -> bool {
         let left = lists.inactive(list);
         let room = if mask.contains(Gfp::IO | Gfp::FS) { left / FULL_MASK_SHARE } else { left };
@@ -113,7 +114,9 @@ impl Mm {
         let local = scope::context::flags().contains(TaskFlags::LOCAL_THROTTLE);
         let skipped = match cause {
             Cause::Congested | Cause::NoProgress => {
-                self.kswapd_gave_up() || (local && cause == Cause::Congested) || !self.mostly_written()
+                self.kswapd_gave_up()
+                    || (local && cause == Cause::Congested)
+                    || !self.mostly_written()
             }
             Cause::Isolated | Cause::Writeback => false,
         };
@@ -130,12 +133,13 @@ impl Mm {
         let goal = throttled.fetch_add(1, Ordering::AcqRel) + 1;
         let start = written.load(Ordering::Acquire);
         let enough = || written.load(Ordering::Acquire) - start >= goal * WRITTEN_PER_TASK;
-        let _enough = writers.wait_timeout(Waiting::on(Resource::Timer, cause.why()), timeout, enough);
+        let _enough =
+            writers.wait_timeout(Waiting::on(Resource::Timer, cause.why()), timeout, enough);
         throttled.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Whether more than half of what reclaim could free is being written: only then is there something to
-    /// wait for.
+    /// Whether more than half of what reclaim could free is being written: only then is there
+    /// something to wait for.
     fn mostly_written(&self) -> bool {
         let pages = self.pages();
         let written = pages.iter().filter(|page| page.state().io == Io::Writeback).count();
@@ -148,9 +152,9 @@ impl Mm {
         self.0.throttle.writers.wake_all();
     }
 
-    /// Half of the min mark is left for those that free memory: others wait for kswapd. A task that may not
-    /// enter a filesystem waits a second at the most, since kswapd may need a lock that it holds
-    /// (`throttle_direct_reclaim`).
+    /// Half of the min watermark is left for those that free memory: others wait for kswapd. A task that
+    /// may not enter a filesystem waits a second at the most, since kswapd may need a lock that it
+    /// holds (`throttle_direct_reclaim`).
     pub(super) fn throttle_on_reserves(&self, mask: Gfp) {
         if !self.is_user_task() || self.reserves_are_fine() {
             return;
@@ -175,7 +179,7 @@ impl Mm {
     }
 
     fn reserves_are_fine(&self) -> bool {
-        let Pages(min) = self.marks().min;
+        let Pages(min) = self.watermarks().min;
         !self.kswapd_runs() || self.kswapd_failures() >= MAX_FAILURES || self.free().0 > min / 2
     }
 

@@ -1,8 +1,8 @@
 //! `vmalloc`: pages one by one, and page tables that hard-code GFP_KERNEL.
 //!
-//! Key type: [`VmallocScope`]. The page tables ignore the caller's mask, so since 5.17 the mask becomes a
-//! scope around them; before, `vmalloc(GFP_NOFS)` was simply a bug. Mirrors `mm/vmalloc.c`; written from the
-//! project's description of scoped allocation, 2.7.
+//! Key type: [`VmallocScope`]. The page tables ignore the caller's mask, so since 5.17 the mask
+//! becomes a scope around them; before, `vmalloc(GFP_NOFS)` was simply a bug. Mirrors
+//! `mm/vmalloc.c`; written from the project's description of scoped allocation, 2.7.
 
 use reclaimdep_scope as scope;
 
@@ -51,9 +51,11 @@ impl VmallocScope {
 const PER_TABLE: u64 = 512;
 
 impl Mm {
-    /// An area of `pages` pages (`__vmalloc`): its pages with `mask`, its page tables with GFP_KERNEL.
+    /// An area of `pages` pages (`__vmalloc`): its pages with `mask`, its page tables with
+    /// GFP_KERNEL.
     ///
-    /// `None` where a page or a table could not be had. NOFAIL counts only where the mask may block.
+    /// `None` where a page or a table could not be had. NOFAIL counts only where the mask may
+    /// block.
     #[track_caller]
     pub fn vmalloc(&self, pages: u64, mask: Gfp) -> Option<Vec<PageBlock>> {
         let _ours = quiet();

@@ -1,8 +1,8 @@
 //! Trace events of the block layer: who submitted what to which device, and when it was done.
 //!
-//! `8,0 WS 4096 () 1234 + 8 [comm]`, with more or less between the operation and the sector. A bio counts
-//! when it is queued; a request only where bios are not recorded. A completion ends everything that was
-//! submitted within its sectors, whatever was merged on the way.
+//! `8,0 WS 4096 () 1234 + 8 [comm]`, with more or less between the operation and the sector. A bio
+//! counts when it is queued; a request only where bios are not recorded. A completion ends
+//! everything that was submitted within its sectors, whatever was merged on the way.
 
 use std::collections::BTreeMap;
 
@@ -80,19 +80,24 @@ fn submit(trace: &mut Trace<'_>, task: TaskId, request: &Request<'_>, to: &mut H
         return;
     };
     let in_flight = &mut trace.in_flight.0;
-    let (id, queue, site) = (to.request(), to.queue(&format!("device {}", request.device)), to.site());
+    let (id, queue, site) =
+        (to.request(), to.queue(&format!("device {}", request.device)), to.site());
     in_flight.insert((request.device.to_owned(), request.sector), id);
     if in_flight.len() > MAX_IN_FLIGHT {
         in_flight.pop_first();
     }
     let (sector, sectors) = (Sectors(request.sector), Sectors(request.sectors));
-    to.on(task, EventKind::RequestSubmit { request: id, queue, op, sector, sectors, origin: None, site });
+    to.on(
+        task,
+        EventKind::RequestSubmit { request: id, queue, op, sector, sectors, origin: None, site },
+    );
 }
 
 fn complete(trace: &mut Trace<'_>, task: TaskId, request: &Request<'_>, to: &mut History) {
     let end = request.sector.saturating_add(request.sectors.max(1));
     let within = (request.device.to_owned(), request.sector)..(request.device.to_owned(), end);
-    let done: Vec<_> = trace.in_flight.0.range(within).map(|(key, id)| (key.clone(), *id)).collect();
+    let done: Vec<_> =
+        trace.in_flight.0.range(within).map(|(key, id)| (key.clone(), *id)).collect();
     for (key, id) in done {
         trace.in_flight.0.remove(&key);
         let error = request.failed.then_some(Errno::EIO);

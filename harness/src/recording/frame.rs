@@ -1,8 +1,8 @@
 //! One line of a stack.
 //!
-//! Key type: [`Frame`]. The forms are those of an oops or hung-task text (` ? sym+0x1/0x2 [mod]`), of
-//! `/proc/PID/stack` (`[<0>] sym+0x1/0x2`), and of a crash tool (` #3 [hex] sym at hex [mod]`). Offsets and
-//! addresses are dropped: they differ from one build to the next.
+//! Key type: [`Frame`]. The forms are those of an oops or hung-task text (` ? sym+0x1/0x2 [mod]`),
+//! of `/proc/PID/stack` (`[<0>] sym+0x1/0x2`), and of a crash tool (` #3 [hex] sym at hex [mod]`).
+//! Offsets and addresses are dropped: they differ from one build to the next.
 
 /// A function that a task is in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,8 +27,9 @@ pub(super) enum Read {
 }
 
 const MARKS: &[&str] = &["Call Trace:", "<TASK>", "</TASK>", "<IRQ>", "</IRQ>", "<NMI>", "</NMI>"];
-const REGISTERS: &[&str] =
-    &["RIP:", "RSP:", "RAX:", "RDX:", "RBP:", "RSI:", "RDI:", "R10:", "R13:", "CS:", "CR2:", "Code:"];
+const REGISTERS: &[&str] = &[
+    "RIP:", "RSP:", "RAX:", "RDX:", "RBP:", "RSI:", "RDI:", "R10:", "R13:", "CS:", "CR2:", "Code:",
+];
 
 /// Reads a line, without its prefix.
 pub(super) fn read(text: &str, line: u32) -> Read {
@@ -63,8 +64,9 @@ fn function(text: &str, line: u32) -> Option<Frame> {
     let (symbol, offsets) = words.next()?.split_once('+')?;
     let (offset, len) = offsets.split_once('/')?;
     let hex = |text: &str| {
-        text.strip_prefix("0x")
-            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        text.strip_prefix("0x").is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
     };
     (is_symbol(symbol) && hex(offset) && hex(len)).then_some(())?;
     Some(Frame { symbol: symbol.to_owned(), module: words.next().and_then(module), line })
@@ -83,7 +85,9 @@ fn crash(text: &str, line: u32) -> Option<Frame> {
 fn is_symbol(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$'))
 }
 
 /// `[xfs]`; newer kernels add a build id: `[xfs f00]`.
@@ -111,7 +115,10 @@ mod tests {
             &frame("__try_evict_buffer", Some("dm_bufio")),
         );
         check("  schedule+0x5a/0xd0", &frame("schedule", None));
-        check("[<ffffffff810b1a3c>] shrink_slab.part.3+0x1d2/0x3b0", &frame("shrink_slab.part.3", None));
+        check(
+            "[<ffffffff810b1a3c>] shrink_slab.part.3+0x1d2/0x3b0",
+            &frame("shrink_slab.part.3", None),
+        );
         check(
             " #3 [ffffa1e0c0d3fae0] dm_bufio_shrink_count at ffffffffc05a1244 [dm_bufio]",
             &frame("dm_bufio_shrink_count", Some("dm_bufio")),

@@ -1,13 +1,13 @@
 //! `History`: events under construction.
 //!
-//! Key type: [`History`]. It numbers events, tasks and what they use, names them in the kernel's words, and
-//! spawns a task when it is first seen.
+//! Key type: [`History`]. It numbers events, tasks and what they use, names them in the kernel's
+//! words, and spawns a task when it is first seen.
 
 use std::collections::BTreeMap;
 
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, LockId, Names, QueueId, RequestId, ShrinkerId, Site, TaskId, TaskKind,
-    WaitId, WorkId,
+    Event, EventKind, Layer, LayerRef, LockId, Names, QueueId, RequestId, ShrinkerId, Site, TaskId,
+    TaskKind, WaitId, WorkId,
 };
 use crate::units::Nanos;
 

@@ -1,19 +1,19 @@
 //! From blocked tasks to events: what they are in, what they hold, what they wait for.
 //!
-//! Key function: [`infer`]. The innermost functions say what a task waits for, those outside what it is in
-//! and holds. A transaction of a journal is a lock: a handle holds it shared, the commit wants it alone, and
-//! whoever comes then waits behind the commit. A buffer of dm-bufio's waits for a device below that the text
-//! does not name: where loop workers are among the tasks, the device may be any of theirs, so all of them
-//! must be stuck before that wait is. Every other wait is for something whose doer the text does not say,
-//! and leads nowhere.
+//! Key function: [`infer`]. The innermost functions say what a task waits for, those outside what
+//! it is in and holds. A transaction of a journal is a lock: a handle holds it shared, the commit
+//! wants it alone, and whoever comes then waits behind the commit. A buffer of dm-bufio's waits for
+//! a device below that the text does not name: where loop workers are among the tasks, the device
+//! may be any of theirs, so all of them must be stuck before that wait is. Every other wait is for
+//! something whose doer the text does not say, and leads nowhere.
 
 use super::frame::Frame;
 use super::history::History;
 use super::stacks::Blocked;
 use super::symbols::{Means, Waits, holds_handle, means, opens_handle, waits};
 use crate::event::{
-    Entered, EventKind, Gfp, Layer, LockId, LockMode, Op, QueueId, ReclaimKind, Resource, ScopeKind,
-    TaskFlags, TaskId,
+    Entered, EventKind, Gfp, Layer, LockId, LockMode, Op, QueueId, ReclaimKind, Resource,
+    ScopeKind, TaskFlags, TaskId,
 };
 use crate::units::Sectors;
 
@@ -58,7 +58,8 @@ fn journal(tasks: &[Blocked], to: &mut History) -> Option<LockId> {
     match (threads.next(), threads.next()) {
         (Some(only), None) => Some(to.lock("transaction", &only.comm)),
         (Some(_), Some(_)) => {
-            let note = "several journals commit: whose transaction a task waits for is not in the text";
+            let note =
+                "several journals commit: whose transaction a task waits for is not in the text";
             to.notes.push(note.to_owned());
             None
         }
@@ -113,7 +114,8 @@ fn wait_of(task: &Blocked) -> (Waits, &'static str) {
 fn walk(id: TaskId, task: &Blocked, shared: &Shared, to: &mut History) {
     let flags = task.flags.unwrap_or(TaskFlags::EMPTY);
     let opening = task.frames.iter().any(|frame| opens_handle(&frame.symbol));
-    let handle = task.frames.iter().rposition(|frame| holds_handle(&frame.symbol)).filter(|_| !opening);
+    let handle =
+        task.frames.iter().rposition(|frame| holds_handle(&frame.symbol)).filter(|_| !opening);
     let mut at = Standing { id, flags, scopes: 0, layer: None, reclaims: false, shrinkers: false };
     if serves(task).is_some()
         && let Some(queue) = shared.below
@@ -167,9 +169,13 @@ impl Standing {
         match means(&frame.symbol, frame.module.as_deref()) {
             Some(Means::Reclaim(kind)) if !self.reclaims => {
                 self.reclaims = true;
-                // The mask that the caller wrote is not in a stack: what the scopes leave of everything.
-                let mask =
-                    if kind == ReclaimKind::Kswapd { Gfp::KERNEL } else { Gfp::KERNEL.effective(self.flags) };
+                // The mask that the caller wrote is not in a stack: what the scopes leave of
+                // everything.
+                let mask = if kind == ReclaimKind::Kswapd {
+                    Gfp::KERNEL
+                } else {
+                    Gfp::KERNEL.effective(self.flags)
+                };
                 to.on(id, EventKind::ReclaimEnter { kind, mask });
             }
             Some(Means::Shrinkers) => self.shrinkers = true,
@@ -212,11 +218,23 @@ fn wait(id: TaskId, task: &Blocked, shared: &Shared, to: &mut History) {
     let resource = match (what, shared.transaction, shared.below) {
         (Waits::Handles, Some(lock), _) => want(id, lock, LockMode::Exclusive, to),
         (Waits::Transaction | Waits::Commit, Some(lock), _) => want(id, lock, LockMode::Shared, to),
-        // A worker's own buffer may be on its own device, or on any other: that it is stuck is not certain.
+        // A worker's own buffer may be on its own device, or on any other: that it is stuck is not
+        // certain.
         (Waits::Buffer, _, Some(queue)) if serves(task).is_none() => {
             let (request, op) = (to.request(), if why == READS { Op::Read } else { Op::Write });
             let (sector, sectors) = (Sectors(0), Sectors(0));
-            to.on(id, EventKind::RequestSubmit { request, queue, op, sector, sectors, origin: None, site });
+            to.on(
+                id,
+                EventKind::RequestSubmit {
+                    request,
+                    queue,
+                    op,
+                    sector,
+                    sectors,
+                    origin: None,
+                    site,
+                },
+            );
             Resource::Request(request)
         }
         _ => Resource::Condition(to.condition(why)),

@@ -25,8 +25,8 @@ const POSITIONS: &[(u32, Gfp)] = &[
     (22, Gfp::ACCOUNT),
 ];
 
-/// The mask in `text`. Words for bits that mean nothing here (`__GFP_WRITE`) are passed over; a word that
-/// is cut off is not a mask.
+/// The mask in `text`. Words for bits that mean nothing here (`__GFP_WRITE`) are passed over; a
+/// word that is cut off is not a mask.
 pub(super) fn mask(text: &str) -> Option<Gfp> {
     if let Some(number) = number(text) {
         return Some(of_bits(number));

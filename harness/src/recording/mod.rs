@@ -1,10 +1,11 @@
 //! Recordings: what a real kernel wrote about itself, as events that the judges can read.
 //!
-//! Key types: [`Imported`]; key function: [`import`]. Three kinds of text are read, alone or mixed: trace
-//! events of tracefs (`trace`), `/proc/PID/task/TID/stack`, and what the hung-task detector, sysrq or a
-//! crash tool prints about blocked tasks. Trace events say what happened; stacks say where tasks stand, and
-//! what they hold and wait for is inferred from the functions they are in. What the text does not say stays
-//! open: such a wait has no edge, so a stall alone is never a deadlock.
+//! Key types: [`Imported`]; key function: [`import`]. Three kinds of text are read, alone or mixed:
+//! trace events of tracefs (`trace`), `/proc/PID/task/TID/stack`, and what the hung-task detector,
+//! sysrq or a crash tool prints about blocked tasks. Trace events say what happened; stacks say
+//! where tasks stand, and what they hold and wait for is inferred from the functions they are in.
+//! What the text does not say stays open: such a wait has no edge, so a stall alone is never a
+//! deadlock.
 //!
 //! | module | holds |
 //! |---|---|
@@ -61,8 +62,8 @@ pub struct Imported {
 
 /// Reads `text`; `name` is what source lines are called: the file.
 ///
-/// A line of a shape that is not known is counted, not refused: consoles print everything. A line that
-/// begins as a known one and does not go on as one is damage, and nothing after it is read.
+/// A line of a shape that is not known is counted, not refused: consoles print everything. A line
+/// that begins as a known one and does not go on as one is damage, and nothing after it is read.
 #[must_use]
 pub fn import(name: &str, bytes: &[u8]) -> Imported {
     let (text, mut damage) = readable(bytes);
@@ -108,7 +109,10 @@ impl Unknown {
 
     fn note(&self, notes: &mut Vec<String>) {
         if self.lines > 0 {
-            notes.push(format!("{} lines were not understood, the first is line {}", self.lines, self.first));
+            notes.push(format!(
+                "{} lines were not understood, the first is line {}",
+                self.lines, self.first
+            ));
         }
     }
 }
@@ -122,14 +126,17 @@ fn readable(bytes: &[u8]) -> (&str, Option<Error>) {
             let line = bytes[..end].iter().filter(|byte| **byte == b'\n').count() + 1;
             let what = format!("line {line}, byte {end}: this is not text");
             // The line that it breaks off in is not read.
-            let whole = bytes[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+            let whole = bytes[..end]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |newline| newline + 1);
             (std::str::from_utf8(&bytes[..whole]).unwrap_or(""), Some(Error::input(what)))
         }
     }
 }
 
-/// The events and returns that occur at all. A begin whose end was never recorded must not look like a call
-/// that never returned.
+/// The events and returns that occur at all. A begin whose end was never recorded must not look
+/// like a call that never returned.
 fn ends(text: &str) -> BTreeSet<&str> {
     let lines = text.lines().filter_map(TraceLine::parse);
     lines.map(|line| probe::returned(line.fields).unwrap_or(line.event)).collect()

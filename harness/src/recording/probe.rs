@@ -1,8 +1,8 @@
 //! Lines of kprobes: `name: (function+0x0/0x50 [module]) gfp=0xcc0 nr=128`, and of their returns:
 //! `name: (caller+0x141/0x2e0 <- function) ret=0x80`.
 //!
-//! Whoever set the probe chose its name; what counts is the function, and it is looked up in the tables.
-//! Arguments are known by the names that people give them.
+//! Whoever set the probe chose its name; what counts is the function, and it is looked up in the
+//! tables. Arguments are known by the names that people give them.
 
 use super::history::History;
 use super::masks::{mask, number};
@@ -54,8 +54,15 @@ pub(super) fn read(
         if means(function, None) != Some(Means::Scan) {
             return Ok(false);
         }
-        let freed = need(line.event, "returned value", argument(fields, &["ret", "retval"], number))?;
-        if !reclaim::scanned(trace, (task, line.pid), function, Some(freed).filter(|n| *n != STOP), to) {
+        let freed =
+            need(line.event, "returned value", argument(fields, &["ret", "retval"], number))?;
+        if !reclaim::scanned(
+            trace,
+            (task, line.pid),
+            function,
+            Some(freed).filter(|n| *n != STOP),
+            to,
+        ) {
             trace.unpaired += 1;
         }
         return Ok(true);
@@ -82,8 +89,10 @@ fn scan(
     function: &str,
     to: &mut History,
 ) -> Result<(), String> {
-    let mask = need(line.event, "mask", argument(line.fields, &["gfp", "gfp_flags", "gfp_mask"], mask))?;
-    let nr = need(line.event, "number to scan", argument(line.fields, &["nr", "nr_to_scan"], number))?;
+    let mask =
+        need(line.event, "mask", argument(line.fields, &["gfp", "gfp_flags", "gfp_mask"], mask))?;
+    let nr =
+        need(line.event, "number to scan", argument(line.fields, &["nr", "nr_to_scan"], number))?;
     let shrinker = to.shrinker(function, function);
     reclaim::scan(trace, (task, line), (shrinker, function), (mask, nr), to);
     Ok(())
@@ -91,15 +100,19 @@ fn scan(
 
 /// Which device is below is not in the line.
 fn submit(task: TaskId, line: &TraceLine<'_>, to: &mut History) -> Result<(), String> {
-    let op = match need(line.event, "operation", argument(line.fields, &["op", "rw"], number))? & 0xff {
-        0 => Op::Read,
-        1 => Op::Write,
-        2 => Op::Flush,
-        3 => Op::Discard,
-        _ => return Ok(()),
-    };
+    let op =
+        match need(line.event, "operation", argument(line.fields, &["op", "rw"], number))? & 0xff {
+            0 => Op::Read,
+            1 => Op::Write,
+            2 => Op::Flush,
+            3 => Op::Discard,
+            _ => return Ok(()),
+        };
     let (request, queue, site) = (to.request(), to.queue("below dm-bufio"), to.site());
     let (sector, sectors) = (Sectors(0), Sectors(0));
-    to.on(task, EventKind::RequestSubmit { request, queue, op, sector, sectors, origin: None, site });
+    to.on(
+        task,
+        EventKind::RequestSubmit { request, queue, op, sector, sectors, origin: None, site },
+    );
     Ok(())
 }

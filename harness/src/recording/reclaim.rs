@@ -1,8 +1,9 @@
 //! Trace events of memory management: reclaim, shrinkers, pages.
 //!
-//! `mm_shrink_slab_start` comes after count, and does not say that scan ran: only `total_scan` above 0 does.
-//! What count answered is not made an event: nodes and cgroups have counts of their own, which one number
-//! for each shrinker would not tell apart. `mm_page_alloc` has the mask after the task's scopes.
+//! `mm_shrink_slab_start` comes after count, and does not say that scan ran: only `total_scan`
+//! above 0 does. What count answered is not made an event: nodes and cgroups have counts of their
+//! own, which one number for each shrinker would not tell apart. `mm_page_alloc` has the mask after
+//! the task's scopes.
 
 use super::history::History;
 use super::masks::mask;
@@ -18,7 +19,11 @@ pub(super) const PRIORITY: u32 = 12;
 const RECLAIMS: &[(&str, &str, ReclaimKind)] = &[
     ("mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end", ReclaimKind::Direct),
     ("mm_vmscan_memcg_reclaim_begin", "mm_vmscan_memcg_reclaim_end", ReclaimKind::Memcg),
-    ("mm_vmscan_memcg_softlimit_reclaim_begin", "mm_vmscan_memcg_softlimit_reclaim_end", ReclaimKind::Memcg),
+    (
+        "mm_vmscan_memcg_softlimit_reclaim_begin",
+        "mm_vmscan_memcg_softlimit_reclaim_end",
+        ReclaimKind::Memcg,
+    ),
     ("mm_vmscan_kswapd_wake", "mm_vmscan_kswapd_sleep", ReclaimKind::Kswapd),
 ];
 
@@ -44,7 +49,11 @@ pub(super) fn read(
     } else if let Some((_, _, kind)) = RECLAIMS.iter().find(|(_, end, _)| *end == event) {
         let freed = match kind {
             ReclaimKind::Kswapd => 0,
-            _ => need(event, "nr_reclaimed", field(fields, "nr_reclaimed").and_then(|n| n.parse().ok()))?,
+            _ => need(
+                event,
+                "nr_reclaimed",
+                field(fields, "nr_reclaimed").and_then(|n| n.parse().ok()),
+            )?,
         };
         let doing = trace.doing(line.pid);
         let (reclaim, lost) = (doing.reclaim.take(), abandon(doing, task, None, to));
@@ -96,7 +105,8 @@ pub(super) fn scan(
     let lost = abandon(doing, task, Some(shrinker), to);
     if doing.reclaim.is_none() {
         doing.reclaim = Some(Reclaiming::Implied);
-        let kind = if line.comm.starts_with("kswapd") { ReclaimKind::Kswapd } else { ReclaimKind::Direct };
+        let kind =
+            if line.comm.starts_with("kswapd") { ReclaimKind::Kswapd } else { ReclaimKind::Direct };
         to.on(task, EventKind::ReclaimEnter { kind, mask });
     }
     doing.scans.push((ended_by.to_owned(), shrinker));
@@ -104,8 +114,8 @@ pub(super) fn scan(
     trace.unpaired += lost;
 }
 
-/// Ends scans whose end was lost: no scan outlives its reclaim, and none is entered inside itself. Otherwise a
-/// lost line would read as a scan that never returned. Says how many.
+/// Ends scans whose end was lost: no scan outlives its reclaim, and none is entered inside itself.
+/// Otherwise a lost line would read as a scan that never returned. Says how many.
 fn abandon(doing: &mut Doing, task: TaskId, of: Option<ShrinkerId>, to: &mut History) -> u64 {
     let before = doing.scans.len();
     doing.scans.retain(|(_, shrinker)| {
@@ -119,8 +129,8 @@ fn abandon(doing: &mut Doing, task: TaskId, of: Option<ShrinkerId>, to: &mut His
     (before - doing.scans.len()) as u64
 }
 
-/// The scan that `by` ends, ends. What really left the cache cannot be seen from outside, so nothing is
-/// claimed: the scan counts as one that leaves the freeing to somebody else.
+/// The scan that `by` ends, ends. What really left the cache cannot be seen from outside, so
+/// nothing is claimed: the scan counts as one that leaves the freeing to somebody else.
 pub(super) fn scanned(
     trace: &mut Trace<'_>,
     (task, pid): (TaskId, u32),
@@ -163,7 +173,8 @@ fn slab_start(
     let (event, fields) = (line.event, line.fields);
     let (key, symbol) = need(event, "shrinker", identity(fields))?;
     let mask = need(event, "gfp_flags", after(fields, "gfp_flags ").and_then(mask))?;
-    let total: i64 = need(event, "total_scan", after(fields, "total_scan ").and_then(|n| n.parse().ok()))?;
+    let total: i64 =
+        need(event, "total_scan", after(fields, "total_scan ").and_then(|n| n.parse().ok()))?;
     if let Ok(total) = u64::try_from(total)
         && total > 0
     {
@@ -181,7 +192,8 @@ fn slab_end(
 ) -> Result<(), String> {
     let (event, fields) = (line.event, line.fields);
     let (key, _) = need(event, "shrinker", identity(fields))?;
-    let freed: i64 = need(event, "return val", after(fields, "return val ").and_then(|n| n.parse().ok()))?;
+    let freed: i64 =
+        need(event, "return val", after(fields, "return val ").and_then(|n| n.parse().ok()))?;
     // One of a pass that scanned nothing has no counterpart, and needs none.
     scanned(trace, (task, line.pid), key, u64::try_from(freed).ok(), to);
     Ok(())

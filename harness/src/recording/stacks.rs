@@ -1,8 +1,8 @@
 //! From lines to blocked tasks.
 //!
-//! Key types: [`Stacks`], [`Blocked`]. A task's stack begins at a line that names the task, in the form of
-//! the hung-task detector, of sysrq, of a crash tool, or of a dump of `/proc`, and ends at the first line
-//! that is not part of one. A task that is shown twice is where it was shown last.
+//! Key types: [`Stacks`], [`Blocked`]. A task's stack begins at a line that names the task, in the
+//! form of the hung-task detector, of sysrq, of a crash tool, or of a dump of `/proc`, and ends at
+//! the first line that is not part of one. A task that is shown twice is where it was shown last.
 
 use super::frame::{Frame, Read, read};
 use super::masks::number;
@@ -64,7 +64,8 @@ impl Stacks {
         Ok(true)
     }
 
-    /// A task is named. The detector names it twice: in its own line, and in the one with the state.
+    /// A task is named. The detector names it twice: in its own line, and in the one with the
+    /// state.
     fn head(&mut self, task: Blocked) {
         match &mut self.open {
             Some(open) if open.pid == task.pid && open.frames.is_empty() => {
@@ -111,7 +112,9 @@ fn is_hint(text: &str) -> bool {
 /// The line of an old kernel after the one that named the task: `kswapd0  D  0  71  2 0x80000000`.
 fn is_old_task_line(text: &str, open: &Blocked) -> bool {
     let rest = text.strip_prefix(open.comm.as_str()).map(str::trim_start);
-    rest.is_some_and(|rest| rest.starts_with(|c: char| "RSDTtXZPI".contains(c)) && rest.contains("0x"))
+    rest.is_some_and(|rest| {
+        rest.starts_with(|c: char| "RSDTtXZPI".contains(c)) && rest.contains("0x")
+    })
 }
 
 /// Strips what logs put before a line: quoting, a date with `kernel:`, `[seconds]`, `[T12]`, `<4>`.
@@ -120,10 +123,14 @@ pub(super) fn without_prefix(line: &str) -> &str {
     loop {
         let shorter = text
             .strip_prefix("> ")
-            .or_else(|| bracket(text, '<', '>', |inside| inside.bytes().all(|byte| byte.is_ascii_digit())))
+            .or_else(|| {
+                bracket(text, '<', '>', |inside| inside.bytes().all(|byte| byte.is_ascii_digit()))
+            })
             .or_else(|| bracket(text, '[', ']', is_stamp))
             .or_else(|| {
-                text.split_once(" kernel: ").filter(|(before, _)| before.len() < 64).map(|(_, rest)| rest)
+                text.split_once(" kernel: ")
+                    .filter(|(before, _)| before.len() < 64)
+                    .map(|(_, rest)| rest)
             });
         match shorter {
             Some(shorter) => text = shorter.trim_start(),
@@ -146,8 +153,10 @@ fn is_stamp(inside: &str) -> bool {
 
 /// The line that names a task, in any form.
 fn head(text: &str, line: u32) -> Option<Blocked> {
-    let task =
-        detector(text).or_else(|| task_line(text)).or_else(|| crash(text)).or_else(|| proc_dump(text))?;
+    let task = detector(text)
+        .or_else(|| task_line(text))
+        .or_else(|| crash(text))
+        .or_else(|| proc_dump(text))?;
     Some(Blocked { line, ..task })
 }
 
@@ -155,7 +164,12 @@ fn head(text: &str, line: u32) -> Option<Blocked> {
 fn detector(text: &str) -> Option<Blocked> {
     let (task, _) = text.strip_prefix("INFO: task ")?.split_once(" blocked for more than ")?;
     let (comm, pid) = task.rsplit_once(':')?;
-    Some(Blocked { comm: comm.to_owned(), pid: pid.parse().ok()?, state: Some('D'), ..Blocked::default() })
+    Some(Blocked {
+        comm: comm.to_owned(),
+        pid: pid.parse().ok()?,
+        state: Some('D'),
+        ..Blocked::default()
+    })
 }
 
 /// `task:COMM state:S stack:N pid:P ..`.
@@ -163,7 +177,12 @@ fn task_line(text: &str) -> Option<Blocked> {
     let (comm, rest) = text.strip_prefix("task:")?.split_once(" state:")?;
     let (_, pid) = rest.split_once(" pid:")?;
     let pid = pid.trim_start().split(' ').next()?.parse().ok()?;
-    Some(Blocked { comm: comm.trim_end().to_owned(), pid, state: rest.chars().next(), ..Blocked::default() })
+    Some(Blocked {
+        comm: comm.trim_end().to_owned(),
+        pid,
+        state: rest.chars().next(),
+        ..Blocked::default()
+    })
 }
 
 /// `PID: 5120 TASK: hex CPU: 3 COMMAND: "loop2"`.
@@ -177,7 +196,8 @@ fn crash(text: &str) -> Option<Blocked> {
     })
 }
 
-/// `== COMM /proc/1/task/2 state=D flags=400040`, or with `pid=2`; or a path alone, as `head` prints it.
+/// `== COMM /proc/1/task/2 state=D flags=400040`, or with `pid=2`; or a path alone, as `head`
+/// prints it.
 fn proc_dump(text: &str) -> Option<Blocked> {
     let text = text
         .strip_prefix("==> ")

@@ -1,9 +1,9 @@
 //! The table of functions: which layer they are, what waiting in them means, what is held inside.
 //!
-//! Key types: [`Means`], [`Waits`]; key functions: [`means`], [`waits`], [`holds_handle`]. A row is a
-//! pattern, in which one `*` stands for anything; of the rows that fit, the one with most letters wins.
-//! Suffixes that a compiler adds do not count. Names of functions are facts; what they mean is from the
-//! project's description of report texts, storage 6.2.
+//! Key types: [`Means`], [`Waits`]; key functions: [`means`], [`waits`], [`holds_handle`]. A row is
+//! a pattern, in which one `*` stands for anything; of the rows that fit, the one with most letters
+//! wins. Suffixes that a compiler adds do not count. Names of functions are facts; what they mean
+//! is from the project's description of report texts, storage 6.2.
 
 use crate::event::{Layer, ReclaimKind};
 
@@ -151,7 +151,8 @@ const WAITS: &[(&str, Waits)] = &[
     ("mempool_alloc*", Waits::Other),
 ];
 
-/// Functions that are given an open handle of the journal: whoever is in one holds a transaction open.
+/// Functions that are given an open handle of the journal: whoever is in one holds a transaction
+/// open.
 const IN_HANDLE: &[&str] = &[
     "ext4_reserve_inode_write",
     "__ext4_mark_inode_dirty",
@@ -177,7 +178,8 @@ const IN_HANDLE: &[&str] = &[
 ];
 
 /// Functions that open a handle: whoever waits in one has none yet.
-const OPENS_HANDLE: &[&str] = &["jbd2__journal_start", "jbd2_journal_start", "__ext4_journal_start_sb"];
+const OPENS_HANDLE: &[&str] =
+    &["jbd2__journal_start", "jbd2_journal_start", "__ext4_journal_start_sb"];
 
 /// A function's name without what a compiler adds.
 fn plain(symbol: &str) -> &str {
@@ -191,7 +193,9 @@ fn fits(pattern: &str, symbol: &str) -> Option<usize> {
     let letters = pattern.len() - pattern.matches('*').count();
     let fits = match pattern.split_once('*') {
         None => pattern == symbol,
-        Some((start, end)) => symbol.len() >= letters && symbol.starts_with(start) && symbol.ends_with(end),
+        Some((start, end)) => {
+            symbol.len() >= letters && symbol.starts_with(start) && symbol.ends_with(end)
+        }
     };
     fits.then_some(letters)
 }
@@ -205,7 +209,8 @@ fn look_up<T: Copy>(table: &[(&'static str, T)], symbol: &str) -> Option<(&'stat
 /// What it means to be in this function of this module.
 pub(super) fn means(symbol: &str, module: Option<&str>) -> Option<Means> {
     let by_name = look_up(SYMBOLS, symbol).map(|(_, means)| means);
-    let by_module = || MODULES.iter().find(|(name, _)| Some(*name) == module).map(|(_, means)| *means);
+    let by_module =
+        || MODULES.iter().find(|(name, _)| Some(*name) == module).map(|(_, means)| *means);
     by_name.or_else(by_module)
 }
 
@@ -262,7 +267,10 @@ mod tests {
     #[test]
     fn a_wait_is_named_as_the_table_names_it() {
         assert_eq!(waits("__mutex_lock.constprop.0"), Some(("__mutex_lock*", Waits::Lock)));
-        assert_eq!(waits("wait_transaction_locked"), Some(("wait_transaction_locked", Waits::Transaction)));
+        assert_eq!(
+            waits("wait_transaction_locked"),
+            Some(("wait_transaction_locked", Waits::Transaction))
+        );
         assert_eq!(waits("vfs_write"), None);
     }
 

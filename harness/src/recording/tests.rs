@@ -1,4 +1,5 @@
-//! Texts of other kernels, other tasks and other tools than the recordings that are shipped; damage; loss.
+//! Texts of other kernels, other tasks and other tools than the recordings that are shipped;
+//! damage; loss.
 
 use super::{Imported, import};
 use crate::event::{Event, EventKind, Resource};
@@ -16,7 +17,8 @@ fn kinds(imported: &Imported) -> String {
 }
 
 fn tasks(imported: &Imported) -> Vec<&str> {
-    let spawned = imported.events.iter().filter(|event| matches!(event.kind, EventKind::TaskSpawn { .. }));
+    let spawned =
+        imported.events.iter().filter(|event| matches!(event.kind, EventKind::TaskSpawn { .. }));
     spawned.map(|event| imported.names.task(event.task)).collect()
 }
 
@@ -162,8 +164,11 @@ const END: &str = "mm_vmscan_direct_reclaim_end: nr_reclaimed=3";
 
 #[test]
 fn a_lost_end_is_no_scan_that_never_returned() {
-    let text: String =
-        [BEGIN, SCAN, SCAN, END, BEGIN, BEGIN, END].iter().zip(1..).map(|(text, n)| line(n, text)).collect();
+    let text: String = [BEGIN, SCAN, SCAN, END, BEGIN, BEGIN, END]
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| line(n, text))
+        .collect();
     let expected = "ReclaimEnter ShrinkScanBegin ShrinkScanEnd ShrinkScanBegin ShrinkScanEnd ReclaimExit \
                     ReclaimEnter ReclaimExit ReclaimEnter ReclaimExit";
     let imported = check(&text, &["dd/8"], expected, &[]);
@@ -180,11 +185,15 @@ fn where_ends_are_not_recorded_the_next_event_of_the_task_ends_it() {
 
 #[test]
 fn what_the_kernel_lost_and_what_is_not_understood_is_said() {
-    let text =
-        format!("hello\nCPU:1 [LOST 7 EVENTS]\n{}{}", line(1, "sched_switch: a ==> b"), line(2, BEGIN));
+    let text = format!(
+        "hello\nCPU:1 [LOST 7 EVENTS]\n{}{}",
+        line(1, "sched_switch: a ==> b"),
+        line(2, BEGIN)
+    );
     let notes = import("x", text.as_bytes()).notes.join("; ");
     assert!(
-        notes.contains("lost 7 events") && notes.contains("2 lines were not understood, the first is line 1"),
+        notes.contains("lost 7 events")
+            && notes.contains("2 lines were not understood, the first is line 1"),
         "{notes}"
     );
 }
@@ -204,12 +213,18 @@ fn what_begins_as_a_known_line_and_does_not_go_on_as_one_is_damage() {
     let cut = |text: &str, keep: usize| line(7, text)[..keep].to_owned();
     check_damage(cut(BEGIN, 60).as_bytes(), "no gfp_flags");
     check_damage(cut(BEGIN, 40).as_bytes(), "cut off");
-    check_damage(line(7, BEGIN).replace("GFP_NOFS", "GFP_N\u{0}FS").trim_end().as_bytes(), "no gfp_flags");
+    check_damage(
+        line(7, BEGIN).replace("GFP_NOFS", "GFP_N\u{0}FS").trim_end().as_bytes(),
+        "no gfp_flags",
+    );
     check_damage(
         line(7, SCAN).replace("total_scan 9", "total_scan x").trim_end().as_bytes(),
         "no total_scan",
     );
-    check_damage(line(7, "p: (dm_bufio_shrink_scan+0x0/0x50 [dm_b").trim_end().as_bytes(), "cut off");
+    check_damage(
+        line(7, "p: (dm_bufio_shrink_scan+0x0/0x50 [dm_b").trim_end().as_bytes(),
+        "cut off",
+    );
     check_damage(line(2, BEGIN).trim_end().as_bytes(), "the clock goes back");
     check_damage(&[b'a', 0xff, b'b'], "not text");
 }

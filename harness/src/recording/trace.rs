@@ -1,8 +1,9 @@
 //! From lines of tracefs to events.
 //!
-//! Key types: [`Trace`], [`Doing`]. Which event means what is told by the files that handle them; here is
-//! what holds for all: the clock, lost lines, and ends that are not recorded. Where a recording has no end
-//! events of a kind at all, what was begun ends at the task's next event of another kind.
+//! Key types: [`Trace`], [`Doing`]. Which event means what is told by the files that handle them;
+//! here is what holds for all: the clock, lost lines, and ends that are not recorded. Where a
+//! recording has no end events of a kind at all, what was begun ends at the task's next event of
+//! another kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,7 +120,10 @@ impl<'a> Trace<'a> {
     /// What the reader should know.
     pub(super) fn notes(&self, notes: &mut Vec<String>) {
         if self.lost > 0 {
-            notes.push(format!("the kernel lost {} events: what is missing may have been wrong", self.lost));
+            notes.push(format!(
+                "the kernel lost {} events: what is missing may have been wrong",
+                self.lost
+            ));
         }
         if self.unpaired > 0 {
             notes.push(format!("{} events have no counterpart in the recording", self.unpaired));

@@ -1,7 +1,7 @@
 //! One line of tracefs: `comm-pid [cpu] flags seconds: event: fields`.
 //!
-//! Key type: [`TraceLine`]. The comm may contain dashes and blanks: the pid is after the last dash before
-//! the CPU. The thread group, in parentheses, and the flags may be missing.
+//! Key type: [`TraceLine`]. The comm may contain dashes and blanks: the pid is after the last dash
+//! before the CPU. The thread group, in parentheses, and the flags may be missing.
 
 use crate::units::Nanos;
 
@@ -93,15 +93,24 @@ mod tests {
 
     #[test]
     fn lines_of_all_ages_are_read() {
-        check("  dd-8 [001] ..... 1.5: ev: a=1 b=2", Some(("dd", 8, 1_500_000_000, "ev", "a=1 b=2")));
+        check(
+            "  dd-8 [001] ..... 1.5: ev: a=1 b=2",
+            Some(("dd", 8, 1_500_000_000, "ev", "a=1 b=2")),
+        );
         check(
             "  k-w/u2:1-24 [000] .N...  18.265836: ev: (f+0x0/0x5)",
             Some(("k-w/u2:1", 24, 18_265_836_000, "ev", "(f+0x0/0x5)")),
         );
-        check("dd-8   (   7) [001] .... 1.000001: ev: x", Some(("dd", 8, 1_000_001_000, "ev", "x")));
+        check(
+            "dd-8   (   7) [001] .... 1.000001: ev: x",
+            Some(("dd", 8, 1_000_001_000, "ev", "x")),
+        );
         check("dd-8   [001] 1.000001: ev: x", Some(("dd", 8, 1_000_001_000, "ev", "x")));
         check("a [b] c-9 [000] d..1. 2.0: ev: y", Some(("a [b] c", 9, 2_000_000_000, "ev", "y")));
-        check("dd-8 [001] ..... 1.5: <stack trace>", Some(("dd", 8, 1_500_000_000, "<stack trace>", "")));
+        check(
+            "dd-8 [001] ..... 1.5: <stack trace>",
+            Some(("dd", 8, 1_500_000_000, "<stack trace>", "")),
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) fn read(
         }
         "workqueue_execute_start" => {
             let key = need(event, "work struct", item(fields))?;
-            let function = need(event, "function", fields.split_once("function ").map(|(_, name)| name))?;
+            let function =
+                need(event, "function", fields.split_once("function ").map(|(_, name)| name))?;
             begin(trace, (task, line.pid), key, function, to);
         }
         "workqueue_execute_end" => {

@@ -15,8 +15,10 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         return order::describe(finding, cycle);
     }
     let words = Words { names, finding };
-    let link =
-        |(task, resource): (TaskId, _)| Link { task: words.task(task), resource: words.resource(resource) };
+    let link = |(task, resource): (TaskId, _)| Link {
+        task: words.task(task),
+        resource: words.resource(resource),
+    };
     let waits = finding.chain.iter().filter_map(|step| match step.what {
         StepKind::Wait { resource, .. } => Some(link((step.task, resource))),
         _ => None,
@@ -76,8 +78,12 @@ fn headline(words: &Words<'_>) -> String {
             format!("{task} {entered} below its own reclaim; {} forbids it", words.restriction(by))
         }
         (Code::RD02, Some((step, by))) => {
-            let (task, entered, waiter) = (words.task(step.task), entered(words, step), words.task(by.task));
-            format!("{task} {entered} while {waiter} waits for it; {} forbids it", words.restriction(by))
+            let (task, entered, waiter) =
+                (words.task(step.task), entered(words, step), words.task(by.task));
+            format!(
+                "{task} {entered} while {waiter} waits for it; {} forbids it",
+                words.restriction(by)
+            )
         }
         (Code::RD04, _) => match &*finding.tasks {
             [one] => format!("{} waits for itself", words.task(*one)),
@@ -89,11 +95,16 @@ fn headline(words: &Words<'_>) -> String {
 
         (Code::RD06, _) => misuse(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
         (Code::RD05, _) => {
-            let waits =
-                finding.chain.iter().filter(|step| matches!(step.what, StepKind::Wait { .. })).count();
+            let waits = finding
+                .chain
+                .iter()
+                .filter(|step| matches!(step.what, StepKind::Wait { .. }))
+                .count();
             let runs = finding.chain.iter().filter(|step| step.what == StepKind::Running).count();
             if runs > 0 {
-                format!("the step budget is spent: {runs} running, {waits} waiting, and no cycle among them")
+                format!(
+                    "the step budget is spent: {runs} running, {waits} waiting, and no cycle among them"
+                )
             } else {
                 format!("nothing can go on: {waits} waiting, and no cycle among them")
             }
@@ -151,7 +162,8 @@ fn has_path(code: Code) -> bool {
 /// E1 where a task alone, or a server in its role, comes back by its own allocation; E2 where a
 /// reclaimer waits for another task.
 fn edge(finding: &judged::Finding) -> Option<Edge> {
-    let reclaims = |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
+    let reclaims =
+        |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
     if !has_path(finding.code) || !finding.chain.iter().any(|step| reclaims(&step)) {
         return None;
     }

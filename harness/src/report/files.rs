@@ -1,7 +1,7 @@
 //! A report as files: one for each form, in a folder that somebody keeps.
 //!
-//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`DIR`] asks for it, of
-//! tests and of the command line alike.
+//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`DIR`] asks for it,
+//! of tests and of the command line alike.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,8 @@ const MAX_NAME: usize = 180;
 
 impl Report {
     /// Writes every form of a report that found something to `folder`, which is made if need be, as
-    /// `name` with an extension each; what was there under that name is replaced. Returns the files.
+    /// `name` with an extension each; what was there under that name is replaced. Returns the
+    /// files.
     ///
     /// # Errors
     /// If the folder cannot be made or a file not be written.
@@ -63,8 +64,8 @@ impl Report {
     }
 }
 
-/// `name` as the name of a file on any system: `::` and blanks become dashes, and where anything else
-/// was lost a number tells apart what would be the same.
+/// `name` as the name of a file on any system: `::` and blanks become dashes, and where anything
+/// else was lost a number tells apart what would be the same.
 #[must_use]
 pub fn file_name(name: &str) -> String {
     let plain = name.replace("::", "-").replace(' ', "-");
@@ -106,7 +107,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("new");
         let files = c01().save_in(&inner, "c01").unwrap();
-        let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> =
+            files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["c01.txt", "c01.json", "c01.html", "c01.trace.json"]);
         assert_eq!(std::fs::read_to_string(&files[1]).unwrap(), c01().to_json());
         let quiet = Report::new("q", "model", "v5.9", Vec::new());

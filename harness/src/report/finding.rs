@@ -12,11 +12,11 @@ use crate::witness::Code;
 /// reclaim, section 7.0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Edge {
-    /// The allocation edge: the recursion is by an allocation of the task, or of the server, itself.
-    /// A scope on that task cuts it.
+    /// The allocation edge: the recursion is by an allocation of the task, or of the server,
+    /// itself. A scope on that task cuts it.
     E1,
-    /// The wait edge: a reclaimer waits for a task that must enter what the reclaimer keeps. No scope
-    /// on that other task cuts it.
+    /// The wait edge: a reclaimer waits for a task that must enter what the reclaimer keeps. No
+    /// scope on that other task cuts it.
     E2,
 }
 
@@ -178,10 +178,10 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether this finding is part of what `other` already says: a carried recursion whose wait and
-    /// whose tasks are in the cycle of a deadlock; a possible recursion through nothing but what the
-    /// tasks of a deadlock or of a recursion hold and wait for; one that follows in part from what was declared,
-    /// where another shows the same happening.
+    /// Whether this finding is part of what `other` already says: a carried recursion whose wait
+    /// and whose tasks are in the cycle of a deadlock; a possible recursion through nothing but
+    /// what the tasks of a deadlock or of a recursion hold and wait for; one that follows in part
+    /// from what was declared, where another shows the same happening.
     #[must_use]
     pub fn is_covered_by(&self, other: &Self) -> bool {
         match (self.code, other.code) {
@@ -189,7 +189,9 @@ impl Finding {
                 self.waits.first().is_some_and(|first| other.cycle.contains(first))
                     && self.tasks.iter().all(|task| other.tasks.contains(task))
             }
-            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => self.goes_through_no_more_than(other),
+            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => {
+                self.goes_through_no_more_than(other)
+            }
             (Code::RD03, Code::RD03) => {
                 self.is_declared() && !other.is_declared() && self.goes_through_no_more_than(other)
             }

@@ -1,8 +1,9 @@
 //! What GitHub Actions shows of a report: an annotation on a source line for each finding, and the
 //! whole report as a job summary.
 //!
-//! Key functions: [`Report::to_annotations`], [`Report::to_summary`]. Pure: who runs the test prints
-//! and appends them. A workflow command is one line, so what could end it or its parts is escaped.
+//! Key functions: [`Report::to_annotations`], [`Report::to_summary`]. Pure: who runs the test
+//! prints and appends them. A workflow command is one line, so what could end it or its parts is
+//! escaped.
 
 use core::fmt::Write as _;
 
@@ -43,7 +44,8 @@ impl Report {
 
 /// Where the finding is to be seen.
 fn site(finding: &Finding) -> Option<&str> {
-    let forbidden = finding.chain.iter().rfind(|step| step.forbidden_by.is_some() && step.site.is_some());
+    let forbidden =
+        finding.chain.iter().rfind(|step| step.forbidden_by.is_some() && step.site.is_some());
     let first = || finding.chain.iter().find(|step| step.site.is_some());
     forbidden.or_else(first)?.site.as_deref()
 }

@@ -1,7 +1,7 @@
 //! Reports: what a run found, as a value, and every form in which it can be read.
 //!
-//! A [`Report`] owns its strings and knows nothing of the world that it came from, so it can cross a
-//! process boundary and be read years later. [`describe()`] turns a judge's finding into words.
+//! A [`Report`] owns its strings and knows nothing of the world that it came from, so it can cross
+//! a process boundary and be read years later. [`describe()`] turns a judge's finding into words.
 //!
 //! | module | holds |
 //! |---|---|

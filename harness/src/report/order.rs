@@ -1,7 +1,8 @@
 //! Words for an order that cannot be kept (RD03).
 //!
-//! Key functions: [`describe`], [`note`]. A cycle has names of its own, because an edge may come from
-//! another run than the finding. Written from the project's description of reclaim, 5.4 and 5.7.
+//! Key functions: [`describe`], [`note`]. A cycle has names of its own, because an edge may come
+//! from another run than the finding. Written from the project's description of reclaim, 5.4 and
+//! 5.7.
 
 use super::finding::{Edge, Finding, Held, Order, Ordered, Step};
 use super::words::{self, Phrase};
@@ -75,7 +76,9 @@ fn held(edge: &order::Edge) -> String {
     let node = name(&edge.from);
     match edge.from.kind {
         NodeKind::Lock => {
-            let at = edge.from_site.map_or_else(String::new, |site| format!(" at {}", words::site(site)));
+            let at = edge
+                .from_site
+                .map_or_else(String::new, |site| format!(" at {}", words::site(site)));
             format!("holds {node} ({}{at})", mode(edge.from_shared))
         }
         NodeKind::Reclaim(_) => format!("reclaims, which is {node},"),
@@ -105,20 +108,29 @@ fn ago(edge: &order::Edge) -> String {
 }
 
 fn task(edge: &order::Edge) -> String {
-    let name = if edge.task_name == "?" { format!("task#{}", edge.task.0) } else { edge.task_name.clone() };
+    let name = if edge.task_name == "?" {
+        format!("task#{}", edge.task.0)
+    } else {
+        edge.task_name.clone()
+    };
     format!("{name}{}", ago(edge))
 }
 
 /// One edge of the cycle: what was held, and what was taken.
 pub(super) fn phrase(finding: &judged::Finding, place: u32) -> Phrase {
     let edge = finding.order.as_ref().and_then(|cycle| cycle.edges.get(place as usize));
-    edge.map_or_else(|| Phrase { kind: "ordered", text: String::new(), short: String::new() }, edge_phrase)
+    edge.map_or_else(
+        || Phrase { kind: "ordered", text: String::new(), short: String::new() },
+        edge_phrase,
+    )
 }
 
 fn edge_phrase(edge: &order::Edge) -> Phrase {
     let primed = if edge.primed { " -- primed: claimed, not seen to happen" } else { "" };
     let text = match &edge.declared {
-        Some(declaration) => format!("{} -- declared, not seen to happen", declared(edge, declaration)),
+        Some(declaration) => {
+            format!("{} -- declared, not seen to happen", declared(edge, declaration))
+        }
         None => format!("{} and {}{primed}", held(edge), taken(edge)),
     };
     Phrase { kind: "ordered", text, short: format!("{} -> {}", short(&edge.from), short(&edge.to)) }
@@ -128,7 +140,8 @@ fn edge_phrase(edge: &order::Edge) -> Phrase {
 fn declared(edge: &order::Edge, declaration: &Declaration) -> String {
     match declaration {
         Declaration::Waits { target, when, mask } => {
-            let permission = when.permission().map_or_else(|| "any mask".to_owned(), |bit| bit.to_string());
+            let permission =
+                when.permission().map_or_else(|| "any mask".to_owned(), |bit| bit.to_string());
             let waits = taken(edge);
             format!(
                 "its reclaim may work on {target} with mask {mask}; that {waits} where it has {permission}"
@@ -200,7 +213,12 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
         cycle: Vec::new(),
         breakable: Vec::new(),
         held: has,
-        nodes: cycle.edges.iter().filter(|edge| is_thing(&edge.from)).map(|edge| name(&edge.from)).collect(),
+        nodes: cycle
+            .edges
+            .iter()
+            .filter(|edge| is_thing(&edge.from))
+            .map(|edge| name(&edge.from))
+            .collect(),
         order: Some(Order {
             views: views(cycle),
             class_only: cycle.class_only,
@@ -258,7 +276,9 @@ fn views(cycle: &Cycle) -> String {
 
 fn collision(Collision { taken, held, depths }: &Collision) -> String {
     let (one, other, sort) = (name(taken), name(held), class(taken));
-    let nth = |node: &Node| if node.nth == 0 { String::new() } else { format!(" (number {})", node.nth + 1) };
+    let nth = |node: &Node| {
+        if node.nth == 0 { String::new() } else { format!(" (number {})", node.nth + 1) }
+    };
     let subclass =
         |node: &Node, depth: u32| format!("{}/{depth} for {}{}", node.class, name(node), nth(node));
     let below = depths.iter().filter(|(_, depth)| *depth > 0);
@@ -277,11 +297,12 @@ pub fn note(cycle: &Cycle) -> String {
     format!("possible recursion, {}: {}", views(cycle), summary(cycle))
 }
 
-/// E1 where a server, or a task on its own, leads to reclaim; E2 where reclaim waits for another task that
-/// does not.
+/// E1 where a server, or a task on its own, leads to reclaim; E2 where reclaim waits for another
+/// task that does not.
 fn edge(cycle: &Cycle) -> Option<Edge> {
     let reclaim = |node: &Node| matches!(node.kind, NodeKind::Reclaim(_));
-    let acts = |node: &Node| matches!(node.kind, NodeKind::Requests | NodeKind::Work | NodeKind::Exit);
+    let acts =
+        |node: &Node| matches!(node.kind, NodeKind::Requests | NodeKind::Work | NodeKind::Exit);
     let any = |test: &dyn Fn(&order::Edge) -> bool| cycle.edges.iter().any(test);
     let waits = any(&|edge| acts(&edge.to)) && !any(&|edge| acts(&edge.from) && reclaim(&edge.to));
     any(&|edge| reclaim(&edge.from)).then_some(if waits { Edge::E2 } else { Edge::E1 })
@@ -290,7 +311,8 @@ fn edge(cycle: &Cycle) -> Option<Edge> {
 /// What the tasks of a deadlock or of a recursion hold and wait for, as an order would call it.
 pub(super) fn things(words: &words::Words<'_>) -> Vec<String> {
     let finding = words.finding;
-    let queue_of = |id| finding.requests.iter().find(|(known, _)| *known == id).map(|(_, facts)| facts.queue);
+    let queue_of =
+        |id| finding.requests.iter().find(|(known, _)| *known == id).map(|(_, facts)| facts.queue);
     let thing = |resource| match resource {
         Resource::Request(id) => queue_of(id).map(|queue| requests(words.names.queue(queue))),
         Resource::Work(id) => {
@@ -303,7 +325,9 @@ pub(super) fn things(words: &words::Words<'_>) -> Vec<String> {
     let step = |step: &judged::Step| match step.what {
         judged::StepKind::Holds { lock, .. } => thing(Resource::Lock(lock)),
         judged::StepKind::Wait { resource, .. } => thing(resource),
-        judged::StepKind::Frame(FrameKind::Serving { request }) => thing(Resource::Request(request)),
+        judged::StepKind::Frame(FrameKind::Serving { request }) => {
+            thing(Resource::Request(request))
+        }
         judged::StepKind::Frame(FrameKind::Working { work }) => thing(Resource::Work(work)),
         _ => None,
     };

@@ -1,7 +1,7 @@
 //! A page of plain ASCII, at the most [`WIDTH`] columns wide.
 //!
-//! Key type: [`Page`]. Everything that reaches the page is folded to printable ASCII, so that a name
-//! that a test chose can neither break a line nor colour a terminal.
+//! Key type: [`Page`]. Everything that reaches the page is folded to printable ASCII, so that a
+//! name that a test chose can neither break a line nor colour a terminal.
 
 /// Columns of a page.
 pub(super) const WIDTH: usize = 110;
@@ -55,7 +55,11 @@ impl Page {
 
 /// The end of `text`, which says more than its beginning.
 fn clip_left(text: &str, width: usize) -> String {
-    if text.len() <= width { text.to_owned() } else { format!("...{}", &text[text.len() + 3 - width..]) }
+    if text.len() <= width {
+        text.to_owned()
+    } else {
+        format!("...{}", &text[text.len() + 3 - width..])
+    }
 }
 
 /// The beginning of `text`, for a cell.

@@ -36,7 +36,10 @@ impl fmt::Display for Stalled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { on, waits, total_ns, longest_ns, task, site, open } = self;
         let end = if *open { ", to the end" } else { "" };
-        write!(f, "{task} stood {longest_ns} ns for {on} at {site}{end}; all {waits}: {total_ns} ns")
+        write!(
+            f,
+            "{task} stood {longest_ns} ns for {on} at {site}{end}; all {waits}: {total_ns} ns"
+        )
     }
 }
 

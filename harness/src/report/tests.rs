@@ -172,7 +172,10 @@ fn sites_of_any_origin_are_short_and_the_same_everywhere() {
     for (file, short) in [
         ("harness/src/fs/journal.rs", "harness/src/fs/journal.rs:3"),
         ("/build/me/mystore/src/log/commit.rs", "mystore/src/log/commit.rs:3"),
-        ("/cargo/registry/src/mirror-1949cf8c6b5b557f/kv-1.2.0/src/lib.rs", "kv-1.2.0/src/lib.rs:3"),
+        (
+            "/cargo/registry/src/mirror-1949cf8c6b5b557f/kv-1.2.0/src/lib.rs",
+            "kv-1.2.0/src/lib.rs:3",
+        ),
         ("/cargo/registry/src/mirror-1949cf8c6b5b557f/kv-1.2.0/build.rs", "kv-1.2.0/build.rs:3"),
         ("/rustc/0123abc/library/std/src/thread/mod.rs", "std/src/thread/mod.rs:3"),
         ("../mystore/tests/it.rs", "mystore/tests/it.rs:3"),
@@ -249,8 +252,7 @@ fn a_kernel_worker_between_the_two_is_a_hop_of_its_own() {
     s.wait(kernel, Resource::Request(call), "fuse reply");
     s.worker_needs(handler, fuse, call, fs, journal);
     let report = report(&s);
-    let cycle =
-        "rsync -> request #0 -> kworker/loop0 -> request #1 -> fuse/1 -> lock journal of fs:lower -> rsync";
+    let cycle = "rsync -> request #0 -> kworker/loop0 -> request #1 -> fuse/1 -> lock journal of fs:lower -> rsync";
     assert_eq!(report.findings.last().expect("the deadlock").summary, cycle);
     assert_eq!(report.covered_by(0), Some(1), "the carried recursion is part of it");
 }
@@ -264,7 +266,6 @@ fn a_wait_for_the_request_of_another_says_whose_it_is() {
     s.wait(one, Resource::Request(request), "buffer WRITING");
     s.stall(false);
     let finding = describe(s.last(), &s.names);
-    let text =
-        "waits for request #0: write block 7 = sectors 56..64 of vda, submitted by two (buffer WRITING)";
+    let text = "waits for request #0: write block 7 = sectors 56..64 of vda, submitted by two (buffer WRITING)";
     assert_eq!(finding.chain[0].text, text);
 }

@@ -23,7 +23,8 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The report as plain ASCII, at the most 110 columns wide; the same report gives the same bytes.
+    /// The report as plain ASCII, at the most 110 columns wide; the same report gives the same
+    /// bytes.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut page = Page::default();
@@ -33,7 +34,12 @@ impl Report {
             match self.covered_by(index) {
                 Some(deadlock) => {
                     self.headline(&mut page, index, finding);
-                    page.row("", 0, &format!("part of finding {}, which has the chain", deadlock + 1), "");
+                    page.row(
+                        "",
+                        0,
+                        &format!("part of finding {}, which has the chain", deadlock + 1),
+                        "",
+                    );
                 }
                 None => self.finding(&mut page, index, finding),
             }
@@ -56,7 +62,11 @@ impl Report {
 
     fn headline(&self, page: &mut Page, index: usize, finding: &Finding) {
         let Finding { code, title, headline, .. } = finding;
-        let place = if self.findings.len() > 1 { format!("finding {}: ", index + 1) } else { String::new() };
+        let place = if self.findings.len() > 1 {
+            format!("finding {}: ", index + 1)
+        } else {
+            String::new()
+        };
         page.row(code.name(), 0, &format!("{place}{title}: {headline}"), "");
     }
 
@@ -65,7 +75,8 @@ impl Report {
         who(page, finding);
         chain(page, finding);
         if !finding.summary.is_empty() {
-            let label = if finding.cycle.is_empty() && finding.order.is_none() { "path" } else { "cycle" };
+            let label =
+                if finding.cycle.is_empty() && finding.order.is_none() { "path" } else { "cycle" };
             page.row(label, 0, &finding.summary, "");
         }
         if let Some(order) = &finding.order {
@@ -128,7 +139,12 @@ fn who(page: &mut Page, finding: &Finding) {
     for task in &finding.tasks {
         let state = finding.chain.iter().rfind(|step| step.task == *task && step.kind != "needs");
         if let Some(state) = state {
-            page.row(label, 0, &format!("{task} {}", state.text), state.site.as_deref().unwrap_or(""));
+            page.row(
+                label,
+                0,
+                &format!("{task} {}", state.text),
+                state.site.as_deref().unwrap_or(""),
+            );
             label = "";
         }
     }
@@ -146,8 +162,10 @@ fn chain(page: &mut Page, finding: &Finding) {
         if task.replace(&step.task) != Some(&step.task) {
             page.row("", 0, &step.task, "");
         }
-        let forbidden =
-            step.forbidden_by.as_ref().map_or_else(String::new, |by| format!(" -- FORBIDDEN by {by}"));
+        let forbidden = step
+            .forbidden_by
+            .as_ref()
+            .map_or_else(String::new, |by| format!(" -- FORBIDDEN by {by}"));
         let site = step.site.as_deref().unwrap_or("");
         page.row(&format!("  #{number}"), 2, &format!("{}{forbidden}", step.text), site);
     }

@@ -1,12 +1,12 @@
 //! The timeline of a report, in the trace event format that Perfetto and chrome://tracing read.
 //!
-//! Key function: [`Report::to_chrome_trace`]. One process for each finding, one track for each of its
-//! tasks. A slice is what a task was in the middle of, from when it began to the finding: layers,
-//! scopes, locks, allocations, reclaim, scans, requests, waits. Arrows follow a request to its server,
-//! and each wait to the task that must act.
+//! Key function: [`Report::to_chrome_trace`]. One process for each finding, one track for each of
+//! its tasks. A slice is what a task was in the middle of, from when it began to the finding:
+//! layers, scopes, locks, allocations, reclaim, scans, requests, waits. Arrows follow a request to
+//! its server, and each wait to the task that must act.
 //!
-//! Virtual time stands still while tasks run, so on the model tier an event is a microsecond; on the
-//! other tiers time is real.
+//! Virtual time stands still while tasks run, so on the model tier an event is a microsecond; on
+//! the other tiers time is real.
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +56,12 @@ impl Process<'_> {
         events.push(self.event("M", "process_name", 0, json!({ "args": { "name": name } })));
         for (index, task) in tasks.iter().enumerate() {
             let sort = json!({ "args": { "sort_index": index } });
-            events.push(self.event("M", "thread_name", index + 1, json!({ "args": { "name": task } })));
+            events.push(self.event(
+                "M",
+                "thread_name",
+                index + 1,
+                json!({ "args": { "name": task } }),
+            ));
             events.push(self.event("M", "thread_sort_index", index + 1, sort));
         }
         let slices = self.finding.chain.iter().filter(|step| step.kind != "needs");
@@ -88,9 +93,12 @@ impl Process<'_> {
 
     /// The end of every slice: after whatever the finding shows.
     fn end(&self) -> f64 {
-        let last = |of: fn(&Step) -> u64, own: u64| self.finding.chain.iter().map(of).fold(own, u64::max);
-        self.micros(last(|step| step.seq, self.finding.seq), last(|step| step.time.0, self.finding.time.0))
-            + 2.0
+        let last =
+            |of: fn(&Step) -> u64, own: u64| self.finding.chain.iter().map(of).fold(own, u64::max);
+        self.micros(
+            last(|step| step.seq, self.finding.seq),
+            last(|step| step.time.0, self.finding.time.0),
+        ) + 2.0
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a run of 2^52 microseconds is 142 years")]
@@ -100,7 +108,8 @@ impl Process<'_> {
 
     /// A submission ends with the task's next step; all else lasts until the finding.
     fn slice(&self, step: &Step) -> Value {
-        let next = self.finding.chain.iter().filter(|next| next.task == step.task && next.seq > step.seq);
+        let next =
+            self.finding.chain.iter().filter(|next| next.task == step.task && next.seq > step.seq);
         let end = match next.map(|next| self.at(next)).reduce(f64::min) {
             Some(next) if step.kind == "submitted" => next,
             _ => self.end(),

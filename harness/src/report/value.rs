@@ -1,7 +1,7 @@
 //! `Report`: what a run, or many schedules of one, came to.
 //!
-//! Key types: [`Report`], [`Outcome`]. The JSON form is described in `docs/report-json.md`; a change
-//! that an old reader would misread takes a new [`SCHEMA`].
+//! Key types: [`Report`], [`Outcome`]. The JSON form is described in `docs/report-json.md`; a
+//! change that an old reader would misread takes a new [`SCHEMA`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
 //! Words for what a finding names by number.
 //!
-//! Key type: [`Words`]. Kernel vocabulary, and each thing is called the same everywhere: the text of
-//! a resource is also its identity when findings are compared.
+//! Key type: [`Words`]. Kernel vocabulary, and each thing is called the same everywhere: the text
+//! of a resource is also its identity when findings are compared.
 
 use crate::event::{
-    Entered, HeapPlace, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind, ScopeRef,
-    Site, TaskId, WorkId, heap_number,
+    Entered, HeapPlace, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind,
+    ScopeRef, Site, TaskId, WorkId, heap_number,
 };
 use crate::witness::finding::{Finding, Step, StepKind, Subject};
 use crate::witness::frames::{FrameKind, RestrictedBy, Restriction};
@@ -65,7 +65,9 @@ impl Words<'_> {
     }
 
     fn short_lock(&self, lock: LockId) -> String {
-        self.names.lock(lock).map_or_else(|| format!("lock#{}", lock.0), |name| name.class.to_owned())
+        self.names
+            .lock(lock)
+            .map_or_else(|| format!("lock#{}", lock.0), |name| name.class.to_owned())
     }
 
     fn work(&self, work: WorkId) -> String {
@@ -74,7 +76,8 @@ impl Words<'_> {
 
     /// What the request asks: `write of block 7, sectors 56..64 of loop0`.
     fn request(&self, id: RequestId) -> String {
-        let Some((_, request)) = self.finding.requests.iter().find(|(known, _)| *known == id) else {
+        let Some((_, request)) = self.finding.requests.iter().find(|(known, _)| *known == id)
+        else {
             return format!("request #{}", id.0);
         };
         let op = match request.op {
@@ -83,8 +86,9 @@ impl Words<'_> {
             Op::Flush => "flush",
             Op::Discard => "discard",
         };
-        let origin =
-            request.origin.map_or_else(String::new, |origin| format!(" {} {}", origin.what, origin.item));
+        let origin = request
+            .origin
+            .map_or_else(String::new, |origin| format!(" {} {}", origin.what, origin.item));
         let (from, queue) = (request.sector.0, self.names.queue(request.queue));
         let extent = match request.sectors.0 {
             0 => format!(" on {queue}"),
@@ -108,7 +112,8 @@ impl Words<'_> {
         }
     }
 
-    /// What `task` waits for; a request of somebody else in full, since no step of the task says it.
+    /// What `task` waits for; a request of somebody else in full, since no step of the task says
+    /// it.
     fn waited(&self, task: TaskId, resource: Resource) -> String {
         let known = &self.finding.requests;
         let of_another = known
@@ -179,8 +184,8 @@ impl Words<'_> {
             }
             StepKind::Running => phrase("running", "runs".to_owned(), "runs".to_owned()),
             StepKind::Broke { breach, subject } => {
-                let about =
-                    subject.map_or_else(String::new, |subject| format!("{}: ", self.subject(subject)));
+                let about = subject
+                    .map_or_else(String::new, |subject| format!("{}: ", self.subject(subject)));
                 phrase("broke", format!("broke a rule: {about}{breach}"), breach.name().to_owned())
             }
             StepKind::Misused { what, kind, owner, scope } => phrase(
@@ -198,12 +203,15 @@ impl Words<'_> {
         let Some(number) = site.and_then(heap_number) else {
             return phrase;
         };
-        let by = self.names.heap_place(number).map_or_else(String::new, |at| format!(", by {}", at.function));
+        let by = self
+            .names
+            .heap_place(number)
+            .map_or_else(String::new, |at| format!(", by {}", at.function));
         Phrase { text: format!("{}, on the heap{by}", phrase.text), ..phrase }
     }
 
-    /// `file:line` of a step. An allocation on the heap has that of the allocator's caller, which was looked
-    /// for when something was found.
+    /// `file:line` of a step. An allocation on the heap has that of the allocator's caller, which
+    /// was looked for when something was found.
     pub(super) fn place(&self, place: Site) -> String {
         let Some(number) = heap_number(place) else {
             return site(place);
@@ -223,7 +231,10 @@ impl Words<'_> {
                     Entered::Permanent => format!("entered scope {name} for life"),
                     Entered::Inherited => format!("inherited scope {name} by fork"),
                     Entered::OnBehalf(ScopeRef { task, seq }) => {
-                        format!("entered scope {name} on behalf of #{seq} of {}", self.task(TaskId(task)))
+                        format!(
+                            "entered scope {name} on behalf of #{seq} of {}",
+                            self.task(TaskId(task))
+                        )
                     }
                 };
                 phrase("scope", text, format!("{name} {{"))
@@ -248,7 +259,11 @@ impl Words<'_> {
             }
             FrameKind::Count { shrinker, mask } => {
                 let name = self.names.shrinker(shrinker);
-                phrase("count", format!("shrinker {name} counts, mask {mask}"), format!("count {name}"))
+                phrase(
+                    "count",
+                    format!("shrinker {name} counts, mask {mask}"),
+                    format!("count {name}"),
+                )
             }
             FrameKind::Scan { shrinker, mask, nr_to_scan } => {
                 let name = self.names.shrinker(shrinker);
@@ -305,7 +320,8 @@ fn file_line(file: &str, line: u32) -> String {
 /// Where the directory of the package begins in an absolute path.
 fn package_start(file: &str) -> usize {
     let places = ["/src/", "/tests/", "/examples/", "/benches/"];
-    let inside = |at: usize| at > 0 && !file[..at].ends_with("/registry") && !file[..at].ends_with("/cargo");
+    let inside =
+        |at: usize| at > 0 && !file[..at].ends_with("/registry") && !file[..at].ends_with("/cargo");
     let root = places.iter().filter_map(|place| file.rfind(place)).filter(|at| inside(*at)).max();
     let end = root.unwrap_or_else(|| file.rfind('/').unwrap_or(0));
     file[..end].rfind('/').map_or(0, |slash| slash + 1)

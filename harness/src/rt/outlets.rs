@@ -1,7 +1,7 @@
 //! Where a test's report goes besides its panic: files that somebody asked for, and GitHub Actions.
 //!
-//! Key type: [`Outlets`]. None of them decides whether the test passes, but for files that were asked
-//! for and cannot be written.
+//! Key type: [`Outlets`]. None of them decides whether the test passes, but for files that were
+//! asked for and cannot be written.
 
 use std::fs::OpenOptions;
 use std::io::Write;

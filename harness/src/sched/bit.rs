@@ -1,9 +1,10 @@
 //! `BitSpinLock`: a byte beside what it guards, spun on; giving it up is a plain store.
 //!
-//! Key types: [`BitSpinLock`], [`BitSpinGuard`]. As the kernel's `bit_spin_lock` and `__bit_spin_unlock`: no queue,
-//! and whoever gives it up looks for nobody, so what was written under it need not have reached the cache first. That is
-//! worth it where much is written under a lock that is rarely wanted by two, such as a buffer's 4 KiB; a
-//! [`SpinLock`](super::SpinLock) sleeps where this one spins, and is better everywhere else. Like that one it is a leaf, emits no
+//! Key types: [`BitSpinLock`], [`BitSpinGuard`]. As the kernel's `bit_spin_lock` and
+//! `__bit_spin_unlock`: no queue, and whoever gives it up looks for nobody, so what was written
+//! under it need not have reached the cache first. That is worth it where much is written under a
+//! lock that is rarely wanted by two, such as a buffer's 4 KiB; a [`SpinLock`](super::SpinLock)
+//! sleeps where this one spins, and is better everywhere else. Like that one it is a leaf, emits no
 //! events, and a panic while it is held leaves the value as it was.
 #![expect(unsafe_code, reason = "reaches the guarded value under the lock")]
 
@@ -13,14 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cell::LockCell;
 
-/// How often a task looks again before it gives its processor to others, one of whom may have the lock.
+/// How often a task looks again before it gives its processor to others, one of whom may have the
+/// lock.
 const SPINS: u32 = 64;
 
 /// A leaf lock of one byte. Hold it for a few lines, never over a call that may wait.
 ///
 /// # Invariants
-/// A reference into `value` exists only through a [`BitSpinGuard`], of which there is one at the most: it is made
-/// by who changes `held` from false to true, and its drop is what changes it back.
+/// A reference into `value` exists only through a [`BitSpinGuard`], of which there is one at the
+/// most: it is made by who changes `held` from false to true, and its drop is what changes it back.
 pub(crate) struct BitSpinLock<T: ?Sized> {
     held: AtomicBool,
     value: LockCell<T>,
@@ -49,14 +51,18 @@ impl<T: ?Sized> BitSpinLock<T> {
         BitSpinGuard(self)
     }
 
-    /// Until it looks free, however long that takes: a holder may have lost its processor. The load leaves the
-    /// holder its cache line.
+    /// Until it looks free, however long that takes: a holder may have lost its processor. The load
+    /// leaves the holder its cache line.
     #[cold]
     fn wait(&self) {
         let mut tries = 0_u32;
         while self.held.load(Ordering::Relaxed) {
             tries = tries.wrapping_add(1);
-            if tries.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            if tries.is_multiple_of(SPINS) {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
         }
     }
 }

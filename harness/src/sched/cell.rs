@@ -1,7 +1,8 @@
 //! Memory that a lock of ours guards.
 //!
-//! Key type: [`LockCell`]. [`super::Mutex`], [`super::RwSem`] and `BitSpinLock` keep the proof of exclusion in their
-//! own state and reach the value through here; their guards' derefs are the only `unsafe` beside it.
+//! Key type: [`LockCell`]. [`super::Mutex`], [`super::RwSem`] and `BitSpinLock` keep the proof of
+//! exclusion in their own state and reach the value through here; their guards' derefs are the only
+//! `unsafe` beside it.
 #![expect(unsafe_code, reason = "the locks of sched guard memory; everything above them is safe")]
 
 use core::cell::UnsafeCell;
@@ -39,7 +40,10 @@ impl<T: ?Sized> LockCell<T> {
     ///
     /// # Safety
     /// The caller holds the owning lock exclusively for as long as the reference lives.
-    #[expect(clippy::mut_from_ref, reason = "exclusion is the owning lock's, not the borrow checker's")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "exclusion is the owning lock's, not the borrow checker's"
+    )]
     #[inline]
     pub(super) unsafe fn get_mut(&self) -> &mut T {
         // SAFETY: the caller is the only holder of the lock.

@@ -1,8 +1,10 @@
-//! A condition of the user's own that judges can follow: who waits for it, and who promised to signal it.
+//! A condition of the user's own that judges can follow: who waits for it, and who promised to
+//! signal it.
 //!
-//! Key types: [`Condition`], [`Promise`]. A wait for "log space" or "a free buffer" is like a wait for a lock as
-//! soon as somebody says that it is up to them: then a task that waits carries its scope to those who promised,
-//! and a cycle through the condition is a deadlock. Where nobody promised, nothing is concluded.
+//! Key types: [`Condition`], [`Promise`]. A wait for "log space" or "a free buffer" is like a wait
+//! for a lock as soon as somebody says that it is up to them: then a task that waits carries its
+//! scope to those who promised, and a cycle through the condition is a deadlock. Where nobody
+//! promised, nothing is concluded.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -55,7 +57,8 @@ impl Condition {
         self.waiters.wake_all();
     }
 
-    /// Waits until the condition is signalled, from now on; `why` is the wait in the waiter's terms.
+    /// Waits until the condition is signalled, from now on; `why` is the wait in the waiter's
+    /// terms.
     #[track_caller]
     pub fn wait(&self, why: &'static str) {
         let seen = self.signalled.load(Ordering::Acquire);

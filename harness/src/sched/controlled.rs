@@ -1,10 +1,11 @@
 //! The controlled engine: coroutines on one thread, every choice ours.
 //!
-//! Key types: [`Controlled`], [`Driver`]. shuttle's engine keeps the coroutines; its scheduler trait
-//! is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`]. Blocking is
-//! a future that is polled again once its waker was called: unlike shuttle's `unpark`, a waker is no
-//! scheduling point, so it may be called with leaf locks held. Everything above it is our own. shuttle never sees a deadlock: a world
-//! that cannot go on notices before its last task parks (see [`super::park`]) and unwinds.
+//! Key types: [`Controlled`], [`Driver`]. shuttle's engine keeps the coroutines; its scheduler
+//! trait is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`].
+//! Blocking is a future that is polled again once its waker was called: unlike shuttle's `unpark`,
+//! a waker is no scheduling point, so it may be called with leaf locks held. Everything above it is
+//! our own. shuttle never sees a deadlock: a world that cannot go on notices before its last task
+//! parks (see [`super::park`]) and unwinds.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Once};
@@ -19,7 +20,8 @@ use super::task::off_thread;
 use crate::event::TaskId;
 use crate::event::{Choice, Trace};
 
-/// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60 KiB.
+/// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60
+/// KiB.
 const STACK_SIZE: usize = 256 * 1024;
 
 /// Answers every choice of a controlled run and records it.
@@ -30,7 +32,8 @@ pub struct Driver {
     /// Who runs, and how often that changed.
     runs: Option<TaskId>,
     switches: u64,
-    /// The trace was taken: what is left is tasks of an aborted world that unwind, in whatever order.
+    /// The trace was taken: what is left is tasks of an aborted world that unwind, in whatever
+    /// order.
     over: bool,
 }
 
@@ -48,7 +51,8 @@ impl Driver {
         }))
     }
 
-    /// The choices of the execution, which is over: those that follow until the next one are nobody's.
+    /// The choices of the execution, which is over: those that follow until the next one are
+    /// nobody's.
     #[must_use]
     pub fn take_trace(&mut self) -> Trace {
         self.over = true;
@@ -152,8 +156,9 @@ impl Controlled {
 
     pub(super) fn park(&self) {
         let mut slept = false;
-        let once =
-            poll_fn(|_| if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending });
+        let once = poll_fn(|_| {
+            if std::mem::replace(&mut slept, true) { Poll::Ready(()) } else { Poll::Pending }
+        });
         off_thread(|| block_on(once));
     }
 
@@ -177,8 +182,8 @@ impl Controlled {
         (driver.trace.0.len(), driver.switches)
     }
 
-    /// Counts a step; says whether that was one too many. One who waits for time alone may go on without ever giving the thread to another, so
-    /// the scheduler's own count is not enough.
+    /// Counts a step; says whether that was one too many. One who waits for time alone may go on
+    /// without ever giving the thread to another, so the scheduler's own count is not enough.
     pub(super) fn spend_step(&self) -> bool {
         let mut driver = self.driver.lock();
         driver.steps += 1;

@@ -1,7 +1,7 @@
 //! `Sched`: the handle to a world's tasks, events, names and time.
 //!
-//! Key type: [`Sched`]. Neighbours: the engines below, the primitives above; `spawn` and `park` hold
-//! the rest of its methods.
+//! Key type: [`Sched`]. Neighbours: the engines below, the primitives above; `spawn` and `park`
+//! hold the rest of its methods.
 //!
 //! Locking: task table > event lock; the list of reactions is a leaf.
 
@@ -19,8 +19,8 @@ use super::side::quiet;
 use super::table::Table;
 use super::task::with_current;
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
-    TaskKind, WorkId,
+    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
+    TaskId, TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
 
@@ -95,7 +95,11 @@ impl Sched {
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
     #[must_use]
-    pub fn controlled(driver: Arc<SpinLock<Driver>>, step_budget: u64, observer: Box<dyn Observer>) -> Self {
+    pub fn controlled(
+        driver: Arc<SpinLock<Driver>>,
+        step_budget: u64,
+        observer: Box<dyn Observer>,
+    ) -> Self {
         Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer, false)
     }
 
@@ -105,9 +109,10 @@ impl Sched {
         Self::new(Engine::Native(Native::new(seed)), observer, false)
     }
 
-    /// A world on OS threads that nobody observes: its primitives work, and what would be an event costs a
-    /// branch. For code that is used for itself, and for measuring it. What is made from it is used by its tasks
-    /// alone: inside [`run_main`](Sched::run_main), or on a thread that was [adopted](Sched::adopt).
+    /// A world on OS threads that nobody observes: its primitives work, and what would be an event
+    /// costs a branch. For code that is used for itself, and for measuring it. What is made from it
+    /// is used by its tasks alone: inside [`run_main`](Sched::run_main), or on a thread that was
+    /// [adopted](Sched::adopt).
     #[must_use]
     pub fn unobserved(seed: u64) -> Self {
         Self::new(Engine::Native(Native::new(seed)), Box::new(Deaf), true)
@@ -141,8 +146,8 @@ impl Sched {
         matches!(self.0.engine, Engine::Controlled(_))
     }
 
-    /// A mark that stays the same as long as nobody but the running task could run and no time passes: what it
-    /// does then, it does alone. None on OS threads.
+    /// A mark that stays the same as long as nobody but the running task could run and no time
+    /// passes: what it does then, it does alone. None on OS threads.
     pub(crate) fn solitude(&self) -> Option<(usize, u64, Ticks)> {
         match &self.0.engine {
             Engine::Controlled(controlled) => {
@@ -169,7 +174,8 @@ impl Sched {
     /// The running task, if this thread runs one of this world.
     #[must_use]
     pub fn try_current(&self) -> Option<TaskId> {
-        with_current(|current| Arc::ptr_eq(&current.sched.0, &self.0).then_some(current.task)).flatten()
+        with_current(|current| Arc::ptr_eq(&current.sched.0, &self.0).then_some(current.task))
+            .flatten()
     }
 
     /// What kind of task this is; none for a number that no task has.
@@ -178,8 +184,8 @@ impl Sched {
         self.0.table.lock().tasks.get(task.0 as usize)?.kind
     }
 
-    /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the first
-    /// hook of a world is kept.
+    /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the
+    /// first hook of a world is kept.
     pub fn on_lock(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
         let _ours = quiet();
         self.0.on_lock.get_or_init(|| Box::new(hook));
@@ -206,7 +212,8 @@ impl Sched {
             return;
         }
         let _ours = quiet();
-        // A real clock is read under the lock: else two threads would number their events against it.
+        // A real clock is read under the lock: else two threads would number their events against
+        // it.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
         let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut hub = self.0.hub.lock();

@@ -1,4 +1,5 @@
-//! What the heap hook needs of a world: who hears of an allocation, its number, and whether anything was found.
+//! What the heap hook needs of a world: who hears of an allocation, its number, and whether
+//! anything was found.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,8 +17,8 @@ pub(super) struct Heap {
 }
 
 impl Sched {
-    /// Calls `hook` with the order and the site of each heap allocation that code under test makes, on its
-    /// task. Only the first hook of a world is kept.
+    /// Calls `hook` with the order and the site of each heap allocation that code under test makes,
+    /// on its task. Only the first hook of a world is kept.
     pub(crate) fn on_heap(&self, hook: impl Fn(u32, Site) + Send + Sync + 'static) {
         self.0.heap.hook.get_or_init(|| Box::new(hook));
     }
@@ -39,8 +40,8 @@ impl Sched {
         self.names(|names| names.place_heap_allocation(number, place));
     }
 
-    /// Heap allocations of the code under test that the world heard of: none unless [`crate::Heap`] is the
-    /// process's allocator.
+    /// Heap allocations of the code under test that the world heard of: none unless [`crate::Heap`]
+    /// is the process's allocator.
     #[must_use]
     pub fn heap_allocations(&self) -> u32 {
         self.0.heap.count.load(Ordering::Relaxed)

@@ -1,8 +1,8 @@
 //! What code under test tells its world through the scope crate, and what the world does for it.
 //!
-//! Key types: [`WorldListener`], [`Production`]. One listener a process; the running task says which
-//! world is meant. Locks of production code get a lock of ours for each world that uses them, in the
-//! order of first use, so that their numbers are the same in every replay.
+//! Key types: [`WorldListener`], [`Production`]. One listener a process; the running task says
+//! which world is meant. Locks of production code get a lock of ours for each world that uses them,
+//! in the order of first use, so that their numbers are the same in every replay.
 //!
 //! Locking: the table of locks is a leaf; it is not held while a task waits.
 
@@ -39,9 +39,9 @@ impl Sched {
         let _ours = quiet();
         let mut locks = self.0.production.locks.lock();
         let number = locks.len();
-        let core = locks
-            .entry(lock.key)
-            .or_insert_with(|| Arc::new(BareLock::new(self, lock.class, &format!("#{number}"), "mutex")));
+        let core = locks.entry(lock.key).or_insert_with(|| {
+            Arc::new(BareLock::new(self, lock.class, &format!("#{number}"), "mutex"))
+        });
         Arc::clone(core)
     }
 }

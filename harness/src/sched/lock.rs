@@ -1,9 +1,10 @@
 //! What a mutex and an rwsem have in common: holders, a FIFO of waiters, hand-over.
 //!
-//! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser hands the lock to the first waiter (and, if that one reads,
-//! to the readers behind it), so it is fair, and a reader never passes a waiting writer: two reports
-//! of the catalogue (C15, C49) need exactly that. Hand-over is emitted by the releaser on the new
-//! holder's behalf, so events are in the order in which ownership changed.
+//! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser
+//! hands the lock to the first waiter (and, if that one reads, to the readers behind it), so it is
+//! fair, and a reader never passes a waiting writer: two reports of the catalogue (C15, C49) need
+//! exactly that. Hand-over is emitted by the releaser on the new holder's behalf, so events are in
+//! the order in which ownership changed.
 
 use std::collections::VecDeque;
 
@@ -69,12 +70,22 @@ pub(super) struct LockCore {
 }
 
 impl LockCore {
-    pub(super) fn new(sched: &Sched, class: &'static str, instance: &str, why: &'static str) -> Self {
+    pub(super) fn new(
+        sched: &Sched,
+        class: &'static str,
+        instance: &str,
+        why: &'static str,
+    ) -> Self {
         Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why), quick: None }
     }
 
     /// A lock that is only ever taken exclusively.
-    pub(super) fn exclusive(sched: &Sched, class: &'static str, instance: &str, why: &'static str) -> Self {
+    pub(super) fn exclusive(
+        sched: &Sched,
+        class: &'static str,
+        instance: &str,
+        why: &'static str,
+    ) -> Self {
         let quick = (!sched.is_observed()).then(QuickLock::default);
         Self { quick, ..Self::new(sched, class, instance, why) }
     }
@@ -84,7 +95,12 @@ impl LockCore {
     }
 
     #[inline]
-    pub(super) fn acquire(&self, mode: LockMode, patience: Patience, site: Site) -> Result<(), Errno> {
+    pub(super) fn acquire(
+        &self,
+        mode: LockMode,
+        patience: Patience,
+        site: Site,
+    ) -> Result<(), Errno> {
         if let Some(quick) = &self.quick {
             self.sched.react();
             quick.lock(&self.sched);
@@ -115,7 +131,12 @@ impl LockCore {
 }
 
 impl BareLock {
-    pub(super) fn new(sched: &Sched, class: &'static str, instance: &str, why: &'static str) -> Self {
+    pub(super) fn new(
+        sched: &Sched,
+        class: &'static str,
+        instance: &str,
+        why: &'static str,
+    ) -> Self {
         let id = sched.names(|names| names.add_lock(class, instance));
         Self { id, why, state: SpinLock::default() }
     }

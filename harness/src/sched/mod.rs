@@ -1,9 +1,10 @@
 //! Tasks, locks, waiting, work queues and time: one set of primitives over two engines.
 //!
 //! A world runs either *controlled* (coroutines on one OS thread, every choice taken by a
-//! [`Strategy`] and kept in a [`Trace`](crate::event::Trace)) or *native* (OS threads). The primitives are the same code
-//! over both: each keeps its own FIFO of waiters and needs of the engine only "park me" and "wake
-//! that one". The task context (scope flags, who runs) follows the task, not the OS thread.
+//! [`Strategy`] and kept in a [`Trace`](crate::event::Trace)) or *native* (OS threads). The
+//! primitives are the same code over both: each keeps its own FIFO of waiters and needs of the
+//! engine only "park me" and "wake that one". The task context (scope flags, who runs) follows the
+//! task, not the OS thread.
 //!
 //! | module | holds |
 //! |---|---|

@@ -33,7 +33,10 @@ impl<T> Mutex<T> {
     /// A mutex of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self { core: LockCore::exclusive(sched, class, instance, "mutex"), value: LockCell::new(value) }
+        Self {
+            core: LockCore::exclusive(sched, class, instance, "mutex"),
+            value: LockCell::new(value),
+        }
     }
 
     /// The value, when nobody can hold the lock any more.
@@ -58,8 +61,8 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard::new(self)
     }
 
-    /// The same where a lock of the class may be held already, in an order that the class does not tell: the
-    /// order by classes takes this one for another class (`mutex_lock_nested`).
+    /// The same where a lock of the class may be held already, in an order that the class does not
+    /// tell: the order by classes takes this one for another class (`mutex_lock_nested`).
     #[track_caller]
     pub fn lock_nested(&self, subclass: u8) -> MutexGuard<'_, T> {
         let mode = LockMode::Nested(subclass);

@@ -3,7 +3,10 @@
 //! Key type: [`Native`]. Any Rust code runs, also code that blocks on `std` locks; nothing is
 //! recorded, and choices come from a seeded generator. Parking is a token and a condition variable
 //! for each task.
-#![expect(clippy::disallowed_methods, reason = "real threads and real time are this module's subject")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real threads and real time are this module's subject"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -52,7 +55,10 @@ impl Native {
         let parker = self.parker(task);
         let token = parker.token.lock().unwrap_or_else(PoisonError::into_inner);
         let mut token = match timeout {
-            None => parker.wake.wait_while(token, |token| !*token).unwrap_or_else(PoisonError::into_inner),
+            None => parker
+                .wake
+                .wait_while(token, |token| !*token)
+                .unwrap_or_else(PoisonError::into_inner),
             Some(ticks) => {
                 let limit = Duration::from_millis(ticks.0);
                 let waited = parker.wake.wait_timeout_while(token, limit, |token| !*token);

@@ -1,8 +1,8 @@
 //! Parking, waking, and what the world asks of a task before it parks.
 //!
-//! Key type: [`Wake`]. A task that is about to park first carries out what the world asked for (break
-//! a wait, unwind); in a controlled world the last runnable task to park moves the clock to the next
-//! timer, or tells the observer that nothing can go on.
+//! Key type: [`Wake`]. A task that is about to park first carries out what the world asked for
+//! (break a wait, unwind); in a controlled world the last runnable task to park moves the clock to
+//! the next timer, or tells the observer that nothing can go on.
 //!
 //! Ending early: an aborted world unwinds every task with a private payload that each task's entry
 //! catches. Code that waits while it unwinds would wait for ever, so guards never take a sleeping
@@ -131,8 +131,12 @@ impl Sched {
         let time = table.clock.nanos();
         let mut hub = self.0.hub.lock();
         let hub = &mut *hub;
-        let event =
-            Event { seq: hub.seq, time, task: TaskId(0), kind: EventKind::Stall { step_budget: false } };
+        let event = Event {
+            seq: hub.seq,
+            time,
+            task: TaskId(0),
+            kind: EventKind::Stall { step_budget: false },
+        };
         hub.seq += 1;
         let _ = hub.observer.observe(&event, &hub.names);
         self.abort_in(table);
@@ -198,7 +202,8 @@ impl Sched {
 }
 
 impl Sched {
-    /// Whether a panic's payload is that of a world being unwound: whoever catches panics lets it go on.
+    /// Whether a panic's payload is that of a world being unwound: whoever catches panics lets it
+    /// go on.
     #[must_use]
     pub fn is_abort(payload: &(dyn Any + Send)) -> bool {
         payload.is::<Aborted>()

@@ -1,7 +1,7 @@
 //! A mutex's state where nobody observes: one word while nobody waits.
 //!
-//! Key type: [`QuickLock`]. Not fair: who comes by takes it, and the releaser wakes the task that has waited
-//! longest to try again. Locking: its list of waiters is a leaf.
+//! Key type: [`QuickLock`]. Not fair: who comes by takes it, and the releaser wakes the task that
+//! has waited longest to try again. Locking: its list of waiters is a leaf.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};

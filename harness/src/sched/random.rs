@@ -1,4 +1,5 @@
-//! `SplitMix64`: the generator behind seeded choices. It stands alone: what is seeded outside this room uses it too.
+//! `SplitMix64`: the generator behind seeded choices. It stands alone: what is seeded outside this
+//! room uses it too.
 
 /// The generator behind seeded choices (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! `RwSem`: the kernel's reader-writer semaphore, writer-fair.
 //!
-//! Key types: [`RwSem`], [`RwSemReadGuard`], [`RwSemWriteGuard`]. Mirrors
-//! `kernel/locking/rwsem.c` in behaviour: a reader that comes after a waiting writer waits behind it.
+//! Key types: [`RwSem`], [`RwSemReadGuard`], [`RwSemWriteGuard`]. Mirrors `kernel/locking/rwsem.c`
+//! in behaviour: a reader that comes after a waiting writer waits behind it.
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,11 +1,12 @@
 //! Whose code runs: the harness's own, or the code under test.
 //!
-//! Key types: [`Side`], [`OnSide`]. The heap hook hears of allocations of the code under test alone: what the
-//! harness allocates for events, names, queues and ports would drown them, and would make the detector recurse.
-//! A task begins on the harness's side. Where it calls what the user wrote it changes to the user's
-//! ([`Side::call`]), and every primitive and port that a user can call changes back ([`quiet`]). What is called
-//! back later (shrinkers, page owners, work items) remembers the side that it was registered from. The side
-//! follows the task through every switch, as its scopes do ([`super::task::Installed`]).
+//! Key types: [`Side`], [`OnSide`]. The heap hook hears of allocations of the code under test
+//! alone: what the harness allocates for events, names, queues and ports would drown them, and
+//! would make the detector recurse. A task begins on the harness's side. Where it calls what the
+//! user wrote it changes to the user's ([`Side::call`]), and every primitive and port that a user
+//! can call changes back ([`quiet`]). What is called back later (shrinkers, page owners, work
+//! items) remembers the side that it was registered from. The side follows the task through every
+//! switch, as its scopes do ([`super::task::Installed`]).
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -65,8 +66,8 @@ pub(crate) fn quiet() -> OnSide {
     Side::Harness.enter()
 }
 
-/// Whether an allocation now is one of the code under test. None is while its thread unwinds: what a panic
-/// allocates for its message is no work of the code.
+/// Whether an allocation now is one of the code under test. None is while its thread unwinds: what
+/// a panic allocates for its message is no work of the code.
 pub(crate) fn is_users() -> bool {
     Side::now() == Side::User && !std::thread::panicking()
 }

@@ -99,7 +99,12 @@ impl Sched {
     }
 
     /// Runs `body` as `task` on this thread and catches how it ends.
-    pub(super) fn run_task<T>(&self, task: TaskId, origin: Origin, body: impl FnOnce() -> T) -> Ended<T> {
+    pub(super) fn run_task<T>(
+        &self,
+        task: TaskId,
+        origin: Origin,
+        body: impl FnOnce() -> T,
+    ) -> Ended<T> {
         let _installed = Installed::task(self, task, origin);
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => Ended::Value(value),
@@ -157,7 +162,8 @@ impl Sched {
         }
     }
 
-    /// Registers a task of the real kernel that the harness will speak for with [`Sched::emit_for`].
+    /// Registers a task of the real kernel that the harness will speak for with
+    /// [`Sched::emit_for`].
     #[must_use]
     pub fn foreign_task(&self, name: &str) -> TaskId {
         self.add_task(name, TaskKind::Foreign, None)

@@ -1,9 +1,9 @@
 //! Who runs on this OS thread, and what it tells its world.
 //!
-//! Key types: [`Current`], [`Installed`]. A scheduler that switches tasks on one thread takes
-//! the identity and the scope context off the thread before the switch and puts them back after
-//! ([`off_thread`]); a panic that unwinds through the switch puts them back as well. While a task is
-//! on the thread its context is attached, and what it does is told to [`super::listener`].
+//! Key types: [`Current`], [`Installed`]. A scheduler that switches tasks on one thread takes the
+//! identity and the scope context off the thread before the switch and puts them back after
+//! ([`off_thread`]); a panic that unwinds through the switch puts them back as well. While a task
+//! is on the thread its context is attached, and what it does is told to [`super::listener`].
 
 use core::cell::{Cell, RefCell};
 
@@ -26,8 +26,8 @@ thread_local! {
     static LANE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A number that is small and mostly the running task's alone: tasks of other worlds, and threads that run no
-/// task, may have the same.
+/// A number that is small and mostly the running task's alone: tasks of other worlds, and threads
+/// that run no task, may have the same.
 #[inline]
 pub(crate) fn lane() -> usize {
     LANE.get() as usize

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::controlled::{self, Driver};
 use super::*;
-use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, TaskKind, Trace, WaitOutcome};
+use crate::event::{
+    Event, EventKind, Names, Observer, Reaction, Resource, TaskKind, Trace, WaitOutcome,
+};
 use crate::explore::{Budget, Dfs, Random, Replay};
 use crate::units::Ticks;
 
@@ -19,8 +21,8 @@ impl Observer for Log {
     }
 }
 
-/// Runs `body` as main under `strategy`; returns the number of executions that came to their end, and
-/// the last log.
+/// Runs `body` as main under `strategy`; returns the number of executions that came to their end,
+/// and the last log.
 fn explore(
     strategy: impl Strategy + 'static,
     body: impl Fn(&Sched) + Send + Sync + 'static,
@@ -153,7 +155,8 @@ fn virtual_time_passes_only_when_nobody_can_run() {
     check_all_end(20, |sched| {
         let queue = WaitQueue::new(sched);
         let before = sched.now();
-        let came = queue.wait_timeout(Waiting::on(Resource::Timer, "a timer"), Ticks(250), || false);
+        let came =
+            queue.wait_timeout(Waiting::on(Resource::Timer, "a timer"), Ticks(250), || false);
         assert!(!came);
         assert_eq!(sched.now() - before, Ticks(250));
     });
@@ -168,7 +171,8 @@ fn a_world_in_which_nobody_can_go_on_says_so_and_unwinds() {
         let stuck = sched.spawn("stuck", TaskKind::Task, move || drop(theirs.lock()));
         stuck.join();
     });
-    let stalls = events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: false }));
+    let stalls =
+        events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: false }));
     assert_eq!(stalls.count(), 1);
 }
 
@@ -179,7 +183,8 @@ fn a_run_beyond_its_step_budget_says_so_and_unwinds() {
             sched.point();
         }
     });
-    let stalls = events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: true }));
+    let stalls =
+        events.iter().filter(|event| matches!(event.kind, EventKind::Stall { step_budget: true }));
     assert_eq!(stalls.count(), 1);
 }
 
@@ -206,7 +211,8 @@ fn a_broken_wait_returns_edeadlk_and_the_lock_stays_usable() {
         let lock = Arc::new(Mutex::new(&sched, "lock", "test", 0));
         let held = lock.lock();
         let theirs = Arc::clone(&lock);
-        let broken = sched.spawn("broken", TaskKind::Task, move || theirs.lock_breakable().map(drop));
+        let broken =
+            sched.spawn("broken", TaskKind::Task, move || theirs.lock_breakable().map(drop));
         assert_eq!(broken.join(), Err(crate::error::Errno::EDEADLK));
         drop(held);
         *lock.lock() += 1;

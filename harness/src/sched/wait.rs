@@ -63,7 +63,11 @@ impl WaitQueue {
     ///
     /// # Errors
     /// The errno with which the world broke the wait; only where `waiting` is breakable.
-    pub fn wait_until(&self, waiting: Waiting, condition: impl FnMut() -> bool) -> Result<(), Errno> {
+    pub fn wait_until(
+        &self,
+        waiting: Waiting,
+        condition: impl FnMut() -> bool,
+    ) -> Result<(), Errno> {
         match self.wait(waiting, None, condition) {
             WaitOutcome::Broken(errno) => Err(errno),
             WaitOutcome::Satisfied | WaitOutcome::TimedOut => Ok(()),
@@ -71,7 +75,12 @@ impl WaitQueue {
     }
 
     /// Waits until `condition` holds or `timeout` has passed; says whether it holds.
-    pub fn wait_timeout(&self, waiting: Waiting, timeout: Ticks, condition: impl FnMut() -> bool) -> bool {
+    pub fn wait_timeout(
+        &self,
+        waiting: Waiting,
+        timeout: Ticks,
+        condition: impl FnMut() -> bool,
+    ) -> bool {
         let deadline = self.sched.now() + timeout;
         self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
     }

@@ -1,10 +1,10 @@
 //! Work queues.
 //!
 //! Key types: [`WorkQueue`], [`Work`]. Mirrors `kernel/workqueue.c` as far as progress goes: an
-//! item is pending once at the most, its pending mark is cleared before it runs, one worker runs the
-//! items in order, and the worker starts with an empty task context. A queue made with
-//! [`WorkQueue::mem_reclaim`] always has its worker (the rescuer's promise), so reclaim may wait for it. Here
-//! every queue has one; that reclaim waits for no other is for a judge to see (RD08).
+//! item is pending once at the most, its pending mark is cleared before it runs, one worker runs
+//! the items in order, and the worker starts with an empty task context. A queue made with
+//! [`WorkQueue::mem_reclaim`] always has its worker (the rescuer's promise), so reclaim may wait
+//! for it. Here every queue has one; that reclaim waits for no other is for a judge to see (RD08).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -75,8 +75,9 @@ impl std::fmt::Debug for WorkQueue {
 }
 
 impl WorkQueue {
-    /// A queue called `name`, with its worker started (`alloc_workqueue`). It may need memory to get on: a
-    /// reclaimer, or the worker of a queue that reclaim may wait for, must not wait for it.
+    /// A queue called `name`, with its worker started (`alloc_workqueue`). It may need memory to
+    /// get on: a reclaimer, or the worker of a queue that reclaim may wait for, must not wait for
+    /// it.
     #[must_use]
     pub fn new(sched: &Sched, name: &str) -> Self {
         Self::make(sched, name, false)
@@ -101,13 +102,14 @@ impl WorkQueue {
         });
         let this = Self(inner);
         let worker = this.clone();
-        let handle = sched.spawn(&format!("kworker/{name}"), TaskKind::Server, move || worker.work());
+        let handle =
+            sched.spawn(&format!("kworker/{name}"), TaskKind::Server, move || worker.work());
         *this.0.worker.lock() = Some(handle);
         this
     }
 
-    /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it did
-    /// (`queue_work`).
+    /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it
+    /// did (`queue_work`).
     pub fn queue(&self, work: &Work) -> bool {
         let _ours = quiet();
         {
@@ -125,7 +127,8 @@ impl WorkQueue {
         true
     }
 
-    /// Waits until the last queueing of `work`, if it is pending or runs, has finished (`flush_work`).
+    /// Waits until the last queueing of `work`, if it is pending or runs, has finished
+    /// (`flush_work`).
     #[track_caller]
     pub fn flush(&self, work: &Work) {
         let done = {

@@ -1,8 +1,8 @@
 //! Building a stack from its spec, and taking it down.
 //!
 //! Key types: [`Stack`], [`Parts`], [`LoopBackend`]. Built from below: filesystems, loop devices on
-//! their files, filesystems on those, clients on the devices. Taken down from above, each step finishing what the
-//! one before left in flight.
+//! their files, filesystems on those, clients on the devices. Taken down from above, each step
+//! finishing what the one before left in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,14 +43,14 @@ pub trait LoopBackend: Send + Sync {
     /// What the tier says.
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>>;
 
-    /// Whether a server in user space stands between a device and its file, so that nobody knows what the
-    /// device needs.
+    /// Whether a server in user space stands between a device and its file, so that nobody knows
+    /// what the device needs.
     fn through_server(&self) -> bool {
         false
     }
 
-    /// Takes down what the backend put between a filesystem and the devices on it. Called after every one of
-    /// these was stopped.
+    /// Takes down what the backend put between a filesystem and the devices on it. Called after
+    /// every one of these was stopped.
     ///
     /// # Errors
     /// What the tier says.
@@ -64,11 +64,14 @@ pub struct InProcess;
 
 impl LoopBackend for InProcess {
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
-        let trouble =
-            |errno| Error::os(format!("loop device `{}`: opening its file failed", spec.name)).because(errno);
+        let trouble = |errno| {
+            Error::os(format!("loop device `{}`: opening its file failed", spec.name))
+                .because(errno)
+        };
         let file = fs.open(&spec.file).map_err(trouble)?;
         let noio = parts.knobs.loop_worker_noio;
-        let device = LoopDevice::attach(&parts.sched, &spec.name, Arc::new(file), noio).map_err(trouble)?;
+        let device =
+            LoopDevice::attach(&parts.sched, &spec.name, Arc::new(file), noio).map_err(trouble)?;
         Ok(Arc::new(device))
     }
 }
@@ -129,10 +132,12 @@ impl Stack {
             let Parts { sched, mm, plan, knobs } = parts;
             let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
             let queued = knobs.bufio_shrinker.is_deferred();
-            stack.cleaner = (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
+            stack.cleaner =
+                (swept || queued).then(|| WorkQueue::mem_reclaim(sched, "dm_bufio_cache"));
             stack.bufio = Some(Bufio::new(sched, mm, plan, *knobs, stack.cleaner.clone()));
         }
-        let (mut fs, mut loops) = (spec.fs.iter().collect::<Vec<_>>(), spec.loops.iter().collect::<Vec<_>>());
+        let (mut fs, mut loops) =
+            (spec.fs.iter().collect::<Vec<_>>(), spec.loops.iter().collect::<Vec<_>>());
         while !(fs.is_empty() && loops.is_empty()) {
             let before = stack.standing.len();
             let (now, later) = fs.into_iter().partition(|fs| match &fs.disk {
@@ -141,7 +146,8 @@ impl Stack {
             });
             fs = later;
             now.into_iter().try_for_each(|fs: &FsSpec| stack.add_fs(parts, fs))?;
-            let (now, later) = loops.into_iter().partition(|device| stack.fs.contains_key(&device.fs));
+            let (now, later) =
+                loops.into_iter().partition(|device| stack.fs.contains_key(&device.fs));
             loops = later;
             now.into_iter().try_for_each(|device: &LoopSpec| stack.add_loop(parts, device))?;
             if stack.standing.len() == before {
@@ -187,8 +193,10 @@ impl Stack {
                 self.claimed.insert(device.to_owned(), user);
                 Ok(())
             }
-            Some(by) => Err(Error::input(format!("{user} on loop device `{device}`, which {by} has"))
-                .advice("give it a loop device of its own")),
+            Some(by) => {
+                Err(Error::input(format!("{user} on loop device `{device}`, which {by} has"))
+                    .advice("give it a loop device of its own"))
+            }
         }
     }
 
@@ -199,9 +207,12 @@ impl Stack {
         let device: Arc<dyn BlockDevice> = match &spec.disk {
             Disk::Memory => Arc::new(MemoryDevice::new(sched, &disk, bytes)),
             Disk::TempFile => Arc::new(FileDevice::temp(sched, &disk, bytes)?),
-            Disk::Loop(name) if spec.mib == 0 => Arc::clone(find(&self.devices, "loop device", name)?),
+            Disk::Loop(name) if spec.mib == 0 => {
+                Arc::clone(find(&self.devices, "loop device", name)?)
+            }
             Disk::Loop(name) => {
-                let what = format!("fs `{}` of {} MiB on loop device `{name}`", spec.name, spec.mib);
+                let what =
+                    format!("fs `{}` of {} MiB on loop device `{name}`", spec.name, spec.mib);
                 return Err(Error::input(what).advice("leave `mib` out: it gets all of the device"));
             }
         };
@@ -280,7 +291,8 @@ impl Stack {
         let client = bufio.create(device, Some(node), options)?;
         for block in &spec.dirty {
             let buffer = client.new_block(*block).map_err(|errno| {
-                Error::input(format!("bufio client `{}`: making block {block}", spec.name)).because(errno)
+                Error::input(format!("bufio client `{}`: making block {block}", spec.name))
+                    .because(errno)
             })?;
             buffer.with_data_mut(|data| data.fill(0x5a));
             buffer.mark_dirty();
@@ -296,7 +308,8 @@ impl Stack {
         find(&self.fs, "filesystem", name)
     }
 
-    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this name.
+    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this
+    /// name.
     ///
     /// # Errors
     /// If the stack has neither.

@@ -7,8 +7,8 @@
 //! | `named` | the parts by name |
 //! | `swap` | swap areas on memory, on a device, in a file |
 //!
-//! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real one
-//! through `host`; both are a [`LoopBackend`].
+//! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real
+//! one through `host`; both are a [`LoopBackend`].
 
 pub mod builder;
 mod named;

@@ -33,8 +33,11 @@ fn unknown<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> 
 
 fn missing<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> Error {
     let known = map.keys().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
-    let advice =
-        if known.is_empty() { format!("the stack has no {what}") } else { format!("use one of {known}") };
+    let advice = if known.is_empty() {
+        format!("the stack has no {what}")
+    } else {
+        format!("use one of {known}")
+    };
     Error::input(format!("{user}no {what} is called `{name}`")).advice(advice)
 }
 
@@ -45,8 +48,10 @@ fn missing<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> 
 pub(super) fn free<T>(map: &BTreeMap<String, T>, what: &str, name: &str) -> Result<()> {
     match map.get(name) {
         None => Ok(()),
-        Some(_) => Err(Error::input(format!("two of a kind: the {what} `{name}` is defined twice"))
-            .advice("give each a name of its own")),
+        Some(_) => {
+            Err(Error::input(format!("two of a kind: the {what} `{name}` is defined twice"))
+                .advice("give each a name of its own"))
+        }
     }
 }
 
@@ -54,7 +59,12 @@ pub(super) fn free<T>(map: &BTreeMap<String, T>, what: &str, name: &str) -> Resu
 ///
 /// # Errors
 /// If there is one of this name.
-pub(super) fn define<T>(map: &mut BTreeMap<String, T>, what: &str, name: &str, value: T) -> Result<()> {
+pub(super) fn define<T>(
+    map: &mut BTreeMap<String, T>,
+    what: &str,
+    name: &str,
+    value: T,
+) -> Result<()> {
     free(map, what, name)?;
     map.insert(name.to_owned(), value);
     Ok(())
@@ -84,7 +94,9 @@ pub(super) fn stands_on_nothing<F, D>(
     if let Some((fs, device)) = missing {
         return unknown(&format!("fs `{fs}`"), attached, "loop device", device);
     }
-    names.extend(loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)));
+    names.extend(
+        loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)),
+    );
     Error::input(format!("a stack that stands on itself: {}", names.join(", ")))
         .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
 }

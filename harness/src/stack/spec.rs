@@ -1,15 +1,15 @@
 //! What stack to build, as data.
 //!
-//! Key type: [`StackSpec`]. Devices, filesystems, files, loop devices and bufio clients, each named;
-//! names link them. A name that nothing defines is an error that lists what is defined.
+//! Key type: [`StackSpec`]. Devices, filesystems, files, loop devices and bufio clients, each
+//! named; names link them. A name that nothing defines is an error that lists what is defined.
 
 use serde::{Deserialize, Serialize};
 
 use crate::mm::policy::PolicyKind;
-use crate::mm::{DomainSpec, Marks};
+use crate::mm::{MemcgSpec, Watermarks};
 
-/// A storage stack. Everything is built from below: filesystems on disks, loop devices on their files,
-/// filesystems on those, and at last the clients.
+/// A storage stack. Everything is built from below: filesystems on disks, loop devices on their
+/// files, filesystems on those, and at last the clients.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StackSpec {
@@ -34,7 +34,13 @@ impl Default for StackSpec {
     /// Memory alone.
     fn default() -> Self {
         let memory = MemorySpec::default();
-        Self { pages: default_pages(), memory, fs: Vec::new(), loops: Vec::new(), bufio: Vec::new() }
+        Self {
+            pages: default_pages(),
+            memory,
+            fs: Vec::new(),
+            loops: Vec::new(),
+            bufio: Vec::new(),
+        }
     }
 }
 
@@ -42,9 +48,9 @@ impl Default for StackSpec {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MemorySpec {
-    /// The marks, in pages; in the kernel's proportions where none are given.
+    /// The watermarks, in pages; in the kernel's proportions where none are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub marks: Option<Marks>,
+    pub watermarks: Option<Watermarks>,
     /// Whether kswapd runs. A plan that asks for it starts it as well.
     #[serde(default)]
     pub kswapd: bool,
@@ -53,7 +59,7 @@ pub struct MemorySpec {
     pub policy: PolicyKind,
     /// A memory cgroup that accounted allocations are charged to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub domain: Option<DomainSpec>,
+    pub memcg: Option<MemcgSpec>,
     /// Swap areas, in the order in which they are filled.
     #[serde(default)]
     pub swap: Vec<SwapSpec>,
@@ -130,7 +136,12 @@ impl FsSpec {
     /// A filesystem on a loop device, which keeps its metadata itself.
     #[must_use]
     pub fn on_loop(name: impl Into<String>, device: impl Into<String>) -> Self {
-        Self { name: name.into(), disk: Disk::Loop(device.into()), mib: 0, metadata: Metadata::Core }
+        Self {
+            name: name.into(),
+            disk: Disk::Loop(device.into()),
+            mib: 0,
+            metadata: Metadata::Core,
+        }
     }
 
     /// The same with its metadata in dm-bufio.

@@ -1,7 +1,7 @@
 //! Swap areas of a stack: on memory, on a loop device, or a file that its filesystem writes itself.
 //!
-//! Key types: [`OnDevice`], [`InFile`]. What a page holds is of no interest to a world, so zeroes are written:
-//! what counts is the way there.
+//! Key types: [`OnDevice`], [`InFile`]. What a page holds is of no interest to a world, so zeroes
+//! are written: what counts is the way there.
 
 use std::sync::Arc;
 
@@ -25,27 +25,34 @@ impl Stack {
         let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
             (Some(_), Some(_)) => {
                 let what = format!("swap area `{}` on a device and on a filesystem", spec.name);
-                return Err(Error::input(what).advice("give it `device` or `fs`, or neither for memory"));
+                return Err(
+                    Error::input(what).advice("give it `device` or `fs`, or neither for memory")
+                );
             }
             (Some(name), None) => {
                 let user = format!("swap area `{}`", spec.name);
                 let device = Arc::clone(below(&user, &self.devices, "loop device", name)?);
                 if device.sectors().bytes() < bytes {
-                    let what = format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
-                    return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
+                    let what =
+                        format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
+                    return Err(
+                        Error::input(what).advice("the device is shorter: give it fewer pages")
+                    );
                 }
                 (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
             }
             (None, Some(fs)) => {
                 let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
                 make_file(fs, &spec.name, bytes).map_err(|errno| {
-                    Error::input(format!("swap area `{}`: making its file", spec.name)).because(errno)
+                    Error::input(format!("swap area `{}`: making its file", spec.name))
+                        .because(errno)
                 })?;
                 let file = fs.open(&spec.name).map_err(|errno| {
                     Error::os(format!("swap area `{}`: opening its file", spec.name)).because(errno)
                 })?;
-                let written =
-                    parts.sched.names(|names| names.add_condition(format!("write to {}", spec.name)));
+                let written = parts
+                    .sched
+                    .names(|names| names.add_condition(format!("write to {}", spec.name)));
                 (
                     policy::SwapArea::File(fs.superblock()),
                     Arc::new(InFile { mm, file: Arc::new(file), written }),
@@ -54,7 +61,10 @@ impl Stack {
             (None, None) => {
                 let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
                 let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
-                (policy::SwapArea::Device(node), Arc::new(OnDevice { mm, device: Arc::new(device) }))
+                (
+                    policy::SwapArea::Device(node),
+                    Arc::new(OnDevice { mm, device: Arc::new(device) }),
+                )
             }
         };
         SwapArea::new(&spec.name, place, spec.pages, io)

@@ -1,7 +1,7 @@
 //! `VerityDevice`: a target as a block device, so that others can stand on it.
 //!
-//! Key type: [`VerityDevice`]. One worker checks what is read, in order, as `kverityd` does: a digest may not
-//! be computed, and a hash block not waited for, where a request is submitted.
+//! Key type: [`VerityDevice`]. One worker checks what is read, in order, as `kverityd` does: a
+//! digest may not be computed, and a hash block not waited for, where a request is submitted.
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 
@@ -40,10 +40,12 @@ impl VerityDevice {
         let _ours = quiet();
         let name = target.name().to_owned();
         let queue = Queue::new(sched, &name);
-        let (fifo, wake, worker) = (SpinLock::default(), WaitQueue::new(sched), SpinLock::new(None));
+        let (fifo, wake, worker) =
+            (SpinLock::default(), WaitQueue::new(sched), SpinLock::new(None));
         let this = Self(Arc::new(Inner { queue, target, fifo, wake, worker }));
         let device = this.clone();
-        let handle = sched.spawn(&format!("kverityd/{name}"), TaskKind::Server, move || device.work());
+        let handle =
+            sched.spawn(&format!("kverityd/{name}"), TaskKind::Server, move || device.work());
         *this.0.worker.lock() = Some(handle);
         this
     }

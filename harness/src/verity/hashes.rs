@@ -1,8 +1,9 @@
 //! `Hashes`: the hash device's cache, and which of its blocks were checked since they were read.
 //!
-//! Key type: [`Hashes`]. A mark says that the cached bytes were compared with a digest that is trusted. It is
-//! the aux byte beside the buffer, so it goes when the bytes go: a block that was evicted and read again may be
-//! another. Written from the project's description of dm-bufio, 1.1 (aux data, alloc callback).
+//! Key type: [`Hashes`]. A mark says that the cached bytes were compared with a digest that is
+//! trusted. It is the aux byte beside the buffer, so it goes when the bytes go: a block that was
+//! evicted and read again may be another. Written from the project's description of dm-bufio, 1.1
+//! (aux data, alloc callback).
 
 use crate::bufio::{Buffer, Callback, Client, ClientOptions, Parts};
 use crate::error::{Errno, Result};
@@ -43,7 +44,8 @@ impl Hashes {
         buffer.with_aux(|aux| aux.fill(CHECKED));
     }
 
-    /// Starts reading blocks that will be needed. One that cannot be read is left: whoever needs it learns why.
+    /// Starts reading blocks that will be needed. One that cannot be read is left: whoever needs it
+    /// learns why.
     pub(super) fn prefetch(&self, blocks: std::ops::Range<u64>) {
         self.client.prefetch(blocks.start, blocks.end.saturating_sub(blocks.start));
     }

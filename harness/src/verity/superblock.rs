@@ -1,8 +1,8 @@
 //! `Superblock`: what a verity image says of itself.
 //!
-//! Key types: [`Superblock`], [`HashType`]. Nothing here is secret or trusted: a superblock that was changed
-//! leads to another tree, whose root is not the one that the caller trusts. What cannot be a superblock
-//! at all is refused by name.
+//! Key types: [`Superblock`], [`HashType`]. Nothing here is secret or trusted: a superblock that
+//! was changed leads to another tree, whose root is not the one that the caller trusts. What cannot
+//! be a superblock at all is refused by name.
 
 use crate::error::{Error, Result};
 
@@ -52,8 +52,8 @@ impl Superblock {
     /// Reads a superblock.
     ///
     /// # Errors
-    /// `Corrupt` where it is none, or says what no image can be; `Input` for a version or an algorithm
-    /// that is not built in.
+    /// `Corrupt` where it is none, or says what no image can be; `Input` for a version or an
+    /// algorithm that is not built in.
     pub fn parse(bytes: &[u8; SUPERBLOCK_SIZE]) -> Result<Self> {
         if part::<8>(bytes, 0) != *SIGNATURE {
             return Err(Error::corrupt("a verity superblock without its signature"));
@@ -66,19 +66,26 @@ impl Superblock {
         let hash_type = match u32::from_le_bytes(part(bytes, 12)) {
             0 => HashType::Chromium,
             1 => HashType::Normal,
-            other => return Err(Error::corrupt(format!("a verity superblock with hash type {other}"))),
+            other => {
+                return Err(Error::corrupt(format!("a verity superblock with hash type {other}")));
+            }
         };
         let algorithm = part::<32>(bytes, 32);
         let (name, rest) = algorithm.split_at(ALGORITHM.len());
         // The name ends at its first NUL; what stands behind that says nothing.
         if name != ALGORITHM.as_bytes() || rest[0] != 0 {
             let name = algorithm.split(|byte| *byte == 0).next().unwrap_or_default();
-            return Err(Error::input(format!("a verity image with digests by `{}`", name.escape_ascii()))
-                .advice(format!("format it with --hash={ALGORITHM}")));
+            return Err(Error::input(format!(
+                "a verity image with digests by `{}`",
+                name.escape_ascii()
+            ))
+            .advice(format!("format it with --hash={ALGORITHM}")));
         }
         let salt_size = usize::from(u16::from_le_bytes(part(bytes, 80)));
         if salt_size > MAX_SALT {
-            return Err(Error::corrupt(format!("a verity superblock with a salt of {salt_size} bytes")));
+            return Err(Error::corrupt(format!(
+                "a verity superblock with a salt of {salt_size} bytes"
+            )));
         }
         Self {
             hash_type,
@@ -124,7 +131,8 @@ mod tests {
     /// As `veritysetup format` writes it for 300 blocks of 4096 bytes and the salt 00112233.
     fn good() -> [u8; SUPERBLOCK_SIZE] {
         let mut bytes = [0; SUPERBLOCK_SIZE];
-        let mut put = |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
+        let mut put =
+            |offset: usize, part: &[u8]| bytes[offset..offset + part.len()].copy_from_slice(part);
         put(0, b"verity\0\0");
         put(8, &[1, 0, 0, 0, 1]);
         put(31, &[1]);

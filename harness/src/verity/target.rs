@@ -1,8 +1,10 @@
-//! `Target`: reading a data block, and walking the tree to know whether it is the one that was meant.
+//! `Target`: reading a data block, and walking the tree to know whether it is the one that was
+//! meant.
 //!
-//! Key types: [`Target`], [`Failure`]. A walk begins at the lowest hash block that is known to be good, and at
-//! the root digest where none is; it goes down from there, checking each block before it believes a digest
-//! in it. What does not match fails with `EIO`, and [`Target::failures`] says what and where.
+//! Key types: [`Target`], [`Failure`]. A walk begins at the lowest hash block that is known to be
+//! good, and at the root digest where none is; it goes down from there, checking each block before
+//! it believes a digest in it. What does not match fails with `EIO`, and [`Target::failures`] says
+//! what and where.
 
 use std::fmt;
 use std::sync::Arc;
@@ -115,8 +117,9 @@ impl Target {
     /// Opens the image whose root digest is `root`, which alone is trusted.
     ///
     /// # Errors
-    /// As [`Superblock::parse`]; `Os` where the superblock cannot be read; `Corrupt` where a device is
-    /// shorter than the image says; as [`Client::create`]. A wrong root shows with the first block that is read.
+    /// As [`Superblock::parse`]; `Os` where the superblock cannot be read; `Corrupt` where a device
+    /// is shorter than the image says; as [`Client::create`]. A wrong root shows with the first
+    /// block that is read.
     pub fn open(parts: Parts, name: &str, root: Digest, options: &Options) -> Result<Self> {
         let _ours = quiet();
         let Parts { sched, mm, plan, knobs, data, hash, node, cleaner } = parts;
@@ -128,9 +131,10 @@ impl Target {
         let block_size = superblock.hash_block_size;
         let first = (options.hash_offset + SUPERBLOCK_SIZE as u64).div_ceil(block_size.into());
         let tree = Tree::new(&superblock, first)?;
-        for (what, device, needed) in
-            [("data", &data, superblock.data_bytes()), ("hash", &hash, tree.end() * u64::from(block_size))]
-        {
+        for (what, device, needed) in [
+            ("data", &data, superblock.data_bytes()),
+            ("hash", &hash, tree.end() * u64::from(block_size)),
+        ] {
             let has = device.sectors().0 * SECTOR_SIZE;
             if has < needed {
                 return Err(Error::corrupt(format!(
@@ -167,8 +171,8 @@ impl Target {
     ///
     /// # Errors
     /// `EINVAL` for an extent that is not whole data blocks, or ends behind the last; `EIO` where
-    /// anything on the way cannot be read or does not match: [`Target::failures`] says what. `buf` then
-    /// holds nothing that was not checked.
+    /// anything on the way cannot be read or does not match: [`Target::failures`] says what. `buf`
+    /// then holds nothing that was not checked.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let _ours = quiet();
         let size = self.block_size();
@@ -196,8 +200,9 @@ impl Target {
     pub fn verify(&self) -> Result<(), Failure> {
         let _ours = quiet();
         let mut buf = vec![0; self.block_size()];
-        (0..self.superblock.data_blocks)
-            .try_for_each(|block| self.read_block(block, &mut buf).inspect_err(|failure| self.note(*failure)))
+        (0..self.superblock.data_blocks).try_for_each(|block| {
+            self.read_block(block, &mut buf).inspect_err(|failure| self.note(*failure))
+        })
     }
 
     /// The first failures, in order; at most [`MAX_FAILURES`].
@@ -251,7 +256,8 @@ impl Target {
         Ok(expected)
     }
 
-    /// Goes one level down: the hash block of `level`, whose digest must be `expected`, and the digest in it.
+    /// Goes one level down: the hash block of `level`, whose digest must be `expected`, and the
+    /// digest in it.
     fn step(&self, level: usize, block: u64, expected: Digest) -> Result<Digest, Failure> {
         let slot = self.tree.slot(level, block);
         let failed = |why| Failure { place: Place::Hash { level, block: slot.block }, why };

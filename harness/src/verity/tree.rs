@@ -1,8 +1,9 @@
 //! `Tree`: where the digest of a block stands; and what a digest is.
 //!
-//! Key types: [`Tree`], [`Digest`], [`Slot`]. Level 0 holds the digests of the data blocks, each level above
-//! those of the hash blocks below; the block at the top is covered by the root digest alone. On the device
-//! the levels stand from the top down. One data block alone has no tree: the root digest is its own.
+//! Key types: [`Tree`], [`Digest`], [`Slot`]. Level 0 holds the digests of the data blocks, each
+//! level above those of the hash blocks below; the block at the top is covered by the root digest
+//! alone. On the device the levels stand from the top down. One data block alone has no tree: the
+//! root digest is its own.
 
 use sha2::{Digest as _, Sha256};
 
@@ -40,7 +41,8 @@ impl Tree {
     /// # Errors
     /// `Corrupt` if it would end behind the last block that a device can have.
     pub fn new(superblock: &Superblock, first: u64) -> Result<Self> {
-        let per_block = superblock.hash_block_size / u32::try_from(DIGEST_SIZE).expect("a small number");
+        let per_block =
+            superblock.hash_block_size / u32::try_from(DIGEST_SIZE).expect("a small number");
         let bits = per_block.ilog2();
         let mut blocks = Vec::new();
         let mut covered = superblock.data_blocks;

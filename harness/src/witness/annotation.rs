@@ -1,9 +1,10 @@
 //! RD08: reclaim's pseudo-locks are given up otherwise than they were taken.
 //!
-//! Both ends recompute the same condition from the mask and the task's flags. So the taking stands before PF_MEMALLOC
-//! is set, the giving up after it is restored, and no scope may come or go between; otherwise a level is held for
-//! ever, or is given up that nobody holds, and what is learned about order is wrong from then on. Invariant 9 of the
-//! project's description of reclaim, section 9; the bracket is that of 3.4.
+//! Both ends recompute the same condition from the mask and the task's flags. So the taking stands
+//! before PF_MEMALLOC is set, the giving up after it is restored, and no scope may come or go
+//! between; otherwise a level is held for ever, or is given up that nobody holds, and what is
+//! learned about order is wrong from then on. Invariant 9 of the project's description of reclaim,
+//! section 9; the bracket is that of 3.4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +90,10 @@ mod tests {
     #[test]
     fn what_was_taken_is_given_up() {
         let none = Levels::default();
-        check(false, &[acquire(NOFS), release(NOFS), acquire(none), release(none), EventKind::TaskExit]);
+        check(
+            false,
+            &[acquire(NOFS), release(NOFS), acquire(none), release(none), EventKind::TaskExit],
+        );
         check(false, &[acquire(Levels::ALL), acquire(NOFS), release(NOFS), release(Levels::ALL)]);
         check(true, &[acquire(Levels::ALL), release(NOFS)]);
         check(true, &[release(NOFS)]);

@@ -1,7 +1,7 @@
 //! `Breach`: the rules between allocator, reclaimer and shrinker that can be broken, in one table.
 //!
-//! RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5 and 9; which invariant is
-//! whose is in `docs/invariants.md`.
+//! RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5 and 9; which
+//! invariant is whose is in `docs/invariants.md`.
 
 use core::fmt;
 

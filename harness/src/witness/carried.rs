@@ -100,8 +100,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks for a forbidden entry behind the wait at the end of the path; leaves the path that leads
-    /// to it. Where any of several servers would do, each must lead to one.
+    /// Looks for a forbidden entry behind the wait at the end of the path; leaves the path that
+    /// leads to it. Where any of several servers would do, each must lead to one.
     fn below(&mut self) -> Option<Found> {
         let view = self.view;
         let depth = self.path.len();
@@ -147,9 +147,12 @@ impl Walk<'_> {
             _ => None,
         });
         let submitted = self.submitted.filter(|(who, _)| *who == task).map(|(_, request)| request);
-        let waits = matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
+        let waits =
+            matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
         let io = || {
-            (submitted.is_some() || waits).then(|| self.forbidden(Entry::IO, u64::MAX, submitted)).flatten()
+            (submitted.is_some() || waits)
+                .then(|| self.forbidden(Entry::IO, u64::MAX, submitted))
+                .flatten()
         };
         layers.chain(std::iter::once_with(io).flatten()).next()
     }

@@ -32,7 +32,8 @@ impl<'v> Chain<'v> {
             return;
         };
         let first = self.steps.len();
-        let step = |what, site, time, seq| Step { task: id, what, site, time, seq, forbidden: None };
+        let step =
+            |what, site, time, seq| Step { task: id, what, site, time, seq, forbidden: None };
         for frame in &task.frames {
             self.steps.push(step(StepKind::Frame(frame.kind), frame.site, frame.time, frame.seq));
         }
@@ -44,7 +45,8 @@ impl<'v> Chain<'v> {
             Some(Resource::Request(request)) => Some(request),
             _ => None,
         };
-        let own = |request: &RequestId| self.view.request(*request).filter(|facts| facts.submitter == id);
+        let own =
+            |request: &RequestId| self.view.request(*request).filter(|facts| facts.submitter == id);
         if let Some((request, facts)) =
             submitted.or(waited).and_then(|request| Some((request, own(&request)?)))
         {
@@ -52,7 +54,11 @@ impl<'v> Chain<'v> {
             self.steps.push(step(what, Some(facts.site), facts.time, facts.seq));
         }
         if let Some(wait) = task.wait {
-            let what = StepKind::Wait { resource: wait.resource, why: wait.why, breakable: wait.breakable };
+            let what = StepKind::Wait {
+                resource: wait.resource,
+                why: wait.why,
+                breakable: wait.breakable,
+            };
             self.steps.push(step(what, Some(wait.site), wait.time, wait.seq));
         }
         self.steps[first..].sort_by_key(|step| step.seq);
@@ -98,7 +104,8 @@ impl<'v> Chain<'v> {
         self.mark();
         let mut requests: Vec<RequestId> =
             self.steps.iter().filter_map(|step| request_of(step.what)).collect();
-        let mut works: Vec<WorkId> = self.steps.iter().filter_map(|step| work_of(step.what)).collect();
+        let mut works: Vec<WorkId> =
+            self.steps.iter().filter_map(|step| work_of(step.what)).collect();
         requests.sort_unstable();
         requests.dedup();
         works.sort_unstable();
@@ -112,7 +119,10 @@ impl<'v> Chain<'v> {
             chain: self.steps,
             breakable: Vec::new(),
             cycle: Vec::new(),
-            requests: requests.into_iter().filter_map(|id| Some((id, *view.request(id)?))).collect(),
+            requests: requests
+                .into_iter()
+                .filter_map(|id| Some((id, *view.request(id)?)))
+                .collect(),
             works: works.into_iter().filter_map(|id| Some((id, *view.work(id)?))).collect(),
             order: None,
         }
@@ -137,7 +147,8 @@ impl<'v> Chain<'v> {
             if step.seq <= since && !matches!(step.what, StepKind::Wait { .. }) {
                 continue;
             }
-            step.forbidden = entered(step.what).and_then(|entry| restriction(path.iter().copied(), entry));
+            step.forbidden =
+                entered(step.what).and_then(|entry| restriction(path.iter().copied(), entry));
             if let StepKind::Frame(kind) = step.what {
                 path.push((step.task, kind, step.seq));
             }
@@ -149,7 +160,9 @@ impl<'v> Chain<'v> {
 fn entered(what: StepKind) -> Option<Entry> {
     match what {
         StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.into()),
-        StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => Some(Entry::IO),
+        StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => {
+            Some(Entry::IO)
+        }
         _ => None,
     }
 }

@@ -34,7 +34,8 @@ macro_rules! codes {
                 match self { $(Self::$code => $title,)* }
             }
 
-            /// The code's page: what it means, an example, what the kernel did, what to do. Markdown.
+            /// The code's page: what it means, an example, what the kernel did, what to do.
+            /// Markdown.
             #[must_use]
             pub const fn page(self) -> &'static str {
                 match self {
@@ -95,7 +96,8 @@ impl FromStr for Code {
         let found = Self::ALL.iter().find(|code| code.name() == text);
         found.copied().ok_or_else(|| {
             let known = Self::ALL.iter().map(|code| code.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown finding code `{text}`")).advice(format!("use one of {known}"))
+            Error::input(format!("unknown finding code `{text}`"))
+                .advice(format!("use one of {known}"))
         })
     }
 }
@@ -123,7 +125,10 @@ mod tests {
             let headings: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
             assert_eq!(headings, HEADINGS, "{code}");
             let parts = page.split("\n## ").skip(1);
-            assert!(parts.clone().all(|part| part.lines().count() > 2), "{code}: a heading without a text");
+            assert!(
+                parts.clone().all(|part| part.lines().count() > 2),
+                "{code}: a heading without a text"
+            );
             assert!(parts.last().is_some_and(|part| part.ends_with('\n')), "{code}");
             let wide = page.lines().find(|line| line.len() > 110 || !line.is_ascii());
             assert_eq!(wide, None, "{code}");

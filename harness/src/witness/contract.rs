@@ -1,9 +1,10 @@
 //! RD08: the contract between allocator and reclaimer is broken.
 //!
-//! A reclaimer never reclaims below itself; what must not fail does not; and nobody goes deeper into the reserves
-//! than the request's mark allows. Invariants 5, 17 and 18 of the project's description of reclaim, section 9;
-//! the marks are those of 3.2, and what a request that must not fail may take besides is said in 3.3 and 3.5. The
-//! judge keeps its own arithmetic of marks: it must not trust the allocator that it judges.
+//! A reclaimer never reclaims below itself; what must not fail does not; and nobody goes deeper
+//! into the reserves than the request's mark allows. Invariants 5, 17 and 18 of the project's
+//! description of reclaim, section 9; the marks are those of 3.2, and what a request that must not
+//! fail may take besides is said in 3.3 and 3.5. The judge keeps its own arithmetic of marks: it
+//! must not trust the allocator that it judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +36,7 @@ impl Judge for Contract {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         let (breach, site) = match event.kind {
-            EventKind::MemoryMarks { min, .. } => {
+            EventKind::Watermarks { min, .. } => {
                 self.min = Some(min);
                 return;
             }
@@ -92,7 +93,13 @@ fn allocating(view: &View, task: TaskId) -> Option<&Frame> {
 }
 
 impl Contract {
-    fn outcome(&mut self, task: TaskId, frame: &Frame, outcome: AllocOutcome, left: Pages) -> Option<Breach> {
+    fn outcome(
+        &mut self,
+        task: TaskId,
+        frame: &Frame,
+        outcome: AllocOutcome,
+        left: Pages,
+    ) -> Option<Breach> {
         let FrameKind::Alloc { effective, flags, .. } = frame.kind else {
             return None;
         };
@@ -150,7 +157,7 @@ mod tests {
     fn check(expect: &[Breach], story: impl FnOnce(&mut Script, TaskId)) {
         let mut s = Script::default();
         let task = s.task("cp");
-        s.on(task, EventKind::MemoryMarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
+        s.on(task, EventKind::Watermarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
         story(&mut s, task);
         assert_eq!(breaches(&s), expect);
     }

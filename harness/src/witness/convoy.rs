@@ -1,8 +1,9 @@
 //! RD09: tasks stand behind a lock whose holder waits for I/O.
 //!
-//! Nothing is wrong with any one wait; but a lock that is held over I/O makes everybody as slow as the device,
-//! and in reclaim that is everybody who needs memory. A convoy is two or more waiters for longer than a bound,
-//! in the world's own time. Written from the project's description of reclaim, 4.5.
+//! Nothing is wrong with any one wait; but a lock that is held over I/O makes everybody as slow as
+//! the device, and in reclaim that is everybody who needs memory. A convoy is two or more waiters
+//! for longer than a bound, in the world's own time. Written from the project's description of
+//! reclaim, 4.5.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +80,8 @@ impl Convoy {
     fn look(&mut self, now: Nanos, view: &View) {
         let mut jams = BTreeMap::new();
         for (holder, task) in view.tasks() {
-            let waits_for_io = matches!(task.wait.map(|wait| wait.resource), Some(Resource::Request(_)));
+            let waits_for_io =
+                matches!(task.wait.map(|wait| wait.resource), Some(Resource::Request(_)));
             for held in task.held.iter().filter(|_| waits_for_io) {
                 if waiters(held.lock, view) >= MIN_WAITERS {
                     let before = self.jams.remove(&held.lock).filter(|jam| jam.holder == holder);
@@ -93,14 +95,17 @@ impl Convoy {
 }
 
 fn waiters(lock: LockId, view: &View) -> usize {
-    let waits = |id: TaskId| view.wait(id).is_some_and(|wait| wait.resource == Resource::Lock(lock));
+    let waits =
+        |id: TaskId| view.wait(id).is_some_and(|wait| wait.resource == Resource::Lock(lock));
     view.tasks().filter(|(id, _)| waits(*id)).count()
 }
 
 fn finding(lock: LockId, holder: TaskId, event: &Event, view: &View) -> Finding {
     let mut chain = Chain::new(view);
     let behind = view.tasks().map(|(id, _)| id);
-    for id in behind.filter(|id| view.wait(*id).is_some_and(|wait| wait.resource == Resource::Lock(lock))) {
+    for id in
+        behind.filter(|id| view.wait(*id).is_some_and(|wait| wait.resource == Resource::Lock(lock)))
+    {
         chain.task(id, None);
     }
     chain.task(holder, None);

@@ -1,10 +1,10 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
-//! Invariant 11 of the project's description of reclaim, section 9. A task is stuck when it waits and
-//! those who must act are stuck: one of them is enough for a lock, all of them are needed where any
-//! server of a queue would do. The stuck tasks are what is left when those that can go on, and those
-//! that they let go on, are taken away. A new deadlock goes through the task whose wait or role is
-//! new.
+//! Invariant 11 of the project's description of reclaim, section 9. A task is stuck when it waits
+//! and those who must act are stuck: one of them is enough for a lock, all of them are needed where
+//! any server of a queue would do. The stuck tasks are what is left when those that can go on, and
+//! those that they let go on, are taken away. A new deadlock goes through the task whose wait or
+//! role is new.
 
 use std::collections::BTreeSet;
 
@@ -62,7 +62,9 @@ impl Judge for Deadlock {
 fn changed(event: &Event, view: &View) -> Option<TaskId> {
     let waiter_for = |resource| {
         let mut tasks = view.tasks();
-        tasks.find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource)).map(|(id, _)| id)
+        tasks
+            .find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource))
+            .map(|(id, _)| id)
     };
     match event.kind {
         EventKind::WaitBegin { .. }
@@ -116,7 +118,11 @@ impl Deadlock {
         }
     }
 
-    fn stuck_needed<'a>(&'a self, view: &'a View, task: TaskId) -> impl Iterator<Item = Needed> + 'a {
+    fn stuck_needed<'a>(
+        &'a self,
+        view: &'a View,
+        task: TaskId,
+    ) -> impl Iterator<Item = Needed> + 'a {
         view.needed(task).1.filter(|needed| self.holds(needed.task))
     }
 
@@ -177,8 +183,9 @@ impl Deadlock {
             chain.task(*task, None);
             let successor = (place < round).then(|| members[(place + 1) % round]);
             let mut needed = self.stuck_needed(view, *task);
-            let next =
-                needed.find(|needed| successor.map_or(members.contains(&needed.task), |s| s == needed.task));
+            let next = needed.find(|needed| {
+                successor.map_or(members.contains(&needed.task), |s| s == needed.task)
+            });
             if let Some(next) = next {
                 chain.edge(*task, next);
             }
@@ -198,7 +205,8 @@ fn start_with_the_reclaimer(view: &View, members: &mut [TaskId]) {
         restriction(path(), Layer::FS).or_else(|| restriction(path(), Layer::IO)).is_some()
     };
     let first = members.iter().position(restricted);
-    let lowest = || members.iter().enumerate().min_by_key(|(_, task)| **task).map(|(place, _)| place);
+    let lowest =
+        || members.iter().enumerate().min_by_key(|(_, task)| **task).map(|(place, _)| place);
     if let Some(first) = first.or_else(lowest) {
         members.rotate_left(first);
     }

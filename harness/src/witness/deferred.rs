@@ -1,8 +1,9 @@
 //! RD08: what reclaim says that a shrinker still owes is not what was left undone.
 //!
-//! A scan that the mask forbids is postponed and not dropped: a pass takes over what is owed, and what it leaves is
-//! what it took over and asked for itself, less what was scanned, and since 5.13 at most twice the cache. The judge
-//! keeps its own account. Invariant 14 of the project's description of reclaim, section 9; the formula is that of 4.3.
+//! A scan that the mask forbids is postponed and not dropped: a pass takes over what is owed, and
+//! what it leaves is what it took over and asked for itself, less what was scanned, and since 5.13
+//! at most twice the cache. The judge keeps its own account. Invariant 14 of the project's
+//! description of reclaim, section 9; the formula is that of 4.3.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use crate::event::{Event, EventKind, ShrinkPass, ShrinkerId, TaskId};
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     found: BTreeSet<ShrinkerId>,
-    /// What is owed, of everything and of the domain's.
+    /// What is owed, of everything and of the memcg's.
     owed: BTreeMap<(ShrinkerId, bool), u64>,
     /// Passes under way, with the objects looked at so far.
     passes: BTreeMap<(TaskId, ShrinkerId), (ShrinkPass, u64)>,
@@ -50,7 +51,7 @@ impl Deferred {
         match event.kind {
             EventKind::ShrinkPassBegin { shrinker, pass } => {
                 self.passes.insert((task, shrinker), (pass, 0));
-                let owed = self.owed.insert((shrinker, pass.in_domain), 0).unwrap_or(0);
+                let owed = self.owed.insert((shrinker, pass.in_memcg), 0).unwrap_or(0);
                 (owed != pass.deferred).then_some(shrinker)
             }
             // A scan that answered STOP looked at nothing that counts.
@@ -59,10 +60,11 @@ impl Deferred {
                 *sum = sum.saturating_add(scanned);
                 None
             }
-            EventKind::ShrinkPassEnd { shrinker, in_domain, left, owed } => {
-                let before = self.owed.insert((shrinker, in_domain), owed).unwrap_or(0);
+            EventKind::ShrinkPassEnd { shrinker, in_memcg, left, owed } => {
+                let before = self.owed.insert((shrinker, in_memcg), owed).unwrap_or(0);
                 let (pass, scanned) = self.passes.remove(&(task, shrinker))?;
-                let right = left == left_undone(&pass, scanned) && owed == before.saturating_add(left);
+                let right =
+                    left == left_undone(&pass, scanned) && owed == before.saturating_add(left);
                 (!right).then_some(shrinker)
             }
             _ => None,
@@ -89,8 +91,14 @@ mod tests {
     const ONE: ShrinkerId = ShrinkerId(0);
 
     /// A pass over 10000 objects at priority 12, which asks for 4.
-    const PASS: ShrinkPass =
-        ShrinkPass { in_domain: false, freeable: 10_000, deferred: 0, priority: 12, seeks: 2, bounded: true };
+    const PASS: ShrinkPass = ShrinkPass {
+        in_memcg: false,
+        freeable: 10_000,
+        deferred: 0,
+        priority: 12,
+        seeks: 2,
+        bounded: true,
+    };
 
     /// Each pass, what its one scan freed and looked at, and what is told to be left and owed.
     #[track_caller]
@@ -102,8 +110,8 @@ mod tests {
             s.on(task, EventKind::ShrinkPassBegin { shrinker: ONE, pass });
             let (freed, scanned) = (scanned, scanned.unwrap_or(128));
             s.on(task, EventKind::ShrinkScanEnd { shrinker: ONE, freed, scanned, deferred: true });
-            let in_domain = pass.in_domain;
-            s.on(task, EventKind::ShrinkPassEnd { shrinker: ONE, in_domain, left, owed });
+            let in_memcg = pass.in_memcg;
+            s.on(task, EventKind::ShrinkPassEnd { shrinker: ONE, in_memcg, left, owed });
         }
         assert_eq!(breaches(&s), expect);
     }
@@ -142,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_has_an_account_of_its_own() {
-        let domain = ShrinkPass { in_domain: true, ..PASS };
-        check(&[], &[(PASS, None, 4, 4), (domain, None, 4, 4), (after(4), Some(8), 0, 0)]);
+    fn the_memcg_has_an_account_of_its_own() {
+        let memcg = ShrinkPass { in_memcg: true, ..PASS };
+        check(&[], &[(PASS, None, 4, 4), (memcg, None, 4, 4), (after(4), Some(8), 0, 0)]);
     }
 }

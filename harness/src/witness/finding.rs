@@ -9,8 +9,8 @@ use super::frames::{FrameKind, Restriction};
 use super::order::Cycle;
 use super::waits::{Request, Role, WorkItem};
 use crate::event::{
-    ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site, TaskId,
-    WorkId,
+    ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site,
+    TaskId, WorkId,
 };
 use crate::units::Nanos;
 

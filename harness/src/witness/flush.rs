@@ -1,9 +1,10 @@
 //! RD08: somebody on whom reclaim depends waits for a work queue that may need memory to get on.
 //!
-//! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` wait only for work of queues made
-//! so: another queue may have to make a worker first, which takes memory. Waiting for the end of a queue's worker
-//! is waiting for its work. Invariant 19 of the project's description of reclaim, section 9; the kernel's own
-//! check is `check_flush_dependency`. Queues of which it was not said are not judged.
+//! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` wait only for
+//! work of queues made so: another queue may have to make a worker first, which takes memory.
+//! Waiting for the end of a queue's worker is waiting for its work. Invariant 19 of the project's
+//! description of reclaim, section 9; the kernel's own check is `check_flush_dependency`. Queues of
+//! which it was not said are not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,8 +72,9 @@ impl Flush {
 
     fn must_not_wait(&self, task: TaskId, view: &View) -> bool {
         let frames = view.frames(task);
-        let safe =
-            |work: WorkId| view.work(work).is_some_and(|work| self.safe.get(&work.queue) == Some(&true));
+        let safe = |work: WorkId| {
+            view.work(work).is_some_and(|work| self.safe.get(&work.queue) == Some(&true))
+        };
         let works = |kind| matches!(kind, FrameKind::Working { work } if safe(work));
         frames.iter().any(|frame| is_reclaimer(frame.kind) || works(frame.kind))
     }
@@ -123,7 +125,8 @@ mod tests {
         for (own, expect) in [(Some(true), 1), (Some(false), 0)] {
             let mut s = Script::default();
             let task = s.task("cp");
-            let ((own, worker), (other, _)) = (queue(&mut s, task, own), queue(&mut s, task, Some(false)));
+            let ((own, worker), (other, _)) =
+                (queue(&mut s, task, own), queue(&mut s, task, Some(false)));
             let (mine, theirs) = (s.queue_work(task, own), s.queue_work(task, other));
             s.begin_work(worker, own, mine);
             s.wait(worker, Resource::Work(theirs), "work item");

@@ -5,8 +5,8 @@
 //! neighbour does, because scopes of different kinds may interleave.
 
 use crate::event::{
-    Entered, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId, Site,
-    TaskFlags, TaskId, WorkId,
+    Entered, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId,
+    Site, TaskFlags, TaskId, WorkId,
 };
 use crate::units::Nanos;
 
@@ -77,7 +77,8 @@ pub enum FrameKind {
 pub(super) const fn is_reclaimer(kind: FrameKind) -> bool {
     matches!(
         kind,
-        FrameKind::Reclaim { .. } | FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. }
+        FrameKind::Reclaim { .. }
+            | FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. }
     )
 }
 
@@ -156,8 +157,9 @@ impl Entry {
     /// I/O, to whatever device.
     pub const IO: Self = Self { layer: Layer::IO, instance: None };
 
-    /// Whether a scope of `kind` forbids it. A scope with a reclaim context protects one filesystem; whether
-    /// another may be entered is the policy's business, and the mask says what it decided.
+    /// Whether a scope of `kind` forbids it. A scope with a reclaim context protects one
+    /// filesystem; whether another may be entered is the policy's business, and the mask says what
+    /// it decided.
     fn forbidden_by(self, kind: ScopeKind) -> bool {
         match kind {
             ScopeKind::Context(context) => {
@@ -183,8 +185,8 @@ impl From<Layer> for Entry {
 
 /// What forbids `entry` at the end of `path`, a list of (task, frame, its event).
 ///
-/// That is the outermost scope that forbids it and has a reclaim after it; or, where no scope does, the mask
-/// of a reclaim, or of the scan below it where a policy gave that another.
+/// That is the outermost scope that forbids it and has a reclaim after it; or, where no scope does,
+/// the mask of a reclaim, or of the scan below it where a policy gave that another.
 pub fn restriction(
     path: impl Iterator<Item = (TaskId, FrameKind, u64)>,
     entry: impl Into<Entry>,

@@ -23,9 +23,13 @@ impl Judge for Hang {
         let EventKind::Stall { step_budget } = event.kind else {
             return;
         };
-        let still = |task: TaskId, resource| view.wait(task).is_some_and(|wait| wait.resource == resource);
+        let still =
+            |task: TaskId, resource| view.wait(task).is_some_and(|wait| wait.resource == resource);
         let deadlocks = out.iter().filter(|finding| finding.code == Code::RD04);
-        if deadlocks.flat_map(|finding| &finding.cycle).any(|(task, resource)| still(*task, *resource)) {
+        if deadlocks
+            .flat_map(|finding| &finding.cycle)
+            .any(|(task, resource)| still(*task, *resource))
+        {
             return;
         }
         let mut tasks: Vec<TaskId> = view.tasks().map(|(id, _)| id).collect();

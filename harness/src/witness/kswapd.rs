@@ -1,11 +1,12 @@
 //! RD07, RD08: kswapd waits for what may wait for memory, or reclaims with a mask of its waker's.
 //!
-//! kswapd works for everybody, so it waits for no I/O, and for nobody who is in direct reclaim: not for such a holder of
-//! a lock, such a worker of what it flushes, whoever has the element of a pool or promised to signal. A work item
-//! that does I/O for it is I/O too. What it waits for may begin to reclaim later, so its waits are looked at again
-//! when anybody does. In a shrinker's scan it is the shrinker that is to blame (RD07). Invariant 15 of the
-//! project's description of reclaim, section 9. A wait for a pool whose elements are in flight with requests is
-//! left out: swap-out allocates bios that way.
+//! kswapd works for everybody, so it waits for no I/O, and for nobody who is in direct reclaim: not
+//! for such a holder of a lock, such a worker of what it flushes, whoever has the element of a pool
+//! or promised to signal. A work item that does I/O for it is I/O too. What it waits for may begin
+//! to reclaim later, so its waits are looked at again when anybody does. In a shrinker's scan it is
+//! the shrinker that is to blame (RD07). Invariant 15 of the project's description of reclaim,
+//! section 9. A wait for a pool whose elements are in flight with requests is left out: swap-out
+//! allocates bios that way.
 
 use std::collections::BTreeSet;
 
@@ -58,11 +59,13 @@ impl Judge for Kswapd {
 impl Kswapd {
     /// Looks at every wait of kswapd.
     fn look(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
-        let bad: Vec<_> = self.waiting.iter().copied().filter(|kswapd| forbidden(view, *kswapd)).collect();
+        let bad: Vec<_> =
+            self.waiting.iter().copied().filter(|kswapd| forbidden(view, *kswapd)).collect();
         for kswapd in bad {
             self.waiting.remove(&kswapd);
             let shrinker = below_kswapd(view.frames(kswapd)).and_then(scanning);
-            let breach = if shrinker.is_some() { Breach::WaitsInKswapd } else { Breach::KswapdWaits };
+            let breach =
+                if shrinker.is_some() { Breach::WaitsInKswapd } else { Breach::KswapdWaits };
             self.found(kswapd, shrinker, breach, event, view, out);
         }
     }
@@ -117,7 +120,8 @@ fn forbidden(view: &View, kswapd: TaskId) -> bool {
             .any(|kind| matches!(kind, FrameKind::Reclaim { kind, .. } if direct(kind)))
     };
     let does_io = |task: TaskId| {
-        let waits = view.wait(task).is_some_and(|wait| matches!(wait.resource, Resource::Request(_)));
+        let waits =
+            view.wait(task).is_some_and(|wait| matches!(wait.resource, Resource::Request(_)));
         matches!(resource, Resource::Work(_)) && waits
     };
     let (quorum, mut needed) = view.needed(kswapd);
@@ -144,7 +148,12 @@ mod tests {
 
     /// The breaches that are named where `kind` reclaims, in a scan or outside of one.
     #[track_caller]
-    fn check_as(kind: ReclaimKind, scans: bool, expect: &[Breach], story: impl FnOnce(&mut Script, TaskId)) {
+    fn check_as(
+        kind: ReclaimKind,
+        scans: bool,
+        expect: &[Breach],
+        story: impl FnOnce(&mut Script, TaskId),
+    ) {
         let mut s = Script::default();
         let task = s.task("kswapd0");
         s.names.add_shrinker("cache");

@@ -1,9 +1,9 @@
 //! RD12: something was left behind when the world had ended.
 //!
 //! Locks, registrations, requests, work items and pool elements, read from the events at
-//! [`EventKind::WorldEnd`]; holds of what was taken down before that, where it is said. What a real machine
-//! could keep (devices, mounts, cgroups, processes) is looked for by `host`. A world that was
-//! unwound has no end in good order and is not asked.
+//! [`EventKind::WorldEnd`]; holds of what was taken down before that, where it is said. What a real
+//! machine could keep (devices, mounts, cgroups, processes) is looked for by `host`. A world that
+//! was unwound has no end in good order and is not asked.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,8 @@ impl Judge for Leak {
     }
 
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
-        // A world that hung is unwound, and an unwound task leaves what a wait that was cut short had got it.
+        // A world that hung is unwound, and an unwound task leaves what a wait that was cut short
+        // had got it.
         let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
         match event.kind {
             EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung => {}
@@ -38,7 +39,9 @@ impl Judge for Leak {
                 self.registered.insert(shrinker, (event.task, site));
             }
             EventKind::ShrinkerUnregistered { shrinker } => drop(self.registered.remove(&shrinker)),
-            EventKind::PoolTake { pool } => self.taken.entry(pool).or_insert((event.task, 0)).1 += 1,
+            EventKind::PoolTake { pool } => {
+                self.taken.entry(pool).or_insert((event.task, 0)).1 += 1
+            }
             EventKind::PoolGive { pool } => self.given(pool),
             EventKind::TaskExit => {
                 let held = view.exited(event.task).map_or(&[][..], |task| &task.held);
@@ -61,7 +64,11 @@ impl Judge for Leak {
                 for (breach, subject, task, site) in self.left(view) {
                     let mut chain = Chain::new(view);
                     chain.task(task, None);
-                    chain.ends_with(StepKind::Broke { breach, subject: Some(subject) }, site, event);
+                    chain.ends_with(
+                        StepKind::Broke { breach, subject: Some(subject) },
+                        site,
+                        event,
+                    );
                     out.push(chain.finish(breach.code(), event));
                 }
             }
@@ -84,17 +91,21 @@ impl Leak {
 
     fn left(&self, view: &View) -> Vec<Left> {
         let held = view.tasks().flat_map(|(id, task)| task.held.iter().map(move |held| (id, held)));
-        let held = held.map(|(id, held)| (Breach::LeftLocked, Subject::Lock(held.lock), id, Some(held.site)));
+        let held = held
+            .map(|(id, held)| (Breach::LeftLocked, Subject::Lock(held.lock), id, Some(held.site)));
         let registered = self.registered.iter().map(|(shrinker, (task, site))| {
             (Breach::LeftRegistered, Subject::Shrinker(*shrinker), *task, Some(*site))
         });
         let requests = view.requests().map(|(id, request)| {
             (Breach::LeftInFlight, Subject::Request(id), request.submitter, Some(request.site))
         });
-        let works =
-            view.works().map(|(id, work)| (Breach::LeftInFlight, Subject::Work(id), work.queued_by, None));
-        let taken =
-            self.taken.iter().map(|(pool, (task, _))| (Breach::LeftOut, Subject::Pool(*pool), *task, None));
+        let works = view
+            .works()
+            .map(|(id, work)| (Breach::LeftInFlight, Subject::Work(id), work.queued_by, None));
+        let taken = self
+            .taken
+            .iter()
+            .map(|(pool, (task, _))| (Breach::LeftOut, Subject::Pool(*pool), *task, None));
         held.chain(registered).chain(requests).chain(works).chain(taken).collect()
     }
 }

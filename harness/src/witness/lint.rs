@@ -1,8 +1,8 @@
 //! RD11: scopes and masks that restrict more than they need to, or nothing.
 //!
-//! Lints, not failures: they judge what a run did, and another run of the same code may need what this one did
-//! not. So they are made only where a test asks for them. Written from the project's description of scoped
-//! allocation, 2.5 and 9 (lints).
+//! Lints, not failures: they judge what a run did, and another run of the same code may need what
+//! this one did not. So they are made only where a test asks for them. Written from the project's
+//! description of scoped allocation, 2.5 and 9 (lints).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,19 +85,28 @@ impl NamingJudge for Lint {
 impl Lint {
     fn keep_what_was_done(&mut self, event: &Event, view: &View) {
         let done = self.done.entry(event.task).or_default();
-        let inside =
-            || view.frames(event.task).iter().any(|frame| matches!(frame.kind, FrameKind::Alloc { .. }));
+        let inside = || {
+            view.frames(event.task)
+                .iter()
+                .any(|frame| matches!(frame.kind, FrameKind::Alloc { .. }))
+        };
         match event.kind {
-            EventKind::AllocBegin { .. } => done.allocations = [Some(event.seq), done.allocations[0]],
-            EventKind::ScopeEnter { .. } | EventKind::ScopeExit { .. } | EventKind::AllocEnd { .. } => {}
+            EventKind::AllocBegin { .. } => {
+                done.allocations = [Some(event.seq), done.allocations[0]]
+            }
+            EventKind::ScopeEnter { .. }
+            | EventKind::ScopeExit { .. }
+            | EventKind::AllocEnd { .. } => {}
             _ if inside() => {}
             _ => done.other = Some(event.seq),
         }
     }
 
-    /// What is wrong with a restricting scope of the task that was entered at `since` and has just been left.
+    /// What is wrong with a restricting scope of the task that was entered at `since` and has just
+    /// been left.
     fn needless(&self, task: TaskId, since: u64) -> Option<Breach> {
-        let Done { allocations: [last, before], other } = self.done.get(&task).copied().unwrap_or_default();
+        let Done { allocations: [last, before], other } =
+            self.done.get(&task).copied().unwrap_or_default();
         let inside = |done: Option<u64>| done.is_some_and(|done| done > since);
         if !inside(last) {
             return Some(Breach::ScopeWithoutAllocation);
@@ -105,7 +114,8 @@ impl Lint {
         (!inside(before) && !inside(other)).then_some(Breach::ScopeAroundOne)
     }
 
-    /// An allocation outside of scopes, under locks of classes that reclaim takes with no more than its mask.
+    /// An allocation outside of scopes, under locks of classes that reclaim takes with no more than
+    /// its mask.
     fn allocated_under(
         &mut self,
         task: TaskId,
@@ -125,8 +135,13 @@ impl Lint {
             let Some(class) = names.lock(held.lock).map(|lock| lock.class) else {
                 continue;
             };
-            if self.taken.get(class).is_some_and(|masks| masks.iter().any(|taken| mask.contains(*taken))) {
-                wrong = Some((Breach::UnscopedUnderLock, Some(Subject::Lock(held.lock)), Some(site)));
+            if self
+                .taken
+                .get(class)
+                .is_some_and(|masks| masks.iter().any(|taken| mask.contains(*taken)))
+            {
+                wrong =
+                    Some((Breach::UnscopedUnderLock, Some(Subject::Lock(held.lock)), Some(site)));
             }
             keep(&mut self.under, class, (mask, site));
         }
@@ -134,7 +149,13 @@ impl Lint {
     }
 
     /// Reclaim asks for a lock; an allocation under its class may have been seen before.
-    fn taken_by_reclaim(&mut self, task: TaskId, lock: LockId, view: &View, names: &Names) -> Option<Wrong> {
+    fn taken_by_reclaim(
+        &mut self,
+        task: TaskId,
+        lock: LockId,
+        view: &View,
+        names: &Names,
+    ) -> Option<Wrong> {
         let reclaim = view.frames(task).iter().rev().find_map(|frame| match frame.kind {
             FrameKind::Scan { mask, .. } | FrameKind::Reclaim { mask, .. } => Some(mask),
             _ => None,
@@ -171,7 +192,8 @@ fn redundant(frames: &[Frame], requested: Gfp) -> bool {
         ScopeKind::Noio => true,
         _ => false,
     };
-    let scoped = |frame: &Frame| matches!(frame.kind, FrameKind::Scope { kind, .. } if covered(kind));
+    let scoped =
+        |frame: &Frame| matches!(frame.kind, FrameKind::Scope { kind, .. } if covered(kind));
     explicit && !reclaims && frames.iter().any(scoped)
 }
 
@@ -239,7 +261,8 @@ mod tests {
         check(&[], |s, task| scope_around(s, task, 2, false));
     }
 
-    /// An allocation with `mask` under a lock, and reclaim with `taken` that takes another of `class`.
+    /// An allocation with `mask` under a lock, and reclaim with `taken` that takes another of
+    /// `class`.
     fn both(
         mask: Gfp,
         taken: Gfp,
@@ -281,7 +304,10 @@ mod tests {
             check(&[], both(Gfp::KERNEL, Gfp::KERNEL, "dentry", false, reclaim_first));
             check(&[], both(Gfp::NOFS, Gfp::KERNEL, "inode", false, reclaim_first));
             check(&[], both(Gfp::NOWAIT, Gfp::NOIO, "inode", false, reclaim_first));
-            check(&[], both(Gfp::KERNEL | Gfp::NOLOCKDEP, Gfp::KERNEL, "inode", false, reclaim_first));
+            check(
+                &[],
+                both(Gfp::KERNEL | Gfp::NOLOCKDEP, Gfp::KERNEL, "inode", false, reclaim_first),
+            );
         }
     }
 

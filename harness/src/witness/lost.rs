@@ -1,8 +1,9 @@
 //! RD13: what was acknowledged as durable is not there after a crash.
 //!
-//! Whoever stores something says when a version was acknowledged, and after a crash which version is there. A
-//! later one than was acknowledged is no loss: what was on its way may have arrived. Written from the project's
-//! fault model: live and durable bytes are kept apart, and every acknowledgement is counted.
+//! Whoever stores something says when a version was acknowledged, and after a crash which version
+//! is there. A later one than was acknowledged is no loss: what was on its way may have arrived.
+//! Written from the project's fault model: live and durable bytes are kept apart, and every
+//! acknowledgement is counted.
 
 use std::collections::BTreeMap;
 
@@ -35,13 +36,18 @@ impl Judge for Lost {
             }
             EventKind::Recovered { item, version } => {
                 // Each loss is told once: what was acknowledged is not expected any more.
-                let lost = self.acknowledged.get(&item).is_some_and(|(newest, _)| version < *newest);
-                let Some((_, site)) = lost.then(|| self.acknowledged.remove(&item)).flatten() else {
+                let lost =
+                    self.acknowledged.get(&item).is_some_and(|(newest, _)| version < *newest);
+                let Some((_, site)) = lost.then(|| self.acknowledged.remove(&item)).flatten()
+                else {
                     return;
                 };
                 let mut chain = Chain::new(view);
                 chain.task(event.task, None);
-                let what = StepKind::Broke { breach: Breach::LostData, subject: Some(Subject::Item(item)) };
+                let what = StepKind::Broke {
+                    breach: Breach::LostData,
+                    subject: Some(Subject::Item(item)),
+                };
                 chain.ends_with(what, Some(site), event);
                 out.push(chain.finish(Breach::LostData.code(), event));
             }

@@ -1,10 +1,11 @@
 //! RD08: an allocation's effective mask is not what its request and its task's scopes make it.
 //!
-//! The judge has the rule itself and applies it to the scopes that it saw entered and left: it does not ask the
-//! allocator, nor the flag word that the allocator read. A task whose scopes were misused is judged by that
-//! (RD06), and here no more. Where the events do not say what else narrows a mask (a recording of a real kernel)
-//! only the two rules that hold anyway are judged: no bit is gained, and the mask makes sense. Invariants 3 and 4
-//! of the project's description of reclaim, section 9; the rule is that of 2.3 and 2.7.
+//! The judge has the rule itself and applies it to the scopes that it saw entered and left: it does
+//! not ask the allocator, nor the flag word that the allocator read. A task whose scopes were
+//! misused is judged by that (RD06), and here no more. Where the events do not say what else
+//! narrows a mask (a recording of a real kernel) only the two rules that hold anyway are judged: no
+//! bit is gained, and the mask makes sense. Invariants 3 and 4 of the project's description of
+//! reclaim, section 9; the rule is that of 2.3 and 2.7.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +40,7 @@ impl Judge for Mask {
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         let task = event.task;
         match event.kind {
-            EventKind::MemoryMarks { .. } => self.told = true,
+            EventKind::Watermarks { .. } => self.told = true,
             EventKind::ScopesJoined => self.joined = true,
             EventKind::AllocConstrained { mask } => drop(self.allowed.insert(task, mask)),
             EventKind::ScopeMisuse { owner, .. } => self.misused.extend([task, owner]),
@@ -77,7 +78,8 @@ impl Mask {
         if effective - requested != Gfp::EMPTY {
             return Some(Breach::MaskGrew);
         }
-        // A nowait scope leaves IO and FS, which mean nothing then: that is not the request's fault.
+        // A nowait scope leaves IO and FS, which mean nothing then: that is not the request's
+        // fault.
         let nowait = flags.contains(TaskFlags::MEMALLOC_NOWAIT);
         let seen = if nowait { effective | requested & Gfp::DIRECT_RECLAIM } else { effective };
         if requested.validate_request(order, flags).is_err() || seen.validate().is_err() {
@@ -125,12 +127,16 @@ mod tests {
     fn check(expect: &[Breach], story: impl FnOnce(&mut Script, TaskId)) {
         let mut s = Script::default();
         let task = s.task("cp");
-        s.on(task, EventKind::MemoryMarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
+        s.on(task, EventKind::Watermarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
         story(&mut s, task);
         assert_eq!(breaches(&s), expect);
     }
 
-    fn in_scope(kind: ScopeKind, requested: Gfp, effective: Gfp) -> impl FnOnce(&mut Script, TaskId) {
+    fn in_scope(
+        kind: ScopeKind,
+        requested: Gfp,
+        effective: Gfp,
+    ) -> impl FnOnce(&mut Script, TaskId) {
         move |s, task| {
             s.scope(task, kind, 1);
             s.alloc(task, requested, effective);
@@ -203,7 +209,8 @@ mod tests {
     #[test]
     fn a_task_whose_scopes_were_misused_is_judged_by_that_alone() {
         check(&[], |s, task| {
-            let (what, kind, site) = (Misuse::ZeroToken, ScopeKind::Nofs, Site { file: "x.rs", line: 1 });
+            let (what, kind, site) =
+                (Misuse::ZeroToken, ScopeKind::Nofs, Site { file: "x.rs", line: 1 });
             s.scope(task, kind, 1);
             s.on(task, EventKind::ScopeMisuse { what, kind, owner: task, scope: 1, site });
             s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);

@@ -1,7 +1,8 @@
 //! Judges: what is wrong with a run, read from its events alone.
 //!
-//! A [`Judge`] sees the events that it reads and a [`View`] of the world rebuilt from all events so far; it adds
-//! [`Finding`]s and can change nothing. A new judge is one file and one line in [`panel`].
+//! A [`Judge`] sees the events that it reads and a [`View`] of the world rebuilt from all events so
+//! far; it adds [`Finding`]s and can change nothing. A new judge is one file and one line in
+//! [`panel`].
 //!
 //! | module | holds |
 //! |---|---|

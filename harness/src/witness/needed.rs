@@ -1,7 +1,7 @@
 //! Who must act before a wait ends.
 //!
-//! The rest of [`View`]: a lock's holders and those ahead in line, a request's or work item's server, whoever has an
-//! element of a pool, whoever promised to signal a condition.
+//! The rest of [`View`]: a lock's holders and those ahead in line, a request's or work item's
+//! server, whoever has an element of a pool, whoever promised to signal a condition.
 
 use super::view::View;
 use super::waits::{ElementHolder, Needed, Progress, Quorum, Role};
@@ -38,14 +38,15 @@ impl View {
             }
             Some(Resource::Idle(_) | Resource::Timer) | None => {}
         }
-        let servers = servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
+        let servers =
+            servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
         let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
         let quorum = if servers.len() + any.len() > 0 { Quorum::Any } else { Quorum::All };
         (quorum, one.into_iter().chain(servers).chain(holders).chain(any))
     }
 
-    /// Who can give an element back; nobody where one is with somebody who is not known, for then the wait is
-    /// not blocked by those who are.
+    /// Who can give an element back; nobody where one is with somebody who is not known, for then
+    /// the wait is not blocked by those who are.
     fn element_holders(&self, pool: PoolId) -> Vec<Needed> {
         let mut known = Vec::new();
         for holder in self.elements.get(&pool).into_iter().flatten() {
@@ -59,8 +60,11 @@ impl View {
                     if one.is_none() && servers.is_empty() {
                         return Vec::new();
                     }
-                    let queue =
-                        servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
+                    let queue = servers.iter().map(|task| Needed {
+                        task: *task,
+                        how: Role::ServesQueue,
+                        since: 0,
+                    });
                     known.extend(one.into_iter().chain(queue));
                 }
             }
@@ -70,8 +74,12 @@ impl View {
 
     fn server(&self, progress: Progress, queue: QueueId) -> (Option<Needed>, &[TaskId]) {
         match progress {
-            Progress::Served { by, since } => (Some(Needed { task: by, how: Role::Serves, since }), &[]),
-            Progress::Queued => (None, self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)),
+            Progress::Served { by, since } => {
+                (Some(Needed { task: by, how: Role::Serves, since }), &[])
+            }
+            Progress::Queued => {
+                (None, self.servers.get(queue.0 as usize).map_or(&[], |servers| servers))
+            }
             Progress::Below => (None, &[]),
         }
     }
@@ -84,19 +92,26 @@ impl View {
             }
             EventKind::PoolHandOver { pool, request } => {
                 let holders = self.elements.entry(pool).or_default();
-                take_one(holders, |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me));
+                take_one(
+                    holders,
+                    |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me),
+                );
                 holders.push(ElementHolder::Request(request));
             }
             EventKind::PoolGive { pool } => {
                 let holders = self.elements.entry(pool).or_default();
                 let requests = &self.requests;
-                // The giver's own, else that of a request which is complete, else any: they are alike.
-                let own =
-                    |holder: &ElementHolder| matches!(holder, ElementHolder::Task(task, _) if *task == me);
+                // The giver's own, else that of a request which is complete, else any: they are
+                // alike.
+                let own = |holder: &ElementHolder| matches!(holder, ElementHolder::Task(task, _) if *task == me);
                 let done = |holder: &ElementHolder| matches!(holder, ElementHolder::Request(id) if !requests.contains_key(id));
-                let _ = take_one(holders, own) || take_one(holders, done) || take_one(holders, |_| true);
+                let _ = take_one(holders, own)
+                    || take_one(holders, done)
+                    || take_one(holders, |_| true);
             }
-            EventKind::Promise { condition } => self.promises.entry(condition).or_default().push((me, seq)),
+            EventKind::Promise { condition } => {
+                self.promises.entry(condition).or_default().push((me, seq))
+            }
             EventKind::PromiseEnd { condition } => {
                 if let Some(promised) = self.promises.get_mut(&condition)
                     && let Some(place) = promised.iter().rposition(|(task, _)| *task == me)

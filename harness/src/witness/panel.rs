@@ -38,7 +38,8 @@ pub(super) const MAX_FINDINGS: usize = 1 << 10;
 /// Reads events and adds findings. It keeps no more than it needs to tell a new finding from one it
 /// made before.
 pub trait Judge: Send {
-    /// What the events are about that it must be shown. It does the same whether it is shown others or not.
+    /// What the events are about that it must be shown. It does the same whether it is shown others
+    /// or not.
     fn reads(&self) -> Reads;
 
     /// Judges `event`, which `view` already contains. `out` holds every finding of the run so far.
@@ -143,7 +144,8 @@ impl Witness {
         self.order.as_ref().map_or(&[], Order::aside)
     }
 
-    /// The same, which also judges what each allocation could come to, as the stack was declared (RD03).
+    /// The same, which also judges what each allocation could come to, as the stack was declared
+    /// (RD03).
     #[must_use]
     pub fn with_oracle(self) -> Self {
         Self { oracle: Some(Oracle::default()), ..self }

@@ -1,9 +1,9 @@
 //! RD10: reclaim claimed progress, and the allocation that it was for failed.
 //!
-//! A shrinker that hands its work to a queue claims objects that are still there; the allocator believes in
-//! progress and gives up. It is a finding only where what was claimed would have been enough, and nobody else
-//! got memory meanwhile, for then it went to them. Written from the project's description of reclaim, 4.5 and
-//! 7.5 (H4).
+//! A shrinker that hands its work to a queue claims objects that are still there; the allocator
+//! believes in progress and gives up. It is a finding only where what was claimed would have been
+//! enough, and nobody else got memory meanwhile, for then it went to them. Written from the
+//! project's description of reclaim, 4.5 and 7.5 (H4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,11 +33,14 @@ impl Judge for Phantom {
 
     fn observe(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
         match event.kind {
-            EventKind::MemoryMarks { min, .. } => self.min = min,
+            EventKind::Watermarks { min, .. } => self.min = min,
             EventKind::AllocBegin { .. } => self.claims.entry(event.task).or_default().push(0),
-            // What is owed is claimed before it leaves. A cache that frees at once may free what no budget knows.
+            // What is owed is claimed before it leaves. A cache that frees at once may free what no
+            // budget knows.
             EventKind::ShrinkScanEnd { freed: Some(freed), deferred: true, .. } => {
-                if let Some(claim) = self.claims.get_mut(&event.task).and_then(|claims| claims.last_mut()) {
+                if let Some(claim) =
+                    self.claims.get_mut(&event.task).and_then(|claims| claims.last_mut())
+                {
                     *claim = claim.saturating_add(freed);
                 }
             }
@@ -88,7 +91,12 @@ mod tests {
 
     /// An allocation for which reclaim claims `freed`, with `meanwhile` before it ends.
     #[track_caller]
-    fn check(expect: &[&str], freed: u64, outcome: AllocOutcome, meanwhile: impl FnOnce(&mut Script)) {
+    fn check(
+        expect: &[&str],
+        freed: u64,
+        outcome: AllocOutcome,
+        meanwhile: impl FnOnce(&mut Script),
+    ) {
         check_claim(expect, freed, true, outcome, meanwhile);
     }
 
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn claims_that_the_mark_alone_would_have_swallowed_are_quiet() {
-        let marks = EventKind::MemoryMarks { min: Pages(32), low: Pages(40), high: Pages(48) };
+        let marks = EventKind::Watermarks { min: Pages(32), low: Pages(40), high: Pages(48) };
         check(&[], 32, AllocOutcome::Failed, |s| s.on(TaskId(0), marks));
     }
 

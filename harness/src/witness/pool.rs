@@ -1,9 +1,9 @@
 //! RD08: a memory pool does not keep its promise.
 //!
-//! A request that may wait gets an element, after no more elements than a bound came back without anybody else
-//! taking them; one that may not wait does not sleep; and neither draws on the emergency reserves, because
-//! what the pool keeps is there instead. Invariant 16 of the project's description of reclaim, section 9; the
-//! pool's steps are those of 3.6.
+//! A request that may wait gets an element, after no more elements than a bound came back without
+//! anybody else taking them; one that may not wait does not sleep; and neither draws on the
+//! emergency reserves, because what the pool keeps is there instead. Invariant 16 of the project's
+//! description of reclaim, section 9; the pool's steps are those of 3.6.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use super::reads::Reads;
 use super::view::View;
 use crate::event::{Event, EventKind, Gfp, PoolId, Resource, Site, TaskId};
 
-/// How often a waiter may go back to sleep although an element is there. On OS threads another waiter may
-/// come between; so often in a row it cannot.
+/// How often a waiter may go back to sleep although an element is there. On OS threads another
+/// waiter may come between; so often in a row it cannot.
 const MAX_ROUNDS: u32 = 16;
 /// Allocations from pools inside each other beyond these are not looked at.
 const MAX_DEPTH: usize = 64;
@@ -38,7 +38,8 @@ struct Open {
     /// The event that began it.
     since: u64,
     waited: bool,
-    /// Elements that came back since it first waited and that nobody took, as far as the reserve holds them.
+    /// Elements that came back since it first waited and that nobody took, as far as the reserve
+    /// holds them.
     spare: u32,
     /// Times it went back to sleep with one there.
     rounds: u32,
@@ -71,7 +72,16 @@ impl Pool {
                 let open = self.open.entry(task).or_default();
                 if open.len() < MAX_DEPTH {
                     let since = event.seq;
-                    open.push(Open { pool, mask, keeps, site, since, waited: false, spare: 0, rounds: 0 });
+                    open.push(Open {
+                        pool,
+                        mask,
+                        keeps,
+                        site,
+                        since,
+                        waited: false,
+                        spare: 0,
+                        rounds: 0,
+                    });
                 }
                 None
             }
@@ -93,11 +103,14 @@ impl Pool {
             EventKind::AllocBegin { requested, .. } => {
                 let open = self.open.get(&task)?.last()?;
                 let below = view.frames(task).iter().filter(|frame| frame.seq > open.since).count();
-                // What is allocated further down is not the pool's: only this allocation is inside it.
+                // What is allocated further down is not the pool's: only this allocation is inside
+                // it.
                 let own = below == 1 && !requested.contains(Gfp::NOMEMALLOC);
                 own.then_some((Breach::PoolTakesReserves, open.pool, open.site))
             }
-            EventKind::WaitBegin { resource, .. } => self.open.get_mut(&task)?.last_mut()?.sleeps(resource),
+            EventKind::WaitBegin { resource, .. } => {
+                self.open.get_mut(&task)?.last_mut()?.sleeps(resource)
+            }
             EventKind::TaskExit => {
                 self.open.remove(&task);
                 None
@@ -184,7 +197,8 @@ mod tests {
         });
     }
 
-    /// A waiter that sleeps `rounds` times after an element of a pool came back, `taken` by another or not.
+    /// A waiter that sleeps `rounds` times after an element of a pool came back, `taken` by another
+    /// or not.
     fn rounds(rounds: u32, pool: PoolId, taken: bool) -> impl FnOnce(&mut Script, TaskId) {
         move |s, task| {
             let other = s.task("other");

@@ -1,7 +1,7 @@
 //! `Reads`: which events a judge reads, by what they are about.
 //!
-//! Key type: [`Reads`]. Most judges read few kinds of events, and most events are of few kinds; a judge is shown those
-//! alone that are about what it reads.
+//! Key type: [`Reads`]. Most judges read few kinds of events, and most events are of few kinds; a
+//! judge is shown those alone that are about what it reads.
 
 use crate::event::EventKind;
 
@@ -36,7 +36,8 @@ impl Reads {
     pub const REQUESTS: Self = Self(1 << 11);
     /// Work items and their queues.
     pub const WORK: Self = Self(1 << 12);
-    /// Declarations and promises of the world's own; what was acknowledged and recovered; points reached.
+    /// Declarations and promises of the world's own; what was acknowledged and recovered; points
+    /// reached.
     pub const WORLD: Self = Self(1 << 13);
     /// How many subjects there are.
     pub(super) const SUBJECTS: usize = 14;
@@ -54,7 +55,7 @@ impl Reads {
             EventKind::ScopeMisuse { .. } => Self::MISUSE,
             EventKind::LayerEnter { .. } | EventKind::LayerExit { .. } => Self::LAYERS,
             EventKind::AllocBegin { .. } | EventKind::AllocEnd { .. } => Self::ALLOCATIONS,
-            EventKind::MemoryMarks { .. }
+            EventKind::Watermarks { .. }
             | EventKind::ScopesJoined
             | EventKind::AllocConstrained { .. }
             | EventKind::OutOfMemory

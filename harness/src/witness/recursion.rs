@@ -157,7 +157,10 @@ mod tests {
             s.reclaim(task, Gfp::NOIO);
             s.submit(task, queue);
         });
-        assert!(s.last().chain.last().is_some_and(|step| step.forbidden.is_some()), "the submission");
+        assert!(
+            s.last().chain.last().is_some_and(|step| step.forbidden.is_some()),
+            "the submission"
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! RD07: a scan that may not enter filesystems waits, or asks for a superblock's lock.
 //!
-//! Without FS a scan answers STOP, or frees what it can reach without waiting. It does not so much as try for a
-//! superblock's lock: whoever holds that may wait for reclaim. A wait for I/O that the mask permits is left to the
-//! judges of recursion, which know where that I/O goes. Invariant 13 of the project's description of reclaim,
-//! section 9; the superblock's shrinker is that of 4.4.
+//! Without FS a scan answers STOP, or frees what it can reach without waiting. It does not so much
+//! as try for a superblock's lock: whoever holds that may wait for reclaim. A wait for I/O that the
+//! mask permits is left to the judges of recursion, which know where that I/O goes. Invariant 13 of
+//! the project's description of reclaim, section 9; the superblock's shrinker is that of 4.4.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,8 @@ impl NamingJudge for Scan {
         let (breach, site, shrinker) = match event.kind {
             EventKind::LockAttempt { lock, site, .. } => {
                 let class = names.lock(lock).map(|lock| lock.class);
-                let Some((shrinker, _)) = restricted(frames).filter(|_| class == Some(SUPERBLOCK)) else {
+                let Some((shrinker, _)) = restricted(frames).filter(|_| class == Some(SUPERBLOCK))
+                else {
                     return;
                 };
                 (Breach::ScanTakesSuperblock, site, shrinker)
@@ -43,7 +44,8 @@ impl NamingJudge for Scan {
             EventKind::WaitBegin { resource, site, .. } => {
                 let permitted =
                     |mask: Gfp| matches!(resource, Resource::Request(_)) && mask.contains(Gfp::IO);
-                let Some((shrinker, _)) = restricted(frames).filter(|(_, mask)| !permitted(*mask)) else {
+                let Some((shrinker, _)) = restricted(frames).filter(|(_, mask)| !permitted(*mask))
+                else {
                     return;
                 };
                 (Breach::ScanWaits, site, shrinker)

@@ -1,10 +1,10 @@
 //! RD06: a scope was left wrongly, or never.
 //!
 //! What one task can know of its scopes, its record stack says as an event. Three things need more,
-//! and are read from the view here: a scope that is open when its task ends or when the work item in
-//! which it was entered does, one that was inherited by fork and is still there at the end, and one
-//! that stands for a scope of another task and was open when that ended (entered later, it is only
-//! cautious). A permanent scope is none of them.
+//! and are read from the view here: a scope that is open when its task ends or when the work item
+//! in which it was entered does, one that was inherited by fork and is still there at the end, and
+//! one that stands for a scope of another task and was open when that ended (entered later, it is
+//! only cautious). A permanent scope is none of them.
 //!
 //! Invariants 6 to 8 of the project's description of reclaim, section 9.
 
@@ -58,17 +58,20 @@ impl Judge for ScopeMisuse {
             EventKind::ScopeMisuse { what, kind, owner, scope, site } => {
                 vec![Wrong { what, kind, owner, scope, site: Some(site) }]
             }
-            EventKind::ScopeExit { scope, .. } => outlived(ScopeRef { task: task.0, seq: scope }, view),
-            EventKind::WorkEnd { .. } => {
-                closed.map_or(Vec::new(), |work| leaked(view.frames(task), work.seq, Misuse::LeakedPastWork))
+            EventKind::ScopeExit { scope, .. } => {
+                outlived(ScopeRef { task: task.0, seq: scope }, view)
             }
-            EventKind::TaskExit => {
-                view.exited(task).map_or(Vec::new(), |exited| leaked(&exited.frames, 0, Misuse::LeakedAtExit))
-            }
+            EventKind::WorkEnd { .. } => closed.map_or(Vec::new(), |work| {
+                leaked(view.frames(task), work.seq, Misuse::LeakedPastWork)
+            }),
+            EventKind::TaskExit => view
+                .exited(task)
+                .map_or(Vec::new(), |exited| leaked(&exited.frames, 0, Misuse::LeakedAtExit)),
             _ => return,
         };
         for wrong in wrongs {
-            // Everything else that is wrong with a scope that leaked out of its item or call follows from that.
+            // Everything else that is wrong with a scope that leaked out of its item or call
+            // follows from that.
             let known = |what| self.found.contains(&Wrong { what, ..wrong });
             let leaked = known(Misuse::LeakedPastWork) || known(Misuse::LeakedPastCall);
             if !leaked && self.found.insert(wrong.once()) {
@@ -79,7 +82,11 @@ impl Judge for ScopeMisuse {
 }
 
 /// The scope of `frame`, if it is one, with what `judge` finds wrong.
-fn wrong(owner: TaskId, frame: &Frame, judge: impl FnOnce(Entered) -> Option<Misuse>) -> Option<Wrong> {
+fn wrong(
+    owner: TaskId,
+    frame: &Frame,
+    judge: impl FnOnce(Entered) -> Option<Misuse>,
+) -> Option<Wrong> {
     let FrameKind::Scope { kind, scope, how } = frame.kind else {
         return None;
     };
@@ -98,7 +105,8 @@ fn leak(how: Entered, what: Misuse) -> Option<Misuse> {
 /// The scopes that stand for `origin`, which has just ended.
 fn outlived(origin: ScopeRef, view: &View) -> Vec<Wrong> {
     let on_behalf = |how| (how == Entered::OnBehalf(origin)).then_some(Misuse::RestoredAfterSignal);
-    let frames = view.tasks().flat_map(|(id, task)| task.frames.iter().map(move |frame| (id, frame)));
+    let frames =
+        view.tasks().flat_map(|(id, task)| task.frames.iter().map(move |frame| (id, frame)));
     frames.filter_map(|(id, frame)| wrong(id, frame, on_behalf)).collect()
 }
 
@@ -141,8 +149,13 @@ mod tests {
     fn what_the_record_stack_says_is_found_once() {
         check(&[Misuse::OutOfOrder], |s, task| {
             let site = Site { file: "x.rs", line: 1 };
-            let kind =
-                EventKind::ScopeMisuse { what: Misuse::OutOfOrder, kind: NOFS, owner: task, scope: 1, site };
+            let kind = EventKind::ScopeMisuse {
+                what: Misuse::OutOfOrder,
+                kind: NOFS,
+                owner: task,
+                scope: 1,
+                site,
+            };
             s.on(task, kind);
             s.on(task, kind);
         });
@@ -203,7 +216,8 @@ mod tests {
         });
     }
 
-    /// A worker's own scopes, and inside them an item in which `story` happens; then the worker's end.
+    /// A worker's own scopes, and inside them an item in which `story` happens; then the worker's
+    /// end.
     #[track_caller]
     fn check_item(expect: &[Misuse], story: impl FnOnce(&mut Script, TaskId, TaskId)) {
         check(expect, |s, requester| {

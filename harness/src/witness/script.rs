@@ -8,9 +8,9 @@ use super::finding::{Finding, StepKind};
 use super::order::OrderGraph;
 use super::panel::Witness;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait, Names,
-    Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
-    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait,
+    Names, Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
+    ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors, Ticks};
 
@@ -192,7 +192,15 @@ impl Script {
         let (sector, sectors) = (Sectors(56), Sectors(8));
         self.on(
             task,
-            EventKind::RequestSubmit { request, queue, op: Op::Write, sector, sectors, origin, site },
+            EventKind::RequestSubmit {
+                request,
+                queue,
+                op: Op::Write,
+                sector,
+                sectors,
+                origin,
+                site,
+            },
         );
         request
     }
@@ -268,7 +276,8 @@ impl Script {
         part
     }
 
-    /// Declares fs:lower, loop0 on a file of it, and a cache on loop0 with a shrinker that waits so.
+    /// Declares fs:lower, loop0 on a file of it, and a cache on loop0 with a shrinker that waits
+    /// so.
     pub(crate) fn bufio_on_loop(&mut self, waits: MayWait) -> BufioOnLoop {
         let journal = self.lock("journal", "fs:lower");
         let (queue, worker) = self.queue("loop0");

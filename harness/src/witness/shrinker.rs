@@ -1,12 +1,12 @@
 //! RD07: a shrinker misbehaves.
 //!
 //! The count must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
-//! deferred, and that needs an honest number. It must not change the cache: it begins no work, and asked
-//! again at once it says the same. The scan must not claim what did not leave, unless it says that it defers.
-//! Invariants 12 and 13 of the project's description of reclaim, section 9. That a cache really shrank can
-//! only be told where nobody else touched it meanwhile, so claims and counts are compared only within one
-//! task's unbroken run of events; and then only with what was counted, since what a scan frees may make
-//! something else freeable (a dentry gives up its inode).
+//! deferred, and that needs an honest number. It must not change the cache: it begins no work, and
+//! asked again at once it says the same. The scan must not claim what did not leave, unless it says
+//! that it defers. Invariants 12 and 13 of the project's description of reclaim, section 9. That a
+//! cache really shrank can only be told where nobody else touched it meanwhile, so claims and
+//! counts are compared only within one task's unbroken run of events; and then only with what was
+//! counted, since what a scan frees may make something else freeable (a dentry gives up its inode).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,8 @@ pub(super) struct Conduct {
     counts: BTreeMap<ShrinkerId, (Gfp, u64)>,
     /// Counts that were followed by nothing but counts, outside of reclaim.
     probed: BTreeMap<ShrinkerId, (Gfp, u64)>,
-    /// The pass that is under way: whose, the count, what it claimed so far. Before the first there are no counts.
+    /// The pass that is under way: whose, the count, what it claimed so far. Before the first there
+    /// are no counts.
     pass: Option<(ShrinkerId, u64, u64)>,
 }
 
@@ -70,7 +71,9 @@ impl Conduct {
     fn breach(&mut self, event: &Event, view: &View) -> Option<(ShrinkerId, Breach)> {
         let task = event.task;
         match event.kind {
-            EventKind::ShrinkCountEnd { shrinker, count } => self.counted(task, shrinker, count, view),
+            EventKind::ShrinkCountEnd { shrinker, count } => {
+                self.counted(task, shrinker, count, view)
+            }
             EventKind::ShrinkScanBegin { .. } => {
                 self.counts.clear();
                 None

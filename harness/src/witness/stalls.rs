@@ -1,9 +1,10 @@
 //! `Stalls`: how long tasks stood, and behind what.
 //!
-//! Key types: [`Stalls`], [`Stall`]. Not a judge: a long wait is not wrong by itself. It is the account that RD05
-//! and RD09 leave open, in the world's own time: virtual ticks on the model tier, real nanoseconds on the others.
-//! Waits for something to do and for time to pass are no stalls. Written from the project's description of
-//! reclaim, 4.5: what is felt of a reclaim problem is how long everybody stands.
+//! Key types: [`Stalls`], [`Stall`]. Not a judge: a long wait is not wrong by itself. It is the
+//! account that RD05 and RD09 leave open, in the world's own time: virtual ticks on the model tier,
+//! real nanoseconds on the others. Waits for something to do and for time to pass are no stalls.
+//! Written from the project's description of reclaim, 4.5: what is felt of a reclaim problem is how
+//! long everybody stands.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +99,8 @@ impl Stalls {
         }
     }
 
-    /// Every thing that was waited for, the longest wait first; waits that are open count up to the last event.
+    /// Every thing that was waited for, the longest wait first; waits that are open count up to the
+    /// last event.
     #[must_use]
     pub fn longest_first(&self) -> Vec<(Thing, Stall)> {
         let mut all = self.ended.clone();
@@ -139,7 +141,9 @@ mod tests {
         let account = s.witness.stalls().longest_first();
         let account: Vec<_> = account
             .iter()
-            .map(|(thing, stall)| (*thing, stall.waits, ticks(stall.longest), ticks(stall.total), stall.open))
+            .map(|(thing, stall)| {
+                (*thing, stall.waits, ticks(stall.longest), ticks(stall.total), stall.open)
+            })
             .collect();
         assert_eq!(account, expect);
     }

@@ -10,8 +10,8 @@ use super::frames::{Frame, FrameKind, Held};
 use super::reads::Reads;
 use super::waits::{ElementHolder, Holder, Lock, Progress, Request, Wait, WorkItem};
 use crate::event::{
-    AllocOutcome, Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId, TaskKind,
-    WaitId, WorkId,
+    AllocOutcome, Event, EventKind, LockId, LockMode, PoolId, RequestId, Resource, Site, TaskId,
+    TaskKind, WaitId, WorkId,
 };
 use crate::units::Pages;
 
@@ -81,7 +81,11 @@ impl View {
 
     /// Every task that lives, in order.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
-        self.tasks.iter().zip(0..).filter(|(task, _)| task.alive).map(|(task, id)| (TaskId(id), task))
+        self.tasks
+            .iter()
+            .zip(0..)
+            .filter(|(task, _)| task.alive)
+            .map(|(task, id)| (TaskId(id), task))
     }
 
     /// How many task numbers are in use; every [`TaskId`] in the view is below.
@@ -118,8 +122,8 @@ impl View {
         self.task(id).map_or(&[], |task| &task.frames)
     }
 
-    /// The fewest pages that any allocation left, where that is below the min mark: how deep the reserves were
-    /// drawn on. With the mark.
+    /// The fewest pages that any allocation left, where that is below the min watermark: how deep the
+    /// reserves were drawn on. With the mark.
     #[must_use]
     pub fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
         let (low, min) = (self.low_point?, self.min?);
@@ -152,7 +156,7 @@ impl View {
         };
         match event.kind {
             EventKind::TaskSpawn { kind, .. } => task.kind = Some(kind),
-            EventKind::MemoryMarks { min, .. } => self.min = Some(min),
+            EventKind::Watermarks { min, .. } => self.min = Some(min),
             EventKind::AllocEnd { outcome: AllocOutcome::Ok, left } => {
                 self.low_point = Some(self.low_point.map_or(left, |low| low.min(left)));
             }
@@ -210,14 +214,17 @@ impl View {
                 open(FrameKind::Alloc { order, requested, effective, flags }, Some(site));
             }
             EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
-            EventKind::ShrinkCountBegin { shrinker, mask } => open(FrameKind::Count { shrinker, mask }, None),
+            EventKind::ShrinkCountBegin { shrinker, mask } => {
+                open(FrameKind::Count { shrinker, mask }, None)
+            }
             EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan } => {
                 open(FrameKind::Scan { shrinker, mask, nr_to_scan }, None);
             }
             EventKind::RequestServe { request } => open(FrameKind::Serving { request }, None),
             EventKind::WorkBegin { work } => open(FrameKind::Working { work }, None),
             _ => {
-                if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind)) {
+                if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind))
+                {
                     self.closed = Some(frames.remove(place));
                 }
             }
@@ -251,7 +258,9 @@ impl View {
                     let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
                     if let Some(state) = slot(&mut self.locks, lock.0) {
                         state.forget_waiter(id);
-                        state.waiters.push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
+                        state
+                            .waiters
+                            .push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
                     }
                 }
                 if let Some(Wait { resource: Resource::Lock(lock), .. }) =
@@ -337,7 +346,9 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
             EventKind::ShrinkCountEnd { shrinker, .. } | EventKind::ShrinkerPanicked { shrinker },
             FrameKind::Count { shrinker: s, .. },
         )
-        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => shrinker == s,
+        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => {
+            shrinker == s
+        }
         (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
         (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
         _ => false,

@@ -161,12 +161,17 @@ impl Lock {
         let place = self.waiters.iter().position(|(task, _)| *task == waiter);
         let mode = place.map_or(LockMode::Exclusive, |place| self.waiters[place].1);
         let holders = self.holders.iter().filter(move |holder| conflict(holder.mode, mode));
-        let ahead =
-            self.waiters[..place.unwrap_or(0)].iter().filter(move |(_, other)| conflict(*other, mode));
+        let ahead = self.waiters[..place.unwrap_or(0)]
+            .iter()
+            .filter(move |(_, other)| conflict(*other, mode));
         holders
             .map(|holder| Needed { task: holder.task, how: Role::Holds, since: holder.seq })
             // What a waiter did before it queued up has no part in it: only its wait has.
-            .chain(ahead.map(|(task, _)| Needed { task: *task, how: Role::AheadInLine, since: u64::MAX }))
+            .chain(ahead.map(|(task, _)| Needed {
+                task: *task,
+                how: Role::AheadInLine,
+                since: u64::MAX,
+            }))
     }
 
     pub(super) fn forget_waiter(&mut self, task: TaskId) {

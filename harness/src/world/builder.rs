@@ -154,16 +154,22 @@ impl Builder {
         self
     }
 
-    /// How long several tasks may stand behind a lock whose holder waits for I/O before that is a convoy (RD09):
-    /// 100 ms where nobody says. The time is the world's: virtual on the model tier, real on the others.
+    /// How long several tasks may stand behind a lock whose holder waits for I/O before that is a
+    /// convoy (RD09): 100 ms where nobody says. The time is the world's: virtual on the model tier,
+    /// real on the others.
     pub const fn convoy_bound(mut self, bound: Ticks) -> Self {
         self.convoy_bound = Some(bound);
         self
     }
 
-    /// Passes over findings of `code` whose headline contains `part`, for this `reason`. The report says which were
-    /// passed over, and which suppressions were not needed.
-    pub fn suppress(mut self, code: Code, part: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// Passes over findings of `code` whose headline contains `part`, for this `reason`. The report
+    /// says which were passed over, and which suppressions were not needed.
+    pub fn suppress(
+        mut self,
+        code: Code,
+        part: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
         self.suppressions.push(Suppression { code, part: part.into(), reason: reason.into() });
         self
     }
@@ -193,9 +199,10 @@ impl Builder {
         self
     }
 
-    /// Whether a finding is followed by the question what cuts it: the same run is tried in each other
-    /// era, with each knob at its newest and under each policy, and [`Report::cuts`] lists those that
-    /// stay quiet. Model tier only; costs a thousand schedules or so where something is found.
+    /// Whether a finding is followed by the question what cuts it: the same run is tried in each
+    /// other era, with each knob at its newest and under each policy, and [`Report::cuts`] lists
+    /// those that stay quiet. Model tier only; costs a thousand schedules or so where something is
+    /// found.
     pub fn try_cuts(mut self, yes: bool) -> Self {
         self.try_cuts = yes;
         self
@@ -209,19 +216,20 @@ impl Builder {
         self
     }
 
-    /// Whether what only the class view of the order shows is a finding (RD03), as it is for the kernel's
-    /// lockdep. Otherwise it is a note.
+    /// Whether what only the class view of the order shows is a finding (RD03), as it is for the
+    /// kernel's lockdep. Otherwise it is a note.
     pub fn class_view(mut self, on: bool) -> Self {
         self.class_view = on;
         self
     }
 
-    /// Whether each allocation is judged by what it could come to, as the stack was declared (RD03), with
-    /// [`Report::pairs`] as the count. One allocation is enough: no reclaim has to run.
+    /// Whether each allocation is judged by what it could come to, as the stack was declared
+    /// (RD03), with [`Report::pairs`] as the count. One allocation is enough: no reclaim has to
+    /// run.
     ///
-    /// It is off where nothing is said, because it judges the stack that the era really had, and not the run:
-    /// until 5.2 a loop worker had no scope, so whatever writes to a loop device below a cache could come back to
-    /// that cache, though in the run at hand nothing reclaims.
+    /// It is off where nothing is said, because it judges the stack that the era really had, and
+    /// not the run: until 5.2 a loop worker had no scope, so whatever writes to a loop device below
+    /// a cache could come back to that cache, though in the run at hand nothing reclaims.
     pub fn oracle(mut self, on: bool) -> Self {
         self.oracle = on;
         self
@@ -233,15 +241,15 @@ impl Builder {
         self
     }
 
-    /// Judges the order in which things are taken together with what earlier runs showed, and adds what this
-    /// run shows. Not on the loop tier, which runs in a process of its own.
+    /// Judges the order in which things are taken together with what earlier runs showed, and adds
+    /// what this run shows. Not on the loop tier, which runs in a process of its own.
     pub fn remember(mut self, orders: &Orders) -> Self {
         self.remembered = Some(orders.clone());
         self
     }
 
-    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its execution as a
-    /// stall that nobody reports. For benches, which ask what judging costs.
+    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its
+    /// execution as a stall that nobody reports. For benches, which ask what judging costs.
     pub fn unjudged(mut self) -> Self {
         self.judged = false;
         self
@@ -282,7 +290,9 @@ impl Builder {
         }
         if self.replay.is_some() && self.tier != Tier::Model {
             let what = format!("`{}` is to replay a trace on tier {}", self.name, self.tier);
-            return Err(Error::misuse(what).advice("only the model tier records and replays choices"));
+            return Err(
+                Error::misuse(what).advice("only the model tier records and replays choices")
+            );
         }
         if self.record.is_some() && self.tier == Tier::Loop {
             let what = format!("`{}` is to record its events on tier {}", self.name, self.tier);
@@ -294,8 +304,10 @@ impl Builder {
             #[cfg(all(feature = "loop", target_os = "linux"))]
             Tier::Loop => super::real::run(&self, &setup),
             #[cfg(not(all(feature = "loop", target_os = "linux")))]
-            Tier::Loop => Err(Error::environment("the loop tier was not compiled in: it needs Linux")
-                .advice("enable the feature `loop` of reclaimdep")),
+            Tier::Loop => {
+                Err(Error::environment("the loop tier was not compiled in: it needs Linux")
+                    .advice("enable the feature `loop` of reclaimdep"))
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What cuts a finding: the same run, in worlds that differ in one thing.
 //!
-//! Key function: [`find`]. Each other era, each knob turned to what the newest kernel does, each other
-//! policy, and a scope around each allocation that the findings name is tried for [`SCHEDULES`] schedules. What stays quiet is evidence and no proof, so each line
-//! says in how many. A world in which reclaim never ran would be quiet for nothing and is left out.
+//! Key function: [`find`]. Each other era, each knob turned to what the newest kernel does, each
+//! other policy, and a scope around each allocation that the findings name is tried for
+//! [`SCHEDULES`] schedules. What stays quiet is evidence and no proof, so each line says in how
+//! many. A world in which reclaim never ran would be quiet for nothing and is left out.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::execution::{Execution, Setup};
 use super::model;
 use crate::era::{Era, Flip};
 use crate::explore::{Budget, Mixed};
-use crate::inject::{Added, AddedScope};
+use crate::inject::{AddedScope, ScopeChoice};
 use crate::mm::policy::PolicyKind;
 use crate::report::Report;
 use crate::sched::SpinLock;
@@ -31,8 +32,11 @@ struct Seen {
 
 /// Fills in the cuts of a report that found something.
 pub(super) fn find(builder: &Builder, setup: &Setup, report: &mut Report) {
-    let needs_reclaim =
-        report.findings.iter().flat_map(|finding| &finding.chain).any(|step| step.kind == "reclaim");
+    let needs_reclaim = report
+        .findings
+        .iter()
+        .flat_map(|finding| &finding.chain)
+        .any(|step| step.kind == "reclaim");
     let cuts = |what: &str, other: &Setup| {
         let seen = try_out(builder, other);
         let cut = !seen.noisy && (seen.reclaimed || !needs_reclaim);
@@ -43,9 +47,10 @@ pub(super) fn find(builder: &Builder, setup: &Setup, report: &mut Report) {
     let lines = may_allocate(report);
     for line in &lines {
         // The milder scope is enough where it cuts.
-        let added = Added::ALL.iter().find_map(|scope| {
+        let added = ScopeChoice::ALL.iter().find_map(|scope| {
             let added = AddedScope { scope: *scope, at: line.clone() };
-            let what = format!("scope {} around the allocation at {}", added.scope.name(), added.at);
+            let what =
+                format!("scope {} around the allocation at {}", added.scope.name(), added.at);
             let mut other = setup.clone();
             other.plan.scopes.push(added);
             cuts(&what, &other)
@@ -61,7 +66,8 @@ pub(super) fn find(builder: &Builder, setup: &Setup, report: &mut Report) {
     }
 }
 
-/// The lines of the findings at which something is allocated or taken; a scope changes the former alone.
+/// The lines of the findings at which something is allocated or taken; a scope changes the former
+/// alone.
 fn may_allocate(report: &Report) -> Vec<String> {
     let chains = report.findings.iter().flat_map(|finding| &finding.chain);
     let steps = chains.filter(|step| matches!(&*step.kind, "alloc" | "ordered"));
@@ -84,8 +90,9 @@ fn others(setup: &Setup) -> Vec<(String, Setup)> {
         let other = Setup { knobs, ..setup.clone() };
         (format!("knob {what}"), other)
     });
-    let policies =
-        PolicyKind::ALL.iter().filter(|kind| setup.policy.is_some() || **kind != setup.stack.memory.policy);
+    let policies = PolicyKind::ALL
+        .iter()
+        .filter(|kind| setup.policy.is_some() || **kind != setup.stack.memory.policy);
     let policies = policies.map(|kind| {
         let mut other = setup.clone();
         other.stack.memory.policy = *kind;

@@ -1,7 +1,7 @@
 //! Things that are stored, as a test accounts for them.
 //!
-//! Key type: [`Durable`]. A test says what was acknowledged as durable, and after a crash what is there; RD13
-//! compares. What a version is, the test decides: a counter, a generation, a length.
+//! Key type: [`Durable`]. A test says what was acknowledged as durable, and after a crash what is
+//! there; RD13 compares. What a version is, the test decides: a counter, a generation, a length.
 
 use crate::event::{EventKind, ItemId, Site};
 use crate::sched::Sched;
@@ -24,8 +24,8 @@ impl Durable {
         self.sched.emit(EventKind::Acknowledged { item: self.item, version, site: Site::here() });
     }
 
-    /// After a crash, `version` is there; 0 for none. A version before the last acknowledged one is a
-    /// finding (RD13).
+    /// After a crash, `version` is there; 0 for none. A version before the last acknowledged one is
+    /// a finding (RD13).
     pub fn recovered(&self, version: u64) {
         self.sched.emit(EventKind::Recovered { item: self.item, version });
     }

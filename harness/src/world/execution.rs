@@ -25,7 +25,8 @@ use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph, Witness};
 
-/// A report with more notes than these about the class view of the order would be about nothing else.
+/// A report with more notes than these about the class view of the order would be about nothing
+/// else.
 const MAX_ASIDE: usize = 8;
 
 /// A test's closure.
@@ -41,7 +42,8 @@ pub(super) struct Setup {
     pub(super) plan: PlanSpec,
     pub(super) bugs: Vec<Bug>,
     pub(super) body: Body,
-    /// What earlier runs showed about order. Every execution starts from it, so that a trace replays.
+    /// What earlier runs showed about order. Every execution starts from it, so that a trace
+    /// replays.
     pub(super) learned: Option<OrderGraph>,
     pub(super) class_view: bool,
     pub(super) judged: bool,
@@ -64,7 +66,7 @@ pub(super) struct Execution {
     pub(super) stalls: Vec<(Thing, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
-    /// The fewest pages that were left, and the min mark, where the one is below the other.
+    /// The fewest pages that were left, and the min watermark, where the one is below the other.
     pub(super) reserves_drawn: Option<(Pages, Pages)>,
     /// What it showed about order, where that is remembered.
     pub(super) learned: Option<OrderGraph>,
@@ -91,7 +93,12 @@ impl Setup {
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
-    pub(super) fn execute(&self, sched: &Sched, hub: &Hub, backend: Arc<dyn LoopBackend>) -> Execution {
+    pub(super) fn execute(
+        &self,
+        sched: &Sched,
+        hub: &Hub,
+        backend: Arc<dyn LoopBackend>,
+    ) -> Execution {
         let armed = SpinLock::new(None);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
@@ -131,19 +138,20 @@ impl Setup {
         }
         mm.watch_heap();
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
-        let stack = Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;
+        let stack =
+            Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;
         Ok(World::new(parts, stack, self.tier, self.era))
     }
 }
 
 impl Setup {
     fn memory(&self) -> MmOptions {
-        let MemorySpec { marks, policy, domain, .. } = &self.stack.memory;
+        let MemorySpec { watermarks, policy, memcg, .. } = &self.stack.memory;
         MmOptions {
-            marks: *marks,
+            watermarks: *watermarks,
             knobs: self.knobs.mm,
             policy: *policy,
-            domain: *domain,
+            memcg: *memcg,
             own_policy: self.policy.clone(),
             tells_policy: self.oracle && self.judged,
             ..MmOptions::new(Pages(self.stack.pages))
@@ -157,7 +165,8 @@ impl Execution {
         if suppressions.is_empty() {
             return self.findings.iter().map(|finding| finding.code).collect();
         }
-        let described = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let described =
+            self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
         suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
     }
 
@@ -172,14 +181,16 @@ impl Execution {
         schedules: u64,
         trace: Option<Trace>,
     ) -> Result<Report> {
-        let findings: Vec<_> = self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
+        let findings: Vec<_> =
+            self.findings.iter().map(|finding| describe(finding, &self.names)).collect();
         let explained = !findings.is_empty();
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
-        let mut report = Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
+        let mut report =
+            Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
         report.stalls = stalls::describe(&self.stalls, &self.names);
         report.notes = passed_over;
         report.notes.extend(self.reserves_drawn.map(|(low, min)| {
-            format!("the reserves were drawn on: {low} pages were left at the lowest, {min} is the min mark")
+            format!("the reserves were drawn on: {low} pages were left at the lowest, {min} is the min watermark")
         }));
         report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
         if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {
@@ -199,7 +210,8 @@ impl Execution {
         }
         report.schedules = schedules;
         report.pairs = self.pairs;
-        report.latency_ns = self.latency.filter(|_| builder.tier != Tier::Model).map(|latency| latency.0);
+        report.latency_ns =
+            self.latency.filter(|_| builder.tier != Tier::Model).map(|latency| latency.0);
         report.trace = trace;
         Ok(report)
     }

@@ -1,8 +1,8 @@
 //! `Hub`: where the simulated kernel's events meet the judges.
 //!
 //! Key types: [`Hub`], [`Heard`]. The hub shows each event to the judges and turns what they find
-//! into a reaction: a deadlock is broken at a wait that may be broken, or else the world ends; other
-//! findings change nothing. The judges themselves change nothing at all.
+//! into a reaction: a deadlock is broken at a wait that may be broken, or else the world ends;
+//! other findings change nothing. The judges themselves change nothing at all.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::witness::order::Cycle;
 use crate::witness::stalls::{Stall, Thing};
 use crate::witness::{Code, Finding, OrderGraph, Witness};
 
-/// What a run's hub has heard; shared between the scheduler, which tells, and the world, which asks.
+/// What a run's hub has heard; shared between the scheduler, which tells, and the world, which
+/// asks.
 #[derive(Default)]
 pub(super) struct Heard {
     witness: Witness,
@@ -94,7 +95,7 @@ impl Hub {
         self.0.lock().reclaimed
     }
 
-    /// How deep the reserves were drawn on, and the min mark, if they were.
+    /// How deep the reserves were drawn on, and the min watermark, if they were.
     pub(super) fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
         self.0.lock().witness.view().reserves_drawn()
     }
@@ -143,7 +144,8 @@ impl Heard {
         let Some((closed, victim)) = self.broken else {
             return;
         };
-        let ended = matches!(event.kind, EventKind::WaitEnd { outcome: WaitOutcome::Broken(_), .. });
+        let ended =
+            matches!(event.kind, EventKind::WaitEnd { outcome: WaitOutcome::Broken(_), .. });
         if ended && event.task == victim {
             self.latency.get_or_insert(event.time - closed);
             self.broken = None;

@@ -1,7 +1,7 @@
 //! Judges over what was recorded.
 //!
-//! Key functions: [`judge_events`], [`judge_recording`]. What is damaged is judged up to the damage: the findings until then
-//! are true of the run, and the report says where it stops.
+//! Key functions: [`judge_events`], [`judge_recording`]. What is damaged is judged up to the
+//! damage: the findings until then are true of the run, and the report says where it stops.
 
 use std::io::BufRead;
 
@@ -24,8 +24,8 @@ pub struct Judged {
 /// Judges an event file.
 ///
 /// # Errors
-/// Input, where the file's first line is not the header of an event file of this version. Whatever is
-/// wrong further down is [`Judged::damage`].
+/// Input, where the file's first line is not the header of an event file of this version. Whatever
+/// is wrong further down is [`Judged::damage`].
 pub fn judge_events(input: impl BufRead) -> Result<Judged> {
     let mut reader = EventReader::new(input)?;
     let (mut witness, mut damage) = (Witness::ordered(OrderGraph::default(), false), None);
@@ -46,13 +46,16 @@ pub fn judge_events(input: impl BufRead) -> Result<Judged> {
 /// Judges what a real kernel wrote about itself; `name` is what source lines are called: the file.
 ///
 /// # Errors
-/// Input, where the text has nothing of a kernel in it that is understood. Whatever is wrong with the rest
-/// is [`Judged::damage`].
+/// Input, where the text has nothing of a kernel in it that is understood. Whatever is wrong with
+/// the rest is [`Judged::damage`].
 pub fn judge_recording(name: &str, text: &[u8]) -> Result<Judged> {
     let Imported { events, names, release, mut notes, damage } = import(name, text);
     if events.is_empty() {
-        let advice = "trace events of tracefs, /proc/PID/task/TID/stack and hung-task reports are read";
-        return Err(damage.unwrap_or_else(|| Error::input(format!("{name} is no recording"))).advice(advice));
+        let advice =
+            "trace events of tracefs, /proc/PID/task/TID/stack and hung-task reports are read";
+        return Err(damage
+            .unwrap_or_else(|| Error::input(format!("{name} is no recording")))
+            .advice(advice));
     }
     let mut witness = Witness::new();
     for event in &events {

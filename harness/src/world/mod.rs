@@ -61,7 +61,8 @@ struct Inner {
 }
 
 impl Drop for Inner {
-    /// A world that was unwound is not taken down in good order; what was handed to its memory must not keep it.
+    /// A world that was unwound is not taken down in good order; what was handed to its memory must
+    /// not keep it.
     fn drop(&mut self) {
         self.parts.mm.forget();
     }
@@ -73,7 +74,10 @@ pub struct World(Arc<Inner>);
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("tier", &self.0.tier).field("era", &self.0.era).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("tier", &self.0.tier)
+            .field("era", &self.0.era)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +92,8 @@ impl World {
 
     fn new(parts: Parts, stack: Stack, tier: Tier, era: Era) -> Self {
         let sched = parts.sched.clone();
-        let world = Self(Arc::new(Inner { parts, stack, tier, era, tasks: SpinLock::new(Vec::new()) }));
+        let world =
+            Self(Arc::new(Inner { parts, stack, tier, era, tasks: SpinLock::new(Vec::new()) }));
         sched.extend(Kept(Arc::downgrade(&world.0)));
         sched.on_register_shrinker(shrinker::register);
         world
@@ -109,7 +114,8 @@ impl World {
         world.expect("World::current() outside a world: call it in a test's closure or in a task that the world started")
     }
 
-    /// Starts a task with an empty context, as a kernel thread has. One that is not joined by the test is joined when the test's closure returns.
+    /// Starts a task with an empty context, as a kernel thread has. One that is not joined by the
+    /// test is joined when the test's closure returns.
     #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
@@ -121,8 +127,9 @@ impl World {
 
     /// Starts a task inside the scopes of the running one, as `fork` does.
     ///
-    /// Nobody there holds a token for them: the task must [`reclaimdep_scope::context::disown`] them or
-    /// declare them with [`reclaimdep_scope::enter_permanent`], or it ends in a finding (RD06).
+    /// Nobody there holds a token for them: the task must [`reclaimdep_scope::context::disown`]
+    /// them or declare them with [`reclaimdep_scope::enter_permanent`], or it ends in a finding
+    /// (RD06).
     #[track_caller]
     pub fn fork<T: Send + 'static>(
         &self,
@@ -165,7 +172,8 @@ impl World {
         self.0.stack.fs(name).unwrap_or_else(|error| panic!("{error}")).clone()
     }
 
-    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this name.
+    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this
+    /// name.
     ///
     /// # Panics
     /// If the stack has neither; the message lists the clients it has.

@@ -77,7 +77,8 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<(Report, BTreeSet<String>
     let theirs = setup.clone();
     let kept = execute(builder, setup, strategy, move || theirs.hub(), enough);
     let (execution, trace) = kept.last.ok_or_else(|| {
-        Error::input(format!("`{}` explores no schedule at all", builder.name)).advice("give it at least one")
+        Error::input(format!("`{}` explores no schedule at all", builder.name))
+            .advice("give it at least one")
     })?;
     let idle = kept.idle.unwrap_or_default();
     Ok((execution.into_report(builder, kept.executions, Some(trace))?, idle))

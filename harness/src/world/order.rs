@@ -1,8 +1,9 @@
 //! What a test says about order, and what it carries from one run to the next.
 //!
-//! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its start what it
-//! takes in reclaim: it enters the pseudo-lock, takes the lock and drops it. That is a claim: findings that
-//! rest on one say so. Written from the project's description of reclaim, 5.6.
+//! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its
+//! start what it takes in reclaim: it enters the pseudo-lock, takes the lock and drops it. That is
+//! a claim: findings that rest on one say so. Written from the project's description of reclaim,
+//! 5.6.
 //!
 //! Locking: the graph of [`Orders`] is a leaf.
 
@@ -37,8 +38,8 @@ pub struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// Runs `inside` as if it were called by reclaim with `mask` (`fs_reclaim_acquire`, `fs_reclaim_release`).
-    /// Nothing is reclaimed.
+    /// Runs `inside` as if it were called by reclaim with `mask` (`fs_reclaim_acquire`,
+    /// `fs_reclaim_release`). Nothing is reclaimed.
     pub fn reclaim<T>(&self, mask: Gfp, inside: impl FnOnce() -> T) -> T {
         self.bracket(Prime::Enter(mask), Prime::Leave, inside)
     }

@@ -1,7 +1,7 @@
 //! `Recorder`: a run's events into a file, while it runs.
 //!
-//! Key type: [`Recorder`]. It is told under the world's event lock, where there is nobody to give an error
-//! to: the first error ends the recording and is kept until the run has ended.
+//! Key type: [`Recorder`]. It is told under the world's event lock, where there is nobody to give
+//! an error to: the first error ends the recording and is kept until the run has ended.
 
 use std::fs::File;
 use std::io::BufWriter;

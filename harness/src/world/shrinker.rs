@@ -1,7 +1,7 @@
 //! Shrinkers of production code in the world's memory.
 //!
-//! Key type: [`Adapter`]. Code under test registers through the scope crate, which knows no memory; the
-//! world's reclaim calls the shrinker with everything else that is registered.
+//! Key type: [`Adapter`]. Code under test registers through the scope crate, which knows no memory;
+//! the world's reclaim calls the shrinker with everything else that is registered.
 
 use std::sync::Arc;
 
@@ -39,7 +39,10 @@ impl Shrinker for Adapter {
 }
 
 /// Registers with the memory of the world that `sched` belongs to.
-pub(super) fn register(sched: &Sched, shrinker: Arc<dyn scope::Shrinker>) -> Option<ShrinkerHandle> {
+pub(super) fn register(
+    sched: &Sched,
+    shrinker: Arc<dyn scope::Shrinker>,
+) -> Option<ShrinkerHandle> {
     let world = World::of(sched)?;
     let side = Side::now();
     let _ours = quiet();

@@ -1,7 +1,7 @@
 //! Suppressions: findings that a test knows of and passes over, each with its reason.
 //!
-//! Key type: [`Suppression`]. One names a code and a part of the headline; there is no switch for everything, and
-//! one that passed over nothing is said, so that it does not outlive its reason.
+//! Key type: [`Suppression`]. One names a code and a part of the headline; there is no switch for
+//! everything, and one that passed over nothing is said, so that it does not outlive its reason.
 
 use crate::error::{Error, Result};
 use crate::report::Finding;
@@ -34,7 +34,10 @@ impl Suppression {
 }
 
 /// Takes out what is passed over; returns the rest, and a note for each suppression.
-pub(super) fn apply(suppressions: &[Suppression], findings: Vec<Finding>) -> (Vec<Finding>, Vec<String>) {
+pub(super) fn apply(
+    suppressions: &[Suppression],
+    findings: Vec<Finding>,
+) -> (Vec<Finding>, Vec<String>) {
     let mut notes = Vec::new();
     for suppression in suppressions {
         let Suppression { code, part, reason } = suppression;
@@ -42,8 +45,11 @@ pub(super) fn apply(suppressions: &[Suppression], findings: Vec<Finding>) -> (Ve
         if covered.peek().is_none() {
             notes.push(format!("the suppression of {code} `{part}` was not needed: {reason}"));
         }
-        notes.extend(covered.map(|finding| format!("passed over {code}: {}: {reason}", finding.headline)));
+        notes.extend(
+            covered.map(|finding| format!("passed over {code}: {}: {reason}", finding.headline)),
+        );
     }
-    let kept = |finding: &Finding| !suppressions.iter().any(|suppression| suppression.covers(finding));
+    let kept =
+        |finding: &Finding| !suppressions.iter().any(|suppression| suppression.covers(finding));
     (findings.into_iter().filter(kept).collect(), notes)
 }

@@ -13,7 +13,12 @@ fn c01_stack() -> StackSpec {
     StackSpec {
         pages: 4096,
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "disk.img".into(),
+            mib: 64,
+        }],
         bufio: vec![BufioSpec {
             name: "meta".into(),
             device: "loop0".into(),
@@ -48,7 +53,9 @@ fn run(builder: Builder) -> Report {
 #[test]
 fn before_2014_the_deadlock_is_found_and_named() {
     let report = run(c01(Era::V3_10).expect(&[Code::RD02, Code::RD04]));
-    report.matches(&[Code::RD02, Code::RD04]).unwrap_or_else(|wrong| panic!("{wrong}\n{}", report.to_text()));
+    report
+        .matches(&[Code::RD02, Code::RD04])
+        .unwrap_or_else(|wrong| panic!("{wrong}\n{}", report.to_text()));
 }
 
 #[test]
@@ -96,7 +103,8 @@ fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
     let mut stack = c01_stack();
     stack.bufio[0].device = "loop7".into();
     for tier in [Tier::Model, Tier::Native] {
-        let error = World::builder().tier(tier).stack(stack.clone()).run(|_| {}).unwrap_err().to_string();
+        let error =
+            World::builder().tier(tier).stack(stack.clone()).run(|_| {}).unwrap_err().to_string();
         assert!(error.contains("`loop7`") && error.contains("`loop0`"), "{error}");
     }
 }
@@ -140,7 +148,11 @@ fn a_damaged_file_is_judged_up_to_the_damage() {
         let Judged { report, damage } = cut(keep);
         assert_eq!(report.codes(), codes);
         let damage = damage.expect("it was cut off").to_string();
-        assert!(report.notes.iter().any(|note| note.contains(&damage)), "{damage}: {:?}", report.notes);
+        assert!(
+            report.notes.iter().any(|note| note.contains(&damage)),
+            "{damage}: {:?}",
+            report.notes
+        );
     }
 }
 
@@ -177,7 +189,10 @@ fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
             }
         })
         .unwrap();
-    assert_eq!(report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6", "no other era");
+    assert_eq!(
+        report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6",
+        "no other era"
+    );
 }
 
 /// What a world with this rule has to say of its plan.
@@ -199,7 +214,8 @@ fn a_pressure_rule_that_never_hit_is_a_note() {
     };
     check_idle(of("main", 0), &[]);
     check_idle(of("nobody", 0), &["pressure rule 1 never hit: nothing that it is about happened"]);
-    let skipped = "pressure rule 1 never hit: of what it is about, 1 happened, and it skips as many";
+    let skipped =
+        "pressure rule 1 never hit: of what it is about, 1 happened, and it skips as many";
     check_idle(of("main", 1), &[skipped]);
 }
 
@@ -211,7 +227,8 @@ fn a_failpoint_that_was_never_reached_is_a_note() {
         ..crate::inject::PlanSpec::default()
     };
     check_idle(of(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
-    let skipped = "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";
+    let skipped =
+        "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";
     check_idle(of(Failpoint::MmAlloc, 1), &[skipped]);
 }
 

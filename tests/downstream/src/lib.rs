@@ -1,8 +1,10 @@
-//! A cache of notes over a filesystem of its own: what a small storage crate looks like to its author.
+//! A cache of notes over a filesystem of its own: what a small storage crate looks like to its
+//! author.
 //!
-//! Key types: [`NoteCache`], [`Memory`], and [`Notebook`] on the heap. It links reclaimdep-scope and nothing else of the harness:
-//! scopes where an allocation must not come back, a layer frame where filesystem code begins.
-//! Whoever embeds the cache asks it to shrink with the mask of the allocation that is short.
+//! Key types: [`NoteCache`], [`Memory`], and [`Notebook`] on the heap. It links reclaimdep-scope
+//! and nothing else of the harness: scopes where an allocation must not come back, a layer frame
+//! where filesystem code begins. Whoever embeds the cache asks it to shrink with the mask of the
+//! allocation that is short.
 
 mod notebook;
 

@@ -1,4 +1,5 @@
-//! With the harness's heap as the process's allocator: a plain `Vec::push` comes back into its own cache.
+//! With the harness's heap as the process's allocator: a plain `Vec::push` comes back into its own
+//! cache.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use downstream::Notebook;
 use reclaimdep::event::Gfp;
-use reclaimdep::inject::{Of, Pressure};
+use reclaimdep::inject::{AllocSource, Pressure};
 use reclaimdep::mm::{Registration, ScanControl, Shrinker, Stop};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Completion, Mutex};
@@ -40,7 +41,10 @@ impl<F: Fn(Gfp, u64) -> Option<u64> + Send + Sync> Shrinker for Scans<F> {
     }
 }
 
-fn shrinks(world: &World, scan: impl Fn(Gfp, u64) -> Option<u64> + Send + Sync + 'static) -> Registration {
+fn shrinks(
+    world: &World,
+    scan: impl Fn(Gfp, u64) -> Option<u64> + Send + Sync + 'static,
+) -> Registration {
     world.mm().register_shrinker(Arc::new(Scans(scan)))
 }
 
@@ -67,7 +71,7 @@ fn a_shrinker_that_ignores_the_mask_is_found_below_a_push(world: &World) {
 
 /// Runs `body` where every heap allocation finds memory short.
 fn pressed(tier: Tier, body: impl Fn(&World) + Send + Sync + 'static) -> Report {
-    let rule = Pressure::every_allocation().of(Of::Heap);
+    let rule = Pressure::every_allocation().of(AllocSource::Heap);
     World::builder().tier(tier).schedules(20).pressure(rule).run(body).unwrap()
 }
 
@@ -237,8 +241,8 @@ fn a_count_that_allocates_on_the_heap_is_found() {
     assert!(report.to_text().contains("on the heap"), "{report}");
 }
 
-/// A deadlock in reclaim below a push, with no wait that the world may break: the world ends, the push
-/// returns, and the task unwinds at its next lock.
+/// A deadlock in reclaim below a push, with no wait that the world may break: the world ends, the
+/// push returns, and the task unwinds at its next lock.
 #[test]
 fn a_world_that_ends_below_a_push_ends_cleanly() {
     let after = Arc::new(AtomicU32::new(0));
@@ -260,9 +264,13 @@ fn a_world_that_ends_below_a_push_ends_cleanly() {
             after.fetch_add(100, Ordering::Relaxed);
         });
         assert!(report.has(Code::RD04) && report.notes.is_empty(), "{report}");
-        let chain = &report.findings.iter().find(|finding| finding.code == Code::RD04).unwrap().chain;
+        let chain =
+            &report.findings.iter().find(|finding| finding.code == Code::RD04).unwrap().chain;
         let alloc = chain.iter().find(|step| step.kind == "alloc").unwrap();
-        assert!(alloc.site.as_deref().unwrap().starts_with("downstream/tests/heap.rs:"), "{report}");
+        assert!(
+            alloc.site.as_deref().unwrap().starts_with("downstream/tests/heap.rs:"),
+            "{report}"
+        );
     }
     let runs = seen.load(Ordering::Relaxed);
     assert!((2..100).contains(&runs), "the push returned and the next lock did not: {runs}");

@@ -10,7 +10,12 @@ use reclaimdep::{Tier, era::Era};
 fn a_nofs_allocation_does_not_wait_for_a_loop_device() {
     let stack = StackSpec {
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "disk.img".into(),
+            mib: 64,
+        }],
         bufio: vec![BufioSpec {
             name: "meta".into(),
             device: "loop0".into(),

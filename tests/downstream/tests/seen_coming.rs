@@ -1,4 +1,5 @@
-//! The README's first screen: the deadlock of 2014, seen coming from two runs in which nothing happens.
+//! The README's first screen: the deadlock of 2014, seen coming from two runs in which nothing
+//! happens.
 
 use reclaimdep::World;
 use reclaimdep::era::Era;
@@ -13,7 +14,12 @@ use reclaimdep::world::Orders;
 fn bufio_on_loop() -> StackSpec {
     StackSpec {
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "disk.img".into(), mib: 64 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "disk.img".into(),
+            mib: 64,
+        }],
         bufio: vec![BufioSpec {
             name: "meta".into(),
             device: "loop0".into(),
@@ -35,7 +41,12 @@ pub(crate) fn seen_coming(era: Era) -> Report {
     let orders = Orders::default(); // what runs show about order
     let world = || {
         let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
-        World::builder().era(era).stack(bufio_on_loop()).pressure(rule).schedules(1).remember(&orders)
+        World::builder()
+            .era(era)
+            .stack(bufio_on_loop())
+            .pressure(rule)
+            .schedules(1)
+            .remember(&orders)
     };
     // One run: a task makes a file. Memory is plentiful, nobody reclaims, nobody waits.
     let make = |world: &World| assert!(world.fs("lower").create("a").is_ok());

@@ -1,9 +1,10 @@
-//! The column "cycles possible" of the shrinker's forms: A, B, C and D where it says, and nowhere else.
+//! The column "cycles possible" of the shrinker's forms: A, B, C and D where it says, and nowhere
+//! else.
 //!
-//! A: a filesystem's task reclaims in NOFS, and the write that it waits for needs what it holds. B: one holds the
-//! client lock and waits for a write, whose server reclaims and wants that lock. C: the server's own reclaim
-//! writes a buffer, which is queued to the server. D: no cycle; reclaimers stand behind a lock whose holder waits
-//! for I/O.
+//! A: a filesystem's task reclaims in NOFS, and the write that it waits for needs what it holds. B:
+//! one holds the client lock and waits for a write, whose server reclaims and wants that lock. C:
+//! the server's own reclaim writes a buffer, which is queued to the server. D: no cycle; reclaimers
+//! stand behind a lock whose holder waits for I/O.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +25,8 @@ use reclaimdep_fixtures::stacks::bufio_on_loop;
 
 use ShrinkerForm::{S0, S1, S1r, S2, S3, S4, S5, S6};
 
-/// Everything as in 2014 but for the form and the loop worker's scope, so that the form alone decides.
+/// Everything as in 2014 but for the form and the loop worker's scope, so that the form alone
+/// decides.
 fn knobs(form: ShrinkerForm, worker_noio: bool) -> Knobs {
     let mut knobs = Era::V3_18.knobs();
     (knobs.bufio_shrinker, knobs.loop_worker_noio) = (form, worker_noio);
@@ -53,14 +55,17 @@ impl BackingFile for Direct {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let start = usize::try_from(offset).expect("the file is small");
-        buf.copy_from_slice(&self.bytes.lock().expect("nobody panics with it")[start..start + buf.len()]);
+        buf.copy_from_slice(
+            &self.bytes.lock().expect("nobody panics with it")[start..start + buf.len()],
+        );
         Ok(())
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
         let setup = self.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?;
         let start = usize::try_from(offset).expect("the file is small");
-        self.bytes.lock().expect("nobody panics with it")[start..start + data.len()].copy_from_slice(data);
+        self.bytes.lock().expect("nobody panics with it")[start..start + data.len()]
+            .copy_from_slice(data);
         drop(setup);
         Ok(())
     }
@@ -82,7 +87,8 @@ fn client(world: &World, knobs: Knobs, device: Arc<dyn BlockDevice>) -> (Client,
     (client, queue)
 }
 
-/// The same on a loop device over a file that allocates; `body` is what happens, then everything ends.
+/// The same on a loop device over a file that allocates; `body` is what happens, then everything
+/// ends.
 fn on_direct_loop(
     form: ShrinkerForm,
     noio: bool,
@@ -96,7 +102,8 @@ fn on_direct_loop(
     }
     let run = builder.run(move |world| {
         let file = Arc::new(Direct { mm: world.mm().clone(), bytes: Mutex::new(vec![0; 1 << 20]) });
-        let device = LoopDevice::attach(world.sched(), "loop0", file, noio).expect("the file has a size");
+        let device =
+            LoopDevice::attach(world.sched(), "loop0", file, noio).expect("the file has a size");
         let (client, queue) = client(world, knobs, Arc::new(device.clone()));
         body(world, &client, &device);
         client.destroy().expect("nothing is held");
@@ -113,7 +120,11 @@ fn reclaim(world: &World, name: &str) -> reclaimdep::sched::JoinHandle<bool> {
 
 fn cycle_a(form: ShrinkerForm) -> Report {
     let rule = Pressure::first_nofs_allocation_of("rsync");
-    let run = World::builder().knobs(knobs(form, false)).stack(bufio_on_loop()).pressure(rule).schedules(1);
+    let run = World::builder()
+        .knobs(knobs(form, false))
+        .stack(bufio_on_loop())
+        .pressure(rule)
+        .schedules(1);
     let run = run.run(|world| {
         let fs = world.fs("lower");
         world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");

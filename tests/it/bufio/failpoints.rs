@@ -1,4 +1,5 @@
-//! dm-bufio's failpoints that make somebody late, and its clock: what they hold up, and for how long.
+//! dm-bufio's failpoints that make somebody late, and its clock: what they hold up, and for how
+//! long.
 
 use std::sync::Arc;
 
@@ -17,14 +18,19 @@ const LATE: Ticks = Ticks(10);
 const DISK: Ticks = Ticks(2);
 
 fn sleep(world: &World, time: Ticks) {
-    WaitQueue::new(world.sched()).wait_timeout(Waiting::on(Resource::Timer, "the test"), time, || false);
+    WaitQueue::new(world.sched()).wait_timeout(
+        Waiting::on(Resource::Timer, "the test"),
+        time,
+        || false,
+    );
 }
 
 fn dirty(client: &Client, block: u64) {
     client.new_block(block).expect("there is a buffer").mark_dirty();
 }
 
-/// Runs `body` with a client of eight buffers on a disk that takes its time; `plan` must come to something.
+/// Runs `body` with a client of eight buffers on a disk that takes its time; `plan` must come to
+/// something.
 #[track_caller]
 fn with_client(era: Era, plan: PlanSpec, body: impl Fn(&World, &Client) + Send + Sync + 'static) {
     let report = World::builder().era(era).plan(plan).schedules(1).run(move |world| {
@@ -34,7 +40,8 @@ fn with_client(era: Era, plan: PlanSpec, body: impl Fn(&World, &Client) + Send +
         let queue = WorkQueue::mem_reclaim(sched, "dm_bufio_cache");
         let bufio = Bufio::new(sched, world.mm(), world.plan(), world.knobs(), Some(queue.clone()));
         let options = ClientOptions { max_buffers: 8, retain_bytes: 0, ..ClientOptions::default() };
-        let client = bufio.create(Arc::new(late.clone()), None, options).expect("the disk is large enough");
+        let client =
+            bufio.create(Arc::new(late.clone()), None, options).expect("the disk is large enough");
         body(world, &client);
         client.destroy().expect("nothing is held");
         queue.destroy();
@@ -56,8 +63,8 @@ fn firing(point: Failpoint) -> PlanSpec {
     PlanSpec { failpoints, pressure, ..PlanSpec::default() }
 }
 
-/// Whether somebody waits for the client lock for the length of a pause who asks for it while `work` passes
-/// `point`: where it fires, and where it does not.
+/// Whether somebody waits for the client lock for the length of a pause who asks for it while
+/// `work` passes `point`: where it fires, and where it does not.
 #[track_caller]
 fn check_lock_held(point: Failpoint, era: Era, work: fn(&World, &Client)) {
     let fires = firing(point);
@@ -67,7 +74,12 @@ fn check_lock_held(point: Failpoint, era: Era, work: fn(&World, &Client)) {
 }
 
 #[track_caller]
-fn check_longest_wait(era: Era, plan: PlanSpec, work: fn(&World, &Client), is_right: fn(Ticks) -> bool) {
+fn check_longest_wait(
+    era: Era,
+    plan: PlanSpec,
+    work: fn(&World, &Client),
+    is_right: fn(Ticks) -> bool,
+) {
     let points = plan.failpoints.clone();
     with_client(era, plan, move |world, client| {
         let (theirs, other) = (world.clone(), client.clone());
@@ -164,7 +176,8 @@ fn work_that_is_late_frees_nothing_until_then_and_all_of_it_afterwards() {
 
 #[test]
 fn the_timer_lets_go_what_nobody_used_for_the_maximal_age() {
-    for (era, age) in [(Era::V3_18, Ticks(60_000)), (Era::V5_9, Ticks(300_000)), (Era::V6_12, Ticks(300_000))]
+    for (era, age) in
+        [(Era::V3_18, Ticks(60_000)), (Era::V5_9, Ticks(300_000)), (Era::V6_12, Ticks(300_000))]
     {
         with_client(era, PlanSpec::default(), move |world, client| {
             let bufio = client.bufio();

@@ -9,12 +9,14 @@ use reclaimdep::era::Era;
 use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
 
-/// A task takes a hold of block 7 and does not give it back, if it `forgets`; then the client is destroyed.
+/// A task takes a hold of block 7 and does not give it back, if it `forgets`; then the client is
+/// destroyed.
 fn run(era: Era, forgets: bool) -> Report {
     let run = World::builder().era(era).schedules(1).run(move |world| {
         let bufio = Bufio::new(world.sched(), world.mm(), world.plan(), world.knobs(), None);
         let disk = Arc::new(MemoryDevice::new(world.sched(), "vda", 1 << 20));
-        let client = bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
+        let client =
+            bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
         let theirs = client.clone();
         world
             .spawn("forgetful", move || {
@@ -36,7 +38,9 @@ fn a_buffer_that_is_held_at_destroy_is_a_leak_that_names_block_holds_and_holder(
         let text = report.to_text();
         assert!(report.has(Code::RD12), "{era}:\n{text}");
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in ["block 7 (hold count 1, on the clean list, last held at", "leaks.rs:", "bufio:vda"] {
+        for part in
+            ["block 7 (hold count 1, on the clean list, last held at", "leaks.rs:", "bufio:vda"]
+        {
             assert!(text.contains(part), "{era}: no `{part}` in\n{text}");
         }
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reclaimdep::block::{BlockDevice, FilterDevice};
 use reclaimdep::event::Op;
 
-/// A device that says of the last of each `every` writes that it is done, and does nothing; 0 loses none.
+/// A device that says of the last of each `every` writes that it is done, and does nothing; 0 loses
+/// none.
 pub(super) fn lossy(below: Arc<dyn BlockDevice>, every: u64) -> Arc<dyn BlockDevice> {
     let writes = AtomicU64::new(0);
     Arc::new(FilterDevice::new(below, move |bio| {

@@ -1,8 +1,9 @@
-//! A state machine of all of a client's operations, against a map with explicit dirty and held sets.
+//! A state machine of all of a client's operations, against a map with explicit dirty and held
+//! sets.
 //!
-//! Steps and failpoints are drawn and shrunk by proptest; each case is a world of the model tier, on a disk
-//! whose requests another task completes. [`model`] says what each step may return and what must be where.
-//! `RECLAIMDEP_BUFIO_STEPS` asks for more steps.
+//! Steps and failpoints are drawn and shrunk by proptest; each case is a world of the model tier,
+//! on a disk whose requests another task completes. [`model`] says what each step may return and
+//! what must be where. `RECLAIMDEP_BUFIO_STEPS` asks for more steps.
 
 mod model;
 
@@ -109,7 +110,12 @@ fn steps() -> u32 {
 }
 
 /// Runs one case in a world; what is wrong, if anything is.
-fn case(era: Era, steps: &[Step], failpoints: &[FailpointRule], loses: u64) -> Result<(), TestCaseError> {
+fn case(
+    era: Era,
+    steps: &[Step],
+    failpoints: &[FailpointRule],
+    loses: u64,
+) -> Result<(), TestCaseError> {
     let pressure = vec![Pressure { task: Some(RECLAIMER.into()), ..Pressure::default() }];
     let plan = PlanSpec { failpoints: failpoints.to_vec(), pressure, ..PlanSpec::default() };
     let outcome = Arc::new(Mutex::new(Err("the world did not end".to_owned())));
@@ -134,7 +140,9 @@ fn check(era: Era, points: &'static [Failpoint]) {
     let drawn = (proptest::collection::vec(step(), 1..=LENGTH as usize), rules(points));
     let ended = TestRunner::new_with_rng(
         config,
-        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
     )
     .run(&drawn, |(steps, rules)| case(era, &steps, &rules, 0));
     if let Err(error) = ended {
@@ -164,7 +172,8 @@ fn a_write_that_the_disk_loses_is_noticed_where_all_is_written_and_where_it_is_r
     let read_again = [&new[..], &read[..], &[Step::Read { block: 2, keep: false }]].concat();
     for steps in [[&new[..], &[Step::WriteSync]].concat(), read_again] {
         case(Era::V6_12, &steps, &[], 0).expect("it is written");
-        let wrong = case(Era::V6_12, &steps, &[], 2).expect_err("the second write is lost").to_string();
+        let wrong =
+            case(Era::V6_12, &steps, &[], 2).expect_err("the second write is lost").to_string();
         assert!(wrong.contains("block 2 is [0, 0, 0, 0, 0, 0, 0, 0]"), "{wrong}");
     }
 }

@@ -41,7 +41,8 @@ fn what_runs_show_is_what_is_declared() {
     for era in Era::ALL {
         let (era, orders) = (*era, Orders::default());
         let run = World::builder().era(era).remember(&orders).schedules(1);
-        let report = run.run(move |world| workload(world, era)).expect("the harness has no trouble");
+        let report =
+            run.run(move |world| workload(world, era)).expect("the harness has no trouble");
         assert!(report.is_quiet(), "{era}:\n{report}");
         let ours = |class: &String| order::CLASSES.contains(&class.as_str());
         let shown: BTreeSet<_> = orders.graph().lock_pairs();
@@ -54,8 +55,8 @@ fn what_runs_show_is_what_is_declared() {
     }
 }
 
-/// A client on a device that looks into another client, where its task counts as mapping a request meanwhile or
-/// does not; writes are begun with the lock of the one above.
+/// A client on a device that looks into another client, where its task counts as mapping a request
+/// meanwhile or does not; writes are begun with the lock of the one above.
 fn stacked(era: Era, in_request: bool) -> Report {
     // Without memory a buffer is stolen, and made clean with the lock.
     let rule = |point| FailpointRule { point, skip: 0, times: None };
@@ -66,17 +67,20 @@ fn stacked(era: Era, in_request: bool) -> Report {
         let (sched, mm) = (world.sched(), world.mm());
         let bufio = Bufio::new(sched, mm, world.plan(), world.knobs(), None);
         let disk = Arc::new(MemoryDevice::new(sched, "vda", 1 << 20));
-        let metadata = bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
+        let metadata =
+            bufio.create(disk, None, ClientOptions::default()).expect("the disk is large enough");
         // To map a request it looks into a client of its own, as a stacked target does.
-        let (below, looked_at) = (Arc::new(MemoryDevice::new(sched, "thin", 1 << 20)), metadata.clone());
+        let (below, looked_at) =
+            (Arc::new(MemoryDevice::new(sched, "thin", 1 << 20)), metadata.clone());
         let thin = FilterDevice::new(below, move |_| {
             let mapping = in_request.then(|| looked_at.bufio().in_request());
             drop(looked_at.get(0));
             drop(mapping);
             None
         });
-        let above =
-            bufio.create(Arc::new(thin), None, ClientOptions::default()).expect("the disk is large enough");
+        let above = bufio
+            .create(Arc::new(thin), None, ClientOptions::default())
+            .expect("the disk is large enough");
         for block in 0..3 {
             above.new_block(block).expect("there is a buffer").mark_dirty();
         }

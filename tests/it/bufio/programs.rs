@@ -1,4 +1,5 @@
-//! The programs of [`reclaimdep_fixtures::programs`] lose nothing: in any schedule, on threads, on a file.
+//! The programs of [`reclaimdep_fixtures::programs`] lose nothing: in any schedule, on threads, on
+//! a file.
 //!
 //! On a real loop device `tests/privileged` runs them.
 
@@ -31,7 +32,8 @@ fn schedules() -> u64 {
 fn explored(era: Era) {
     let each = schedules().div_ceil(SETS.len() as u64);
     for set in SETS {
-        let report = run(set, set.builder(era).schedules(each)).expect("the harness has no trouble");
+        let report =
+            run(set, set.builder(era).schedules(each)).expect("the harness has no trouble");
         assert!(report.is_quiet(), "{} in {era}:\n{report}", set.name);
         assert_eq!(report.schedules, each, "{} in {era}", set.name);
     }
@@ -51,7 +53,8 @@ fn programs_lose_nothing_with_the_modern_index() {
 fn programs_lose_nothing_on_threads() {
     for era in [Era::V4_19, Era::V5_9, Era::V6_12] {
         for set in SETS {
-            let report = run(set, set.builder(era).tier(Tier::Native)).expect("the harness has no trouble");
+            let report =
+                run(set, set.builder(era).tier(Tier::Native)).expect("the harness has no trouble");
             assert!(report.is_quiet(), "{} in {era}:\n{report}", set.name);
         }
     }
@@ -100,7 +103,10 @@ fn a_wake_up_that_is_lost_is_a_hang_with_the_classic_index() {
 #[test]
 fn a_wake_up_that_is_lost_is_a_wait_until_a_timer_with_the_modern_index() {
     let report = without_wake_ups(Era::V6_12);
-    assert!(!report.is_quiet() && report.to_text().contains("nobody waited until a timer"), "{report}");
+    assert!(
+        !report.is_quiet() && report.to_text().contains("nobody waited until a timer"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -112,6 +118,10 @@ fn a_write_that_the_disk_loses_is_noticed_by_every_set() {
         });
         let report = run.expect("the harness has no trouble");
         let text = report.to_text();
-        assert!(text.contains("on the device") || text.contains("generation"), "{}:\n{text}", set.name);
+        assert!(
+            text.contains("on the device") || text.contains("generation"),
+            "{}:\n{text}",
+            set.name
+        );
     }
 }

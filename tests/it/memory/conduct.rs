@@ -59,7 +59,10 @@ fn a_scan_that_panics_is_named_and_so_is_what_it_said() {
 
 /// Asks a shrinker for its count under each mask.
 #[track_caller]
-fn check_count(expect: &[Code], count: impl Fn(&World, Gfp) -> u64 + Clone + Send + Sync + 'static) {
+fn check_count(
+    expect: &[Code],
+    count: impl Fn(&World, Gfp) -> u64 + Clone + Send + Sync + 'static,
+) {
     check(expect, World::builder(), move |world| {
         let (inner, count) = (world.clone(), count.clone());
         let planted = Planted::new(move |mask| count(&inner, mask), |_| Ok(0));

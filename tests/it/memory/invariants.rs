@@ -1,5 +1,6 @@
-//! The invariants of memory management that other tests do not break: each is broken here on purpose, by a mistake
-//! planted in the ports or by one that a user makes, and kept by the twin. `docs/invariants.md` has the table.
+//! The invariants of memory management that other tests do not break: each is broken here on
+//! purpose, by a mistake planted in the ports or by one that a user makes, and kept by the twin.
+//! `docs/invariants.md` has the table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use reclaimdep::World;
 use reclaimdep::era::{Era, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
 use reclaimdep::inject::{Bug, Failpoint, FailpointRule, PlanSpec, Pressure};
-use reclaimdep::mm::{Marks, Mempool, Mm, Page, PageBlock, PageOwner, PageState, Stop};
+use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Stop, Watermarks};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Mutex, RwSem, Work, WorkQueue};
 use reclaimdep::scope;
@@ -26,10 +27,10 @@ fn short() -> Builder {
     World::builder().knobs(knobs).pressure(Pressure::every_allocation())
 }
 
-/// 64 pages of memory, with a min mark of 16.
+/// 64 pages of memory, with a min watermark of 16.
 fn small() -> Builder {
-    let marks = Some(Marks { min: Pages(16), low: Pages(20), high: Pages(24) });
-    let memory = MemorySpec { marks, ..MemorySpec::default() };
+    let watermarks = Some(Watermarks { min: Pages(16), low: Pages(20), high: Pages(24) });
+    let memory = MemorySpec { watermarks, ..MemorySpec::default() };
     World::builder().stack(StackSpec { pages: 64, memory, ..StackSpec::default() })
 }
 
@@ -47,7 +48,10 @@ fn check_rule(rule: Breach, builder: Builder, body: impl Fn(&World) + Send + Syn
 
 #[track_caller]
 fn says(report: &Report, what: &str) {
-    assert!(report.findings.iter().any(|finding| finding.headline.ends_with(what)), "`{what}`:\n{report}");
+    assert!(
+        report.findings.iter().any(|finding| finding.headline.ends_with(what)),
+        "`{what}`:\n{report}"
+    );
 }
 
 /// With `bug` planted the rule is found broken, and without it all is quiet.
@@ -370,7 +374,8 @@ fn a_request_that_must_not_fail_takes_all_only_after_the_killer() {
 #[test]
 fn how_deep_the_reserves_were_drawn_on_is_noted() {
     let noted = |mask| check(&[], small(), move |world| drop(hoard(world.mm(), mask))).notes;
-    let drawn = "the reserves were drawn on: 6 pages were left at the lowest, 16 is the min mark";
+    let drawn =
+        "the reserves were drawn on: 6 pages were left at the lowest, 16 is the min watermark";
     assert_eq!(noted(Gfp::ATOMIC), [drawn]);
     assert_eq!(noted(Gfp::NOWAIT), [""; 0]);
 }
@@ -412,7 +417,8 @@ fn a_scan_that_flushes_a_queue_that_may_need_memory_is_found() {
 fn a_worker_that_reclaim_waits_for_flushes_no_queue_that_may_need_memory() {
     let body = |make: fn(&reclaimdep::sched::Sched, &str) -> WorkQueue| {
         move |world: &World| {
-            let (safe, other) = (WorkQueue::mem_reclaim(world.sched(), "log"), make(world.sched(), "events"));
+            let (safe, other) =
+                (WorkQueue::mem_reclaim(world.sched(), "log"), make(world.sched(), "events"));
             let (theirs, event) = (other.clone(), Work::new("event", || {}));
             let push = Work::new("push", move || {
                 theirs.queue(&event);
@@ -433,7 +439,8 @@ fn a_worker_that_reclaim_waits_for_flushes_no_queue_that_may_need_memory() {
 fn an_allocation_under_a_class_that_reclaim_takes_is_a_lint() {
     let body = |scoped: bool| {
         move |world: &World| {
-            let inodes = ["one", "two"].map(|name| Arc::new(Mutex::new(world.sched(), "inode", name, ())));
+            let inodes =
+                ["one", "two"].map(|name| Arc::new(Mutex::new(world.sched(), "inode", name, ())));
             let [mine, theirs] = inodes;
             let planted = Planted::new(
                 |_| 200,

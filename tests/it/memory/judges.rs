@@ -11,7 +11,8 @@ use reclaimdep::witness::Code;
 
 use super::{Planted, check};
 
-/// A cache that hands its work to somebody who never comes, as dm-bufio's does while its queue is stuck.
+/// A cache that hands its work to somebody who never comes, as dm-bufio's does while its queue is
+/// stuck.
 struct Owes;
 
 impl Shrinker for Owes {
@@ -53,7 +54,10 @@ fn what_is_left_when_the_world_has_ended_is_named() {
         std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
         drop(pool);
     });
-    assert!(report.to_text().contains("shrinker planted: shrinker registered at the end"), "{report}");
+    assert!(
+        report.to_text().contains("shrinker planted: shrinker registered at the end"),
+        "{report}"
+    );
     check(&[], World::builder(), |world| {
         drop(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
     });
@@ -96,22 +100,27 @@ fn a_finding_can_be_suppressed_with_a_reason_and_a_suppression_that_is_not_neede
     let leaks = |world: &World| {
         std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
     };
-    let suppressed =
-        || World::builder().suppress(Code::RD12, "shrinker planted", "it lives as long as the test");
+    let suppressed = || {
+        World::builder().suppress(Code::RD12, "shrinker planted", "it lives as long as the test")
+    };
     let report = check(&[], suppressed(), leaks);
     assert!(report.is_quiet());
     assert!(report.notes[0].ends_with("it lives as long as the test"), "{report}");
     let report = check(&[], suppressed(), |_| {});
     assert!(report.notes[0].contains("RD12 `shrinker planted` was not needed"), "{report}");
-    let report = check(&[Code::RD12], World::builder().suppress(Code::RD12, "another", "of another"), leaks);
+    let report =
+        check(&[Code::RD12], World::builder().suppress(Code::RD12, "another", "of another"), leaks);
     assert!(report.notes[0].contains("was not needed"), "{report}");
 }
 
 #[test]
 fn a_suppression_without_a_reason_or_for_everything_is_refused() {
     for (part, reason) in [("shrinker", ""), ("", "everything")] {
-        let refused =
-            World::builder().suppress(Code::RD12, part, reason).run(|_| {}).unwrap_err().to_string();
+        let refused = World::builder()
+            .suppress(Code::RD12, part, reason)
+            .run(|_| {})
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("suppression of RD12"), "{refused}");
     }
 }

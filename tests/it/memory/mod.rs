@@ -1,5 +1,5 @@
-//! Memory in whole worlds: what was wrong once is found as it was and quiet as it is; shrinkers that break the
-//! protocol are named; each policy does to the first story what its table says.
+//! Memory in whole worlds: what was wrong once is found as it was and quiet as it is; shrinkers
+//! that break the protocol are named; each policy does to the first story what its table says.
 //!
 //! | module | asks |
 //! |---|---|
@@ -24,8 +24,13 @@ use reclaimdep::world::Builder;
 
 /// Runs `body`; exactly these codes are found.
 #[track_caller]
-fn check(expect: &[Code], builder: Builder, body: impl Fn(&World) + Send + Sync + 'static) -> Report {
-    let report = builder.expect(expect).schedules(50).run(body).expect("the harness has no trouble");
+fn check(
+    expect: &[Code],
+    builder: Builder,
+    body: impl Fn(&World) + Send + Sync + 'static,
+) -> Report {
+    let report =
+        builder.expect(expect).schedules(50).run(body).expect("the harness has no trouble");
     if let Err(wrong) = report.matches(expect) {
         panic!("{wrong}\n{report}");
     }

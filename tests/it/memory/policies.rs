@@ -1,5 +1,5 @@
-//! The same two stories under every policy: the first deadlock, which some cut and some do not; and whether a
-//! NOFS transaction may still reclaim from another filesystem's cache.
+//! The same two stories under every policy: the first deadlock, which some cut and some do not; and
+//! whether a NOFS transaction may still reclaim from another filesystem's cache.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,8 +83,11 @@ impl Shrinker for OtherCache {
 /// Whether a transaction of one filesystem may reclaim from the cache of another, equally deep.
 #[track_caller]
 fn check_other_cache(policy: PolicyKind, allowed: bool) {
-    let stack =
-        StackSpec { memory: memory(policy), fs: vec![fs("own"), fs("other")], ..StackSpec::default() };
+    let stack = StackSpec {
+        memory: memory(policy),
+        fs: vec![fs("own"), fs("other")],
+        ..StackSpec::default()
+    };
     let builder = World::builder()
         .name(policy.name())
         .stack(stack)

@@ -97,7 +97,12 @@ fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
     let stack = StackSpec {
         memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
         fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec { name: "loop0".into(), fs: "lower".into(), file: "swap.img".into(), mib: 8 }],
+        loops: vec![LoopSpec {
+            name: "loop0".into(),
+            fs: "lower".into(),
+            file: "swap.img".into(),
+            mib: 8,
+        }],
         ..StackSpec::default()
     };
     let rule = Pressure { task: Some("app".into()), ..Pressure::default() };
@@ -128,8 +133,8 @@ fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
             ..reclaimdep::inject::PlanSpec::default()
         })
     };
-    // RD03 says the same of other tasks: one that changes the file waits for the journal, whose holder allocates
-    // in NOFS and is sent to write to that file.
+    // RD03 says the same of other tasks: one that changes the file waits for the journal, whose
+    // holder allocates in NOFS and is sent to write to that file.
     let report = check_swap_file(skip(old), &[Code::RD01, Code::RD03]);
     let through_journal =
         |finding: &&Finding| finding.code != Code::RD03 || finding.summary.contains("lock journal");
@@ -203,8 +208,9 @@ fn a_reclaimer_whose_flag_compaction_took_away_reclaims_below_itself() {
 #[track_caller]
 fn check_worker(noio: bool, expect: &[Code]) {
     let rule = Pressure { task: Some("kworker/loop0".into()), ..Pressure::default() };
-    let builder =
-        World::builder().pressure(rule).pressure(Pressure::nth_allocation_of("main", 1).by_kswapd());
+    let builder = World::builder()
+        .pressure(rule)
+        .pressure(Pressure::nth_allocation_of("main", 1).by_kswapd());
     check(expect, builder, move |world| {
         let cache = Arc::new(reclaimdep::sched::Mutex::new(world.sched(), "client", "bufio", ()));
         let queue = WorkQueue::mem_reclaim(world.sched(), "loop0");

@@ -51,8 +51,9 @@ fn imports<'a>(path: &str, code: &'a str) -> Vec<(usize, &'a str)> {
     let to_root = "super::".repeat(depth(path));
     let mut found = Vec::new();
     for prefix in ["crate::", to_root.as_str()] {
-        for (at, _) in
-            code.match_indices(prefix).filter(|(at, _)| !prefix.is_empty() && !within_word(code, *at))
+        for (at, _) in code
+            .match_indices(prefix)
+            .filter(|(at, _)| !prefix.is_empty() && !within_word(code, *at))
         {
             let rest = &code[at + prefix.len()..];
             found.extend(first_names(rest).into_iter().map(|name| (at, name)));
@@ -65,9 +66,11 @@ fn within_word(code: &str, at: usize) -> bool {
     code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$' || c == ':')
 }
 
-/// The name that `rest` begins with, or the first name of each part of the group that it begins with.
+/// The name that `rest` begins with, or the first name of each part of the group that it begins
+/// with.
 fn first_names(rest: &str) -> Vec<&str> {
-    let name = |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let name =
+        |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let Some(group) = rest.strip_prefix('{') else {
         return vec![&rest[..name(rest)]];
     };
@@ -100,11 +103,14 @@ fn check(file: &File) -> Vec<String> {
         return vec![format!("{path}: `{module}` is not in the table of rooms")];
     };
     let code = code(text);
-    let rooms = |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name) || EVERYTHING.contains(&name);
+    let rooms =
+        |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name) || EVERYTHING.contains(&name);
     let wrong = imports(path, &code).into_iter().filter(|(_, name)| {
         rooms(name) && *name != module && !VOCABULARY.contains(name) && !allowed.contains(name)
     });
-    wrong.map(|(at, name)| format!("{path}:{}: {module} must not know {name}", line_of(&code, at))).collect()
+    wrong
+        .map(|(at, name)| format!("{path}:{}: {module} must not know {name}", line_of(&code, at)))
+        .collect()
 }
 
 /// The scope crate is what production links: it must not know the harness.
@@ -138,13 +144,21 @@ fn an_import_against_the_table_is_found() {
         "//! x\nuse crate::block::Bio;",
         &["alloc.rs:2: mm must not know block"],
     );
-    planted("harness/src/witness/code.rs", "fn f(_: &crate::mm::Mm) {}", &["witness must not know mm"]);
+    planted(
+        "harness/src/witness/code.rs",
+        "fn f(_: &crate::mm::Mm) {}",
+        &["witness must not know mm"],
+    );
     planted(
         "harness/src/fs/tx.rs",
         "use crate::{\n error::Errno,\n stack::{spec::X, Y},\n};",
         &["fs must not know stack"],
     );
-    planted("harness/src/sched/core.rs", "use super::super::world::World;", &["sched must not know world"]);
+    planted(
+        "harness/src/sched/core.rs",
+        "use super::super::world::World;",
+        &["sched must not know world"],
+    );
     planted("harness/src/sched/mod.rs", "use super::mm::Mm;", &["sched must not know mm"]);
     planted("harness/src/new_room/mod.rs", "", &["`new_room` is not in the table"]);
 }

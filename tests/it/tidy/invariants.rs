@@ -85,7 +85,8 @@ fn every_invariant_names_rules_and_tests_that_exist() {
 #[track_caller]
 fn planted(row: &str, expected: &[&str]) {
     let sound = |number| format!("| {number} | it holds | RD04 | `a.rs::breaks` | the same |\n");
-    let table: String = std::iter::once(format!("{row}\n")).chain((2..=INVARIANTS).map(sound)).collect();
+    let table: String =
+        std::iter::once(format!("{row}\n")).chain((2..=INVARIANTS).map(sound)).collect();
     let file = "#[test]\nfn breaks() {}\n\n#[track_caller]\nfn helper() {}\n";
     let read = |path: &str| (path == "a.rs").then(|| file.to_owned());
     assert_complaints(&check(&table, read), expected);
@@ -94,10 +95,19 @@ fn planted(row: &str, expected: &[&str]) {
 #[test]
 fn a_row_that_names_what_does_not_exist_is_found() {
     planted("| 1 | it holds | RD08 pool fails | `a.rs::breaks` | the same |", &[]);
-    planted("| 1 | it holds | RD08 pool flies | `a.rs::breaks` | the same |", &["`RD08 pool flies`"]);
-    planted("| 1 | it holds | RD07 pool fails | `a.rs::breaks` | the same |", &["`RD07 pool fails`"]);
+    planted(
+        "| 1 | it holds | RD08 pool flies | `a.rs::breaks` | the same |",
+        &["`RD08 pool flies`"],
+    );
+    planted(
+        "| 1 | it holds | RD07 pool fails | `a.rs::breaks` | the same |",
+        &["`RD07 pool fails`"],
+    );
     planted("| 1 | it holds | RD99 | `a.rs::breaks` | the same |", &["`RD99`"]);
-    planted("| 1 | it holds | RD04 | `a.rs::broke` | `b.rs::breaks` |", &["a.rs::broke", "b.rs::breaks"]);
+    planted(
+        "| 1 | it holds | RD04 | `a.rs::broke` | `b.rs::breaks` |",
+        &["a.rs::broke", "b.rs::breaks"],
+    );
     planted("| 1 | it holds | RD04 | `a.rs::helper` | the same |", &["a.rs::helper"]);
     planted("| 1 | it holds | RD04 | none | none |", &["no planted test", "no healthy test"]);
 }

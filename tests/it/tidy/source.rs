@@ -1,7 +1,8 @@
 //! Reading the tree, and what of a file is code.
 //!
-//! Key functions: [`root`], [`rust_files`], [`code`]. This is no parser: comments and literals become
-//! blanks, and items under `#[cfg(test)]` too, by counting braces. What is left keeps its lines.
+//! Key functions: [`root`], [`rust_files`], [`code`]. This is no parser: comments and literals
+//! become blanks, and items under `#[cfg(test)]` too, by counting braces. What is left keeps its
+//! lines.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,10 @@ pub(super) struct File {
 
 /// The workspace's folder.
 pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' package is in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests' package is in the workspace")
+        .to_owned()
 }
 
 /// Every Rust file of the workspace, in path order.
@@ -106,8 +110,8 @@ fn opaque_len(rest: &str) -> usize {
     if rest.starts_with('"') {
         return quoted_len(rest, b'"');
     }
-    let character =
-        rest.starts_with('\'') && (rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\''));
+    let character = rest.starts_with('\'')
+        && (rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\''));
     if character { quoted_len(rest, b'\'') } else { 0 }
 }
 

@@ -18,10 +18,12 @@ fn check(file: &File) -> Vec<String> {
     if !text.starts_with("//!") {
         complaints.push(format!("{path}:1: a file begins with `//!`: what it is"));
     }
-    let (lines, limit) = (text.lines().count(), if is_test(path) { MAX_TEST_LINES } else { MAX_LINES });
+    let (lines, limit) =
+        (text.lines().count(), if is_test(path) { MAX_TEST_LINES } else { MAX_LINES });
     if lines > limit {
-        complaints
-            .push(format!("{path}: {lines} lines, and {limit} are the limit: which module is missing?"));
+        complaints.push(format!(
+            "{path}: {lines} lines, and {limit} are the limit: which module is missing?"
+        ));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", index + 1);

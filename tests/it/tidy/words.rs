@@ -25,7 +25,11 @@ const RULES: &[Rule] = &[
         ],
         why: "unsafe belongs to host, the heap hook and sched's cells and locks",
     },
-    Rule { word: "std::thread", allowed: &["host/", "sched/"], why: "tasks are spawned through sched" },
+    Rule {
+        word: "std::thread",
+        allowed: &["host/", "sched/"],
+        why: "tasks are spawned through sched",
+    },
     Rule { word: "Instant::now", allowed: &["host/", "sched/"], why: "time is the world's" },
     Rule {
         word: "SystemTime",
@@ -43,7 +47,11 @@ const RULES: &[Rule] = &[
         allowed: &["host/", "sched/"],
         why: "its order would leak into traces; use BTreeSet",
     },
-    Rule { word: "RandomState", allowed: &["host/", "sched/"], why: "a run is what its seed makes it" },
+    Rule {
+        word: "RandomState",
+        allowed: &["host/", "sched/"],
+        why: "a run is what its seed makes it",
+    },
 ];
 
 /// Locks of std that sched has in the world's terms.
@@ -80,11 +88,17 @@ fn std_locks(code: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
     for (at, prefix) in code.match_indices("std::sync::") {
         let rest = &code[at + prefix.len()..];
-        let end =
-            if rest.starts_with('{') { rest.find(';') } else { rest.find(|c: char| !c.is_alphanumeric()) };
+        let end = if rest.starts_with('{') {
+            rest.find(';')
+        } else {
+            rest.find(|c: char| !c.is_alphanumeric())
+        };
         let named = &rest[..end.unwrap_or(rest.len())];
         found.extend(
-            STD_LOCKS.iter().filter(|lock| words(named, lock).next().is_some()).map(|lock| (at, *lock)),
+            STD_LOCKS
+                .iter()
+                .filter(|lock| words(named, lock).next().is_some())
+                .map(|lock| (at, *lock)),
         );
     }
     found
@@ -104,7 +118,11 @@ fn planted(path: &str, text: &str, expected: &[&str]) {
 fn unsafe_outside_its_rooms_is_found() {
     planted("harness/src/mm/alloc.rs", "fn f() {\n unsafe { g() } }", &["alloc.rs:2: `unsafe`"]);
     planted("harness/src/host/loop_dev.rs", "unsafe { g() }", &[]);
-    planted("harness/src/mm/alloc.rs", "// unsafe\nconst X: &str = \"unsafe\"; fn unsafe_looking() {}", &[]);
+    planted(
+        "harness/src/mm/alloc.rs",
+        "// unsafe\nconst X: &str = \"unsafe\"; fn unsafe_looking() {}",
+        &[],
+    );
 }
 
 #[test]
@@ -118,7 +136,11 @@ fn threads_clocks_and_hash_maps_are_found() {
 #[test]
 fn locks_of_std_are_found() {
     planted("harness/src/fs/tx.rs", "use std::sync::Mutex;", &["std's Mutex"]);
-    planted("harness/src/fs/tx.rs", "use std::sync::{Arc, RwLock, atomic::AtomicU64};", &["std's RwLock"]);
+    planted(
+        "harness/src/fs/tx.rs",
+        "use std::sync::{Arc, RwLock, atomic::AtomicU64};",
+        &["std's RwLock"],
+    );
     planted("harness/src/fs/tx.rs", "use std::sync::Arc;\nuse crate::sched::Mutex;", &[]);
     planted("harness/src/fs/tx.rs", "let x: std::sync::Arc<Mutex<u8>>;", &[]);
 }

@@ -1,7 +1,8 @@
 //! `Image`: verity images, made here from what is written of the format.
 //!
-//! Key types: [`Image`], [`Format`]. It hashes level by level and lays the levels out when it has them all; the
-//! target does the arithmetic the other way round. `oracle` compares its images with the tool's.
+//! Key types: [`Image`], [`Format`]. It hashes level by level and lays the levels out when it has
+//! them all; the target does the arithmetic the other way round. `oracle` compares its images with
+//! the tool's.
 
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +39,8 @@ impl Format {
 
     fn superblock(&self, blocks: u64) -> Vec<u8> {
         let uuid = UUID.replace('-', "");
-        let uuid = (0..16).map(|at| u8::from_str_radix(&uuid[2 * at..2 * at + 2], 16).expect("hex"));
+        let uuid =
+            (0..16).map(|at| u8::from_str_radix(&uuid[2 * at..2 * at + 2], 16).expect("hex"));
         let small = |size: usize| u32::try_from(size).expect("a block is small").to_le_bytes();
         let mut bytes = b"verity\0\0".to_vec();
         bytes.extend(1_u32.to_le_bytes());

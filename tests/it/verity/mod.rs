@@ -30,7 +30,8 @@ fn device(world: &World, name: &str, bytes: &[u8]) -> Arc<MemoryDevice> {
 }
 
 fn parts(world: &World, data: &Arc<MemoryDevice>, hash: &Arc<MemoryDevice>) -> Parts {
-    let dynamic = |device: &Arc<MemoryDevice>| Arc::<MemoryDevice>::clone(device) as Arc<dyn BlockDevice>;
+    let dynamic =
+        |device: &Arc<MemoryDevice>| Arc::<MemoryDevice>::clone(device) as Arc<dyn BlockDevice>;
     Parts {
         sched: world.sched().clone(),
         mm: world.mm().clone(),

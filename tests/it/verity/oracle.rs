@@ -1,7 +1,7 @@
 //! The real tool: `veritysetup` makes the same images, and says the same of each changed byte.
 //!
-//! It needs no privilege for files. Where it is not installed its tests say so and pass, or fail where
-//! `RECLAIMDEP_REQUIRE` asks for the loop tier: such a machine has what a package brings.
+//! It needs no privilege for files. Where it is not installed its tests say so and pass, or fail
+//! where `RECLAIMDEP_REQUIRE` asks for the loop tier: such a machine has what a package brings.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -56,8 +56,11 @@ fn formatted(format: &Format, data: &[u8]) -> Image {
     );
     assert!(output.status.success(), "{format:?}: {}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).expect("text");
-    let root =
-        said.lines().find_map(|line| line.strip_prefix("Root hash:")).expect("it says its root").trim();
+    let root = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Root hash:"))
+        .expect("it says its root")
+        .trim();
     let root: Vec<u8> =
         (0..32).map(|at| u8::from_str_radix(&root[2 * at..2 * at + 2], 16).expect("hex")).collect();
     let hash = std::fs::read(dir.path().join("hash")).expect("read");
@@ -95,7 +98,8 @@ fn the_tools_images_are_ours_and_verify() {
     in_a_world(|world| {
         let salts: [Vec<u8>; 4] = [Vec::new(), vec![7], noise(32), noise(256)];
         for (number, blocks) in [1, 2, 15, 16, 17, 127, 128, 129, 257].into_iter().enumerate() {
-            for (data_block, hash_block) in [(512, 512), (4096, 4096), (512, 4096), (4096, 512), (1024, 2048)]
+            for (data_block, hash_block) in
+                [(512, 512), (4096, 4096), (512, 4096), (4096, 512), (1024, 2048)]
             {
                 let salt = salts[(number + data_block / 512) % salts.len()].clone();
                 let hash_type = u32::try_from((number + hash_block / 512) % 2).expect("small");
@@ -125,7 +129,11 @@ fn every_changed_byte_of_data_is_refused() {
                 let mut changed: Vec<u8> = image.data[block * 512..][..512].to_vec();
                 changed[byte] ^= 1 << (byte % 8);
                 write_at(&*devices.data, block as u64 * 512, &changed).expect("memory takes it");
-                assert_eq!(target.read_at(block as u64 * 512, &mut buf), Err(Errno::EIO), "{block}:{byte}");
+                assert_eq!(
+                    target.read_at(block as u64 * 512, &mut buf),
+                    Err(Errno::EIO),
+                    "{block}:{byte}"
+                );
             }
             write_at(&*devices.data, block as u64 * 512, &image.data[block * 512..][..512])
                 .expect("memory takes it");
@@ -199,12 +207,18 @@ fn a_sample_of_changed_bytes_is_refused_by_both() {
         for byte in (0..image.data.len()).step_by(4_099) {
             let mut changed = image.clone();
             changed.data[byte] ^= 0x80;
-            assert!(!tool_verifies(dir.path(), &changed) && !target_verifies(world, &changed), "{byte}");
+            assert!(
+                !tool_verifies(dir.path(), &changed) && !target_verifies(world, &changed),
+                "{byte}"
+            );
         }
         for byte in (512..image.hash.len()).step_by(211) {
             let mut changed = image.clone();
             changed.hash[byte] ^= 1;
-            assert!(!tool_verifies(dir.path(), &changed) && !target_verifies(world, &changed), "{byte}");
+            assert!(
+                !tool_verifies(dir.path(), &changed) && !target_verifies(world, &changed),
+                "{byte}"
+            );
         }
     });
 }

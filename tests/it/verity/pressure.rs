@@ -1,14 +1,14 @@
 //! Memory pressure while a verification waits for its hash blocks.
 //!
-//! The target's buffers are clean, so whatever the era's shrinker may do, it writes nothing: what is left
-//! of the old trouble is that its count waited for the client lock, behind a reader (C05 of the project's
-//! list of reported deadlocks, where 59 tasks stood there beside a verity target).
+//! The target's buffers are clean, so whatever the era's shrinker may do, it writes nothing: what
+//! is left of the old trouble is that its count waited for the client lock, behind a reader (C05 of
+//! the project's list of reported deadlocks, where 59 tasks stood there beside a verity target).
 
 use std::sync::Arc;
 
 use reclaimdep::World;
 use reclaimdep::era::{Era, ShrinkerForm};
-use reclaimdep::inject::{Of, Pressure};
+use reclaimdep::inject::{AllocSource, Pressure};
 use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
 
@@ -16,14 +16,17 @@ use super::image::{Format, noise};
 use super::{Devices, room_for};
 use reclaimdep_fixtures::stacks::bufio_on_loop;
 
-/// Verifies an image while a filesystem makes a file, in an era, with memory short as `pressure` says.
+/// Verifies an image while a filesystem makes a file, in an era, with memory short as `pressure`
+/// says.
 fn verify_under(era: Era, pressure: Pressure, schedules: u64) -> Report {
-    let builder = World::builder().name("verity").era(era).stack(bufio_on_loop()).pressure(pressure);
+    let builder =
+        World::builder().name("verity").era(era).stack(bufio_on_loop()).pressure(pressure);
     let report = builder.schedules(schedules).run(|world| {
         world.bufio("meta").write_dirty_buffers().expect("written");
         let image = Format::small().image(noise(64 * 512));
-        let target =
-            Devices::of(world, &image).open_with(world, image.root, &room_for(64)).expect("an image");
+        let target = Devices::of(world, &image)
+            .open_with(world, image.root, &room_for(64))
+            .expect("an image");
         let target = Arc::new(target);
         let theirs = Arc::clone(&target);
         let verifier = world.spawn("verifier", move || theirs.verify());
@@ -44,8 +47,11 @@ fn eras_that_count_freely() -> impl Iterator<Item = Era> {
 #[test]
 fn reclaim_in_the_middle_of_a_verification_is_harmless() {
     for era in Era::ALL {
-        let of_its_own =
-            Pressure { task: Some("verifier".into()), of: Of::Pages, ..Pressure::every_allocation() };
+        let of_its_own = Pressure {
+            task: Some("verifier".into()),
+            of: AllocSource::Pages,
+            ..Pressure::every_allocation()
+        };
         let report = verify_under(*era, of_its_own, 60);
         assert!(report.is_quiet(), "{era}:\n{}", report.to_text());
     }

@@ -57,7 +57,10 @@ fn a_changed_data_block_fails_alone_and_is_named() {
         let mut buf = vec![0xee; 3 * 512];
         assert_eq!(target.read_at(16 * 512, &mut buf), Err(Errno::EIO));
         assert!(buf[..512] == image.data[16 * 512..17 * 512] && buf[512..1024] == [0; 512]);
-        assert_eq!(target.failures(), [Failure { place: Place::Data { block: 17 }, why: MISMATCH }]);
+        assert_eq!(
+            target.failures(),
+            [Failure { place: Place::Data { block: 17 }, why: MISMATCH }]
+        );
         assert_eq!(target.failures()[0].to_string(), "data block 17 has another digest");
         assert_eq!(target.read_at(18 * 512, &mut buf), Ok(()));
         target.close().expect("nothing is held");
@@ -89,7 +92,9 @@ fn a_changed_hash_block_fails_what_it_covers_and_is_named() {
 #[test]
 fn another_root_is_refused_at_the_top() {
     once(|world| {
-        for (blocks, place) in [(40, Place::Hash { level: 1, block: 1 }), (1, Place::Data { block: 0 })] {
+        for (blocks, place) in
+            [(40, Place::Hash { level: 1, block: 1 }), (1, Place::Data { block: 0 })]
+        {
             let image = small(blocks);
             let mut root = image.root;
             root[31] ^= 1;
@@ -110,12 +115,19 @@ fn a_hash_block_that_was_checked_is_believed_until_it_is_read_again() {
         assert_eq!(target.read_at(0, &mut buf), Ok(()));
         // Two blocks of the upper levels, then level 0.
         flip(&*devices.hash, 512 * 4);
-        assert_eq!(target.read_at(512, &mut buf), Ok(()), "the cached bytes are those that were checked");
+        assert_eq!(
+            target.read_at(512, &mut buf),
+            Ok(()),
+            "the cached bytes are those that were checked"
+        );
         for block in (16..320).step_by(16) {
             assert_eq!(target.read_at(block * 512, &mut buf), Ok(()));
         }
         assert_eq!(target.read_at(512, &mut buf), Err(Errno::EIO), "it was evicted and read again");
-        assert_eq!(target.failures(), [Failure { place: Place::Hash { level: 0, block: 4 }, why: MISMATCH }]);
+        assert_eq!(
+            target.failures(),
+            [Failure { place: Place::Hash { level: 0, block: 4 }, why: MISMATCH }]
+        );
         target.close().expect("nothing is held");
     });
 }
@@ -143,7 +155,11 @@ fn what_is_no_whole_block_or_behind_the_end_is_refused() {
         let image = Format { data_block: 1024, ..Format::small() }.image(noise(4 * 1024));
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");
         for (offset, bytes) in [(512, 1024), (0, 512), (3 * 1024, 2048), (u64::MAX - 1023, 1024)] {
-            assert_eq!(target.read_at(offset, &mut vec![0; bytes]), Err(Errno::EINVAL), "{offset} {bytes}");
+            assert_eq!(
+                target.read_at(offset, &mut vec![0; bytes]),
+                Err(Errno::EINVAL),
+                "{offset} {bytes}"
+            );
         }
         assert_eq!(target.failures(), []);
         target.close().expect("nothing is held");
@@ -196,7 +212,9 @@ fn devices_that_are_shorter_than_the_image_are_refused() {
 fn readers_that_race_all_get_checked_data() {
     quiet(World::builder().name("verity").schedules(200), |world| {
         let image = Arc::new(small(40));
-        let target = Devices::of(world, &image).open_with(world, image.root, &room_for(3)).expect("an image");
+        let target = Devices::of(world, &image)
+            .open_with(world, image.root, &room_for(3))
+            .expect("an image");
         let target = Arc::new(target);
         let readers: Vec<_> = (0..3_u64)
             .map(|reader| {
@@ -221,7 +239,8 @@ fn the_tree_may_stand_behind_the_data_on_one_device() {
     once(|world| {
         let image = small(40);
         let both = [&image.data[..], &image.hash].concat();
-        let devices = Devices::of(world, &Image { data: both.clone(), hash: both, root: image.root });
+        let devices =
+            Devices::of(world, &Image { data: both.clone(), hash: both, root: image.root });
         let options = Options { hash_offset: image.data.len() as u64, ..Options::default() };
         let target = devices.open_with(world, image.root, &options).expect("an image");
         assert_eq!(target.verify(), Ok(()));

@@ -39,8 +39,9 @@ fn what_worlds_catch_counts_as_caught_and_what_nothing_catches_does_not() {
 
 #[test]
 fn a_mutant_that_the_page_does_not_name_is_told() {
-    let page =
-        format!("{BEGIN}{END}- `order/dag.rs: replace < with <= in Dag::insert`: the two are never equal.");
+    let page = format!(
+        "{BEGIN}{END}- `order/dag.rs: replace < with <= in Dag::insert`: the two are never equal."
+    );
     assert_eq!(Page(&page).lacks(&names(&[DAG, VIEW])), [VIEW]);
 }
 

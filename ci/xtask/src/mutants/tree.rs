@@ -1,7 +1,7 @@
 //! The small copy of the tree: the judges and reports, and what they import, without worlds.
 //!
-//! What the judges only import stands in a package of its own, so that it is built once and not for each
-//! mutant. Paths below `harness/` are the workspace's, so a mutant has the same name in both.
+//! What the judges only import stands in a package of its own, so that it is built once and not for
+//! each mutant. Paths below `harness/` are the workspace's, so a mutant has the same name in both.
 
 use std::fs;
 use std::io;

@@ -100,7 +100,8 @@ impl Gfp {
     pub const HIGHUSER_MOVABLE: Self = Self(Self::HIGHUSER.0 | Self::MOVABLE.0);
     /// A huge page, if one is there.
     pub const TRANSHUGE_LIGHT: Self = Self(
-        (Self::HIGHUSER_MOVABLE.0 | Self::COMP.0 | Self::NOMEMALLOC.0 | Self::NOWARN.0) & !Self::RECLAIM.0,
+        (Self::HIGHUSER_MOVABLE.0 | Self::COMP.0 | Self::NOMEMALLOC.0 | Self::NOWARN.0)
+            & !Self::RECLAIM.0,
     );
     /// A huge page, for which it is worth reclaiming.
     pub const TRANSHUGE: Self = Self(Self::TRANSHUGE_LIGHT.0 | Self::DIRECT_RECLAIM.0);
@@ -160,8 +161,8 @@ const RESTRICTING: TaskFlags = TaskFlags::MEMALLOC_NOFS
     .union(TaskFlags::MEMALLOC_PIN)
     .union(TaskFlags::MEMALLOC_NOWAIT);
 
-/// From a flag to the bit that it clears: the positions of FS, IO and MOVABLE are chosen so that one
-/// shift serves all three. Every allocation of production code comes by here.
+/// From a flag to the bit that it clears: the positions of FS, IO and MOVABLE are chosen so that
+/// one shift serves all three. Every allocation of production code comes by here.
 const FLAG_TO_BIT: u32 = 16;
 const IO_TO_FS: u32 = 1;
 const CLEARED: u32 = Gfp::FS.0 | Gfp::IO.0 | Gfp::MOVABLE.0;
@@ -243,6 +244,10 @@ mod tests {
         assert_eq!(Gfp::NOWAIT, Gfp::KSWAPD_RECLAIM | Gfp::NOWARN);
         assert_eq!(Gfp::TRANSHUGE_LIGHT & Gfp::RECLAIM, Gfp::EMPTY);
         assert_eq!(Gfp::TRANSHUGE - Gfp::TRANSHUGE_LIGHT, Gfp::DIRECT_RECLAIM);
-        assert!(Gfp::KERNEL.has_io_fs() && !Gfp::NOFS.has_io_fs() && !(Gfp::KERNEL - Gfp::IO).has_io_fs());
+        assert!(
+            Gfp::KERNEL.has_io_fs()
+                && !Gfp::NOFS.has_io_fs()
+                && !(Gfp::KERNEL - Gfp::IO).has_io_fs()
+        );
     }
 }

@@ -81,8 +81,8 @@ impl core::error::Error for ParseGfpError {}
 impl core::str::FromStr for Gfp {
     type Err = ParseGfpError;
 
-    /// Reads names joined by `|`, as [`Gfp`] and the kernel's trace events print them: composites and
-    /// single bits in any order; `0` or `none` for no bit.
+    /// Reads names joined by `|`, as [`Gfp`] and the kernel's trace events print them: composites
+    /// and single bits in any order; `0` or `none` for no bit.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut mask = Self::EMPTY;
         if matches!(text.trim(), "0" | "none") {
@@ -91,7 +91,8 @@ impl core::str::FromStr for Gfp {
         let mut start = 0;
         for part in text.split('|') {
             let word = part.trim();
-            let found = COMPOSITES.iter().chain(PARSED_ONLY).chain(BITS).find(|(_, name)| *name == word);
+            let found =
+                COMPOSITES.iter().chain(PARSED_ONLY).chain(BITS).find(|(_, name)| *name == word);
             match found {
                 Some((bits, _)) => mask |= *bits,
                 None => {
@@ -142,7 +143,10 @@ mod tests {
     #[test]
     fn what_the_kernel_prints_is_read() {
         assert_eq!("none".parse(), Ok(Gfp::EMPTY));
-        assert_eq!("GFP_KERNEL|__GFP_COMP | __GFP_ZERO".parse(), Ok(Gfp::KERNEL | Gfp::COMP | Gfp::ZERO));
+        assert_eq!(
+            "GFP_KERNEL|__GFP_COMP | __GFP_ZERO".parse(),
+            Ok(Gfp::KERNEL | Gfp::COMP | Gfp::ZERO)
+        );
         assert_eq!("__GFP_IO|__GFP_RECLAIM".parse(), Ok(Gfp::NOFS));
         assert_eq!("GFP_NOIO | gfp_nofs".parse::<Gfp>().unwrap_err().range(), 11..19);
         assert_eq!("".parse::<Gfp>().unwrap_err().range(), 0..0);

@@ -1,8 +1,8 @@
 //! Masks that ask for what cannot be.
 //!
-//! Key types: [`GfpRule`] (the rules, one table), [`InvalidGfp`]. The kernel normalises none of these:
-//! a malformed mask silently means something else. Written from the project's description of scoped
-//! allocation, 1.1, 1.3, 2.7, 3.3 (S0) and 9 (invariants 4 and 18).
+//! Key types: [`GfpRule`] (the rules, one table), [`InvalidGfp`]. The kernel normalises none of
+//! these: a malformed mask silently means something else. Written from the project's description of
+//! scoped allocation, 1.1, 1.3, 2.7, 3.3 (S0) and 9 (invariants 4 and 18).
 
 use core::fmt;
 
@@ -130,8 +130,8 @@ impl Gfp {
         self.validate_request(0, TaskFlags::EMPTY)
     }
 
-    /// Whether a request for `2^order` pages with this mask, as the caller wrote it, makes sense for a
-    /// task with `flags`.
+    /// Whether a request for `2^order` pages with this mask, as the caller wrote it, makes sense
+    /// for a task with `flags`.
     ///
     /// # Errors
     /// Every rule that it breaks.

@@ -1,7 +1,7 @@
 //! `Mutex`: an ordinary lock that a world sees.
 //!
-//! Key types: [`Mutex`], [`MutexGuard`]. Outside a world it is `std::sync::Mutex` without poisoning,
-//! as the kernel's has none.
+//! Key types: [`Mutex`], [`MutexGuard`]. Outside a world it is `std::sync::Mutex` without
+//! poisoning, as the kernel's has none.
 
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
@@ -61,13 +61,19 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, waiting for it.
     ///
     /// A holder that panicked poisons nothing. In a world a task that locks twice waits for itself,
-    /// and the judges say so; then the world unwinds every task. A `Drop` that must wait for a lock at
-    /// that moment cannot be unwound and ends the process: let it use [`Mutex::try_lock`].
+    /// and the judges say so; then the world unwinds every task. A `Drop` that must wait for a lock
+    /// at that moment cannot be unwound and ends the process: let it use [`Mutex::try_lock`].
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let world =
-            if context::is_attached() { self.lock_in_world(Location::caller()) } else { InWorld(None) };
-        MutexGuard { inner: self.inner.lock().unwrap_or_else(PoisonError::into_inner), _world: world }
+        let world = if context::is_attached() {
+            self.lock_in_world(Location::caller())
+        } else {
+            InWorld(None)
+        };
+        MutexGuard {
+            inner: self.inner.lock().unwrap_or_else(PoisonError::into_inner),
+            _world: world,
+        }
     }
 
     #[cold]

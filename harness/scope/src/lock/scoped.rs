@@ -1,9 +1,9 @@
 //! Locks that own a scope: whoever holds the lock is in it.
 //!
-//! Key types: [`NofsMutex`], [`NoioMutex`], over [`ScopedMutex`]. The scope belongs at the resource that
-//! reclaim may need; with the two in one type neither can be forgotten, and the order is right: the
-//! scope is entered before the lock is taken and left after it was dropped (description of scoped
-//! allocation, 2.5).
+//! Key types: [`NofsMutex`], [`NoioMutex`], over [`ScopedMutex`]. The scope belongs at the resource
+//! that reclaim may need; with the two in one type neither can be forgotten, and the order is
+//! right: the scope is entered before the lock is taken and left after it was dropped (description
+//! of scoped allocation, 2.5).
 
 use core::fmt;
 use core::marker::PhantomData;

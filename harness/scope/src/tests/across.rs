@@ -24,9 +24,15 @@ fn a_worker_enters_the_scopes_of_each_request_and_leaves_them() {
         let _scopes = request.enter();
         masks.push(effective(Gfp::KERNEL));
         let how = Entered::OnBehalf(ScopeRef { task: 1, seq: 3 });
-        assert!(context::scopes().all(|scope| scope.how == how), "reserves and pins are not carried");
+        assert!(
+            context::scopes().all(|scope| scope.how == how),
+            "reserves and pins are not carried"
+        );
     }
-    assert_eq!((masks, context::flags(), misuses()), (vec![Gfp::NOFS, Gfp::NOIO], TaskFlags::EMPTY, vec![]));
+    assert_eq!(
+        (masks, context::flags(), misuses()),
+        (vec![Gfp::NOFS, Gfp::NOIO], TaskFlags::EMPTY, vec![])
+    );
 }
 
 #[test]
@@ -63,7 +69,11 @@ fn a_thread_begins_as_it_was_wrapped() {
     ] {
         assert_eq!(std::thread::spawn(body).join().unwrap(), expect);
     }
-    assert_eq!((kthread(mask)(), mask()), (Gfp::KERNEL, Gfp::NOFS), "the thread's own scopes are back");
+    assert_eq!(
+        (kthread(mask)(), mask()),
+        (Gfp::KERNEL, Gfp::NOFS),
+        "the thread's own scopes are back"
+    );
 }
 
 #[test]
@@ -91,7 +101,10 @@ fn a_child_of_fork_has_scopes_that_nobody_holds() {
 /// Pending once, then ready.
 async fn yield_once() {
     let mut yielded = false;
-    poll_fn(|_| if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    poll_fn(
+        |_| if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending },
+    )
+    .await;
 }
 
 /// Polls to the end; returns the flags between the polls.
@@ -125,7 +138,11 @@ async fn careless() {
 #[test]
 fn a_guard_held_across_an_await_is_noticed() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
-    assert_eq!(run(careless().checked()), [TaskFlags::MEMALLOC_NOFS], "whoever runs next runs in it");
+    assert_eq!(
+        run(careless().checked()),
+        [TaskFlags::MEMALLOC_NOFS],
+        "whoever runs next runs in it"
+    );
     assert_eq!(misuses(), [Misuse::HeldAcrossAwait]);
     run(careless().in_scope(ScopeKind::Noio));
     assert_eq!(misuses(), [Misuse::HeldAcrossAwait]);

@@ -4,9 +4,9 @@ use crate::legacy::{Style, Token, restore, restore_as, save};
 use crate::testing::{Attached, misuses};
 use crate::*;
 
-/// Runs a sequence of `S1`, `R1`, ... (save and restore of level 1, a restore of `R0` is of a zeroed
-/// token) in one kind; returns the flag after each step and what the stack said, in order, with the
-/// scopes still open at the end.
+/// Runs a sequence of `S1`, `R1`, ... (save and restore of level 1, a restore of `R0` is of a
+/// zeroed token) in one kind; returns the flag after each step and what the stack said, in order,
+/// with the scopes still open at the end.
 fn replay(sequence: &str, style: Style) -> (String, Vec<Misuse>) {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let mut tokens = [Token::zero(ScopeKind::Nofs, style); 4];
@@ -107,7 +107,10 @@ fn a_token_handed_to_the_restore_of_another_kind_is_noticed() {
         restore_as(ScopeKind::Noio, token);
         assert_eq!(context::flags(), expect, "{style:?}, nested {nested}");
         assert_eq!(misuses()[0], Misuse::WrongKind);
-        assert!(context::scopes().any(|scope| scope.seq == if nested { 2 } else { 1 }), "it is still open");
+        assert!(
+            context::scopes().any(|scope| scope.seq == if nested { 2 } else { 1 }),
+            "it is still open"
+        );
     }
 }
 

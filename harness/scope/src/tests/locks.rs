@@ -22,7 +22,10 @@ fn a_lock_that_owns_a_scope_is_inside_it() {
     let journal = NofsMutex::new("journal", 7);
     {
         let guard = journal.lock();
-        assert_eq!((*guard, effective(Gfp::KERNEL), guard.scope().kind()), (7, Gfp::NOFS, ScopeKind::Nofs));
+        assert_eq!(
+            (*guard, effective(Gfp::KERNEL), guard.scope().kind()),
+            (7, Gfp::NOFS, ScopeKind::Nofs)
+        );
         assert!(journal.try_lock().is_none());
         assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS, "the attempt did not end the scope");
     }
@@ -30,8 +33,12 @@ fn a_lock_that_owns_a_scope_is_inside_it() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     drop(journal.lock());
     let nofs = ScopeKind::Nofs;
-    let order =
-        [Heard::Enter(nofs, 1), Heard::Lock("journal"), Heard::Unlock("journal"), Heard::Exit(nofs, 1)];
+    let order = [
+        Heard::Enter(nofs, 1),
+        Heard::Lock("journal"),
+        Heard::Unlock("journal"),
+        Heard::Exit(nofs, 1),
+    ];
     assert_eq!(heard(), order);
     let device = NoioMutex::new("device", ());
     let _held = device.lock();
@@ -58,7 +65,11 @@ fn nested_starts_on_one_journal_only_count() {
         let foreign = other.start();
         assert_eq!((outer.handles(), foreign.handles()), (2, 1));
         if context::is_attached() {
-            assert_eq!(context::scopes().count(), 2, "the nested start entered no scope of its own");
+            assert_eq!(
+                context::scopes().count(),
+                2,
+                "the nested start entered no scope of its own"
+            );
         }
         drop(foreign);
         // In whatever order the handles go, the last one ends the scope.
@@ -110,7 +121,11 @@ fn a_transaction_changes_tasks_by_leaving_and_entering() {
     let journal = Journal::with_context(context);
     let starter = Attached::new(1, TaskFlags::EMPTY);
     let intent = journal.start().handoff();
-    assert_eq!((context::flags(), misuses()), (TaskFlags::EMPTY, vec![]), "the starter is out of the scope");
+    assert_eq!(
+        (context::flags(), misuses()),
+        (TaskFlags::EMPTY, vec![]),
+        "the starter is out of the scope"
+    );
     drop(starter);
     let _completer = Attached::new(2, TaskFlags::EMPTY);
     let transaction = intent.enter();

@@ -82,7 +82,10 @@ fn a_guard_of_a_task_names_its_scope_and_is_told_of() {
     assert_eq!(context::scopes().map(|scope| scope.seq).collect::<Vec<_>>(), [1]);
     drop(outer);
     let (a, b) = (ScopeKind::Nofs, ScopeKind::Noio);
-    assert_eq!(heard(), [Heard::Enter(a, 1), Heard::Enter(b, 2), Heard::Exit(b, 2), Heard::Exit(a, 1)]);
+    assert_eq!(
+        heard(),
+        [Heard::Enter(a, 1), Heard::Enter(b, 2), Heard::Exit(b, 2), Heard::Exit(a, 1)]
+    );
 }
 
 #[test]

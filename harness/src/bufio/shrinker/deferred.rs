@@ -1,8 +1,9 @@
 //! The forms that leave the work to a queue.
 //!
-//! Key types: [`Policy`], [`Deferred`]. The scan adds to what is owed, queues the work and returns as if it had
-//! freed it; the count subtracts what is owed, so that reclaim does not ask for it twice. The work runs in a
-//! context of its own, with full permission, and waits for its writes with the client lock held.
+//! Key types: [`Policy`], [`Deferred`]. The scan adds to what is owed, queues the work and returns
+//! as if it had freed it; the count subtracts what is owed, so that reclaim does not ask for it
+//! twice. The work runs in a context of its own, with full permission, and waits for its writes
+//! with the client lock held.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -69,7 +70,8 @@ fn shrink(client: &Client, owed: &AtomicU64, Policy { reschedule }: Policy) {
             client.make_clean(slot, site);
             client.give_back(&mut cache, slot.number);
             freed += 1;
-            let paid = owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1));
+            let paid =
+                owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1));
             debug_assert!(paid.is_ok(), "only the work pays, and something was owed");
             if reschedule.is_some_and(|every| freed % every == 0) && !client.0.options.no_sleep {
                 drop(cache);

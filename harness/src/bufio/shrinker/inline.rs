@@ -1,7 +1,7 @@
 //! The forms that do the work in the scan, under the client lock.
 //!
-//! Key types: [`Policy`], [`Inline`]. Mirrors `dm_bufio_shrink_scan` and `__scan` until 5.8. What a scan looks at
-//! counts whether it goes or not.
+//! Key types: [`Policy`], [`Inline`]. Mirrors `dm_bufio_shrink_scan` and `__scan` until 5.8. What a
+//! scan looks at counts whether it goes or not.
 
 use std::sync::{Arc, Weak};
 
@@ -53,7 +53,12 @@ impl Inline {
         mask.contains(self.policy.permission)
     }
 
-    fn lock<'a>(&self, client: &'a Client, mask: Gfp, how: Locking) -> Option<MutexGuard<'a, Cache>> {
+    fn lock<'a>(
+        &self,
+        client: &'a Client,
+        mask: Gfp,
+        how: Locking,
+    ) -> Option<MutexGuard<'a, Cache>> {
         if how == Locking::ByMask && self.may_wait(mask) {
             Some(client.lock())
         } else {

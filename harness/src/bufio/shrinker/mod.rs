@@ -11,7 +11,8 @@
 //! | `s5` | 5.9 | lock-free | counts up what is owed, queues the work, returns |
 //! | `s6` | 6.4 | as `s5` | as `s5`; the work drops the lock now and then |
 //!
-//! `inline` carries out those that do the work themselves, `deferred` those that leave it to the queue.
+//! `inline` carries out those that do the work themselves, `deferred` those that leave it to the
+//! queue.
 
 mod deferred;
 mod inline;

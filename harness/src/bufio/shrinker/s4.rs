@@ -1,6 +1,7 @@
 //! S4, 5.3 (cf3591ef8329, 2019): S3 taken back.
 //!
-//! The try-lock was no cure: the loop worker's NOIO scope is (d0a255e795ab), and on that this form relies.
+//! The try-lock was no cure: the loop worker's NOIO scope is (d0a255e795ab), and on that this form
+//! relies.
 
 use super::inline::{Locking, Policy};
 use crate::event::Gfp;

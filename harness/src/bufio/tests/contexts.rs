@@ -9,7 +9,8 @@ use super::*;
 fn panics(body: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(body)).expect_err("it is fatal");
     let text = payload.downcast_ref::<String>().cloned();
-    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
 }
 
 fn no_sleep() -> ClientOptions {
@@ -83,14 +84,16 @@ fn in_no_sleep_mode_the_shrinker_leaves_what_is_dirty() {
             let registration = rig.client.0.shrinker.lock();
             let form = Arc::clone(&registration.as_ref().unwrap().1);
             drop(registration);
-            let scanned = Arc::clone(&form).as_shrinker().scan(&mut ScanControl::new(Gfp::KERNEL, 2));
+            let scanned =
+                Arc::clone(&form).as_shrinker().scan(&mut ScanControl::new(Gfp::KERNEL, 2));
             assert_eq!(scanned, Ok(2));
             form.flush();
             assert_eq!(rig.client.buffers(), left);
             rig.done().unwrap();
         });
-        let writes =
-            events.iter().filter(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
+        let writes = events
+            .iter()
+            .filter(|kind| matches!(kind, EventKind::RequestSubmit { op: Op::Write, .. }));
         assert_eq!(writes.count(), 1, "the work's, or destroy's");
     }
 }

@@ -1,4 +1,5 @@
-//! Devices that refuse, fail half way, or are short; options that make no sense; errors that must be told.
+//! Devices that refuse, fail half way, or are short; options that make no sense; errors that must
+//! be told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,8 +7,8 @@ use super::*;
 use crate::block::FilterDevice;
 use crate::units::Sectors;
 
-/// Runs `body` with a disk and a client of it, above which discards are refused and so many writes succeed as
-/// the counter says.
+/// Runs `body` with a disk and a client of it, above which discards are refused and so many writes
+/// succeed as the counter says.
 fn on_picky(writes: u64, body: impl FnOnce(&dyn BlockDevice, &AtomicU64, &Client)) {
     let sched = Sched::native(1, Box::new(Log::default()));
     let ended = sched.run_main(|| {
@@ -63,7 +64,11 @@ fn a_discard_past_the_end_is_einval_and_discards_nothing() {
         dirty(&rig.client, 255, 7);
         rig.client.write_dirty_buffers().unwrap();
         for (block, count) in [(255, 2), (256, 1), (255, u64::MAX), (u64::MAX, 1)] {
-            assert_eq!(rig.client.issue_discard(block, count), Err(Errno::EINVAL), "{block}, {count}");
+            assert_eq!(
+                rig.client.issue_discard(block, count),
+                Err(Errno::EINVAL),
+                "{block}, {count}"
+            );
         }
         assert_eq!(first_byte(&*rig.device, 255), 7);
         rig.done().unwrap();
@@ -100,7 +105,10 @@ fn an_eviction_whose_write_fails_is_told_by_the_next_write_of_everything() {
         dirty(client, 0, 9);
         client.write_dirty_buffers_async();
         client.forget(0);
-        client.read(0).unwrap().with_data(|data| assert_eq!(data[0], 0, "it is what the device has"));
+        client
+            .read(0)
+            .unwrap()
+            .with_data(|data| assert_eq!(data[0], 0, "it is what the device has"));
         assert_eq!(client.write_dirty_buffers(), Err(Errno::EIO));
         client.destroy().unwrap();
     });
@@ -122,7 +130,8 @@ fn destroy_tells_of_a_failed_write_beside_a_buffer_that_is_held() {
         let held = client.read(1).unwrap();
         let error = client.destroy().unwrap_err();
         assert!(error.to_string().contains("block 1 (hold count 1"), "{error}");
-        let cause = std::error::Error::source(&error).expect("the write error is its cause").to_string();
+        let cause =
+            std::error::Error::source(&error).expect("the write error is its cause").to_string();
         assert!(cause.contains("writing dirty buffers failed"), "{cause}");
         drop(held);
     });

@@ -1,4 +1,5 @@
-//! All operations against a map with explicit dirty and held sets, seeded; memory fails as the plan says.
+//! All operations against a map with explicit dirty and held sets, seeded; memory fails as the plan
+//! says.
 
 use std::collections::BTreeMap;
 
@@ -77,10 +78,12 @@ fn a_hundred_thousand_steps_agree_with_a_map() {
             (Failpoint::BufioAllocNoio, 20, None),
             (Failpoint::BufioAge, 0, None),
         ];
-        let failpoints = points.map(|(point, skip, times)| FailpointRule { point, skip, times }).to_vec();
+        let failpoints =
+            points.map(|(point, skip, times)| FailpointRule { point, skip, times }).to_vec();
         let options = ClientOptions { reserved_buffers: 4, ..small() };
         run(era, options, PlanSpec { failpoints, ..PlanSpec::default() }, |rig| {
-            let (mut model, mut held, mut random) = (Model::default(), Vec::new(), SplitMix64(seed));
+            let (mut model, mut held, mut random) =
+                (Model::default(), Vec::new(), SplitMix64(seed));
             for _ in 0..STEPS / 4 {
                 step(rig, &mut model, &mut held, &mut random);
             }

@@ -71,7 +71,11 @@ fn buffers_of_a_client_that_was_dropped_do_not_keep_those_of_others() {
             drop(dropped);
             (0..40).for_each(|block| drop(rig.client.read(block).unwrap()));
             bufio.finish_cleanup();
-            assert!(bufio.accounts().current() <= 16 * 4096, "{era}: {} bytes", bufio.accounts().current());
+            assert!(
+                bufio.accounts().current() <= 16 * 4096,
+                "{era}: {} bytes",
+                bufio.accounts().current()
+            );
             rig.done().unwrap();
         });
     }

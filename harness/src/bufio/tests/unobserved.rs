@@ -12,7 +12,8 @@ use crate::sched::JoinHandle;
 use crate::sched::SpinLock;
 use crate::units::{Sectors, Ticks};
 
-/// Runs `body` with a client of at most `buffers` on a device in memory that completes on a task of its own.
+/// Runs `body` with a client of at most `buffers` on a device in memory that completes on a task of
+/// its own.
 fn unobserved(buffers: u64, body: impl FnOnce(&Sched, &Client)) {
     let sched = Sched::unobserved(1);
     let ended = sched.run_main(|| {
@@ -94,7 +95,8 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
             drop(client.read(block).unwrap());
         }
         client.bufio().set_max_cache_size(1);
-        let mut held: Vec<_> = (0..8).map(|block| client.get(block).expect("it is cached")).collect();
+        let mut held: Vec<_> =
+            (0..8).map(|block| client.get(block).expect("it is cached")).collect();
         let reserve = client.read(9).unwrap();
         let theirs = client.clone();
         let waiter = sched.spawn("waiter", TaskKind::Task, move || theirs.read(10).is_ok());
@@ -103,7 +105,10 @@ fn who_waits_for_a_free_buffer_is_told_of_a_hit_that_ends() {
         }
         held.truncate(3);
         assert!(waiter.join());
-        assert!(client.0.freed.load(Ordering::SeqCst) > 0, "it was told, and not left to its timeout");
+        assert!(
+            client.0.freed.load(Ordering::SeqCst) > 0,
+            "it was told, and not left to its timeout"
+        );
         drop((held, reserve));
         client.bufio().set_max_cache_size(0);
     });
@@ -128,7 +133,8 @@ fn more_dirty_buffers_than_a_part_are_all_written() {
         for block in 0..700 {
             drop(client.read(block).unwrap());
         }
-        // Twice: the copies of the second time are made in the memory of the first, and others are not blocks' bytes.
+        // Twice: the copies of the second time are made in the memory of the first, and others are
+        // not blocks' bytes.
         for round in [1_u8, 2] {
             let byte = |block: u64| block.to_le_bytes()[0] ^ block.to_le_bytes()[1] ^ (round << 6);
             for block in (0..700).rev() {

@@ -1,8 +1,8 @@
 //! The forms of the values inside an event.
 //!
-//! Key type: [`Coded`]. Numbers and words of the vocabulary stand as they are; a source line and a word
-//! of the code under test are numbers of declarations; a mask stands in the kernel's own words, because
-//! the positions of its bits are no promise.
+//! Key type: [`Coded`]. Numbers and words of the vocabulary stand as they are; a source line and a
+//! word of the code under test are numbers of declarations; a mask stands in the kernel's own
+//! words, because the positions of its bits are no promise.
 
 use core::fmt;
 
@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse, Op, Origin,
-    PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef,
-    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse,
+    Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
+    ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
+    WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -85,7 +86,9 @@ impl<'de, T: Spoken> Deserialize<'de> for Word<T> {
                 f.write_str("a word")
             }
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Word<T>, E> {
-                T::hear(word).map(Word).ok_or_else(|| E::custom(format_args!("`{word}` is not known here")))
+                T::hear(word)
+                    .map(Word)
+                    .ok_or_else(|| E::custom(format_args!("`{word}` is not known here")))
             }
         }
         deserializer.deserialize_str(Hear(core::marker::PhantomData))

@@ -1,8 +1,8 @@
 //! What has a number in a file: names, source lines, words.
 //!
-//! Key types: [`Declaration`], [`Numbers`] on the writing side, [`Declared`] on the reading side. Events
-//! keep `&'static str`, so the reader gives the words of a file to the process for good: at the most
-//! [`MAX_TEXTS`] of them, each once.
+//! Key types: [`Declaration`], [`Numbers`] on the writing side, [`Declared`] on the reading side.
+//! Events keep `&'static str`, so the reader gives the words of a file to the process for good: at
+//! the most [`MAX_TEXTS`] of them, each once.
 
 use std::collections::BTreeMap;
 
@@ -124,7 +124,9 @@ impl Declared {
             return Ok(known);
         }
         if self.lists.len() >= MAX_TEXTS {
-            return Err(Error::input(format!("more than {MAX_TEXTS} lists of layers: this is not of a run")));
+            return Err(Error::input(format!(
+                "more than {MAX_TEXTS} lists of layers: this is not of a run"
+            )));
         }
         let list: &'static [Layer] = Box::leak(layers.into_boxed_slice());
         self.lists.push(list);
@@ -149,13 +151,16 @@ impl Declared {
             Declaration::Lock { id, .. } => ("lock", names.locks.len(), *id),
             Declaration::Layer { layer, instance, .. } => {
                 let (layer, of) = (self.texts.get(*layer as usize), &names.layers);
-                let same = of.iter().filter(|(known, _)| Some(&known.layer.name()) == layer).count();
+                let same =
+                    of.iter().filter(|(known, _)| Some(&known.layer.name()) == layer).count();
                 ("layer", same, *instance)
             }
             Declaration::End { .. } => return Ok(()),
         };
         if id as usize != expected {
-            return Err(Error::input(format!("{sort} {id} is declared where {sort} {expected} is due")));
+            return Err(Error::input(format!(
+                "{sort} {id} is declared where {sort} {expected} is due"
+            )));
         }
         self.add(declaration)
     }
@@ -166,7 +171,9 @@ impl Declared {
                 self.texts.push(Box::leak(is.into_boxed_str()));
             }
             Declaration::Text { .. } => {
-                return Err(Error::input(format!("more than {MAX_TEXTS} texts: this is not of a run")));
+                return Err(Error::input(format!(
+                    "more than {MAX_TEXTS} texts: this is not of a run"
+                )));
             }
             Declaration::Site { file, line, .. } => {
                 let site = Site { file: self.text(file)?, line };

@@ -1,7 +1,7 @@
 //! The table of event kinds, and their forms.
 //!
-//! Key type: [`Form`]. One row for each kind of [`EventKind`], from which writer and reader follow: a
-//! kind without a row does not compile. A kind's word is its name in kebab-case.
+//! Key type: [`Form`]. One row for each kind of [`EventKind`], from which writer and reader follow:
+//! a kind without a row does not compile. A kind's word is its name in kebab-case.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,10 @@ use super::coded::Coded;
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
-    Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
-    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode,
+    Misuse, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId,
+    Resource, ScopeKind, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
+    WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 
@@ -60,7 +61,7 @@ LayerEnter { layer: LayerRef, site: Site };
 LayerExit { layer: LayerRef };
 AllocBegin { order: u32, requested: Gfp, effective: Gfp, flags: TaskFlags, site: Site };
 AllocEnd { outcome: AllocOutcome, left: Pages };
-MemoryMarks { min: Pages, low: Pages, high: Pages };
+Watermarks { min: Pages, low: Pages, high: Pages };
 ScopesJoined {};
 AllocConstrained { mask: Gfp };
 OutOfMemory {};
@@ -74,7 +75,7 @@ ShrinkCountEnd { shrinker: ShrinkerId, count: u64 };
 ShrinkScanBegin { shrinker: ShrinkerId, mask: Gfp, nr_to_scan: u64 };
 ShrinkScanEnd { shrinker: ShrinkerId, freed: Option<u64>, scanned: u64, deferred: bool };
 ShrinkPassBegin { shrinker: ShrinkerId, pass: ShrinkPass };
-ShrinkPassEnd { shrinker: ShrinkerId, in_domain: bool, left: u64, owed: u64 };
+ShrinkPassEnd { shrinker: ShrinkerId, in_memcg: bool, left: u64, owed: u64 };
 ShrinkerPanicked { shrinker: ShrinkerId };
 PoolAllocBegin { pool: PoolId, mask: Gfp, keeps: u32, site: Site };
 PoolAllocEnd { pool: PoolId, got: Option<bool> };

@@ -1,9 +1,10 @@
 //! Event files: a run's events as text, one line each, to be judged later or elsewhere.
 //!
 //! Key types: [`EventWriter`], [`EventReader`], [`Header`]. A file is JSON lines: a header, then
-//! declarations (objects) and events (arrays) as they come, then an end line, without which the file
-//! counts as cut off. Names, source lines and words are declared before the first line that uses their
-//! number, so that both sides work on one line at a time. `docs/events.md` describes the form.
+//! declarations (objects) and events (arrays) as they come, then an end line, without which the
+//! file counts as cut off. Names, source lines and words are declared before the first line that
+//! uses their number, so that both sides work on one line at a time. `docs/events.md` describes the
+//! form.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! The reading side: one line at a time, and no further than the history makes sense.
 //!
-//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, a task must
-//! have been spawned before it does anything: a file in which lines are missing or exchanged would
-//! otherwise be judged as the run that it is not.
+//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, a task
+//! must have been spawned before it does anything: a file in which lines are missing or exchanged
+//! would otherwise be judged as the run that it is not.
 
 use std::fmt::Display;
 use std::io::{BufRead, Read as _};
@@ -38,7 +38,8 @@ impl<R: BufRead> EventReader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// Input, where the first line is not the header of an event file, or is one of another version.
+    /// Input, where the first line is not the header of an event file, or is one of another
+    /// version.
     pub fn new(input: R) -> Result<Self> {
         let header = Header::new("", "", "");
         let mut reader = Self {
@@ -79,7 +80,8 @@ impl<R: BufRead> EventReader<R> {
         }
         let advice = "an event file begins with {\"reclaimdep-events\":1,..}";
         let bad = |error| self.error("this is not an event file").because(error).advice(advice);
-        let Version { reclaimdep_events: version } = serde_json::from_slice(&self.line).map_err(bad)?;
+        let Version { reclaimdep_events: version } =
+            serde_json::from_slice(&self.line).map_err(bad)?;
         if version != VERSION {
             let what = format!("the events have version {version}, this reader knows {VERSION}");
             return Err(self.error(what).advice("read them with the release that wrote them"));
@@ -93,20 +95,25 @@ impl<R: BufRead> EventReader<R> {
             if self.line.first() == Some(&b'[') {
                 return self.event().map(Some);
             }
-            let declaration: Declaration = serde_json::from_slice(&self.line)
-                .map_err(|error| self.error("this is neither an event nor a declaration").because(error))?;
+            let declaration: Declaration = serde_json::from_slice(&self.line).map_err(|error| {
+                self.error("this is neither an event nor a declaration").because(error)
+            })?;
             if let Declaration::End { events } = declaration {
                 return self.end(events).map(|()| None);
             }
             self.declared.take(declaration).map_err(|error| self.error(error))?;
         }
-        let what = format!("the file ends after {} events without its end line: it was cut off", self.events);
+        let what = format!(
+            "the file ends after {} events without its end line: it was cut off",
+            self.events
+        );
         Err(self.error(what))
     }
 
     fn event(&mut self) -> Result<Event> {
-        let (seq, time, task, form): (u64, Nanos, TaskId, Form) = serde_json::from_slice(&self.line)
-            .map_err(|error| self.error("this is not an event").because(error))?;
+        let (seq, time, task, form): (u64, Nanos, TaskId, Form) =
+            serde_json::from_slice(&self.line)
+                .map_err(|error| self.error("this is not an event").because(error))?;
         let kind = form.kind(&mut self.declared).map_err(|error| self.error(error))?;
         let event = Event { seq, time, task, kind };
         self.check(&event)?;
@@ -140,7 +147,8 @@ impl<R: BufRead> EventReader<R> {
 
     fn end(&mut self, events: u64) -> Result<()> {
         if events != self.events {
-            return Err(self.error(format!("the end line counts {events} events, there are {}", self.events)));
+            return Err(self
+                .error(format!("the end line counts {events} events, there are {}", self.events)));
         }
         match self.next_line()? {
             true => Err(self.error("lines after the end line")),
@@ -155,7 +163,9 @@ impl<R: BufRead> EventReader<R> {
         let limit = MAX_LINE as u64 + 1;
         let read = (&mut self.input).take(limit).read_until(b'\n', &mut self.line);
         match read {
-            Ok(len) if len > MAX_LINE => Err(self.error(format!("a line of more than {MAX_LINE} bytes"))),
+            Ok(len) if len > MAX_LINE => {
+                Err(self.error(format!("a line of more than {MAX_LINE} bytes")))
+            }
             Ok(len) => Ok(len > 0),
             Err(error) => Err(Error::os(self.at("cannot be read")).because(error)),
         }

@@ -8,10 +8,10 @@ use super::form::KINDS;
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
-    MayWait, Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind,
-    ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId,
-    TaskKind, WaitId, WaitOutcome, WorkId,
+    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId,
+    LockMode, MayWait, Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime,
+    QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass,
+    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -32,16 +32,24 @@ fn resources(n: u32) -> [Resource; 8] {
 }
 
 fn targets(n: u32) -> [ReclaimTarget; 3] {
-    [ReclaimTarget::Shrinker(ShrinkerId(n)), ReclaimTarget::Swap(PartId(n)), ReclaimTarget::Pages(PartId(n))]
+    [
+        ReclaimTarget::Shrinker(ShrinkerId(n)),
+        ReclaimTarget::Swap(PartId(n)),
+        ReclaimTarget::Pages(PartId(n)),
+    ]
 }
 
 fn facts(n: u32) -> impl Iterator<Item = Fact> {
     let (part, on, lock, queue) = (PartId(n), PartId(n / 2), LockId(n), QueueId(n));
-    let kinds = [PartKind::Filesystem, PartKind::Device, PartKind::Cache, PartKind::Swap, PartKind::Server];
+    let kinds =
+        [PartKind::Filesystem, PartKind::Device, PartKind::Cache, PartKind::Swap, PartKind::Server];
     let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs];
     let parts = kinds.into_iter().map(move |kind| Fact::Part { part, kind });
-    let targets =
-        targets(n).into_iter().zip(waits).map(move |(target, waits)| Fact::Target { target, part, waits });
+    let targets = targets(n).into_iter().zip(waits).map(move |(target, waits)| Fact::Target {
+        target,
+        part,
+        waits,
+    });
     let others = [
         Fact::Gone { part },
         Fact::Needs { part, on },
@@ -57,7 +65,11 @@ fn facts(n: u32) -> impl Iterator<Item = Fact> {
 fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
     let site = Site { file: text, line: n };
     let context = |depth| {
-        ScopeKind::Context(ReclaimContext { superblock: Superblock(n), depth, private: u64::from(n) << 30 })
+        ScopeKind::Context(ReclaimContext {
+            superblock: Superblock(n),
+            depth,
+            private: u64::from(n) << 30,
+        })
     };
     let (kind, scope, big) = (ScopeKind::Nofs, n, u64::from(n) << 31);
     let (shrinker, lock, queue, request, work) =
@@ -76,7 +88,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
             flags: TaskFlags::MEMALLOC_NOFS | TaskFlags::KSWAPD,
             site,
         },
-        EventKind::MemoryMarks { min: Pages(1), low: Pages(2), high: Pages(big) },
+        EventKind::Watermarks { min: Pages(1), low: Pages(2), high: Pages(big) },
         EventKind::ScopesJoined,
         EventKind::AllocConstrained { mask: Gfp::NOIO },
         EventKind::OutOfMemory,
@@ -93,7 +105,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         EventKind::ShrinkPassBegin {
             shrinker,
             pass: ShrinkPass {
-                in_domain: n % 2 == 1,
+                in_memcg: n % 2 == 1,
                 freeable: big,
                 deferred: 1,
                 priority: n % 13,
@@ -101,10 +113,13 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
                 bounded: n.is_multiple_of(2),
             },
         },
-        EventKind::ShrinkPassEnd { shrinker, in_domain: n % 2 == 1, left: 7, owed: big },
+        EventKind::ShrinkPassEnd { shrinker, in_memcg: n % 2 == 1, left: 7, owed: big },
         EventKind::ShrinkerPanicked { shrinker },
         EventKind::PoolAllocBegin { pool: PoolId(n), mask: Gfp::NOIO, keeps: n, site },
-        EventKind::PoolAllocEnd { pool: PoolId(n), got: [None, Some(true), Some(false)][n as usize % 3] },
+        EventKind::PoolAllocEnd {
+            pool: PoolId(n),
+            got: [None, Some(true), Some(false)][n as usize % 3],
+        },
         EventKind::PoolTake { pool: PoolId(n) },
         EventKind::PoolGive { pool: PoolId(n) },
         EventKind::PoolHandOver { pool: PoolId(n), request },
@@ -161,9 +176,11 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
     all.extend(tasks.map(|kind| EventKind::TaskSpawn { parent: TaskId(n), kind }));
     let outcomes = [AllocOutcome::Ok, AllocOutcome::Elsewhere, AllocOutcome::Failed];
     all.extend(outcomes.map(|outcome| EventKind::AllocEnd { outcome, left: Pages(big) }));
-    let reclaims = [ReclaimKind::Direct, ReclaimKind::Kswapd, ReclaimKind::Memcg, ReclaimKind::Compaction];
+    let reclaims =
+        [ReclaimKind::Direct, ReclaimKind::Kswapd, ReclaimKind::Memcg, ReclaimKind::Compaction];
     all.extend(reclaims.map(|kind| EventKind::ReclaimEnter { kind, mask: Gfp::NOFS }));
-    let ended = [WaitOutcome::Satisfied, WaitOutcome::TimedOut, WaitOutcome::Broken(Errno::EDEADLK)];
+    let ended =
+        [WaitOutcome::Satisfied, WaitOutcome::TimedOut, WaitOutcome::Broken(Errno::EDEADLK)];
     for (place, resource) in resources(n).into_iter().enumerate() {
         all.push(EventKind::WaitBegin { resource, why: text, breakable: place % 2 == 0, site });
         all.push(EventKind::WaitEnd { resource, outcome: ended[place % 3] });
@@ -215,7 +232,8 @@ fn history(kinds: impl IntoIterator<Item = EventKind>) -> Vec<Event> {
 
 #[test]
 fn every_kind_has_a_sample() {
-    let of = |kind: &EventKind| format!("{kind:?}").split([' ', '{']).next().unwrap_or("").to_owned();
+    let of =
+        |kind: &EventKind| format!("{kind:?}").split([' ', '{']).next().unwrap_or("").to_owned();
     let sampled: BTreeSet<String> = samples(1, "x").iter().map(of).collect();
     let known: BTreeSet<String> = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
     assert_eq!(sampled, known);
@@ -280,7 +298,11 @@ fn check_damage(change: impl FnOnce(&mut Vec<String>), events: usize, line: usiz
     let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     let mut all = EventReader::new(text.as_bytes()).unwrap().collect::<Vec<_>>();
     let message = all.pop().unwrap().unwrap_err().to_string();
-    assert_eq!((all.len(), all.iter().filter(|event| event.is_err()).count()), (events, 0), "{message}");
+    assert_eq!(
+        (all.len(), all.iter().filter(|event| event.is_err()).count()),
+        (events, 0),
+        "{message}"
+    );
     let byte: usize = lines[..(line - 1).min(lines.len())].iter().map(|line| line.len() + 1).sum();
     assert!(message.starts_with(&format!("line {line}, byte {byte}: ")), "{message}");
     assert!(message.contains(says), "`{says}` is not in: {message}");
@@ -289,7 +311,11 @@ fn check_damage(change: impl FnOnce(&mut Vec<String>), events: usize, line: usiz
 #[test]
 fn the_sound_file_is_sound() {
     let text = sound().join("\n");
-    assert_eq!(EventReader::new(text.as_bytes()).unwrap().filter_map(crate::Result::ok).count(), 3, "{text}");
+    assert_eq!(
+        EventReader::new(text.as_bytes()).unwrap().filter_map(crate::Result::ok).count(),
+        3,
+        "{text}"
+    );
     assert_eq!(sound().len(), 8, "{text}");
 }
 
@@ -306,13 +332,28 @@ fn lines_that_were_exchanged_or_lost_are_found() {
     check_damage(|lines| drop(lines.remove(5)), 1, 6, "event 2 where event 1 is due");
     check_damage(|lines| lines.swap(2, 3), 1, 3, "text 1 is declared where text 0 is due");
     check_damage(|lines| drop(lines.remove(3)), 1, 4, "is used before it is declared");
-    check_damage(|lines| lines.push("[3,0,0,{\"task-exit\":{}}]".into()), 3, 9, "after the end line");
-    check_damage(|lines| lines[7] = "{\"end\":{\"events\":4}}".into(), 3, 8, "counts 4 events, there are 3");
+    check_damage(
+        |lines| lines.push("[3,0,0,{\"task-exit\":{}}]".into()),
+        3,
+        9,
+        "after the end line",
+    );
+    check_damage(
+        |lines| lines[7] = "{\"end\":{\"events\":4}}".into(),
+        3,
+        8,
+        "counts 4 events, there are 3",
+    );
 }
 
 #[test]
 fn what_cannot_have_happened_is_found() {
-    check_damage(|lines| lines[5] = "[1,5,1,{\"task-exit\":{}}]".into(), 1, 6, "task 1 acts before");
+    check_damage(
+        |lines| lines[5] = "[1,5,1,{\"task-exit\":{}}]".into(),
+        1,
+        6,
+        "task 1 acts before",
+    );
     check_damage(
         |lines| lines[6] = "[2,9,0,{\"task-exit\":{}}]".into(),
         2,
@@ -320,7 +361,12 @@ fn what_cannot_have_happened_is_found() {
         "goes back from 10 ns to 9 ns",
     );
     check_damage(|lines| lines[6] = "[2,20,0,{\"task-moon\":{}}]".into(), 2, 7, "task-moon");
-    check_damage(|lines| lines[6] = "[2,20,9999999,{\"task-exit\":{}}]".into(), 2, 7, "at the most");
+    check_damage(
+        |lines| lines[6] = "[2,20,9999999,{\"task-exit\":{}}]".into(),
+        2,
+        7,
+        "at the most",
+    );
     check_damage(|lines| lines[6] = "{\"moon\":{}}".into(), 2, 7, "moon");
 }
 

@@ -10,7 +10,8 @@ use super::form::Form;
 use crate::error::{Error, Result};
 use crate::event::{Event, Names};
 
-/// Writes events as they come. [`EventWriter::finish`] ends the file; one that was not ended reads as cut off.
+/// Writes events as they come. [`EventWriter::finish`] ends the file; one that was not ended reads
+/// as cut off.
 #[derive(Debug)]
 #[must_use = "a file without its end line reads as cut off: call `finish`"]
 pub struct EventWriter<W> {

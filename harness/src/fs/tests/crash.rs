@@ -17,7 +17,8 @@ type Allowed<'a> = &'a [&'a [u8]];
 /// Mounts what a crash left: files are what they may be, and every block has one owner.
 #[track_caller]
 fn check(rig: &Rig, blocks: Blocks, at: &str, files: &[(&str, Allowed<'_>)]) -> Fs {
-    let fs = rig.mount(&rig.device_of(blocks, SIZE)).unwrap_or_else(|error| panic!("{at}: {error}"));
+    let fs =
+        rig.mount(&rig.device_of(blocks, SIZE)).unwrap_or_else(|error| panic!("{at}: {error}"));
     check_files(&fs, at, files);
     check_owners(&fs, at);
     fs
@@ -40,10 +41,15 @@ fn write_early(fs: &Fs) {
 
 #[track_caller]
 fn check_owners(fs: &Fs, at: &str) {
-    let files: u32 = fs.readdir().unwrap().iter().map(|entry| fs.stat(entry.ino).unwrap().blocks).sum();
+    let files: u32 =
+        fs.readdir().unwrap().iter().map(|entry| fs.stat(entry.ino).unwrap().blocks).sum();
     let root = fs.stat(Ino::ROOT).unwrap().blocks;
     let statfs = fs.statfs().unwrap();
-    assert_eq!(statfs.blocks - statfs.free_blocks, files + root, "{at}: no block is lost or shared");
+    assert_eq!(
+        statfs.blocks - statfs.free_blocks,
+        files + root,
+        "{at}: no block is lost or shared"
+    );
 }
 
 #[track_caller]
@@ -51,7 +57,11 @@ fn check_files(fs: &Fs, at: &str, files: &[(&str, Allowed<'_>)]) {
     for (name, allowed) in files {
         if fs.lookup(name).is_ok() {
             let found = contents(fs, name);
-            assert!(allowed.contains(&&*found), "{at}: {name} has {} bytes of something else", found.len());
+            assert!(
+                allowed.contains(&&*found),
+                "{at}: {name} has {} bytes of something else",
+                found.len()
+            );
         }
     }
 }
@@ -84,7 +94,10 @@ fn crashes(start: &Blocks, history: &[Step], mut judge: impl FnMut(Blocks, Strin
                 }
                 for lap in 0..4 {
                     let mut blocks = durable.clone();
-                    pending.iter().filter(|_| random.below(2) == 0).for_each(|step| apply(&mut blocks, step));
+                    pending
+                        .iter()
+                        .filter(|_| random.below(2) == 0)
+                        .for_each(|step| apply(&mut blocks, step));
                     judge(blocks, format!("some writes before the flush at step {i}, lap {lap}"));
                 }
                 durable = prefix.clone();
@@ -168,9 +181,9 @@ fn what_fsync_acknowledged_survives_without_unmount() {
 /// A journal that holds the whole story, so that nothing is checkpointed before its time.
 const ROOMY: Format = Format { journal_blocks: 200, inodes: 34 };
 
-/// Makes and removes files of 15 blocks, at most three at a time, on a device with `data` blocks for
-/// them, so that each soon gets the blocks of one that went, its map's too. Syncs every `sync_every`
-/// files.
+/// Makes and removes files of 15 blocks, at most three at a time, on a device with `data` blocks
+/// for them, so that each soon gets the blocks of one that went, its map's too. Syncs every
+/// `sync_every` files.
 #[track_caller]
 fn check_reuse(data: u64, sync_every: u8) {
     const ROUNDS: u8 = 14;
@@ -191,7 +204,8 @@ fn check_reuse(data: u64, sync_every: u8) {
         }
         let whole: Vec<_> =
             (0..ROUNDS).map(|round| (format!("file {round}"), pattern(round, 14 * 4096))).collect();
-        let states: Vec<[&[u8]; 2]> = whole.iter().map(|(_, bytes)| [b"".as_slice(), bytes]).collect();
+        let states: Vec<[&[u8]; 2]> =
+            whole.iter().map(|(_, bytes)| [b"".as_slice(), bytes]).collect();
         let files: Vec<(&str, Allowed<'_>)> =
             whole.iter().zip(&states).map(|((name, _), states)| (&**name, &states[..])).collect();
         crashes(&start, &device.history(), |blocks, at| {

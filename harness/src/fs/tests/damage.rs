@@ -31,7 +31,9 @@ fn walk(fs: &Fs) {
                 let stat = fs.stat(entry.ino).map_err(&mut note);
                 let mut buf = vec![0; 200_000];
                 let _ = fs.read(entry.ino, 0, &mut buf).map_err(&mut note);
-                let _ = fs.write(entry.ino, stat.map_or(0, |stat| stat.size), &[1; 5000]).map_err(&mut note);
+                let _ = fs
+                    .write(entry.ino, stat.map_or(0, |stat| stat.size), &[1; 5000])
+                    .map_err(&mut note);
                 let _ = fs.truncate(entry.ino, 3).map_err(&mut note);
                 let _ = fs.unlink(&entry.name).map_err(&mut note);
             }
@@ -91,12 +93,14 @@ fn areas_that_do_not_follow_from_each_other_are_refused_though_the_checksum_is_r
 fn a_transaction_that_was_complete_and_is_damaged_is_refused() {
     run(|rig| {
         let good = image(rig);
-        let journal: Vec<u64> = good.keys().copied().filter(|block| (2..41).contains(block)).collect();
+        let journal: Vec<u64> =
+            good.keys().copied().filter(|block| (2..41).contains(block)).collect();
         let last = *journal.last().unwrap();
         let (mut refused, mut torn) = (0, 0);
         for block in journal {
             let mut bad = good.clone();
-            // Descriptor, image or commit record alike: the first eight bytes of each say what it is.
+            // Descriptor, image or commit record alike: the first eight bytes of each say what it
+            // is.
             bad.get_mut(&block).unwrap()[1] ^= 4;
             match rig.mount(&rig.device_of(bad, SIZE)) {
                 Ok(_) => torn += 1,
@@ -132,7 +136,10 @@ fn a_device_that_is_too_small_or_too_large_is_refused() {
     run(|rig| {
         for bytes in [0, 4096, 100 * 1024, 1 << 40] {
             let text = mkfs(&*rig.device(bytes)).unwrap_err().to_string();
-            assert!(text.contains("cannot make a filesystem on") && text.contains("256 KiB"), "{text}");
+            assert!(
+                text.contains("cannot make a filesystem on") && text.contains("256 KiB"),
+                "{text}"
+            );
         }
         mkfs(&*rig.device(256 * 1024)).unwrap();
     });
@@ -148,7 +155,8 @@ fn flipped_bytes_anywhere_never_panic() {
             let device = rig.device_of(good.clone(), SIZE);
             for _ in 0..=random.below(3) {
                 let block = metadata[random.below(u32::try_from(metadata.len()).unwrap()) as usize];
-                let byte = if random.below(2) == 0 { random.below(256) } else { random.below(4096) };
+                let byte =
+                    if random.below(2) == 0 { random.below(256) } else { random.below(4096) };
                 device.damage(block, byte as usize, u8::try_from(1 + random.below(255)).unwrap());
             }
             if let Ok(fs) = rig.mount(&device) {
@@ -190,8 +198,9 @@ fn garbage_with_a_right_checksum_never_panics() {
 fn noise_is_no_filesystem() {
     run(|rig| {
         let mut random = SplitMix64(8);
-        let noise =
-            |random: &mut SplitMix64| core::array::from_fn(|_| u8::try_from(random.below(256)).unwrap());
+        let noise = |random: &mut SplitMix64| {
+            core::array::from_fn(|_| u8::try_from(random.below(256)).unwrap())
+        };
         let blocks: Blocks = (0..SIZE / BLOCK).map(|block| (block, noise(&mut random))).collect();
         assert_eq!(blocks[&0].len(), BLOCK_SIZE);
         check_refused(rig, blocks, SIZE, &["not a superblock"]);

@@ -1,4 +1,5 @@
-//! What is special where dm-bufio keeps the metadata: it may go at any time, and must not be home too early.
+//! What is special where dm-bufio keeps the metadata: it may go at any time, and must not be home
+//! too early.
 
 use std::sync::Arc;
 
@@ -47,7 +48,13 @@ fn what_is_in_no_log_is_not_written_home() {
         fs.create("a").unwrap();
         client(&fs).write_dirty_buffers().unwrap();
         assert_eq!(home(device.blocks()), before, "the cache has nothing to write");
-        assert!(rig.mount(&rig.device_of(device.blocks(), 4 * MIB)).unwrap().readdir().unwrap().is_empty());
+        assert!(
+            rig.mount(&rig.device_of(device.blocks(), 4 * MIB))
+                .unwrap()
+                .readdir()
+                .unwrap()
+                .is_empty()
+        );
     });
 }
 

@@ -105,12 +105,14 @@ fn names_are_found_listed_and_removed() {
     run(|rig| {
         let (_, fs) = rig.fs(8 * MIB, SMALL);
         let long = "x".repeat(MAX_NAME);
-        let made: Vec<Ino> = ["a", "b", &long].iter().map(|name| fs.create(name).unwrap()).collect();
+        let made: Vec<Ino> =
+            ["a", "b", &long].iter().map(|name| fs.create(name).unwrap()).collect();
         assert_eq!(fs.lookup(&long), Ok(made[2]));
         assert_eq!(fs.create("b"), Err(Errno::EEXIST));
         fs.unlink("a").unwrap();
         assert_eq!(fs.lookup("a"), Err(Errno::ENOENT));
-        let names: Vec<String> = fs.readdir().unwrap().into_iter().map(|entry| entry.name).collect();
+        let names: Vec<String> =
+            fs.readdir().unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["b", &long]);
         assert_eq!(fs.stat(Ino::ROOT).unwrap().kind, FileKind::Directory);
     });
@@ -258,7 +260,8 @@ fn twelve_blocks(rig: &Rig) -> (Fs, Ino) {
     (fs, ino)
 }
 
-/// Fails each allocation of a write in turn; returns how many made it fail. Each leaves all or nothing.
+/// Fails each allocation of a write in turn; returns how many made it fail. Each leaves all or
+/// nothing.
 #[track_caller]
 fn check_failing_allocations(keeper: Option<Era>) -> u64 {
     let range = Cell::new((0, 0));

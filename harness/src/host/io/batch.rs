@@ -1,8 +1,9 @@
 //! `Batch`: adjacent requests that one system call carries, and how far they got.
 //!
-//! Key type: [`Batch`]. A system call may move less than it was asked for; what it moved is kept, in whole
-//! sectors, and the rest is asked for again. Where it fails, the requests that were complete by then
-//! have succeeded, and the others fail together, as the parts of a merged request do in the block layer.
+//! Key type: [`Batch`]. A system call may move less than it was asked for; what it moved is kept,
+//! in whole sectors, and the rest is asked for again. Where it fails, the requests that were
+//! complete by then have succeeded, and the others fail together, as the parts of a merged request
+//! do in the block layer.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -18,8 +19,8 @@ pub(super) const CHUNK: usize = 1 << 17;
 /// Requests of one kind on adjacent sectors.
 ///
 /// # Invariants
-/// `bios` is not empty and covers `start..start + len` in order; `done <= len`; more than one bio only
-/// where `len <= CHUNK`.
+/// `bios` is not empty and covers `start..start + len` in order; `done <= len`; more than one bio
+/// only where `len <= CHUNK`.
 pub(super) struct Batch {
     op: Op,
     start: u64,
@@ -78,7 +79,8 @@ impl Batch {
         self.done == self.len
     }
 
-    /// Copies the data of the next system call, a write, to `chunk`, which is as long as [`Batch::next_len`].
+    /// Copies the data of the next system call, a write, to `chunk`, which is as long as
+    /// [`Batch::next_len`].
     pub(super) fn fill(&self, chunk: &mut [u8]) {
         let mut filled = 0;
         for piece in self.pieces() {
@@ -88,8 +90,9 @@ impl Batch {
         debug_assert_eq!(filled, chunk.len(), "a chunk is a part of the batch");
     }
 
-    /// The data of the next system call where it lies, a piece for each request, if that is a write whose pieces all
-    /// are as the device asks for them; none is for a device that asks for what is not known.
+    /// The data of the next system call where it lies, a piece for each request, if that is a write
+    /// whose pieces all are as the device asks for them; none is for a device that asks for what is
+    /// not known.
     pub(super) fn in_place(&self, align: Option<Alignment>) -> Option<impl Iterator<Item = &[u8]>> {
         let align = align?;
         let aligned = |piece: &[u8]| align.suits(piece);
@@ -116,7 +119,8 @@ impl Batch {
     /// Counts what a system call moved; of a read, `chunk` holds the data.
     ///
     /// # Errors
-    /// `EIO` where it was less than a sector: the file ends here, or takes nothing and says nothing.
+    /// `EIO` where it was less than a sector: the file ends here, or takes nothing and says
+    /// nothing.
     pub(super) fn moved(&mut self, moved: usize, chunk: &[u8]) -> Result<(), Errno> {
         let sector = usize::try_from(SECTOR_SIZE).expect("a sector is small");
         let moved = moved.min(self.next_len()) / sector * sector;
@@ -234,7 +238,11 @@ mod tests {
         let sectors = Some(Alignment { address: 512, len: 512 });
         let pages = Some(Alignment { address: 512, len: 4096 });
         assert_eq!(lengths(&batch, sectors), Some(vec![1024]));
-        assert_eq!(lengths(&batch, pages), None, "it is no whole number of what the device calls a block");
+        assert_eq!(
+            lengths(&batch, pages),
+            None,
+            "it is no whole number of what the device calls a block"
+        );
         assert_eq!(lengths(&batch, None), None, "the device does not say what it asks for");
         batch.push(copy(2, 8));
         assert_eq!(lengths(&batch, sectors), Some(vec![1024, 1024]));
@@ -249,7 +257,10 @@ mod tests {
         let wide = 1 << 20;
         let (one, elsewhere) = (odd(), odd());
         let lies = |bio: &Bio| bio.data().as_ptr().addr().is_multiple_of(wide);
-        assert!(!lies(&one) || !lies(&elsewhere), "two pieces of memory of 64 KiB are not both at a MiB");
+        assert!(
+            !lies(&one) || !lies(&elsewhere),
+            "two pieces of memory of 64 KiB are not both at a MiB"
+        );
         let mut both = Batch::new(one);
         both.push(elsewhere);
         assert_eq!(
@@ -261,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_long_write_goes_from_where_it_lies_a_chunk_at_a_time() {
-        let mut batch = Batch::new(Bio::write(Sectors(0), &vec![1; CHUNK + 512], Box::new(|_, _| ())));
+        let mut batch =
+            Batch::new(Bio::write(Sectors(0), &vec![1; CHUNK + 512], Box::new(|_, _| ())));
         for expect in [CHUNK, 512] {
             let sectors = Some(Alignment { address: 512, len: 512 });
             let pieces: Vec<&[u8]> = batch.in_place(sectors).expect("it is aligned").collect();

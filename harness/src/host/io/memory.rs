@@ -1,7 +1,7 @@
 //! `Memory`: buffers that are aligned as `O_DIRECT` wants them.
 //!
-//! Key type: [`Memory`]. Allocated before the first request is served, so that no request waits for memory
-//! that its own device should make free.
+//! Key type: [`Memory`]. Allocated before the first request is served, so that no request waits for
+//! memory that its own device should make free.
 #![expect(unsafe_code, reason = "the kernel fills buffers while nobody may look at them")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
@@ -56,7 +56,8 @@ impl Memory {
 
     fn layout(slots: usize) -> Layout {
         let bytes = slots.checked_mul(CHUNK).expect("a bounded number of slots");
-        Layout::from_size_align(bytes, ALIGN).expect("a power of two, and far from the end of memory")
+        Layout::from_size_align(bytes, ALIGN)
+            .expect("a power of two, and far from the end of memory")
     }
 
     /// Where the buffer of `slot` begins; it has [`CHUNK`] bytes.
@@ -80,16 +81,16 @@ impl Memory {
     pub(super) unsafe fn buffer(&mut self, slot: usize, len: usize) -> &mut [u8] {
         assert!(len <= CHUNK, "{len} bytes of a slot");
         let start = self.address(slot);
-        // SAFETY: the bytes are inside the allocation and were zeroed when it was made; `&mut self` keeps
-        // every other reference away, and the caller the kernel.
+        // SAFETY: the bytes are inside the allocation and were zeroed when it was made; `&mut self`
+        // keeps every other reference away, and the caller the kernel.
         unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout, and whoever owns it gave no slot to the kernel that
-        // is not back (see `Memory::buffer`).
+        // SAFETY: it was allocated with this layout, and whoever owns it gave no slot to the kernel
+        // that is not back (see `Memory::buffer`).
         unsafe { dealloc(self.base.as_ptr(), Self::layout(self.slots)) }
     }
 }

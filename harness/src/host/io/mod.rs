@@ -1,9 +1,9 @@
 //! Serving a device's requests on an open file, many in the kernel at a time.
 //!
-//! Key types: [`IoOptions`], [`IoEngine`], `Server`. A device hands its requests to `Requests`; its lead
-//! thread, which owns the open file, lets a `Server` take them from there. Two engines do the same: one
-//! thread with an io_uring, or a small pool of threads that read and write. Which one is found out
-//! by trying, unless [`IoOptions::engine`] or `RECLAIMDEP_IO` says it.
+//! Key types: [`IoOptions`], [`IoEngine`], `Server`. A device hands its requests to `Requests`; its
+//! lead thread, which owns the open file, lets a `Server` take them from there. Two engines do the
+//! same: one thread with an io_uring, or a small pool of threads that read and write. Which one is
+//! found out by trying, unless [`IoOptions::engine`] or `RECLAIMDEP_IO` says it.
 //!
 //! | module | holds |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | `uring` | the engine on io_uring |
 //! | `threads` | the engine on blocking system calls |
 //!
-//! As in the block layer, requests in flight are not ordered among themselves: whoever needs an order
-//! waits in between. Locking: leaf locks alone, none held over a system call.
+//! As in the block layer, requests in flight are not ordered among themselves: whoever needs an
+//! order waits in between. Locking: leaf locks alone, none held over a system call.
 
 mod batch;
 mod memory;
@@ -54,19 +54,23 @@ impl IoEngine {
     }
 
     fn named(name: &str) -> Result<Self> {
-        [Self::Uring, Self::Threads].into_iter().find(|engine| engine.name() == name).ok_or_else(|| {
-            Error::input(format!("{ENGINE_VARIABLE} names no engine: `{name}`")).advice("uring or threads")
-        })
+        [Self::Uring, Self::Threads].into_iter().find(|engine| engine.name() == name).ok_or_else(
+            || {
+                Error::input(format!("{ENGINE_VARIABLE} names no engine: `{name}`"))
+                    .advice("uring or threads")
+            },
+        )
     }
 }
 
 /// How a device serves its requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IoOptions {
-    /// The engine; none takes what `RECLAIMDEP_IO` says, else io_uring where the kernel lets us have one.
+    /// The engine; none takes what `RECLAIMDEP_IO` says, else io_uring where the kernel lets us
+    /// have one.
     pub engine: Option<IoEngine>,
-    /// How many system calls or ring entries may be in the kernel at a time, from 1 to [`MAX_IN_FLIGHT`];
-    /// each may carry several adjacent requests.
+    /// How many system calls or ring entries may be in the kernel at a time, from 1 to
+    /// [`MAX_IN_FLIGHT`]; each may carry several adjacent requests.
     pub in_flight: usize,
 }
 
@@ -79,7 +83,8 @@ impl Default for IoOptions {
 /// Tries an io_uring with the operations that the engine needs.
 pub(super) fn try_uring() -> Result<()> {
     uring::Ring::open(1).map(drop).map_err(|error| {
-        Error::environment("no io_uring with reads, writes, syncs and polls can be had").because(error)
+        Error::environment("no io_uring with reads, writes, syncs and polls can be had")
+            .because(error)
     })
 }
 
@@ -92,12 +97,12 @@ enum Engine {
 }
 
 impl Server {
-    /// Prepares the engine that `options` ask for. On the device's lead thread: the ring's descriptors
-    /// belong to its table.
+    /// Prepares the engine that `options` ask for. On the device's lead thread: the ring's
+    /// descriptors belong to its table.
     ///
     /// # Errors
-    /// `Input` for options that make no sense; `Environment` where io_uring is asked for by name and
-    /// cannot be had.
+    /// `Input` for options that make no sense; `Environment` where io_uring is asked for by name
+    /// and cannot be had.
     pub(super) fn open(options: IoOptions) -> Result<Self> {
         let IoOptions { engine, in_flight } = options;
         if !(1..=MAX_IN_FLIGHT).contains(&in_flight) {
@@ -129,8 +134,8 @@ impl Server {
         }
     }
 
-    /// Serves until the requests are stopped and the last of them is complete. Its threads are gone when
-    /// it returns.
+    /// Serves until the requests are stopped and the last of them is complete. Its threads are gone
+    /// when it returns.
     pub(super) fn serve(self, device: BorrowedFd<'_>, requests: &Requests) {
         match self.0 {
             Engine::Uring(ring) => uring::serve(*ring, device, requests),

@@ -1,8 +1,8 @@
 //! `Requests`: what waits for a device, what the kernel has of it, and how that ends.
 //!
-//! Key types: [`Requests`], [`Rest`]. One FIFO; whoever serves takes a [`Batch`] from its front. Nothing
-//! that owns a descriptor of the process may be dropped by a completion: it runs on a device thread, whose
-//! file table is another. Locking: leaf locks alone.
+//! Key types: [`Requests`], [`Rest`]. One FIFO; whoever serves takes a [`Batch`] from its front.
+//! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a
+//! device thread, whose file table is another. Locking: leaf locks alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -103,8 +103,8 @@ impl Requests {
         self.options.sectors
     }
 
-    /// Takes a request in: one past the end fails with `EIO`, a discard with `EOPNOTSUPP`, one after
-    /// the stop with `ENXIO`.
+    /// Takes a request in: one past the end fails with `EIO`, a discard with `EOPNOTSUPP`, one
+    /// after the stop with `ENXIO`.
     pub(in crate::host) fn submit(&self, bio: Bio) {
         let _ours = quiet();
         if let Some(bio) = self.check(bio) {
@@ -115,8 +115,8 @@ impl Requests {
     /// Takes requests in together: one alone would be taken before the next can be merged with it.
     pub(in crate::host) fn submit_all(&self, bios: Vec<Bio>) {
         let _ours = quiet();
-        // What is refused is completed before the lock is taken: its submitter may do anything then. The vector is
-        // the same one: it is large, and an allocator thinks about large ones.
+        // What is refused is completed before the lock is taken: its submitter may do anything
+        // then. The vector is the same one: it is large, and an allocator thinks about large ones.
         let accepted: Vec<Bio> = bios.into_iter().filter_map(|bio| self.check(bio)).collect();
         if !accepted.is_empty() {
             self.take_in(accepted);
@@ -151,8 +151,8 @@ impl Requests {
         None
     }
 
-    /// The oldest request in the kernel, or taken for it, that asks `op` of any of these bytes. The range says nothing
-    /// for a flush.
+    /// The oldest request in the kernel, or taken for it, that asks `op` of any of these bytes. The
+    /// range says nothing for a flush.
     pub(in crate::host) fn in_flight(&self, op: Op, bytes: &Range<u64>) -> Option<RequestId> {
         let overlaps = |flight: &&Flight| {
             let overlap = flight.bytes.start < bytes.end && bytes.start < flight.bytes.end;
@@ -319,7 +319,12 @@ impl Requests {
     }
 
     /// Completes the requests of a batch whose last system call had `outcome`.
-    pub(super) fn finish(&self, device: BorrowedFd<'_>, mut taken: Taken, outcome: Result<(), Errno>) {
+    pub(super) fn finish(
+        &self,
+        device: BorrowedFd<'_>,
+        mut taken: Taken,
+        outcome: Result<(), Errno>,
+    ) {
         if outcome.is_err()
             && let Some(error) = (self.options.trouble)(device, &self.name)
         {
@@ -333,8 +338,9 @@ impl Requests {
         self.done.wake_all();
     }
 
-    /// Runs `serve`. Where it unwinds, with the world or because a completion panicked, nothing more is
-    /// served: what waits fails, and the thread goes on, since it still has a device to close.
+    /// Runs `serve`. Where it unwinds, with the world or because a completion panicked, nothing
+    /// more is served: what waits fails, and the thread goes on, since it still has a device to
+    /// close.
     pub(super) fn until_unwound(&self, serve: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(serve)).is_ok() {
             return;

@@ -51,7 +51,8 @@ fn serve_all(device: BorrowedFd<'_>, requests: &Requests) {
     });
 }
 
-/// Carries the batch out, through a buffer that is aligned as `O_DIRECT` wants it if its own data is not.
+/// Carries the batch out, through a buffer that is aligned as `O_DIRECT` wants it if its own data
+/// is not.
 fn carry_out(
     device: BorrowedFd<'_>,
     align: Option<Alignment>,
@@ -62,7 +63,8 @@ fn carry_out(
         return retry_on_intr(|| fdatasync(device)).map_err(errno);
     }
     while !batch.is_done() {
-        // SAFETY: every system call with the slot's address has returned before this thread comes here.
+        // SAFETY: every system call with the slot's address has returned before this thread comes
+        // here.
         let chunk = unsafe { memory.buffer(0, batch.next_len()) };
         let moved = if batch.op() == Op::Read {
             retry_on_intr(|| pread(device, &mut *chunk, batch.offset()))

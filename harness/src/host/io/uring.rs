@@ -1,9 +1,9 @@
 //! The engine on io_uring: one thread that submits and completes, and one that wakes it.
 //!
-//! Key types: [`Ring`], [`serve`]. The ring's thread sleeps in the kernel, for a completion or for its
-//! bell, an eventfd. Whoever submits may be a thread of another file table, to whom the bell's number
-//! means something else; so the bell is rung by a thread beside the ring's, which waits where the
-//! world sees it. To the judges a batch is served until the kernel has it.
+//! Key types: [`Ring`], [`serve`]. The ring's thread sleeps in the kernel, for a completion or for
+//! its bell, an eventfd. Whoever submits may be a thread of another file table, to whom the bell's
+//! number means something else; so the bell is rung by a thread beside the ring's, which waits
+//! where the world sees it. To the judges a batch is served until the kernel has it.
 #![expect(unsafe_code, reason = "ring entries carry addresses that the kernel reads and writes")]
 
 use std::collections::VecDeque;
@@ -40,13 +40,14 @@ type Ended = (Taken, Result<(), Errno>);
 /// An io_uring and what its entries point to.
 ///
 /// # Invariants
-/// The kernel has the buffer of slot n, its pieces and the data of its batch from when an entry for it is pushed until its
-/// completion is reaped, and exactly then `slots[n]` is some; nobody changes the data of a write meanwhile.
+/// The kernel has the buffer of slot n, its pieces and the data of its batch from when an entry for
+/// it is pushed until its completion is reaped, and exactly then `slots[n]` is some; nobody changes
+/// the data of a write meanwhile.
 pub(super) struct Ring {
     ring: IoUring,
     memory: Option<Memory>,
-    /// For each slot, where the data of its entry lies if it is written from there; made before the first request, as the
-    /// buffers are.
+    /// For each slot, where the data of its entry lies if it is written from there; made before the
+    /// first request, as the buffers are.
     pieces: Vec<Vec<libc::iovec>>,
     slots: Vec<Option<Slot>>,
     /// Batches that were taken ahead and that the kernel has not seen.
@@ -106,8 +107,9 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: an entry points to the buffer of a slot, to its batch's data or to its pieces, which live until its
-        // completion is reaped (the type's invariant, and its drop), or to nothing.
+        // SAFETY: an entry points to the buffer of a slot, to its batch's data or to its pieces,
+        // which live until its completion is reaped (the type's invariant, and its drop), or to
+        // nothing.
         let pushed = unsafe { self.ring.submission().push(entry) };
         pushed.expect("the ring has an entry for each slot and one for the bell");
     }
@@ -124,7 +126,8 @@ impl Ring {
                 self.pieces[place].clear();
                 let base = |piece: &[u8]| piece.as_ptr().cast_mut().cast();
                 if let Some(pieces) = slot.taken.batch.in_place(self.align) {
-                    let piece = |piece: &[u8]| libc::iovec { iov_base: base(piece), iov_len: piece.len() };
+                    let piece =
+                        |piece: &[u8]| libc::iovec { iov_base: base(piece), iov_len: piece.len() };
                     self.pieces[place].extend(pieces.map(piece));
                 }
                 match &self.pieces[place][..] {
@@ -134,7 +137,9 @@ impl Ring {
                         slot.taken.batch.fill(chunk);
                         opcode::Write::new(fd, address, count).offset(offset).build()
                     }
-                    [one] => opcode::Write::new(fd, one.iov_base.cast(), count).offset(offset).build(),
+                    [one] => {
+                        opcode::Write::new(fd, one.iov_base.cast(), count).offset(offset).build()
+                    }
                     more => {
                         let pieces = u32::try_from(more.len()).expect("a chunk has few sectors");
                         opcode::Writev::new(fd, more.as_ptr(), pieces).offset(offset).build()
@@ -142,7 +147,9 @@ impl Ring {
                 }
             }
             Op::Discard => unreachable!("it is refused where requests are taken in"),
-            Op::Flush => opcode::Fsync::new(fd).flags(io_uring::types::FsyncFlags::DATASYNC).build(),
+            Op::Flush => {
+                opcode::Fsync::new(fd).flags(io_uring::types::FsyncFlags::DATASYNC).build()
+            }
         };
         // INVARIANT: the slot is some before its entry is pushed.
         self.slots[place] = Some(slot);
@@ -178,8 +185,9 @@ impl Ring {
 
     /// What the kernel is done with, and the outcome of its last part.
     fn reap(&mut self, device: BorrowedFd<'_>, ended: &mut Vec<Ended>) {
-        let reaped =
-            |ring: &mut IoUring| ring.completion().next().map(|entry| (entry.user_data(), entry.result()));
+        let reaped = |ring: &mut IoUring| {
+            ring.completion().next().map(|entry| (entry.user_data(), entry.result()))
+        };
         while let Some((data, result)) = reaped(&mut self.ring) {
             if data == BELL {
                 self.bell_armed = false;
@@ -205,7 +213,9 @@ impl Ring {
         result: i32,
     ) -> Option<Ended> {
         let outcome = match usize::try_from(result) {
-            Err(_) if matches!(-result, libc::EINTR | libc::EAGAIN) && slot.retries < MAX_RETRIES => {
+            Err(_)
+                if matches!(-result, libc::EINTR | libc::EAGAIN) && slot.retries < MAX_RETRIES =>
+            {
                 slot.retries += 1;
                 self.start(device, place, slot);
                 return None;
@@ -268,8 +278,9 @@ impl Ring {
         }
     }
 
-    /// Takes as many batches ahead as can be in flight, while the device works: when one completes, the next is at
-    /// hand. Not where somebody observes, to whom a batch that is taken is being served.
+    /// Takes as many batches ahead as can be in flight, while the device works: when one completes,
+    /// the next is at hand. Not where somebody observes, to whom a batch that is taken is being
+    /// served.
     fn stage(&mut self, requests: &Requests) {
         while self.free.is_empty()
             && !requests.is_observed()
@@ -330,7 +341,9 @@ pub(super) fn serve(mut ring: Ring, device: BorrowedFd<'_>, requests: &Requests)
         let _task = requests.adopt("io");
         ring.align = alignment(device);
         if let Err(error) = ring.run(device, requests) {
-            requests.note(Error::os(format!("the io_uring of `{}` broke", requests.name())).because(error));
+            requests.note(
+                Error::os(format!("the io_uring of `{}` broke", requests.name())).because(error),
+            );
             ring.give_up(device, requests);
         }
         requests.ended();

@@ -41,7 +41,12 @@ fn threads(name: &str) -> usize {
 }
 
 /// Submits a write; its outcome goes to `done`.
-fn write(device: &HostFile, sector: u64, data: Vec<u8>, done: &std::sync::mpsc::Sender<Result<(), Errno>>) {
+fn write(
+    device: &HostFile,
+    sector: u64,
+    data: Vec<u8>,
+    done: &std::sync::mpsc::Sender<Result<(), Errno>>,
+) {
     let done = done.clone();
     let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
     device.submit(Bio::new(Op::Write, Sectors(sector), data, end_io));
@@ -85,7 +90,11 @@ fn where_nobody_observes_adjacent_copies_and_others_all_arrive() {
         let bios = (0..256).filter(written).chain([68]).map(|block| {
             let done = done.clone();
             let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
-            Bio::write(Sectors(block * 8), &[u8::try_from(block).expect("below 256") ^ 0x5a; 4096], end_io)
+            Bio::write(
+                Sectors(block * 8),
+                &[u8::try_from(block).expect("below 256") ^ 0x5a; 4096],
+                end_io,
+            )
         });
         device.submit_all(bios.collect());
         drop(done);
@@ -249,11 +258,13 @@ fn each_request_is_served_by_a_server_of_the_queue_and_completes_after_it() {
                 assert!(found.next().is_none(), "once");
                 (at, event.task)
             };
-            let (submit, _) =
-                place(&|kind| matches!(kind, EventKind::RequestSubmit { request: r, .. } if r == request));
+            let (submit, _) = place(
+                &|kind| matches!(kind, EventKind::RequestSubmit { request: r, .. } if r == request),
+            );
             let (serve, server) = place(&|kind| kind == EventKind::RequestServe { request });
             let (served, again) = place(&|kind| kind == EventKind::RequestServed { request });
-            let (complete, _) = place(&|kind| kind == EventKind::RequestComplete { request, error: None });
+            let (complete, _) =
+                place(&|kind| kind == EventKind::RequestComplete { request, error: None });
             assert!(submit < serve && serve < served && served < complete, "{io:?}");
             assert!(servers.contains(&server) && server == again, "{io:?}");
         }

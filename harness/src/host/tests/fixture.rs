@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
-    ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, WriteFlags,
+    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
+    OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request,
+    WriteFlags,
 };
 
 use crate::event::{Event, Names, Observer, Reaction};
@@ -40,7 +41,8 @@ impl OneFile {
 
 fn attr(ino: INodeNo) -> FileAttr {
     let time = SystemTime::UNIX_EPOCH;
-    let (kind, size) = if ino == FILE { (FileType::RegularFile, BYTES) } else { (FileType::Directory, 0) };
+    let (kind, size) =
+        if ino == FILE { (FileType::RegularFile, BYTES) } else { (FileType::Directory, 0) };
     FileAttr {
         ino,
         size,
@@ -62,7 +64,8 @@ fn attr(ino: INodeNo) -> FileAttr {
 
 fn extent(offset: u64, length: u64) -> std::ops::Range<usize> {
     let end = (offset + length).min(BYTES);
-    usize::try_from(offset.min(end)).expect("a small file")..usize::try_from(end).expect("a small file")
+    usize::try_from(offset.min(end)).expect("a small file")
+        ..usize::try_from(end).expect("a small file")
 }
 
 impl Filesystem for OneFile {
@@ -144,8 +147,8 @@ pub(super) fn ready() -> bool {
     };
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let missing = missing.join("; ");
-    let required =
-        std::env::var("RECLAIMDEP_REQUIRE").is_ok_and(|tiers| tiers.split(',').any(|tier| tier == "loop"));
+    let required = std::env::var("RECLAIMDEP_REQUIRE")
+        .is_ok_and(|tiers| tiers.split(',').any(|tier| tier == "loop"));
     assert!(!required, "the loop tier is required and this machine lacks {missing}");
     drop(writeln!(std::io::stderr(), "SKIPPED: the loop tier lacks {missing}"));
     false

@@ -61,7 +61,8 @@ fn role_blocked_in_a_write() {
             std::thread::park();
         }
     });
-    let mount = FuseMount::serve("blocked", OneFile::new(&file, never)).expect("the mount is served");
+    let mount =
+        FuseMount::serve("blocked", OneFile::new(&file, never)).expect("the mount is served");
     child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
         let device = attach(sched, &mount, &file);
@@ -99,8 +100,8 @@ fn role_waits_in_the_wrong_table() {
         let path = format!("/dev/loop{}", device.number());
         let node = std::fs::OpenOptions::new().write(true).open(path).expect("the node opens");
         std::thread::spawn(move || {
-            let _ =
-                std::os::unix::fs::FileExt::write_all_at(&node, &[1; 4096], 0).and_then(|()| node.sync_all());
+            let _ = std::os::unix::fs::FileExt::write_all_at(&node, &[1; 4096], 0)
+                .and_then(|()| node.sync_all());
         });
         entering.recv().expect("the handler runs");
         child.send(b"blocked").expect("sent");
@@ -140,7 +141,8 @@ fn a_process_killed_in_a_blocked_write_leaves_nothing() {
     }
     for _ in 0..KILLS {
         let mut child = Running::start(&job("role_blocked_in_a_write")).expect("started");
-        let blocked = child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
+        let blocked =
+            child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
         assert_eq!(blocked, Some(&b"blocked"[..]));
         assert!(loop_of(child.pid()).is_some(), "the blocked child has a loop device");
         kill_and_check(child);
@@ -160,7 +162,8 @@ fn a_process_killed_at_any_moment_leaves_nothing() {
             .expect("the child speaks the protocol")
             .expect("it starts");
         let moment = Duration::from_micros(random.below(20_000).into());
-        let ended = child.wait_until(Instant::now() + moment).expect("the child speaks the protocol");
+        let ended =
+            child.wait_until(Instant::now() + moment).expect("the child speaks the protocol");
         assert!(!ended, "the child runs until it is killed");
         kill_and_check(child);
     }
@@ -173,11 +176,13 @@ fn a_process_that_breaks_the_rule_is_stuck_until_its_connection_is_aborted() {
         return;
     }
     let mut child = Running::start(&job("role_waits_in_the_wrong_table")).expect("started");
-    let blocked = child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
+    let blocked =
+        child.wait_for_result(Instant::now() + READY).expect("the child speaks the protocol");
     assert_eq!(blocked, Some(&b"blocked"[..]));
     child.kill();
-    let ended =
-        child.wait_until(Instant::now() + Duration::from_millis(200)).expect("the child speaks the protocol");
+    let ended = child
+        .wait_until(Instant::now() + Duration::from_millis(200))
+        .expect("the child speaks the protocol");
     let connections = child.connections().to_vec();
     for connection in connections {
         connection.abort().expect("aborted");

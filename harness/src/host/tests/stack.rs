@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::fixture::{BYTES, OnWrite, OneFile, Recorder, attach, attach_with, engines, ready, unique, world};
+use super::fixture::{
+    BYTES, OnWrite, OneFile, Recorder, attach, attach_with, engines, ready, unique, world,
+};
 use crate::block::{Bio, BlockDevice, flush, read_at, write_at};
 use crate::error::{Errno, ErrorKind};
 use crate::event::{EventKind, Op, RequestId};
 use crate::host::leaks::Leftover;
-use crate::host::{Backing, ConnectionId, FuseMount, HostLoop, IoOptions, LoopHandle, LoopOptions, Snapshot};
+use crate::host::{
+    Backing, ConnectionId, FuseMount, HostLoop, IoOptions, LoopHandle, LoopOptions, Snapshot,
+};
 use crate::units::Sectors;
 
 fn quiet() -> OnWrite {
@@ -62,7 +66,8 @@ fn a_sector_can_be_written_alone_and_beyond_the_end_nothing_can() {
     }
     for io in engines(4) {
         let file = unique("sector");
-        let mount = FuseMount::serve("sector", OneFile::new(&file, quiet())).expect("the mount is served");
+        let mount =
+            FuseMount::serve("sector", OneFile::new(&file, quiet())).expect("the mount is served");
         world(Recorder::default(), |sched| {
             let device = attach_with(sched, &mount, &file, io);
             assert_eq!(write_at(&device, 512, &[1; 512]), Ok(()));
@@ -81,7 +86,8 @@ fn what_the_filesystem_refuses_the_device_fails_with_eio() {
     for io in engines(4) {
         let file = unique("refuse");
         let refuse: OnWrite = Box::new(|_, _| Err(fuser::Errno::ENOSPC));
-        let mount = FuseMount::serve("refuse", OneFile::new(&file, refuse)).expect("the mount is served");
+        let mount =
+            FuseMount::serve("refuse", OneFile::new(&file, refuse)).expect("the mount is served");
         world(Recorder::default(), |sched| {
             let device = attach_with(sched, &mount, &file, io);
             let outcome = write_at(&device, 0, &[1; 4096]);
@@ -121,7 +127,9 @@ fn a_fuse_write_finds_the_loop_request_above_it() {
         assert_eq!(finding.recv().expect("the handler ran"), submitted);
         assert_eq!(loop0.in_flight(Op::Write, 8192..12288), None, "the request is done");
         let server = EventKind::QueueServer { queue: loop0.queue().id };
-        assert!(events.iter().any(|event| event.task == loop0.foreign_task() && event.kind == server));
+        assert!(
+            events.iter().any(|event| event.task == loop0.foreign_task() && event.kind == server)
+        );
         loop0.stop();
     });
 }
@@ -142,7 +150,8 @@ fn aborting_the_connection_frees_a_stuck_request() {
             let _ = released.lock().expect("no handler panics").recv();
             Ok(())
         });
-        let mount = FuseMount::serve("abort", OneFile::new(&file, stick)).expect("the mount is served");
+        let mount =
+            FuseMount::serve("abort", OneFile::new(&file, stick)).expect("the mount is served");
         world(Recorder::default(), |sched| {
             let device = attach_with(sched, &mount, &file, io);
             let (done, outcome) = channel();
@@ -165,14 +174,16 @@ fn a_world_that_is_unwound_loses_its_device_and_no_request() {
     }
     for io in engines(4) {
         let file = unique("unwound");
-        let mount = FuseMount::serve("unwound", OneFile::new(&file, quiet())).expect("the mount is served");
+        let mount =
+            FuseMount::serve("unwound", OneFile::new(&file, quiet())).expect("the mount is served");
         world(Recorder::default(), |sched| {
             let device = attach_with(sched, &mount, &file, io);
             let (done, outcomes) = channel();
             sched.abort();
             for number in 0..16 {
                 let done = done.clone();
-                let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
+                let end_io =
+                    Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
                 device.submit(Bio::new(Op::Write, Sectors(number), vec![1; 512], end_io));
             }
             drop(device);
@@ -191,7 +202,8 @@ fn a_file_that_is_missing_or_too_short_is_refused_by_name() {
         return;
     }
     let file = unique("short");
-    let mount = FuseMount::serve("short", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount =
+        FuseMount::serve("short", OneFile::new(&file, quiet())).expect("the mount is served");
     world(Recorder::default(), |sched| {
         #[track_caller]
         fn refused(
@@ -203,7 +215,8 @@ fn a_file_that_is_missing_or_too_short_is_refused_by_name() {
         ) {
             let backing = Backing::On { mount: mount.as_fd(), file };
             let (sectors, io) = (Sectors::from_bytes(bytes), IoOptions::default());
-            let attached = HostLoop::attach(sched, "loop0", backing, sectors, LoopOptions::default(), io);
+            let attached =
+                HostLoop::attach(sched, "loop0", backing, sectors, LoopOptions::default(), io);
             let error = attached.err().expect("refused");
             assert_eq!(error.kind(), expect.0, "{error}");
             assert!(error.to_string().contains(expect.1), "{error}");
@@ -226,7 +239,8 @@ fn a_served_mount_has_a_connection_and_aborting_none_says_so() {
     if !ready() {
         return;
     }
-    let mount = FuseMount::serve("life", OneFile::new("file", quiet())).expect("the mount is served");
+    let mount =
+        FuseMount::serve("life", OneFile::new("file", quiet())).expect("the mount is served");
     assert!(mount.connection().exists());
     let none = ConnectionId(u32::MAX);
     assert!(!none.exists());
@@ -240,7 +254,8 @@ fn attachers_that_race_all_get_a_device_of_their_own() {
         return;
     }
     let attach = || -> Result<u32, crate::error::Error> {
-        let file: OwnedFd = memfd_create("reclaimdep-race", MemfdFlags::CLOEXEC).expect("a file in memory");
+        let file: OwnedFd =
+            memfd_create("reclaimdep-race", MemfdFlags::CLOEXEC).expect("a file in memory");
         rustix::fs::ftruncate(&file, 1 << 16).expect("sized");
         let options = LoopOptions { direct_io: false, block_size: 0 };
         for _ in 0..50 {
@@ -250,7 +265,10 @@ fn attachers_that_race_all_get_a_device_of_their_own() {
     };
     let attached = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(attach)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no panic").expect("attached")).sum::<u32>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic").expect("attached"))
+            .sum::<u32>()
     });
     assert_eq!(attached, 100);
 }
@@ -271,13 +289,15 @@ fn no_more_requests_than_asked_for_are_in_the_kernel() {
             let _ = released.lock().expect("no handler panics").recv();
             Ok(())
         });
-        let mount = FuseMount::serve("bound", OneFile::new(&file, hold)).expect("the mount is served");
+        let mount =
+            FuseMount::serve("bound", OneFile::new(&file, hold)).expect("the mount is served");
         world(Recorder::default(), |sched| {
             let device = attach_with(sched, &mount, &file, io);
             let (done, outcomes) = channel();
             for number in 0..8 {
                 let done = done.clone();
-                let end_io = Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
+                let end_io =
+                    Box::new(move |_, outcome| done.send(outcome).expect("the test listens"));
                 device.submit(Bio::new(Op::Write, Sectors(number * 16), vec![1; 4096], end_io));
             }
             drop(done);
@@ -311,12 +331,14 @@ fn a_device_that_became_shorter_fails_what_lies_behind_its_end() {
         world(Recorder::default(), |sched| {
             let options = LoopOptions { direct_io: false, block_size: 0 };
             let open = Backing::Open(backing.as_fd());
-            let device = HostLoop::attach(sched, "loop0", open, Sectors::from_bytes(BYTES), options, io)
-                .expect("attached");
+            let device =
+                HostLoop::attach(sched, "loop0", open, Sectors::from_bytes(BYTES), options, io)
+                    .expect("attached");
             write_at(&device, BYTES - 4096, &[1; 4096]).expect("written");
             rustix::fs::ftruncate(&backing, BYTES / 2).expect("cut");
             let node = std::fs::File::open(format!("/dev/loop{}", device.number())).expect("ours");
-            crate::host::loop_ioctl::take_size(node.as_fd()).expect("the device takes its file's size");
+            crate::host::loop_ioctl::take_size(node.as_fd())
+                .expect("the device takes its file's size");
             drop(node);
             let outcome = write_at(&device, BYTES - 4096, &[1; 4096]);
             assert!(matches!(outcome, Err(Errno::EIO | Errno::ENOSPC)), "{io:?}: {outcome:?}");

@@ -81,7 +81,10 @@ fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
 #[test]
 fn an_end_without_a_result_is_a_death() {
     let outcome = run("role_say_nothing", AMPLE);
-    assert!(matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -93,6 +96,7 @@ fn a_hang_is_described_and_ended() {
         panic!("it should hang");
     };
     assert!(gone, "SIGKILL ends it");
-    let waits_for_loop = |stack: &crate::host::ThreadStack| stack.state == 'D' && stack.comm == "loop0";
+    let waits_for_loop =
+        |stack: &crate::host::ThreadStack| stack.state == 'D' && stack.comm == "loop0";
     assert!(stacks.iter().any(waits_for_loop), "{stacks:#?}");
 }

@@ -43,7 +43,11 @@ fn clean_pages_are_freed_whatever_the_mask() {
 fn direct_reclaim_never_writes_a_file_page() {
     for page in [page(File, Dirty), marked(File, Dirty)] {
         check_masks(page, [Verdict::Mark; 3]);
-        check(page, PageControl { dirty_heavy: true, ..PageControl::direct(Gfp::KERNEL) }, Verdict::Mark);
+        check(
+            page,
+            PageControl { dirty_heavy: true, ..PageControl::direct(Gfp::KERNEL) },
+            Verdict::Mark,
+        );
     }
 }
 
@@ -107,7 +111,11 @@ fn what_is_used_mapped_or_kept_stays() {
     let direct = PageControl::direct(Gfp::KERNEL);
     check(PageState { referenced: true, ..clean }, direct, Verdict::Activate);
     check(PageState { mapped: true, ..clean }, direct, Verdict::Unmap);
-    check(PageState { mapped: true, ..clean }, PageControl { may_unmap: false, ..direct }, Verdict::Keep);
+    check(
+        PageState { mapped: true, ..clean },
+        PageControl { may_unmap: false, ..direct },
+        Verdict::Keep,
+    );
     check(PageState { private: true, ..clean }, direct, Verdict::Release);
     check(PageState { in_use: true, ..clean }, direct, Verdict::Keep);
 }

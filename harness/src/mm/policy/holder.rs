@@ -1,7 +1,7 @@
 //! The holder: the task on whose behalf memory is reclaimed, and what its scopes say about it.
 //!
-//! Key types: [`Holder`], [`Reclaimer`]. The effective mask is not in it: what the scopes make of the
-//! request is the first thing that policies differ in ([`super::Policy::effective`]).
+//! Key types: [`Holder`], [`Reclaimer`]. The effective mask is not in it: what the scopes make of
+//! the request is the first thing that policies differ in ([`super::Policy::effective`]).
 
 use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
 
@@ -40,7 +40,8 @@ pub struct Holder<'a> {
 }
 
 impl Holder<'static> {
-    /// A task with these flags that reclaims directly; its NOFS scope, if it has one, names no context.
+    /// A task with these flags that reclaims directly; its NOFS scope, if it has one, names no
+    /// context.
     #[must_use]
     pub const fn new(requested: Gfp, flags: TaskFlags) -> Self {
         Self {
@@ -60,7 +61,8 @@ impl Holder<'static> {
         Self { kind: Reclaimer::Kswapd, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC) }
     }
 
-    /// A task that asked for GFP_KERNEL in NOFS scopes, each with one of `contexts`, innermost first.
+    /// A task that asked for GFP_KERNEL in NOFS scopes, each with one of `contexts`, innermost
+    /// first.
     #[must_use]
     pub const fn in_contexts(contexts: &[ReclaimContext]) -> Holder<'_> {
         Holder { contexts, plain_nofs: false, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC_NOFS) }
@@ -68,14 +70,15 @@ impl Holder<'static> {
 }
 
 impl Holder<'_> {
-    /// Whether something restricts it to "no filesystem" without saying which one it protects: a NOFS
-    /// scope without a context, or a request that is GFP_NOFS by itself.
+    /// Whether something restricts it to "no filesystem" without saying which one it protects: a
+    /// NOFS scope without a context, or a request that is GFP_NOFS by itself.
     ///
     /// An explicit mask is a plain scope around one allocation. Whoever wrote it protects *some*
     /// filesystem, so all of them are protected.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        let unnamed_scope = self.flags.contains(TaskFlags::MEMALLOC_NOFS) && self.contexts.is_empty();
+        let unnamed_scope =
+            self.flags.contains(TaskFlags::MEMALLOC_NOFS) && self.contexts.is_empty();
         let explicit = self.requested.contains(Gfp::IO) && !self.requested.contains(Gfp::FS);
         self.plain_nofs || unnamed_scope || explicit
     }

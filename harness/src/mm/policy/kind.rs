@@ -1,7 +1,7 @@
 //! `PolicyKind`: the registry of policies.
 //!
-//! One table; parser, help and docs read it. A kind is a policy with its decided knobs; other knobs are
-//! set on the policy itself.
+//! One table; parser, help and docs read it. A kind is a policy with its decided knobs; other knobs
+//! are set on the policy itself.
 
 use core::fmt;
 use core::str::FromStr;

@@ -1,8 +1,8 @@
 //! `mainline`: a NOFS scope means every filesystem, and nothing but filesystems.
 //!
-//! Key types: [`Mainline`], [`SwapFiles`]. The mask is the effective mask, whatever the target; each
-//! shrinker must read it right by itself. That is the E2 deadlock of 2014: dm-bufio read I/O as
-//! permission to wait, over a loop device. Written from the project's description, 2.3 and 4.2.
+//! Key types: [`Mainline`], [`SwapFiles`]. The mask is the effective mask, whatever the target;
+//! each shrinker must read it right by itself. That is the E2 deadlock of 2014: dm-bufio read I/O
+//! as permission to wait, over a loop device. Written from the project's description, 2.3 and 4.2.
 
 use reclaimdep_scope::Gfp;
 

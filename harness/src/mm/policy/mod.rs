@@ -1,10 +1,10 @@
 //! Policies: how a task's scopes become masks, and which targets reclaim may work on for whom.
 //!
-//! A NOFS scope says "no filesystem". Whether that means every filesystem or one, and whether it means
-//! I/O too, is what the thread of June 2020 could not agree on. Each answer is a [`Policy`] here: a pure
-//! function of the holder ([`Holder`]), the target ([`Target`]) and the built stack ([`Topology`]). The
-//! reclaim core asks it, target by target, for the mask with which it may work; [`Audit`] compares it
-//! with the oracle.
+//! A NOFS scope says "no filesystem". Whether that means every filesystem or one, and whether it
+//! means I/O too, is what the thread of June 2020 could not agree on. Each answer is a [`Policy`]
+//! here: a pure function of the holder ([`Holder`]), the target ([`Target`]) and the built stack
+//! ([`Topology`]). The reclaim core asks it, target by target, for the mask with which it may work;
+//! [`Audit`] compares it with the oracle.
 //!
 //! | policy | a NOFS scope forbids | needs to know of the stack |
 //! |---|---|---|
@@ -15,10 +15,10 @@
 //! | [`Oracle`] | what really needs the holder | everything |
 //!
 //! What an explicit GFP_NOFS request without a scope means: to `mainline` the same as the scope; to
-//! `join` and `join+only-swap-io` less, since they join the scopes and leave masks alone, so I/O stays
-//! allowed; to `reclaim-context` and the oracle a plain scope around one allocation ([`Holder::is_plain`]):
-//! it protects some filesystem and does not say which, so all are protected. No policy permits what the
-//! request itself did not.
+//! `join` and `join+only-swap-io` less, since they join the scopes and leave masks alone, so I/O
+//! stays allowed; to `reclaim-context` and the oracle a plain scope around one allocation
+//! ([`Holder::is_plain`]): it protects some filesystem and does not say which, so all are
+//! protected. No policy permits what the request itself did not.
 //!
 //! | module | holds |
 //! |---|---|
@@ -74,7 +74,8 @@ pub enum StackingData {
     Graph,
 }
 
-/// How masks and shrinkers decide. Pure: equal arguments give equal answers, and asking changes nothing.
+/// How masks and shrinkers decide. Pure: equal arguments give equal answers, and asking changes
+/// nothing.
 pub trait Policy: Send + Sync + Debug {
     /// What the registry calls it.
     fn name(&self) -> &'static str;
@@ -82,7 +83,8 @@ pub trait Policy: Send + Sync + Debug {
     /// What it must know of the stack.
     fn needs(&self) -> StackingData;
 
-    /// The mask of an allocation that has no target yet: what marks, OOM, throttling and traces see.
+    /// The mask of an allocation that has no target yet: what watermarks, OOM, throttling and traces
+    /// see.
     ///
     /// It never has a bit that `requested` lacks.
     fn effective(&self, requested: Gfp, flags: TaskFlags) -> Gfp {
@@ -91,8 +93,8 @@ pub trait Policy: Send + Sync + Debug {
 
     /// The mask with which reclaim for `holder` may work on `target`.
     ///
-    /// It may have more bits than the effective mask (an allowed target gets FS back) or fewer (a denied
-    /// one loses I/O too), but never one that the request lacked.
+    /// It may have more bits than the effective mask (an allowed target gets FS back) or fewer (a
+    /// denied one loses I/O too), but never one that the request lacked.
     fn mask_for(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Gfp;
 
     /// Whether reclaim for `holder` may write an anonymous page to `area`.
@@ -123,14 +125,16 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// The mask that follows. An allowed target gets FS back, as far as the request had it. A denied one
-    /// has no FS; where there may be a filesystem under something that is none itself, I/O goes too,
-    /// because I/O is the way into it (the wait edge, E2).
+    /// The mask that follows. An allowed target gets FS back, as far as the request had it. A
+    /// denied one has no FS; where there may be a filesystem under something that is none itself,
+    /// I/O goes too, because I/O is the way into it (the wait edge, E2).
     fn mask(self, holder: &Holder<'_>, target: &Target, over_filesystem: bool) -> Gfp {
         let all = holder.without_nofs();
         match self {
             Self::Allow => all,
-            Self::Deny if target.superblock().is_none() && over_filesystem => all - Gfp::FS - Gfp::IO,
+            Self::Deny if target.superblock().is_none() && over_filesystem => {
+                all - Gfp::FS - Gfp::IO
+            }
             Self::Deny => all - Gfp::FS,
         }
     }

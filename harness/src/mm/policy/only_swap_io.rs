@@ -1,9 +1,10 @@
 //! `join+only-swap-io`: a NOFS scope forbids I/O, but for swap.
 //!
-//! Key types: [`OnlySwapIo`], [`SwapAreas`]. Patocka's answer to the objection that [`super::Join`] stops
-//! swap-out: a bit of its own for swap I/O, which NOFS would keep. It is safe only where the swap I/O
-//! cannot come back either, so the area must be known to be plain; proposed without that, it lets in
-//! through the swap area what `join` keeps out. Written from the project's description, 7.4.
+//! Key types: [`OnlySwapIo`], [`SwapAreas`]. Patocka's answer to the objection that [`super::Join`]
+//! stops swap-out: a bit of its own for swap I/O, which NOFS would keep. It is safe only where the
+//! swap I/O cannot come back either, so the area must be known to be plain; proposed without that,
+//! it lets in through the swap area what `join` keeps out. Written from the project's description,
+//! 7.4.
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 
@@ -12,8 +13,8 @@ use super::{Holder, Join, Policy, StackingData, SwapArea, Target, Topology};
 /// Which swap areas a NOFS scope may write to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SwapAreas {
-    /// Those with nothing but plain devices below: depth 0, no server, and no cache, which allocates
-    /// while it writes.
+    /// Those with nothing but plain devices below: depth 0, no server, and no cache, which
+    /// allocates while it writes.
     #[default]
     Plain,
     /// All, as proposed.
@@ -57,7 +58,9 @@ impl Policy for OnlySwapIo {
 
     fn mask_for(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Gfp {
         match target {
-            Target::SwapPage(area) if self.keeps(holder, *area, stack) => holder.without_nofs() - Gfp::FS,
+            Target::SwapPage(area) if self.keeps(holder, *area, stack) => {
+                holder.without_nofs() - Gfp::FS
+            }
             _ => self.effective(holder.requested, holder.flags),
         }
     }

@@ -1,19 +1,20 @@
 //! `oracle`: denies what really needs the holder, and nothing else.
 //!
-//! Key type: [`Oracle`]. With the whole graph at hand the question has an exact answer: for a holder that
-//! protects S, a target T is denied iff T = S (then the filesystem is asked) or T needs S, however far
-//! below; for a task that serves a device, iff T needs that device. No kernel has the graph; other
-//! policies are measured against this. It is as good as the graph is: a server in user space whose needs
-//! nobody recorded may need anything, and so may a target that is not in the graph; a holder that is not in it
-//! may be needed by anything. Written from the
-//! project's description, 7.3.
+//! Key type: [`Oracle`]. With the whole graph at hand the question has an exact answer: for a
+//! holder that protects S, a target T is denied iff T = S (then the filesystem is asked) or T needs
+//! S, however far below; for a task that serves a device, iff T needs that device. No kernel has
+//! the graph; other policies are measured against this. It is as good as the graph is: a server in
+//! user space whose needs nobody recorded may need anything, and so may a target that is not in the
+//! graph; a holder that is not in it may be needed by anything. Written from the project's
+//! description, 7.3.
 
 use std::sync::Arc;
 
 use reclaimdep_scope::{Gfp, ReclaimContext};
 
 use super::{
-    AskFilesystem, Holder, Node, NodeKind, Policy, Reclaimer, SaysNo, StackingData, Target, Topology, Verdict,
+    AskFilesystem, Holder, Node, NodeKind, Policy, Reclaimer, SaysNo, StackingData, Target,
+    Topology, Verdict,
 };
 
 /// The exact rule.
@@ -62,7 +63,9 @@ fn may_need(target: &Target, node: impl Into<Node>, stack: &Topology) -> bool {
 fn may_need_some_filesystem(target: &Target, stack: &Topology) -> bool {
     let place = target.place();
     let is_filesystem = |node: Node| node.superblock().is_some();
-    unknowable(target, stack) || is_filesystem(place) || stack.below(place).into_iter().any(is_filesystem)
+    unknowable(target, stack)
+        || is_filesystem(place)
+        || stack.below(place).into_iter().any(is_filesystem)
 }
 
 impl Policy for Oracle {

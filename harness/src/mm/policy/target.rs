@@ -1,7 +1,7 @@
 //! The target: what reclaim wants to work on.
 //!
-//! Key types: [`Target`], [`Waits`], [`SwapArea`]. Each says where it stands in the stack and which bit
-//! of a mask it reads as permission.
+//! Key types: [`Target`], [`Waits`], [`SwapArea`]. Each says where it stands in the stack and which
+//! bit of a mask it reads as permission.
 
 use reclaimdep_scope::{Gfp, Superblock};
 
@@ -77,15 +77,17 @@ impl Target {
     pub const fn waits(&self) -> Waits {
         match self {
             Self::Shrinker { waits, .. } => *waits,
-            Self::Superblock(_) | Self::FilePage(_) | Self::SwapPage(SwapArea::File(_)) => Waits::WithFs,
+            Self::Superblock(_) | Self::FilePage(_) | Self::SwapPage(SwapArea::File(_)) => {
+                Waits::WithFs
+            }
             Self::SwapPage(SwapArea::Device(_)) => Waits::WithIo,
         }
     }
 
     /// Whether it would really work, and so wait, under `mask`.
     ///
-    /// Only a target that works can deadlock: a superblock's shrinker without `__GFP_FS` stops at once.
-    /// A shrinker that never waits works under any mask.
+    /// Only a target that works can deadlock: a superblock's shrinker without `__GFP_FS` stops at
+    /// once. A shrinker that never waits works under any mask.
     #[must_use]
     pub const fn works_under(&self, mask: Gfp) -> bool {
         match self {

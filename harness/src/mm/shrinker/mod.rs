@@ -1,7 +1,7 @@
 //! Shrinkers: caches that give memory back when asked, and the protocol by which they are asked.
 //!
-//! Key types: [`Shrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written from the
-//! project's description of reclaim, 4.3-4.5.
+//! Key types: [`Shrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written
+//! from the project's description of reclaim, 4.3-4.5.
 //!
 //! | module | holds |
 //! |---|---|
@@ -32,15 +32,15 @@ pub struct ScanControl {
     pub nr_to_scan: u64,
     /// How many it looked at: as many, unless the scan says otherwise.
     pub nr_scanned: u64,
-    /// Only objects charged to the world's domain.
-    pub in_domain: bool,
+    /// Only objects charged to the world's memcg.
+    pub in_memcg: bool,
 }
 
 impl ScanControl {
-    /// A scan of `nr_to_scan` objects of any domain.
+    /// A scan of `nr_to_scan` objects of any memcg.
     #[must_use]
     pub const fn new(mask: Gfp, nr_to_scan: u64) -> Self {
-        Self { mask, nr_to_scan, nr_scanned: nr_to_scan, in_domain: false }
+        Self { mask, nr_to_scan, nr_scanned: nr_to_scan, in_memcg: false }
     }
 }
 
@@ -56,9 +56,10 @@ pub trait Shrinker: Send + Sync {
     /// What reports call it: `dm-bufio:loop0`.
     fn name(&self) -> &str;
 
-    /// How many objects could be freed; 0 for none now, [`EMPTY`] for a cache that is empty. It must
-    /// not wait, allocate or depend on the mask: what a forbidden scan leaves undone is deferred, and
-    /// that needs an honest count. The historic forms that do depend on it are why it gets one.
+    /// How many objects could be freed; 0 for none now, [`EMPTY`] for a cache that is empty. It
+    /// must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
+    /// deferred, and that needs an honest count. The historic forms that do depend on it are why it
+    /// gets one.
     fn count(&self, mask: Gfp) -> u64;
 
     /// Looks at up to `control.nr_to_scan` objects; says how many went.
@@ -77,20 +78,20 @@ pub trait Shrinker: Send + Sync {
         DEFAULT_BATCH
     }
 
-    /// Whether it can tell the objects of the world's domain (memory cgroup) apart. Limit reclaim
+    /// Whether it can tell the objects of the world's memory cgroup (memcg) apart. Limit reclaim
     /// calls no others.
     fn memcg_aware(&self) -> bool {
         false
     }
 
-    /// Whether a scan leaves the freeing to somebody else and says so beforehand, as dm-bufio's does
-    /// since 5.9: then what it claims need not have left yet.
+    /// Whether a scan leaves the freeing to somebody else and says so beforehand, as dm-bufio's
+    /// does since 5.9: then what it claims need not have left yet.
     fn defers(&self) -> bool {
         false
     }
 
-    /// Where it stands in the stack, for policies that ask. Where nothing is said, every policy leaves it
-    /// the effective mask.
+    /// Where it stands in the stack, for policies that ask. Where nothing is said, every policy
+    /// leaves it the effective mask.
     fn target(&self) -> Option<Target> {
         None
     }

@@ -25,7 +25,13 @@ pub struct Pass {
 impl Pass {
     /// A pass at `priority` over `freeable` objects, with `deferred` left over from passes before.
     #[must_use]
-    pub fn new(algorithm: SlabAlgorithm, freeable: u64, deferred: u64, priority: u32, seeks: u64) -> Self {
+    pub fn new(
+        algorithm: SlabAlgorithm,
+        freeable: u64,
+        deferred: u64,
+        priority: u32,
+        seeks: u64,
+    ) -> Self {
         let share = freeable.checked_shr(priority).unwrap_or(0);
         let delta = share.saturating_mul(4).checked_div(seeks).unwrap_or(freeable / 2);
         let cap = freeable.saturating_mul(2);
@@ -136,8 +142,13 @@ mod tests {
 
     #[test]
     fn a_cache_smaller_than_a_batch_is_scanned_only_as_a_whole() {
-        let pass = |priority| Pass::new(V5_13, 100, 0, priority, 2).scanned_in_batches(DEFAULT_BATCH);
-        assert_eq!((pass(3), pass(1), pass(0)), (0, 100, 128), "at 0 it is asked for twice the cache");
+        let pass =
+            |priority| Pass::new(V5_13, 100, 0, priority, 2).scanned_in_batches(DEFAULT_BATCH);
+        assert_eq!(
+            (pass(3), pass(1), pass(0)),
+            (0, 100, 128),
+            "at 0 it is asked for twice the cache"
+        );
     }
 
     proptest! {

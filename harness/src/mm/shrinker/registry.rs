@@ -1,10 +1,10 @@
 //! Who is registered, and one walk over them.
 //!
-//! Key types: [`Registry`], [`Registration`], [`Walk`]. A walk copies the list and holds no lock over a
-//! callback, so a shrinker may register, unregister or wait; what it holds is the pseudo-lock of the
-//! shrinker that runs, so that unregistering waits for that scan, and the judges see whom it waits for
-//! (F11). With the old rwsem every scan holds the registry itself, and registering waits for them all.
-//! A shrinker that panics is a finding, and is not called again.
+//! Key types: [`Registry`], [`Registration`], [`Walk`]. A walk copies the list and holds no lock
+//! over a callback, so a shrinker may register, unregister or wait; what it holds is the
+//! pseudo-lock of the shrinker that runs, so that unregistering waits for that scan, and the judges
+//! see whom it waits for (F11). With the old rwsem every scan holds the registry itself, and
+//! registering waits for them all. A shrinker that panics is a finding, and is not called again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ struct Entry {
     registrar: TaskId,
     /// Whose code it is.
     side: Side,
-    /// Objects that passes before left undone: of everything, and of the domain.
+    /// Objects that passes before left undone: of everything, and of the memcg.
     deferred: SpinLock<BTreeMap<bool, u64>>,
     scans: AtomicU32,
     /// It was unregistered, or it panicked.
@@ -52,8 +52,8 @@ pub(in super::super) struct Registry {
     rwsem: Option<RwSem<()>>,
 }
 
-/// A registered shrinker. [`Registration::unregister`] ends that and waits for scans in flight; a drop
-/// ends it too, but waits for nobody.
+/// A registered shrinker. [`Registration::unregister`] ends that and waits for scans in flight; a
+/// drop ends it too, but waits for nobody.
 #[must_use = "the shrinker is unregistered when this is dropped"]
 pub struct Registration {
     registry: Arc<Registry>,
@@ -72,8 +72,8 @@ impl Registration {
         self.entry.id
     }
 
-    /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). Called below a scan
-    /// of the shrinker itself it waits for itself, and the judges say so.
+    /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). Called below a
+    /// scan of the shrinker itself it waits for itself, and the judges say so.
     #[track_caller]
     pub fn unregister(self) {
         let _ours = quiet();
@@ -87,7 +87,12 @@ impl Registration {
             return;
         }
         let (lock, resource) = (entry.lock, Resource::Lock(entry.lock));
-        sched.emit(EventKind::LockAttempt { lock, mode: LockMode::Exclusive, try_lock: false, site });
+        sched.emit(EventKind::LockAttempt {
+            lock,
+            mode: LockMode::Exclusive,
+            try_lock: false,
+            site,
+        });
         let waiting = Waiting { resource, why: "shrinker scans", breakable: false, site };
         let ended = entry.idle.wait_until(waiting, || entry.scans.load(Ordering::SeqCst) == 0);
         debug_assert!(ended.is_ok(), "a wait for scans is never broken");
@@ -105,8 +110,8 @@ pub(in super::super) struct Walk<'a> {
     /// The mask for one shrinker; a policy decides.
     pub(in super::super) mask: &'a dyn Fn(&dyn Shrinker) -> Gfp,
     pub(in super::super) priority: u32,
-    /// Only the domain's objects.
-    pub(in super::super) in_domain: bool,
+    /// Only the memcg's objects.
+    pub(in super::super) in_memcg: bool,
     /// Only shrinkers of these names; none for all.
     pub(in super::super) only: Option<&'a [String]>,
     pub(in super::super) plan: &'a Plan,
@@ -115,19 +120,28 @@ pub(in super::super) struct Walk<'a> {
 impl Registry {
     pub(in super::super) fn new(sched: &Sched, knobs: &MmKnobs) -> Arc<Self> {
         let rwsem = knobs.shrinker_rwsem.then(|| RwSem::new(sched, "shrinker_rwsem", "", ()));
-        Arc::new(Self { sched: sched.clone(), algorithm: knobs.slab, entries: SpinLock::default(), rwsem })
+        Arc::new(Self {
+            sched: sched.clone(),
+            algorithm: knobs.slab,
+            entries: SpinLock::default(),
+            rwsem,
+        })
     }
 
     /// Registers (`register_shrinker`); with the old rwsem it waits for every scan in flight.
     #[track_caller]
-    pub(in super::super) fn register(self: &Arc<Self>, shrinker: Arc<dyn Shrinker>) -> Registration {
+    pub(in super::super) fn register(
+        self: &Arc<Self>,
+        shrinker: Arc<dyn Shrinker>,
+    ) -> Registration {
         let side = Side::now();
         let _ours = quiet();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
         // The user's own: not under the lock of events.
         let name = side.call(|| shrinker.name().to_owned());
-        let (id, lock) =
-            self.sched.names(|names| (names.add_shrinker(&name), names.add_lock("shrinker", &name)));
+        let (id, lock) = self
+            .sched
+            .names(|names| (names.add_shrinker(&name), names.add_lock("shrinker", &name)));
         let entry = Arc::new(Entry {
             id,
             lock,
@@ -182,7 +196,7 @@ impl Registry {
         let wanted = |entry: &&Arc<Entry>| {
             let name = entry.shrinker.name();
             let asked = walk.only.is_none_or(|only| only.iter().any(|wanted| wanted == name));
-            asked && (!walk.in_domain || entry.shrinker.memcg_aware())
+            asked && (!walk.in_memcg || entry.shrinker.memcg_aware())
         };
         let mut freed = 0_u64;
         for entry in entries.iter().filter(wanted) {
@@ -215,13 +229,13 @@ impl Registry {
         if freeable == 0 || freeable == EMPTY {
             return 0;
         }
-        let (in_domain, priority, seeks) = (walk.in_domain, walk.priority, shrinker.seeks());
+        let (in_memcg, priority, seeks) = (walk.in_memcg, walk.priority, shrinker.seeks());
         let before = {
             // Told under the lock, so that the events are in the order in which the debt changed.
             let mut owed = entry.deferred.lock();
-            let deferred = owed.insert(in_domain, 0).unwrap_or(0);
+            let deferred = owed.insert(in_memcg, 0).unwrap_or(0);
             let bounded = self.algorithm == SlabAlgorithm::V5_13;
-            let pass = ShrinkPass { in_domain, freeable, deferred, priority, seeks, bounded };
+            let pass = ShrinkPass { in_memcg, freeable, deferred, priority, seeks, bounded };
             sched.emit(EventKind::ShrinkPassBegin { shrinker: id, pass });
             deferred
         };
@@ -236,7 +250,8 @@ impl Registry {
                 break;
             }
             let nr_to_scan = left.min(batch);
-            let mut control = ScanControl { in_domain: walk.in_domain, ..ScanControl::new(mask, nr_to_scan) };
+            let mut control =
+                ScanControl { in_memcg: walk.in_memcg, ..ScanControl::new(mask, nr_to_scan) };
             sched.emit(EventKind::ShrinkScanBegin { shrinker: id, mask, nr_to_scan });
             let outcome = running.call(|shrinker| shrinker.scan(&mut control)).unwrap_or(Err(Stop));
             let looked_at = control.nr_scanned;
@@ -253,14 +268,14 @@ impl Registry {
             scanned = scanned.saturating_add(looked_at);
         }
         let mut deferred = entry.deferred.lock();
-        let owed = deferred.entry(in_domain).or_insert(0);
+        let owed = deferred.entry(in_memcg).or_insert(0);
         let left = match walk.plan {
             plan if plan.has(Bug::DeferredForgotten) => 0,
             plan if plan.has(Bug::DeferredUnbounded) => before + pass.delta,
             _ => pass.deferred_after(scanned),
         };
         *owed = owed.saturating_add(left);
-        sched.emit(EventKind::ShrinkPassEnd { shrinker: id, in_domain, left, owed: *owed });
+        sched.emit(EventKind::ShrinkPassEnd { shrinker: id, in_memcg, left, owed: *owed });
         freed
     }
 }
@@ -291,8 +306,8 @@ impl<'a> Running<'a> {
         Some(count)
     }
 
-    /// Calls the shrinker; none where it panics, which is told and ends its being called. The unwinding
-    /// of an aborted world goes on.
+    /// Calls the shrinker; none where it panics, which is told and ends its being called. The
+    /// unwinding of an aborted world goes on.
     fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
         let bracket = Bracket::open();

@@ -1,10 +1,10 @@
 //! The shrinker of a mounted filesystem: dentries, inodes, and objects of its own.
 //!
-//! Key types: [`SuperblockShrinker`], [`SuperOps`]. The count takes no lock and refuses nobody. The scan
-//! without FS answers STOP; it only tries for the superblock's lock, since whoever unmounts may wait for
-//! reclaim; and it splits what it was asked for in proportion, dentries first, because they pin inodes.
-//! Mirrors `super_cache_count` and `super_cache_scan` in `fs/super.c`; written from the project's
-//! description of reclaim, 4.4.
+//! Key types: [`SuperblockShrinker`], [`SuperOps`]. The count takes no lock and refuses nobody. The
+//! scan without FS answers STOP; it only tries for the superblock's lock, since whoever unmounts
+//! may wait for reclaim; and it splits what it was asked for in proportion, dentries first, because
+//! they pin inodes. Mirrors `super_cache_count` and `super_cache_scan` in `fs/super.c`; written
+//! from the project's description of reclaim, 4.4.
 //!
 //! Locking: the superblock's rwsem (try, shared) > whatever the filesystem takes to evict.
 
@@ -42,7 +42,11 @@ impl SuperCounts {
             let scaled = u128::from(nr_to_scan) * u128::from(part) / total;
             u64::try_from(scaled).expect("a share of a quota is not more than the quota")
         };
-        Self { dentries: share(self.dentries), inodes: share(self.inodes), objects: share(self.objects) }
+        Self {
+            dentries: share(self.dentries),
+            inodes: share(self.inodes),
+            objects: share(self.objects),
+        }
     }
 }
 
@@ -78,7 +82,12 @@ const SUPER_BATCH: u64 = 1024;
 
 impl SuperblockShrinker {
     /// The shrinker of a filesystem called `name`, whose unmounting takes `s_umount` exclusively.
-    pub fn new(name: &str, superblock: Superblock, s_umount: Arc<RwSem<()>>, ops: Arc<dyn SuperOps>) -> Self {
+    pub fn new(
+        name: &str,
+        superblock: Superblock,
+        s_umount: Arc<RwSem<()>>,
+        ops: Arc<dyn SuperOps>,
+    ) -> Self {
         let name = format!("sb:{name}");
         Self { name, superblock, s_umount, ops, pressure: DEFAULT_PRESSURE }
     }
@@ -115,7 +124,8 @@ impl Shrinker for SuperblockShrinker {
             self.ops.counts().ok_or(Stop)?.split(control.nr_to_scan);
         // One more of each, so that none is passed over for ever by rounding.
         let (dentries, inodes) = (dentries + 1, inodes + 1);
-        let mut freed = self.ops.prune_dentries(dentries).saturating_add(self.ops.prune_inodes(inodes));
+        let mut freed =
+            self.ops.prune_dentries(dentries).saturating_add(self.ops.prune_inodes(inodes));
         control.nr_scanned = dentries + inodes;
         if objects > 0 {
             freed = freed.saturating_add(self.ops.free_objects(objects + 1));

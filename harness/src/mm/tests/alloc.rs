@@ -63,7 +63,7 @@ fn an_allocation_below_reclaim_gets_the_reserves_and_does_not_reclaim_again() {
     assert_eq!(reclaims(&events, Direct), 1);
 }
 
-/// What a request gets where every page down to the min mark is taken, and how often it reclaimed.
+/// What a request gets where every page down to the min watermark is taken, and how often it reclaimed.
 #[track_caller]
 fn check_exhausted(mask: Gfp, order: u32, expect: AllocOutcome, rounds: usize) {
     let events = rig(64).run(move |mm| {
@@ -74,7 +74,11 @@ fn check_exhausted(mask: Gfp, order: u32, expect: AllocOutcome, rounds: usize) {
         EventKind::AllocEnd { outcome, .. } => Some(*outcome),
         _ => None,
     });
-    assert_eq!((outcome, reclaims(&events, Direct)), (Some(expect), rounds), "{mask}, order {order}");
+    assert_eq!(
+        (outcome, reclaims(&events, Direct)),
+        (Some(expect), rounds),
+        "{mask}, order {order}"
+    );
 }
 
 #[test]
@@ -86,7 +90,8 @@ fn exhausted_memory_fails_requests_that_may_fail() {
     check_exhausted(Gfp::KERNEL, 4, Failed, 1);
     // Nobody can be killed.
     check_exhausted(Gfp::KERNEL, 0, Failed, 1);
-    // The min mark is 1: half of it, rounded up, leaves a HIGH request one page that others do not get.
+    // The min watermark is 1: half of it, rounded up, leaves a HIGH request one page that others do not
+    // get.
     check_exhausted(Gfp::KERNEL | Gfp::MEMALLOC, 0, Ok, 0);
     check_exhausted(Gfp::KERNEL | Gfp::NOFAIL, 0, Ok, 1);
 }
@@ -140,7 +145,11 @@ fn a_high_order_request_compacts_and_a_costly_one_that_may_not_retry_stops_there
     });
     assert_eq!(reclaims(&events, Compaction), 1);
     let events = rig(64).run(|mm| assert!(mm.alloc(6, Gfp::KERNEL | Gfp::NORETRY).is_none()));
-    assert_eq!((reclaims(&events, Compaction), reclaims(&events, Direct)), (0, 0), "too little to move");
+    assert_eq!(
+        (reclaims(&events, Compaction), reclaims(&events, Direct)),
+        (0, 0),
+        "too little to move"
+    );
 }
 
 #[test]
@@ -169,7 +178,9 @@ fn an_open_coded_loop_waits_a_tick_or_a_fiftieth_of_a_second() {
             mm.retry_wait(mask);
             assert_eq!((mm.sched().now() - before).0, ticks, "{mask}");
         });
-        let waits = |kind: &EventKind| matches!(kind, EventKind::WaitBegin { resource: Resource::Timer, .. });
+        let waits = |kind: &EventKind| {
+            matches!(kind, EventKind::WaitBegin { resource: Resource::Timer, .. })
+        };
         assert!(events.iter().any(waits));
     }
 }

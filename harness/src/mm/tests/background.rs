@@ -20,7 +20,7 @@ fn kswapd_is_woken_at_the_low_mark_and_stops_at_the_high_one() {
         let cache = PageCache::filled(mm, 1000, Gfp::FS).shared();
         let _registered = mm.register_shrinker(cache);
         let _rest: Vec<_> = std::iter::from_fn(|| mm.alloc(0, Gfp::NOWAIT)).take(32).collect();
-        while mm.free() <= mm.marks().high {
+        while mm.free() <= mm.watermarks().high {
             mm.sched().point();
         }
     });
@@ -65,8 +65,9 @@ fn kswapd_gives_up_after_sixteen_runs_and_tries_again_after_progress() {
 #[test]
 fn kswapd_is_the_reclaimer_for_all_its_life() {
     let events = rig(256).run(|mm| mm.start_kswapd());
-    let scopes =
-        events.iter().filter(|kind| matches!(kind, EventKind::ScopeEnter { kind: ScopeKind::Kswapd, .. }));
+    let scopes = events
+        .iter()
+        .filter(|kind| matches!(kind, EventKind::ScopeEnter { kind: ScopeKind::Kswapd, .. }));
     assert_eq!(scopes.count(), 1);
 }
 
@@ -77,10 +78,12 @@ fn isolated_sleeps(mask: Gfp) -> usize {
         // What others have off the list is more than an eighth of what is on it, and less than all.
         let off = mm.0.lists.isolate(super::super::lru::List::File, 30);
         assert!(mm.alloc(0, mask | Gfp::NORETRY).is_some());
-        off.into_iter().for_each(|page| mm.0.lists.put_back(super::super::lru::List::File, page, false));
+        off.into_iter()
+            .for_each(|page| mm.0.lists.put_back(super::super::lru::List::File, page, false));
     });
-    let sleeps =
-        |kind: &&EventKind| matches!(kind, EventKind::WaitBegin { why: "too many pages isolated", .. });
+    let sleeps = |kind: &&EventKind| {
+        matches!(kind, EventKind::WaitBegin { why: "too many pages isolated", .. })
+    };
     events.iter().filter(sleeps).count()
 }
 
@@ -91,8 +94,8 @@ fn nofs_and_noio_reclaimers_get_eight_times_the_room() {
     assert_eq!(isolated_sleeps(Gfp::NOIO), 0);
 }
 
-/// How long a task waits for kswapd where the reserves run out and kswapd gets nowhere: none where it waits
-/// for ever.
+/// How long a task waits for kswapd where the reserves run out and kswapd gets nowhere: none where
+/// it waits for ever.
 fn wait_for_reserves(kind: TaskKind, mask: Gfp) -> Option<u64> {
     let took = Arc::new(SpinLock::new(None));
     let theirs = Arc::clone(&took);

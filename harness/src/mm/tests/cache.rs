@@ -1,4 +1,5 @@
-//! A cache of pages that gives them back one by one, and breaks the protocol where a test wants it to.
+//! A cache of pages that gives them back one by one, and breaks the protocol where a test wants it
+//! to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +75,9 @@ impl Shrinker for PageCache {
         }
         let going = {
             let mut pages = self.pages.lock();
-            let kept = pages.len().saturating_sub(usize::try_from(control.nr_to_scan).unwrap_or(usize::MAX));
+            let kept = pages
+                .len()
+                .saturating_sub(usize::try_from(control.nr_to_scan).unwrap_or(usize::MAX));
             pages.split_off(kept)
         };
         Ok(going.len() as u64)
@@ -85,7 +88,7 @@ impl Shrinker for PageCache {
     }
 }
 
-/// Takes every page down to the min mark.
+/// Takes every page down to the min watermark.
 pub(super) fn hoard(mm: &Mm) -> Vec<PageBlock> {
     std::iter::from_fn(|| mm.alloc(0, Gfp::NOWAIT)).collect()
 }

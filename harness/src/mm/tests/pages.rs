@@ -61,7 +61,12 @@ impl SwapIo for Backing {
 }
 
 /// `count` pages in a state, on the lists.
-pub(super) fn pages(mm: &Mm, count: usize, state: PageState, owner: Option<&Arc<Backing>>) -> Vec<Arc<Page>> {
+pub(super) fn pages(
+    mm: &Mm,
+    count: usize,
+    state: PageState,
+    owner: Option<&Arc<Backing>>,
+) -> Vec<Arc<Page>> {
     let owner = || owner.map(|owner| Arc::clone(owner) as Arc<dyn PageOwner>);
     let block = || mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
     (0..count).map(|_| mm.add_page(block(), state, owner())).collect()
@@ -121,7 +126,8 @@ fn dirty_file_pages_are_left_to_kswapd_and_the_flushers() {
 fn swap(mm: &Mm, io: &Arc<Backing>, slots: usize) -> SwapArea {
     let node = mm.topology(|stack| stack.add_node(NodeKind::Device, "disk"));
     let place = policy::SwapArea::Device(node);
-    let area = SwapArea::new("swap0", place, slots, Arc::clone(io) as Arc<dyn SwapIo>).expect("it has room");
+    let area = SwapArea::new("swap0", place, slots, Arc::clone(io) as Arc<dyn SwapIo>)
+        .expect("it has room");
     mm.add_swap(area.clone());
     area
 }
@@ -182,7 +188,8 @@ fn a_plan_can_show_reclaim_pages_of_one_state_alone() {
     let rule = short_for_io_or_fs().with_pages([PageFilter::SwapClean]);
     rig(1024).pressure(rule).run(|mm| {
         let file = pages(mm, 4, FILE, None);
-        let cached = pages(mm, 4, FILE.with(Class::SwapCache { fs_backed: false }, Io::Clean), None);
+        let cached =
+            pages(mm, 4, FILE.with(Class::SwapCache { fs_backed: false }, Io::Clean), None);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((freed(&file), freed(&cached)), (0, 4));
     });
@@ -193,7 +200,8 @@ fn swap_areas_without_room_are_refused() {
     rig(64).run(|mm| {
         let node = mm.topology(|stack| stack.add_node(NodeKind::Device, "disk"));
         let io = Arc::new(Backing::default());
-        let refused = SwapArea::new("none", policy::SwapArea::Device(node), 0, io).unwrap_err().to_string();
+        let refused =
+            SwapArea::new("none", policy::SwapArea::Device(node), 0, io).unwrap_err().to_string();
         assert!(refused.contains("`none` of 0 pages"), "{refused}");
     });
 }

@@ -8,7 +8,7 @@ use super::{reclaims, rig};
 use crate::event::EventKind;
 use crate::event::Gfp;
 use crate::event::ReclaimKind::{Direct, Kswapd};
-use crate::inject::{InScope, Of, Plan, PlanSpec, Pressure};
+use crate::inject::{AllocSource, InScope, Plan, PlanSpec, Pressure};
 use crate::sched::Mutex;
 use reclaimdep_scope as scope;
 
@@ -37,14 +37,15 @@ fn a_rule_hits_what_it_says() {
     check(Pressure { file: Some("tests/plans.rs".into()), ..Pressure::default() }, 6);
     check(Pressure { file: Some("tests/other.rs".into()), ..Pressure::default() }, 0);
     check(Pressure { skip: 2, times: Some(3), ..Pressure::default() }, 3);
-    check(Pressure::every_allocation().of(Of::Pages), 6);
-    check(Pressure::every_allocation().of(Of::Heap), 0);
+    check(Pressure::every_allocation().of(AllocSource::Pages), 6);
+    check(Pressure::every_allocation().of(AllocSource::Heap), 0);
     check(Pressure::nth_allocation_of("main", 6), 1);
     check(Pressure::nth_allocation_of("main", 7), 0);
     check(Pressure::nth_allocation_of("nobody", 1), 0);
 }
 
-/// How many of two heap allocations (one plain, one in NOFS), beside one of pages, a rule sends into reclaim.
+/// How many of two heap allocations (one plain, one in NOFS), beside one of pages, a rule sends
+/// into reclaim.
 #[track_caller]
 fn check_heap(rule: Pressure, expect: usize) {
     let shown = format!("{rule:?}");
@@ -66,18 +67,18 @@ fn check_heap(rule: Pressure, expect: usize) {
 #[test]
 fn a_rule_says_whether_it_is_about_the_heap() {
     check_heap(Pressure::every_allocation(), 3);
-    check_heap(Pressure::every_allocation().of(Of::Heap), 2);
-    check_heap(Pressure::every_allocation().of(Of::Pages), 1);
-    check_heap(Pressure { in_nofs: true, ..Pressure::default() }.of(Of::Heap), 1);
+    check_heap(Pressure::every_allocation().of(AllocSource::Heap), 2);
+    check_heap(Pressure::every_allocation().of(AllocSource::Pages), 1);
+    check_heap(Pressure { in_nofs: true, ..Pressure::default() }.of(AllocSource::Heap), 1);
     check_heap(Pressure { min_order: 2, ..Pressure::default() }, 1);
     check_heap(Pressure { file: Some(".rs".into()), ..Pressure::default() }, 1);
-    check_heap(Pressure::every_allocation().of(Of::Heap).by_kswapd(), 0);
+    check_heap(Pressure::every_allocation().of(AllocSource::Heap).by_kswapd(), 0);
 }
 
 #[test]
 fn a_rule_about_the_heap_is_data() {
     let rule: Pressure = serde_json::from_str(r#"{ "of": "heap", "in-nofs": true }"#).unwrap();
-    assert_eq!(rule, Pressure { in_nofs: true, ..Pressure::default() }.of(Of::Heap));
+    assert_eq!(rule, Pressure { in_nofs: true, ..Pressure::default() }.of(AllocSource::Heap));
 }
 
 #[test]
@@ -85,7 +86,8 @@ fn each_allocation_of_an_operation_can_be_the_one() {
     let mut hits = 0;
     loop {
         let rule = Pressure::nth_allocation_of("main", hits + 1);
-        let events = rig(1024).pressure(rule).run(|mm| (0..5).for_each(|_| drop(mm.alloc(0, Gfp::KERNEL))));
+        let events =
+            rig(1024).pressure(rule).run(|mm| (0..5).for_each(|_| drop(mm.alloc(0, Gfp::KERNEL))));
         if reclaims(&events, Direct) == 0 {
             break;
         }
@@ -108,16 +110,17 @@ fn a_rule_can_name_the_shrinkers() {
 
 #[test]
 fn kswapd_can_be_made_to_reclaim_at_an_allocation() {
-    let events = rig(1024).pressure(Pressure::nth_allocation_of("main", 201).by_kswapd()).run(|mm| {
-        mm.start_kswapd();
-        let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
-        let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
-        let _nofs = scope::nofs();
-        assert!(mm.alloc(0, Gfp::KERNEL).is_some());
-        while cache.len() == 200 {
-            mm.sched().point();
-        }
-    });
+    let events =
+        rig(1024).pressure(Pressure::nth_allocation_of("main", 201).by_kswapd()).run(|mm| {
+            mm.start_kswapd();
+            let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
+            let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+            let _nofs = scope::nofs();
+            assert!(mm.alloc(0, Gfp::KERNEL).is_some());
+            while cache.len() == 200 {
+                mm.sched().point();
+            }
+        });
     assert_eq!((reclaims(&events, Direct), reclaims(&events, Kswapd)), (0, 1));
 }
 
@@ -149,8 +152,11 @@ fn rules_that_could_never_hit_or_say_two_things_are_refused() {
     for (rule, word) in [
         (Pressure { times: Some(0), ..Pressure::default() }, "`times` is 0"),
         (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` stands with"),
-        (Pressure::at_lock("a", "b").of(Of::Heap), "`at-lock` stands with"),
-        (Pressure { file: Some("x.rs".into()), ..Pressure::default() }.of(Of::Heap), "`of` is `heap`"),
+        (Pressure::at_lock("a", "b").of(AllocSource::Heap), "`at-lock` stands with"),
+        (
+            Pressure { file: Some("x.rs".into()), ..Pressure::default() }.of(AllocSource::Heap),
+            "`of` is `heap`",
+        ),
         (Pressure::default().with_shrinkers(Vec::<String>::new()), "`shrinkers` is an empty list"),
         (Pressure::default().with_pages([]), "`pages` is an empty list"),
     ] {

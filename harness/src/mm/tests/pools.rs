@@ -9,7 +9,11 @@ use crate::inject::{Failpoint, FailpointRule};
 /// The world's underlying allocations all fail from the pool's point of view.
 fn starved() -> super::Rig {
     let mut rig = rig(256);
-    rig.plan.failpoints.push(FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: None });
+    rig.plan.failpoints.push(FailpointRule {
+        point: Failpoint::MempoolAlloc,
+        skip: 0,
+        times: None,
+    });
     rig
 }
 
@@ -42,7 +46,9 @@ fn a_request_that_may_not_sleep_gets_none_from_an_empty_reserve() {
         assert!(pool.alloc(Gfp::NOWAIT).is_none());
     });
     assert!(
-        !events.iter().any(|kind| matches!(kind, EventKind::WaitBegin { resource: Resource::Pool(_), .. }))
+        !events
+            .iter()
+            .any(|kind| matches!(kind, EventKind::WaitBegin { resource: Resource::Pool(_), .. }))
     );
 }
 
@@ -52,13 +58,15 @@ fn a_request_that_may_sleep_waits_for_an_element_and_gets_it() {
         let pool = pool(mm, 1);
         let held = pool.alloc(Gfp::NOIO).expect("the reserve has one");
         let theirs = pool.clone();
-        let waiter = mm.sched().spawn("waiter", TaskKind::Task, move || theirs.alloc(Gfp::NOIO).is_some());
+        let waiter =
+            mm.sched().spawn("waiter", TaskKind::Task, move || theirs.alloc(Gfp::NOIO).is_some());
         mm.retry_wait(Gfp::NOWAIT);
         drop(held);
         assert!(waiter.join());
         assert!(mm.sched().now().0 < 5_000, "the element woke it, and not the clock");
     });
-    let of_pool = |kind: &EventKind| matches!(kind, EventKind::WaitBegin { resource: Resource::Pool(_), .. });
+    let of_pool =
+        |kind: &EventKind| matches!(kind, EventKind::WaitBegin { resource: Resource::Pool(_), .. });
     assert!(events.iter().any(of_pool));
 }
 
@@ -66,7 +74,11 @@ fn a_request_that_may_sleep_waits_for_an_element_and_gets_it() {
 fn a_waiter_asks_again_after_five_seconds() {
     let mut rig = rig(256);
     // Two rounds of the first request, and the first try of the second fail.
-    rig.plan.failpoints.push(FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: Some(3) });
+    rig.plan.failpoints.push(FailpointRule {
+        point: Failpoint::MempoolAlloc,
+        skip: 0,
+        times: Some(3),
+    });
     rig.run(|mm| {
         let pool = pool(mm, 1);
         let _held = pool.alloc(Gfp::NOIO).expect("the reserve has one");
@@ -95,7 +107,10 @@ fn two_elements_for_one_task_are_one_too_many() {
         let _first = pool.alloc(Gfp::NOIO);
         let _second = pool.alloc(Gfp::NOIO);
     });
-    assert!(!ran.finished, "it waits for itself, five seconds at a time, until the step budget is spent");
+    assert!(
+        !ran.finished,
+        "it waits for itself, five seconds at a time, until the step budget is spent"
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What was wrong in memory management once: each as it was, and as it is. The judges' share of the list is
-//! in the workspace's own tests.
+//! What was wrong in memory management once: each as it was, and as it is. The judges' share of the
+//! list is in the workspace's own tests.
 
 use std::sync::Arc;
 
@@ -59,13 +59,17 @@ fn until_5_16_the_page_tables_of_a_nofs_vmalloc_were_allocated_with_kernel() {
     assert_eq!(tables(MmKnobs::NEWEST), [Gfp::NOFS]);
 }
 
-/// Reclaims that began inside a reclaim, where a costly request of a reclaimer compacts and then its release
-/// hook allocates.
+/// Reclaims that began inside a reclaim, where a costly request of a reclaimer compacts and then
+/// its release hook allocates.
 fn reclaims_after_compaction(knobs: MmKnobs) -> usize {
     let events = rig(1024).knobs(knobs).pressure(Pressure::every_allocation()).run(|mm| {
         let owner = Arc::new(Backing::default());
-        let _kept =
-            pages(mm, 1, PageState { private: true, pinned: false, ..PageState::CLEAN_FILE }, Some(&owner));
+        let _kept = pages(
+            mm,
+            1,
+            PageState { private: true, pinned: false, ..PageState::CLEAN_FILE },
+            Some(&owner),
+        );
         let _reclaimer = scope::noreclaim();
         mm.compact_memory();
         drop(mm.alloc(0, Gfp::KERNEL));
@@ -83,7 +87,8 @@ fn until_2017_compaction_took_the_reclaimers_flag_away() {
 fn compaction_asks_release_hooks_with_the_requests_mask() {
     let events = rig(1024).pressure(Pressure { min_order: 1, ..short_for_io_or_fs() }).run(|mm| {
         let owner = Arc::new(Backing { refuses_release: true, ..Backing::default() });
-        let _kept = pages(mm, 1, PageState { private: true, ..PageState::CLEAN_FILE }, Some(&owner));
+        let _kept =
+            pages(mm, 1, PageState { private: true, ..PageState::CLEAN_FILE }, Some(&owner));
         assert!(mm.alloc(1, Gfp::NOFS).is_some());
         assert_eq!(owner.asked().first(), Some(&("release", Gfp::NOFS)));
     });

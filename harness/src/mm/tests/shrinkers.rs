@@ -35,7 +35,10 @@ fn a_shrinker_that_stops_is_not_called_again_in_the_pass_and_owes_the_rest() {
         let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
         let stopped = cache.scans();
-        assert!(stopped > 0 && stopped <= 13, "once at each priority that asks for a batch: {stopped}");
+        assert!(
+            stopped > 0 && stopped <= 13,
+            "once at each priority that asks for a batch: {stopped}"
+        );
         assert_eq!(cache.len(), 200);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert!(cache.len() < 200, "the debt is paid by who may");
@@ -143,15 +146,20 @@ fn a_shrinker_that_unregisters_itself_waits_for_itself_and_the_judges_see_it() {
 
 /// How registering went while another task's scan was under way.
 fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
-    rig(256).knobs(knobs).pressure(Pressure { task: Some("scanner".into()), ..Pressure::default() }).run(
-        |mm| {
+    rig(256)
+        .knobs(knobs)
+        .pressure(Pressure { task: Some("scanner".into()), ..Pressure::default() })
+        .run(|mm| {
             let inner = mm.clone();
-            let cache =
-                PageCache::filled(mm, 1, Gfp::FS).doing(move |_| inner.retry_wait(Gfp::NOWAIT)).shared();
+            let cache = PageCache::filled(mm, 1, Gfp::FS)
+                .doing(move |_| inner.retry_wait(Gfp::NOWAIT))
+                .shared();
             let registered = mm.register_shrinker(cache);
             let scanner = {
                 let mm = mm.clone();
-                mm.sched().clone().spawn("scanner", TaskKind::Task, move || drop(mm.alloc(0, Gfp::KERNEL)))
+                mm.sched()
+                    .clone()
+                    .spawn("scanner", TaskKind::Task, move || drop(mm.alloc(0, Gfp::KERNEL)))
             };
             let registrar = {
                 let mm = mm.clone();
@@ -164,8 +172,7 @@ fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
             scanner.join();
             registrar.join();
             drop(registered);
-        },
-    )
+        })
 }
 
 #[test]
@@ -192,7 +199,11 @@ fn a_probe_asks_every_shrinker_for_each_mask() {
             _ => None,
         })
         .collect();
-    assert_eq!(counts, [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO], "one twice: it must say the same");
+    assert_eq!(
+        counts,
+        [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO],
+        "one twice: it must say the same"
+    );
 }
 
 /// A filesystem whose caches are numbers.
@@ -222,7 +233,10 @@ impl SuperOps for Caches {
     }
 }
 
-fn superblock(mm: &Mm, counts: Option<SuperCounts>) -> (Arc<Caches>, Arc<RwSem<()>>, SuperblockShrinker) {
+fn superblock(
+    mm: &Mm,
+    counts: Option<SuperCounts>,
+) -> (Arc<Caches>, Arc<RwSem<()>>, SuperblockShrinker) {
     let caches = Arc::new(Caches { counts: SpinLock::new(counts), pruned: SpinLock::default() });
     let s_umount = Arc::new(RwSem::new(mm.sched(), "s_umount", "fs:a", ()));
     let ops = Arc::clone(&caches) as Arc<dyn SuperOps>;

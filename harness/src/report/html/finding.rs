@@ -49,7 +49,8 @@ fn body(m: &mut Markup, finding: &Finding) {
         holds(m, finding);
         return;
     }
-    let title = if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
+    let title =
+        if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
     figure(m, title, &graph::draw(finding));
     figure(m, "What each task did, in order", &sequence::draw(finding));
     chain(m, finding);
@@ -98,7 +99,8 @@ fn chain(m: &mut Markup, finding: &Finding) {
     let count = finding.chain.len();
     m.leaf("summary", &[], &format!("The chain: {count} steps with their source lines"));
     if !finding.summary.is_empty() {
-        let label = if finding.cycle.is_empty() && finding.order.is_none() { "Path" } else { "Cycle" };
+        let label =
+            if finding.cycle.is_empty() && finding.order.is_none() { "Path" } else { "Cycle" };
         m.leaf("p", &[("class", &"quiet")], &format!("{label}: {}", finding.summary));
     }
     m.open("ol", &[("class", &"chain")]);

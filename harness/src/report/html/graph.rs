@@ -1,5 +1,5 @@
-//! Who waits for whom, as a picture: tasks and resources in turn, out along one row and back along the
-//! next, so that a cycle is a ring. An entry that should not have been hangs off its task.
+//! Who waits for whom, as a picture: tasks and resources in turn, out along one row and back along
+//! the next, so that a cycle is a ring. An entry that should not have been hangs off its task.
 
 use super::path::{Hop, Path, paths};
 use super::shapes::{LINE, Picture, Point, at, fit};
@@ -135,16 +135,23 @@ impl<'a> Band<'a> {
 
     fn edge(&self, picture: &mut Picture, from: Point, to: Point, side: i32, label: &str) {
         let class = if self.closed { "edge cycle" } else { "edge" };
-        let (half, words) = (at(NODE.x / 2, NODE.y / 2), if self.closed { "label cycle" } else { "label" });
+        let (half, words) =
+            (at(NODE.x / 2, NODE.y / 2), if self.closed { "label cycle" } else { "label" });
         if from.y == to.y {
-            let (start, end) =
-                if from.x < to.x { (from.x + NODE.x, to.x - 2) } else { (from.x, to.x + NODE.x + 2) };
+            let (start, end) = if from.x < to.x {
+                (from.x + NODE.x, to.x - 2)
+            } else {
+                (from.x, to.x + NODE.x + 2)
+            };
             let y = from.y + half.y;
             picture.arrow(class, &[at(start, y), at(end, y)]);
             picture.words(words, at(i32::midpoint(start, end), y - 7), "middle", label);
         } else {
-            let (start, end) =
-                if from.y < to.y { (from.y + NODE.y, to.y - 2) } else { (from.y, to.y + NODE.y + 2) };
+            let (start, end) = if from.y < to.y {
+                (from.y + NODE.y, to.y - 2)
+            } else {
+                (from.y, to.y + NODE.y + 2)
+            };
             let x = from.x + half.x + side;
             picture.arrow(class, &[at(x, start), at(x, end)]);
             let (place, anchor) = if side < 0 { (x - 8, "end") } else { (x + 8, "start") };
@@ -155,13 +162,16 @@ impl<'a> Band<'a> {
     /// The edge from a path that is not closed to a task on another.
     fn lead_elsewhere(&self, picture: &mut Picture, bands: &[Self]) {
         let last = self.nodes.len() - 1;
-        let Some((next, _)) = self.previous_hop(last).and_then(|hop| hop.then).filter(|_| !self.closed)
+        let Some((next, _)) =
+            self.previous_hop(last).and_then(|hop| hop.then).filter(|_| !self.closed)
         else {
             return;
         };
         for band in bands {
-            let found =
-                band.nodes.iter().position(|node| matches!(node, Node::Task(hop) if hop.task == next));
+            let found = band
+                .nodes
+                .iter()
+                .position(|node| matches!(node, Node::Task(hop) if hop.task == next));
             if let Some(index) = found {
                 let (from, to) = (self.corner(last), band.corner(index));
                 let x = from.x + NODE.x + GAP.x / 3;
@@ -179,7 +189,8 @@ impl<'a> Band<'a> {
             let corner = self.corner(index);
             match node {
                 Node::Task(hop) => {
-                    let class = if self.closed { "node task round cycle" } else { "node task round" };
+                    let class =
+                        if self.closed { "node task round cycle" } else { "node task round" };
                     picture.boxed(class, corner, NODE, hop.task, &format!("task {}", hop.task));
                     self.entry(picture, hop, corner, self.row_of(index));
                 }

@@ -1,7 +1,7 @@
 //! Markup under construction: what a report says can never become part of the page's structure.
 //!
-//! Key type: [`Markup`]. Only literals of this program go in as they are; every value is escaped, and
-//! what a browser would not show, or show as something else, is spelled out.
+//! Key type: [`Markup`]. Only literals of this program go in as they are; every value is escaped,
+//! and what a browser would not show, or show as something else, is spelled out.
 
 use core::fmt::{Display, Write as _};
 

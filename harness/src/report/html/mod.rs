@@ -41,7 +41,10 @@ impl Report {
         m.open("head", &[]);
         m.open("meta", &[("charset", &"utf-8")]);
         m.open("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
-        m.open("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
+        m.open(
+            "meta",
+            &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")],
+        );
         m.open("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
         m.leaf("title", &[], &format!("{} - reclaimdep", self.name));
         m.raw("<style>\n");

@@ -1,6 +1,6 @@
-//! An order that cannot be kept, as pictures: what is taken while what is held, round the cycle and with what
-//! else was held beside it; and what each task did, run by run, since the edges of one cycle may have been
-//! seen in different runs.
+//! An order that cannot be kept, as pictures: what is taken while what is held, round the cycle and
+//! with what else was held beside it; and what each task did, run by run, since the edges of one
+//! cycle may have been seen in different runs.
 //!
 //! Key functions: [`draw`], [`sequence`]. A claim is dashed and says so.
 
@@ -34,7 +34,8 @@ pub(super) fn draw(order: &Order) -> Option<Picture> {
         let corner = node(place);
         picture.boxed("node resource cycle", corner, NODE, &edge.holds, &edge.holds);
         // What was held beside when this node was taken is what the edge before knows.
-        let before = if place == 0 { order.edges.last() } else { order.edges.get(place as usize - 1) };
+        let before =
+            if place == 0 { order.edges.last() } else { order.edges.get(place as usize - 1) };
         if let Some(before) = before {
             beside(&mut picture, before, corner);
         }
@@ -58,7 +59,13 @@ fn link(picture: &mut Picture, edge: &Ordered, from: Point, back: Option<Point>)
             let end = end - LINE;
             picture.arrow(
                 class,
-                &[at(x, start), at(x, end), at(left, end), at(left, middle), at(first.x - 2, middle)],
+                &[
+                    at(x, start),
+                    at(x, end),
+                    at(left, end),
+                    at(left, middle),
+                    at(first.x - 2, middle),
+                ],
             );
         }
     }
@@ -100,7 +107,13 @@ fn beside(picture: &mut Picture, edge: &Ordered, corner: Point) {
             "edge",
             &[at(place.x, y), at(x + ASIDE / 2, y), at(x + ASIDE / 2, middle), at(x + 2, middle)],
         );
-        picture.boxed("node lock", place, BESIDE, other, &format!("{other}, held by {} too", edge.task));
+        picture.boxed(
+            "node lock",
+            place,
+            BESIDE,
+            other,
+            &format!("{other}, held by {} too", edge.task),
+        );
     }
 }
 
@@ -109,8 +122,8 @@ const LANE: i32 = 300;
 const ROW: i32 = 46;
 const HEAD: i32 = 44;
 
-/// One lane a task, and for each edge what it held and what it took; an arrow leads from what was taken to who
-/// holds it. Earlier runs come first.
+/// One lane a task, and for each edge what it held and what it took; an arrow leads from what was
+/// taken to who holds it. Earlier runs come first.
 pub(super) fn sequence(order: &Order) -> Option<Picture> {
     let mut rows: Vec<usize> = (0..order.edges.len()).collect();
     rows.sort_by_key(|at| {
@@ -125,7 +138,8 @@ pub(super) fn sequence(order: &Order) -> Option<Picture> {
         }
     }
     let lanes = Lanes { order, rows, tasks };
-    let (count, edges) = (i32::try_from(lanes.tasks.len()).ok()?, i32::try_from(lanes.rows.len()).ok()?);
+    let (count, edges) =
+        (i32::try_from(lanes.tasks.len()).ok()?, i32::try_from(lanes.rows.len()).ok()?);
     let bottom = HEAD + edges * 2 * ROW;
     let mut picture = Picture::new(2 * MARGIN + count * LANE, bottom + MARGIN);
     lanes.lines(&mut picture, bottom);
@@ -155,20 +169,33 @@ impl Lanes<'_> {
             let left = MARGIN + lane * LANE;
             let x = left + BOX.x / 2;
             picture.line("lane", &[at(x, 8 + 26), at(x, bottom)]);
-            picture.boxed("node task round", at(left, 8), at(BOX.x, 26), task, &format!("task {task}"));
+            picture.boxed(
+                "node task round",
+                at(left, 8),
+                at(BOX.x, 26),
+                task,
+                &format!("task {task}"),
+            );
         }
     }
 
     fn boxes(&self, picture: &mut Picture) {
         for (at, edge) in self.order.edges.iter().enumerate() {
-            let site =
-                |site: &Option<String>| site.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
+            let site = |site: &Option<String>| {
+                site.as_ref().map_or_else(String::new, |at| format!(" at {at}"))
+            };
             let (holds, takes) = (site(&edge.holds_site), site(&edge.takes_site));
             let claimed = if edge.primed { "; primed: claimed, not seen to happen" } else { "" };
             let class = if edge.primed { "step wait primed" } else { "step wait" };
             let (had, taken) = (format!("has {}", edge.holds), format!("takes {}", edge.takes));
             picture.boxed("step lock", self.corner(at, false), BOX, &had, &format!("{had}{holds}"));
-            picture.boxed(class, self.corner(at, true), BOX, &taken, &format!("{taken}{takes}{claimed}"));
+            picture.boxed(
+                class,
+                self.corner(at, true),
+                BOX,
+                &taken,
+                &format!("{taken}{takes}{claimed}"),
+            );
         }
     }
 
@@ -182,12 +209,17 @@ impl Lanes<'_> {
             let class = "flow wait cycle";
             if from.x < to.x {
                 let x = from.x + BOX.x + bend;
-                picture
-                    .arrow(class, &[at(from.x + BOX.x, start), at(x, start), at(x, end), at(to.x - 2, end)]);
+                picture.arrow(
+                    class,
+                    &[at(from.x + BOX.x, start), at(x, start), at(x, end), at(to.x - 2, end)],
+                );
             } else {
                 let x = to.x + BOX.x + bend;
                 let out = if from.x == to.x { from.x + BOX.x } else { from.x };
-                picture.arrow(class, &[at(out, start), at(x, start), at(x, end), at(to.x + BOX.x + 2, end)]);
+                picture.arrow(
+                    class,
+                    &[at(out, start), at(x, start), at(x, end), at(to.x + BOX.x + 2, end)],
+                );
             }
         }
     }

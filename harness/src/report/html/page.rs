@@ -51,7 +51,8 @@ pub(super) fn foot(m: &mut Markup, report: &Report) {
         }
         if let Some(trace) = trace {
             let text = trace.to_string();
-            let open: &'static str = if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
+            let open: &'static str =
+                if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
             m.raw(open);
             m.leaf("summary", &[], &format!("trace: {} choices", trace.0.len()));
             m.leaf("pre", &[], &text);

@@ -1,7 +1,7 @@
 //! From a finding's chain to paths: task, what it waits for, who must act, and on.
 //!
-//! Key types: [`Path`], [`Hop`]. A cycle is one closed path; tasks that are not on it, such as servers
-//! that a queue could have used instead, begin paths of their own.
+//! Key types: [`Path`], [`Hop`]. A cycle is one closed path; tasks that are not on it, such as
+//! servers that a queue could have used instead, begin paths of their own.
 
 use crate::report::{Finding, Step};
 
@@ -53,8 +53,10 @@ fn path<'a>(finding: &'a Finding, first: &'a str, others: &[Path<'_>]) -> Path<'
 fn hop<'a>(finding: &'a Finding, task: &'a str) -> Hop<'a> {
     let own = |step: &&Step| step.task == task;
     let needs = finding.chain.iter().filter(own).find(|step| step.kind == "needs");
-    let resource = finding.waits.iter().find(|link| link.task == task).map(|link| link.resource.as_str());
-    let then = needs.and_then(|step| Some((step.to.as_deref()?, role(step, resource.unwrap_or_default()))));
+    let resource =
+        finding.waits.iter().find(|link| link.task == task).map(|link| link.resource.as_str());
+    let then = needs
+        .and_then(|step| Some((step.to.as_deref()?, role(step, resource.unwrap_or_default()))));
     let forbidden = finding.chain.iter().filter(own).rfind(|step| step.forbidden_by.is_some());
     let shown = resource.map(|resource| in_full(finding, resource));
     Hop { task, resource, shown, then, forbidden }
@@ -66,7 +68,8 @@ fn in_full<'a>(finding: &'a Finding, resource: &'a str) -> &'a str {
         let rest = step.text.find(resource).map(|at| &step.text[at..])?;
         rest[resource.len()..].starts_with(": ").then_some(rest)
     };
-    let steps = finding.chain.iter().filter(|step| matches!(step.kind.as_str(), "submitted" | "serving"));
+    let steps =
+        finding.chain.iter().filter(|step| matches!(step.kind.as_str(), "submitted" | "serving"));
     steps.filter_map(told).next().unwrap_or(resource)
 }
 

@@ -36,7 +36,13 @@ pub(super) fn draw(finding: &Finding) -> Option<Picture> {
     lanes.boxes(&mut picture);
     if end > 0 {
         let size = at((count - 1) * LANE + BOX.x, BOX.y);
-        picture.boxed("step stop", at(MARGIN, bottom + 6), size, "DEADLOCK", "nobody on the cycle can go on");
+        picture.boxed(
+            "step stop",
+            at(MARGIN, bottom + 6),
+            size,
+            "DEADLOCK",
+            "nobody on the cycle can go on",
+        );
     }
     Some(picture)
 }
@@ -58,15 +64,23 @@ impl Lanes<'_> {
             let left = self.lane(task);
             let x = left + BOX.x / 2;
             picture.line("lane", &[at(x, 8 + 26), at(x, bottom)]);
-            picture.boxed("node task round", at(left, 8), at(BOX.x, 26), task, &format!("task {task}"));
+            picture.boxed(
+                "node task round",
+                at(left, 8),
+                at(BOX.x, 26),
+                task,
+                &format!("task {task}"),
+            );
         }
     }
 
     fn boxes(&self, picture: &mut Picture) {
         for (index, step) in self.steps.iter().enumerate() {
             let site = step.site.as_deref().map_or_else(String::new, |site| format!(" at {site}"));
-            let by =
-                step.forbidden_by.as_deref().map_or_else(String::new, |by| format!(", forbidden by {by}"));
+            let by = step
+                .forbidden_by
+                .as_deref()
+                .map_or_else(String::new, |by| format!(", forbidden by {by}"));
             let more = format!("{}{by}{site}", step.text);
             let corner = self.corner(index);
             picture.boxed(class(step), corner, BOX, &step.short, &more);
@@ -83,15 +97,19 @@ impl Lanes<'_> {
 
     fn arrows(&self, picture: &mut Picture) {
         let mut bend = 0;
-        for (from, step) in self.steps.iter().enumerate().filter(|(_, step)| step.kind == "submitted") {
+        for (from, step) in
+            self.steps.iter().enumerate().filter(|(_, step)| step.kind == "submitted")
+        {
             if let Some(to) = self.served(step) {
                 self.arrow(picture, "flow", from, to, &mut bend);
             }
         }
         for edge in self.finding.chain.iter().filter(|step| step.kind == "needs") {
-            let wait = self.steps.iter().position(|step| step.task == edge.task && step.kind == "wait");
+            let wait =
+                self.steps.iter().position(|step| step.task == edge.task && step.kind == "wait");
             if let (Some(from), Some(to)) = (wait, self.target(edge)) {
-                let class = if self.finding.cycle.is_empty() { "flow wait" } else { "flow wait cycle" };
+                let class =
+                    if self.finding.cycle.is_empty() { "flow wait" } else { "flow wait cycle" };
                 self.arrow(picture, class, from, to, &mut bend);
             }
         }
@@ -107,13 +125,21 @@ impl Lanes<'_> {
     fn target(&self, edge: &Step) -> Option<usize> {
         let task = edge.to.as_deref()?;
         let wanted = self.finding.waits.iter().find(|link| link.task == edge.task)?;
-        let found = self.steps.iter().rposition(|step| step.task == task && has(step, &wanted.resource));
+        let found =
+            self.steps.iter().rposition(|step| step.task == task && has(step, &wanted.resource));
         found.or_else(|| self.steps.iter().position(|step| step.task == task))
     }
 
-    /// Out of a box, along the gap between two lanes, into the other box: rows hold one box each, so
-    /// the way is free. `bend` keeps arrows in the same gap apart.
-    fn arrow(&self, picture: &mut Picture, class: &'static str, from: usize, to: usize, bend: &mut i32) {
+    /// Out of a box, along the gap between two lanes, into the other box: rows hold one box each,
+    /// so the way is free. `bend` keeps arrows in the same gap apart.
+    fn arrow(
+        &self,
+        picture: &mut Picture,
+        class: &'static str,
+        from: usize,
+        to: usize,
+        bend: &mut i32,
+    ) {
         let (a, b) = (self.corner(from), self.corner(to));
         // A request and the wait for it end in the same box, side by side.
         let aside = if class == "flow" { -4 } else { 4 };
@@ -131,8 +157,8 @@ impl Lanes<'_> {
     }
 }
 
-/// Whether this step is how its task has `resource`: it holds, serves or works on it. A longer number
-/// is another request.
+/// Whether this step is how its task has `resource`: it holds, serves or works on it. A longer
+/// number is another request.
 fn has(step: &Step, resource: &str) -> bool {
     let has = matches!(step.kind.as_str(), "holds" | "serving" | "working");
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());

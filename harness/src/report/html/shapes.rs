@@ -56,14 +56,27 @@ impl Picture {
     }
 
     /// A box with its lines of text in the middle; `more` is what a pointer over it shows.
-    pub(super) fn boxed(&mut self, class: &'static str, corner: Point, size: Point, text: &str, more: &str) {
+    pub(super) fn boxed(
+        &mut self,
+        class: &'static str,
+        corner: Point,
+        size: Point,
+        text: &str,
+        more: &str,
+    ) {
         let m = &mut self.inside;
         m.open("g", &[("class", &class)]);
         m.leaf("title", &[], more);
         let radius = if class.contains("round") { size.y / 2 } else { 5 };
         m.open(
             "rect",
-            &[("x", &corner.x), ("y", &corner.y), ("width", &size.x), ("height", &size.y), ("rx", &radius)],
+            &[
+                ("x", &corner.x),
+                ("y", &corner.y),
+                ("width", &size.x),
+                ("height", &size.y),
+                ("rx", &radius),
+            ],
         );
         m.close("rect");
         let columns = usize::try_from((size.x - 12) / CHARACTER).unwrap_or(1);
@@ -72,14 +85,24 @@ impl Picture {
         let count = i32::try_from(lines.len()).unwrap_or(1);
         let mut y = corner.y + (size.y - count * LINE) / 2 + 12;
         for line in &lines {
-            m.leaf("text", &[("x", &(corner.x + size.x / 2)), ("y", &y), ("text-anchor", &"middle")], line);
+            m.leaf(
+                "text",
+                &[("x", &(corner.x + size.x / 2)), ("y", &y), ("text-anchor", &"middle")],
+                line,
+            );
             y += LINE;
         }
         m.close("g");
     }
 
     /// Words; `anchor` is `start`, `middle` or `end`.
-    pub(super) fn words(&mut self, class: &'static str, place: Point, anchor: &'static str, text: &str) {
+    pub(super) fn words(
+        &mut self,
+        class: &'static str,
+        place: Point,
+        anchor: &'static str,
+        text: &str,
+    ) {
         let attributes: [(&'static str, &dyn Display); 4] =
             [("class", &class), ("x", &place.x), ("y", &place.y), ("text-anchor", &anchor)];
         self.inside.leaf("text", &attributes, text);
@@ -87,7 +110,8 @@ impl Picture {
 
     /// A line through `points`.
     pub(super) fn line(&mut self, class: &'static str, points: &[Point]) {
-        let points: Vec<String> = points.iter().map(|point| format!("{},{}", point.x, point.y)).collect();
+        let points: Vec<String> =
+            points.iter().map(|point| format!("{},{}", point.x, point.y)).collect();
         self.inside.open("polyline", &[("class", &class), ("points", &points.join(" "))]);
         self.inside.close("polyline");
     }
@@ -104,9 +128,12 @@ impl Picture {
             } else {
                 (dx, 0)
             };
-            let (left, right) =
-                (at(to.x - dx + dy / 2, to.y - dy + dx / 2), at(to.x - dx - dy / 2, to.y - dy - dx / 2));
-            let points = [*to, left, right].map(|point| format!("{},{}", point.x, point.y)).join(" ");
+            let (left, right) = (
+                at(to.x - dx + dy / 2, to.y - dy + dx / 2),
+                at(to.x - dx - dy / 2, to.y - dy - dx / 2),
+            );
+            let points =
+                [*to, left, right].map(|point| format!("{},{}", point.x, point.y)).join(" ");
             self.inside.open("polygon", &[("class", &class), ("points", &points)]);
             self.inside.close("polygon");
         }

@@ -37,10 +37,17 @@ fn the_page_says_what_the_report_says() {
     let html = report.to_html();
     let finding = &report.findings[1];
     let mut said = vec![report.name.as_str(), "E2", "v3.10", "t1*3.t0", "56575 ns"];
-    said.extend([finding.headline.as_str(), finding.code.name(), "FORBIDDEN by scope nofs#1 of rsync"]);
+    said.extend([
+        finding.headline.as_str(),
+        finding.code.name(),
+        "FORBIDDEN by scope nofs#1 of rsync",
+    ]);
     said.extend(finding.tasks.iter().map(String::as_str));
     said.extend(
-        finding.chain.iter().flat_map(|step| [step.text.as_str(), step.site.as_deref().unwrap_or("")]),
+        finding
+            .chain
+            .iter()
+            .flat_map(|step| [step.text.as_str(), step.site.as_deref().unwrap_or("")]),
     );
     said.extend(report.cuts.iter().chain(&report.notes).map(String::as_str));
     for text in said {
@@ -52,7 +59,11 @@ fn the_page_says_what_the_report_says() {
 fn names_cannot_become_part_of_the_page() {
     let html = hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}").to_html();
     assert!(!html.contains("<script"), "it is escaped");
-    assert!(html.contains("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;\\u{1b}[31m\\u{202e}"));
+    assert!(
+        html.contains(
+            "&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;\\u{1b}[31m\\u{202e}"
+        )
+    );
 }
 
 #[test]

@@ -149,8 +149,8 @@ fn a_claim_is_called_one() {
     );
 }
 
-/// What is said of the locks of `names`, each taken while the one before it is held; the lowest pair comes
-/// first, as where a stack is built from below.
+/// What is said of the locks of `names`, each taken while the one before it is held; the lowest
+/// pair comes first, as where a stack is built from below.
 #[track_caller]
 fn check_depths(names: &[&str], expect: Expect) {
     let mut s = Script::going_on_from(OrderGraph::default(), false);

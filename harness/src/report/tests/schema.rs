@@ -1,4 +1,5 @@
-//! The JSON form is what `docs/report.schema.json` says, and `docs/report-json.md` names every field.
+//! The JSON form is what `docs/report.schema.json` says, and `docs/report-json.md` names every
+//! field.
 //!
 //! Key function: [`wrong`], a validator for the few words of JSON Schema that the file uses; a word
 //! that it does not know is an error, so that nothing in the file goes unchecked.
@@ -9,7 +10,8 @@ use crate::report::samples;
 use crate::witness::Code;
 
 fn schema() -> Value {
-    serde_json::from_str(include_str!("../../../docs/report.schema.json")).expect("the schema is JSON")
+    serde_json::from_str(include_str!("../../../docs/report.schema.json"))
+        .expect("the schema is JSON")
 }
 
 /// What is wrong with `value`, by path; empty where it is as `schema` says.
@@ -19,9 +21,16 @@ fn wrong(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String>
         match word.as_str() {
             "$ref" => {
                 let target = rule.as_str().and_then(|path| root.pointer(path.strip_prefix('#')?));
-                complaints.extend(wrong(root, target.expect("a reference leads somewhere"), value, path));
+                complaints.extend(wrong(
+                    root,
+                    target.expect("a reference leads somewhere"),
+                    value,
+                    path,
+                ));
             }
-            "type" if !has_type(rule, value) => complaints.push(format!("{path}: not of type {rule}")),
+            "type" if !has_type(rule, value) => {
+                complaints.push(format!("{path}: not of type {rule}"))
+            }
             "const" if rule != value => complaints.push(format!("{path}: not {rule}")),
             "enum" if !rule.as_array().unwrap().contains(value) => {
                 complaints.push(format!("{path}: {value} is none of {rule}"));
@@ -40,7 +49,9 @@ fn wrong(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String>
                 complaints.extend(missing.map(|field| format!("{path}/{field}: missing")));
             }
             "properties" => complaints.extend(fields(root, rule.as_object().unwrap(), value, path)),
-            "additionalProperties" => assert_eq!(rule, false, "fields that nobody knows are never allowed"),
+            "additionalProperties" => {
+                assert_eq!(rule, false, "fields that nobody knows are never allowed")
+            }
             "type" | "const" | "enum" | "minimum" | "$schema" | "title" | "$defs" => {}
             other => panic!("the validator does not know `{other}`"),
         }
@@ -83,7 +94,8 @@ fn every_report_is_as_the_schema_says() {
 #[test]
 fn one_report_has_what_only_an_order_has() {
     let all = samples::all();
-    let finding = all.iter().flat_map(|report| &report.findings).find(|finding| finding.order.is_some());
+    let finding =
+        all.iter().flat_map(|report| &report.findings).find(|finding| finding.order.is_some());
     let finding = finding.expect("a sample has an order that cannot be kept");
     assert!(!finding.nodes.is_empty());
     assert!(finding.chain.iter().all(|step| step.kind == "ordered"));
@@ -132,6 +144,7 @@ fn the_page_names_every_field_and_every_kind() {
             .step_by(2)
             .any(|code| code.split([',', '{', '}', ' ']).any(|word| word == name))
     };
-    let missing: Vec<&str> = fields.map(String::as_str).chain(kinds).filter(|name| !names(name)).collect();
+    let missing: Vec<&str> =
+        fields.map(String::as_str).chain(kinds).filter(|name| !names(name)).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }

@@ -31,7 +31,8 @@ fn before(a: f64, b: f64) -> bool {
 
 /// The innermost slice of a track at a time.
 fn innermost(slices: &[Slice], track: (u64, u64), at: f64) -> Option<&str> {
-    let around = slices.iter().filter(|(of, start, end, _)| *of == track && *start <= at && at <= *end);
+    let around =
+        slices.iter().filter(|(of, start, end, _)| *of == track && *start <= at && at <= *end);
     around.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(.., name)| name.as_str())
 }
 
@@ -44,7 +45,8 @@ fn slices_nest_and_every_arrow_joins_two() {
             let slices = slices(&events);
             for (index, (track, start, end, name)) in slices.iter().enumerate() {
                 assert!(start < end, "{name}");
-                for (_, from, to, other) in slices[..index].iter().filter(|other| other.0 == *track) {
+                for (_, from, to, other) in slices[..index].iter().filter(|other| other.0 == *track)
+                {
                     let apart = before(*end, *from) || before(*to, *start);
                     let nested = (before(*from, *start) && before(*end, *to))
                         || (before(*start, *from) && before(*to, *end));
@@ -52,9 +54,13 @@ fn slices_nest_and_every_arrow_joins_two() {
                 }
             }
             for begin in events.iter().filter(|event| event["ph"] == "s") {
-                let end = events.iter().find(|event| event["ph"] == "f" && event["id"] == begin["id"]);
+                let end =
+                    events.iter().find(|event| event["ph"] == "f" && event["id"] == begin["id"]);
                 let end = end.expect("an arrow ends");
-                assert!(begin["ts"].as_f64() <= end["ts"].as_f64(), "an arrow leads forward in time");
+                assert!(
+                    begin["ts"].as_f64() <= end["ts"].as_f64(),
+                    "an arrow leads forward in time"
+                );
                 for place in [begin, end] {
                     let at = place["ts"].as_f64().unwrap();
                     assert!(innermost(&slices, track(place), at).is_some(), "{place}");
@@ -71,7 +77,8 @@ fn arrows_follow_the_request_and_the_waits() {
     let mut told = Vec::new();
     // Process 2 is the deadlock.
     for begin in events.iter().filter(|event| event["ph"] == "s" && event["pid"] == 2) {
-        let end = events.iter().find(|event| event["ph"] == "f" && event["id"] == begin["id"]).unwrap();
+        let end =
+            events.iter().find(|event| event["ph"] == "f" && event["id"] == begin["id"]).unwrap();
         let [from, to] = [begin, end]
             .map(|place| innermost(&slices, track(place), place["ts"].as_f64().unwrap()).unwrap());
         told.push(format!("{}: {from} -> {to}", begin["name"].as_str().unwrap()));

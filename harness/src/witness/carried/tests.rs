@@ -114,7 +114,8 @@ fn only_frames_above_the_lock_count_for_its_holder() {
     let story = |above: bool| {
         move |s: &mut Script| {
             let fs = s.names.add_layer(Layer::FS, "lower");
-            let (journal, client) = (s.lock("journal", "fs:lower"), s.lock("client", "bufio:loop0"));
+            let (journal, client) =
+                (s.lock("journal", "fs:lower"), s.lock("client", "bufio:loop0"));
             let holder = s.task("holder");
             if !above {
                 s.enter(holder, fs);
@@ -170,7 +171,8 @@ fn the_same_entry_for_two_waits_is_found_for_each() {
 
 const POOL: PoolId = PoolId(0);
 
-/// A reclaimer in NOFS waits for an element of a pool that is with `holders`; one of them enters the filesystem.
+/// A reclaimer in NOFS waits for an element of a pool that is with `holders`; one of them enters
+/// the filesystem.
 fn pool_story(hand_over: bool, another_is_free: bool) -> impl FnOnce(&mut Script) {
     move |s| {
         s.names.add_pool("bio");
@@ -246,8 +248,12 @@ fn submission_story(scope: ScopeKind, mask: Gfp) -> impl FnOnce(&mut Script) {
 #[test]
 fn a_submission_by_whoever_is_waited_for_is_an_entry_into_io() {
     let s = check(&["RD02"], submission_story(ScopeKind::Noio, Gfp::NOIO));
-    let submitted: Vec<_> =
-        s.last().chain.iter().filter(|step| matches!(step.what, StepKind::Submitted { .. })).collect();
+    let submitted: Vec<_> = s
+        .last()
+        .chain
+        .iter()
+        .filter(|step| matches!(step.what, StepKind::Submitted { .. }))
+        .collect();
     assert_eq!(submitted.len(), 1, "the chain shows it");
     assert_eq!(submitted[0].task, s.last().tasks[1]);
     assert!(submitted[0].forbidden.is_some(), "and what forbids it");
@@ -308,7 +314,8 @@ fn what_the_holder_began_before_it_took_the_lock_is_not_below_who_waits() {
     check(&[], story(true));
 }
 
-/// A reclaimer in NOFS waits for a lock; its holder for the next; and so on. Returns the last holder.
+/// A reclaimer in NOFS waits for a lock; its holder for the next; and so on. Returns the last
+/// holder.
 fn line(s: &mut Script, holders: usize) -> TaskId {
     let waiter = s.task("waiter");
     s.scope(waiter, ScopeKind::Nofs, 1);
@@ -335,8 +342,8 @@ fn a_path_is_followed_over_many_hops_but_not_over_any_number() {
     }
 }
 
-/// Locks, each read by two tasks that both want the next: the ways double with each of the fourteen. The
-/// first lock has one more reader, which is looked at after all those ways.
+/// Locks, each read by two tasks that both want the next: the ways double with each of the
+/// fourteen. The first lock has one more reader, which is looked at after all those ways.
 #[test]
 fn a_graph_with_too_many_ways_is_given_up() {
     check(&[], |s| {

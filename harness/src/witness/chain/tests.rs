@@ -23,7 +23,8 @@ fn flush() -> Script {
 #[test]
 fn the_facts_about_a_work_item_are_told_once() {
     let s = flush();
-    let works: Vec<_> = s.last().works.iter().map(|(work, facts)| (work.0, facts.queued_by)).collect();
+    let works: Vec<_> =
+        s.last().works.iter().map(|(work, facts)| (work.0, facts.queued_by)).collect();
     assert_eq!(works, [(0, TaskId(0))]);
 }
 
@@ -56,8 +57,8 @@ fn the_steps_of_a_task_are_in_the_order_in_which_they_happened() {
     }
 }
 
-/// A reclaimer in NOFS deadlocks with the holder of a lock, which entered the filesystem before or after it
-/// took that. Whether the entry is marked.
+/// A reclaimer in NOFS deadlocks with the holder of a lock, which entered the filesystem before or
+/// after it took that. Whether the entry is marked.
 fn marked(before: bool) -> bool {
     let mut s = Script::default();
     let fs = s.names.add_layer(Layer::FS, "lower");
@@ -78,8 +79,10 @@ fn marked(before: bool) -> bool {
     s.want(holder, journal, EXCLUSIVE, false);
     let finding = s.last();
     assert_eq!(finding.code.name(), "RD04");
-    let entry =
-        finding.chain.iter().find(|step| matches!(step.what, StepKind::Frame(FrameKind::Layer { .. })));
+    let entry = finding
+        .chain
+        .iter()
+        .find(|step| matches!(step.what, StepKind::Frame(FrameKind::Layer { .. })));
     entry.expect("the holder's entry is told").forbidden.is_some()
 }
 

@@ -27,13 +27,17 @@ fn forbidden(path: &[(TaskId, FrameKind)], entry: impl Into<Entry>) -> Option<u6
 
 #[test]
 fn the_outermost_scope_is_told_and_not_the_mask() {
-    let path = [(ME, scope(ScopeKind::Noio)), (ME, scope(ScopeKind::Nofs)), (ME, reclaim(Gfp::NOIO))];
+    let path =
+        [(ME, scope(ScopeKind::Noio)), (ME, scope(ScopeKind::Nofs)), (ME, reclaim(Gfp::NOIO))];
     assert_eq!(forbidden(&path, Layer::FS), Some(0));
 }
 
 #[test]
 fn a_scope_without_a_reclaim_after_it_forbids_nothing() {
-    assert_eq!(forbidden(&[(ME, reclaim(Gfp::KERNEL)), (ME, scope(ScopeKind::Nofs))], Layer::FS), None);
+    assert_eq!(
+        forbidden(&[(ME, reclaim(Gfp::KERNEL)), (ME, scope(ScopeKind::Nofs))], Layer::FS),
+        None
+    );
 }
 
 #[test]

@@ -30,7 +30,8 @@ fn a_join_needs_the_task_that_is_joined_while_it_lives() {
 
 #[test]
 fn readers_need_no_readers_and_all_else_conflicts() {
-    for (held, wanted, conflict) in [(READ, READ, false), (READ, WRITE, true), (WRITE, READ, true)] {
+    for (held, wanted, conflict) in [(READ, READ, false), (READ, WRITE, true), (WRITE, READ, true)]
+    {
         let mut s = Script::default();
         let (lock, holder, waiter) = (s.lock("a", ""), s.task("holder"), s.task("waiter"));
         s.take(holder, lock, held);
@@ -58,7 +59,8 @@ fn a_lock_needs_all_its_holders_and_a_queue_any_of_its_servers() {
 fn readers_in_line_need_no_readers_ahead_but_writers() {
     let mut s = Script::default();
     let lock = s.lock("a", "");
-    let [holder, reader, writer, last] = ["holder", "reader", "writer", "last"].map(|name| s.task(name));
+    let [holder, reader, writer, last] =
+        ["holder", "reader", "writer", "last"].map(|name| s.task(name));
     s.take(holder, lock, WRITE);
     s.want(reader, lock, READ, false);
     s.want(writer, lock, WRITE, false);
@@ -115,7 +117,10 @@ fn waits_for_element(mut s: Script, pool: PoolId) -> Vec<(TaskId, Role)> {
 #[test]
 fn an_element_that_was_handed_over_comes_back_through_who_serves_the_request() {
     let (s, pool, [server, _, other], _) = pool();
-    assert_eq!(waits_for_element(s, pool), [(other, Role::HasElement), (server, Role::ServesQueue)]);
+    assert_eq!(
+        waits_for_element(s, pool),
+        [(other, Role::HasElement), (server, Role::ServesQueue)]
+    );
     let (mut s, pool, [server, _, other], request) = self::pool();
     s.serve(server, QueueId(0), request);
     assert_eq!(waits_for_element(s, pool), [(other, Role::HasElement), (server, Role::Serves)]);

@@ -1,7 +1,8 @@
 //! The cycle that a finding of the oracle tells, as an order of things taken.
 //!
-//! Key type: [`Danger`]. First what was declared: reclaim at the level that the target waits at, and the way down
-//! from the target; then what happened: who waits for whom, and last the allocation, which closes the cycle.
+//! Key type: [`Danger`]. First what was declared: reclaim at the level that the target waits at,
+//! and the way down from the target; then what happened: who waits for whom, and last the
+//! allocation, which closes the cycle.
 
 use super::super::order::{Cycle, Declaration, Edge, Level, Node, NodeKind};
 use super::super::view::View;
@@ -44,12 +45,22 @@ impl Teller<'_> {
     }
 
     /// From reclaim down to what is held.
-    fn declared(&self, danger: &Danger<'_>, reclaim: &Node, end: &Node, reclaimer: TaskId) -> Vec<Edge> {
+    fn declared(
+        &self,
+        danger: &Danger<'_>,
+        reclaim: &Node,
+        end: &Node,
+        reclaimer: TaskId,
+    ) -> Vec<Edge> {
         let last = danger.way.len().saturating_sub(1);
-        let between = danger.way[..last].iter().filter_map(|part| Some((*part, self.stands_for(*part)?)));
+        let between =
+            danger.way[..last].iter().filter_map(|part| Some((*part, self.stands_for(*part)?)));
         let stops = between.chain(danger.way.last().map(|part| (*part, end.clone())));
-        let waits =
-            Declaration::Waits { target: self.target(danger.target), when: danger.waits, mask: danger.mask };
+        let waits = Declaration::Waits {
+            target: self.target(danger.target),
+            when: danger.waits,
+            mask: danger.mask,
+        };
         let (mut edges, mut from) = (Vec::new(), (None, reclaim.clone()));
         for (part, node) in stops.filter(|(_, node)| node != reclaim) {
             let (above, held) = from;
@@ -149,7 +160,8 @@ impl Teller<'_> {
         })
     }
 
-    /// What a part on the way stands for: the requests of a device, the transactions of a filesystem.
+    /// What a part on the way stands for: the requests of a device, the transactions of a
+    /// filesystem.
     fn stands_for(&self, part: PartId) -> Option<Node> {
         let part = self.stack.part(part)?;
         let lock = part.locks.first().filter(|_| part.kind == PartKind::Filesystem);
@@ -168,7 +180,9 @@ impl Teller<'_> {
 
     fn target(&self, target: ReclaimTarget) -> String {
         match target {
-            ReclaimTarget::Shrinker(shrinker) => format!("shrinker {}", self.names.shrinker(shrinker)),
+            ReclaimTarget::Shrinker(shrinker) => {
+                format!("shrinker {}", self.names.shrinker(shrinker))
+            }
             ReclaimTarget::Swap(part) => format!("swap on {}", self.part(part)),
             ReclaimTarget::Pages(part) => format!("pages of {}", self.part(part)),
         }

@@ -1,7 +1,8 @@
 //! What is held round an allocation: by the task that allocates, and by those who wait for it.
 //!
-//! Key types: [`Holdings`], [`Stuck`]. Whoever waits for the allocating task, however far away, gives nothing back
-//! before the allocation is done. A wait that any of several tasks could end counts where all of them are stuck.
+//! Key types: [`Holdings`], [`Stuck`]. Whoever waits for the allocating task, however far away,
+//! gives nothing back before the allocation is done. A wait that any of several tasks could end
+//! counts where all of them are stuck.
 
 use super::super::frames::FrameKind;
 use super::super::view::View;
@@ -48,8 +49,8 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// What is held round an allocation of `task` that began with event `begun`. What the task took since
-    /// then, it took in its reclaim, which gives it back before it goes on to anything else.
+    /// What is held round an allocation of `task` that began with event `begun`. What the task took
+    /// since then, it took in its reclaim, which gives it back before it goes on to anything else.
     pub(super) fn of(view: &View, task: TaskId, begun: u64) -> Self {
         let mut all = Self { begun, ..Self::default() };
         all.add(view, Stuck { task, behind: None });
@@ -94,21 +95,23 @@ impl Holdings {
             return;
         };
         let until = if by == 0 { self.begun } else { u64::MAX };
-        let locks = task
-            .held
-            .iter()
-            .filter(|held| held.seq < until)
-            .map(|held| (Hold::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site)));
+        let locks =
+            task.held.iter().filter(|held| held.seq < until).map(|held| {
+                (Hold::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site))
+            });
         let frames = task.frames.iter().filter(|frame| frame.seq < until);
         let served = frames.filter_map(|frame| match frame.kind {
-            FrameKind::Serving { request } => Some((Hold::Request(view.request(request)?.queue), frame.site)),
+            FrameKind::Serving { request } => {
+                Some((Hold::Request(view.request(request)?.queue), frame.site))
+            }
             FrameKind::Working { work } => Some((Hold::Work(view.work(work)?.queue), frame.site)),
             _ => None,
         });
         self.held.extend(locks.chain(served).map(|(hold, site)| Held { hold, site, by }));
     }
 
-    /// Who holds `thing`, so that nobody else can have it. A queue with a server that is not stuck is not held.
+    /// Who holds `thing`, so that nobody else can have it. A queue with a server that is not stuck
+    /// is not held.
     pub(super) fn find(&self, view: &View, thing: Thing) -> Option<Held> {
         let found = self.held.iter().find(|held| match (held.hold, thing) {
             (Hold::Lock(held, _), Thing::Lock(lock)) => held == lock,

@@ -1,8 +1,8 @@
 //! RD03 (oracle): the judge, allocation by allocation.
 //!
-//! Key type: [`Oracle`]. An allocation is judged when it begins, and once more when somebody begins to wait while
-//! it is under way: what the waiter holds is then held round it too. What was judged once in the same
-//! circumstances is not judged again.
+//! Key type: [`Oracle`]. An allocation is judged when it begins, and once more when somebody begins
+//! to wait while it is under way: what the waiter holds is then held round it too. What was judged
+//! once in the same circumstances is not judged again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -69,7 +69,8 @@ impl Oracle {
         let task = event.task;
         match event.kind {
             EventKind::Declared { fact } => self.stack.take(fact),
-            EventKind::ShrinkerUnregistered { shrinker } | EventKind::ShrinkerPanicked { shrinker } => {
+            EventKind::ShrinkerUnregistered { shrinker }
+            | EventKind::ShrinkerPanicked { shrinker } => {
                 self.stack.forget(ReclaimTarget::Shrinker(shrinker));
             }
             EventKind::PolicyMask { target, mask } => {
@@ -89,7 +90,8 @@ impl Oracle {
             }
             EventKind::WaitBegin { .. } => {
                 for (other, state) in view.tasks().filter(|(other, _)| *other != task) {
-                    // What runs below the reclaim of an allocation takes nothing: the outermost is the one.
+                    // What runs below the reclaim of an allocation takes nothing: the outermost is
+                    // the one.
                     self.allocation(&at, other, state.frames.iter().position(is_allocation), out);
                 }
             }
@@ -97,14 +99,22 @@ impl Oracle {
         }
     }
 
-    /// Judges the allocation of `task` that its frame at `place` is, if there is one and it may reclaim.
-    fn allocation(&mut self, at: &At<'_>, task: TaskId, place: Option<usize>, out: &mut Vec<Finding>) {
+    /// Judges the allocation of `task` that its frame at `place` is, if there is one and it may
+    /// reclaim.
+    fn allocation(
+        &mut self,
+        at: &At<'_>,
+        task: TaskId,
+        place: Option<usize>,
+        out: &mut Vec<Finding>,
+    ) {
         let frames = at.view.frames(task);
         let (before, frame) = match place {
             Some(place) => (&frames[..place], frames[place]),
             None => return,
         };
-        let (FrameKind::Alloc { requested, effective, flags, .. }, Some(site)) = (frame.kind, frame.site)
+        let (FrameKind::Alloc { requested, effective, flags, .. }, Some(site)) =
+            (frame.kind, frame.site)
         else {
             return;
         };
@@ -124,7 +134,8 @@ impl Oracle {
         }
         let mut unsound = Vec::new();
         for (called, target) in self.stack.targets() {
-            let mask = words.and_then(|words| words.get(&called)).copied().unwrap_or(request.effective);
+            let mask =
+                words.and_then(|words| words.get(&called)).copied().unwrap_or(request.effective);
             let waits = target.waits != MayWait::Never;
             let things = target.reach.things.iter().enumerate().filter(|_| waits);
             let danger = things
@@ -137,8 +148,11 @@ impl Oracle {
                 unknown: waits && target.reach.unknowable,
             };
             self.pairs.note(pair);
-            unsound
-                .extend(danger.filter(|_| pair.permitted).map(|danger| (called, target.waits, mask, danger)));
+            unsound.extend(
+                danger
+                    .filter(|_| pair.permitted)
+                    .map(|danger| (called, target.waits, mask, danger)),
+            );
         }
         for (target, waits, mask, (place, held)) in unsound {
             let Some(reached) = self.stack.reached(target, place) else {
@@ -162,8 +176,8 @@ const fn without_nofs(request: &Request) -> Gfp {
     request.requested.effective(request.flags.without(TaskFlags::MEMALLOC_NOFS))
 }
 
-/// What the circumstances of an allocation are known by, within a run. Two of one hash count as one, as in
-/// lockdep.
+/// What the circumstances of an allocation are known by, within a run. Two of one hash count as
+/// one, as in lockdep.
 fn key(request: &Request, words: Option<&Words>, holdings: &Holdings, version: u32) -> u64 {
     let Request { requested, effective, flags, .. } = *request;
     let mut hasher = DefaultHasher::new();

@@ -1,8 +1,8 @@
 //! `Pairs`: what the policy permits against what is safe, counted.
 //!
-//! Key type: [`Pairs`]. A pair is a holder and a target: an allocation with what is held round it, and a
-//! thing that reclaim could work on for it. Each pair is counted once in a run. Written from the project's
-//! description of reclaim, 7.5 and 9 (20).
+//! Key type: [`Pairs`]. A pair is a holder and a target: an allocation with what is held round it,
+//! and a thing that reclaim could work on for it. Each pair is counted once in a run. Written from
+//! the project's description of reclaim, 7.5 and 9 (20).
 
 use core::fmt;
 
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Pairs {
     /// Pairs looked at.
     pub pairs: u64,
-    /// The request, but for its NOFS scopes, lets the target work, and the target needs nothing that is held.
+    /// The request, but for its NOFS scopes, lets the target work, and the target needs nothing
+    /// that is held.
     pub safe: u64,
     /// The target would work, and so wait, under the mask that it would be given.
     pub permitted: u64,
@@ -72,7 +73,8 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_told_where_something_is() {
-        let mut pairs = Pairs { pairs: 9, safe: 4, permitted: 3, unsound: 1, denied_but_safe: 2, unknown: 0 };
+        let mut pairs =
+            Pairs { pairs: 9, safe: 4, permitted: 3, unsound: 1, denied_but_safe: 2, unknown: 0 };
         assert_eq!(pairs.to_string(), "9 pairs: 4 safe, 3 permitted, 1 unsound, 2 denied but safe");
         pairs.unknown = 2;
         assert!(pairs.to_string().ends_with("2 denied but safe, 2 unknown"), "{pairs}");

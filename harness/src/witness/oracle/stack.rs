@@ -1,7 +1,7 @@
 //! The stack as it was declared, and what work on a part of it may wait for.
 //!
-//! Key types: [`Stack`], [`Reach`], [`Thing`]. Facts that make no sense (about parts never declared, in circles)
-//! are taken as far as they go.
+//! Key types: [`Stack`], [`Reach`], [`Thing`]. Facts that make no sense (about parts never
+//! declared, in circles) are taken as far as they go.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -28,8 +28,8 @@ pub(super) struct Part {
     pub(super) queue: Option<QueueId>,
 }
 
-/// Something that work may wait for, and the parts that it comes to on the way there: the first is the
-/// target's, the last is the one that the thing is of.
+/// Something that work may wait for, and the parts that it comes to on the way there: the first is
+/// the target's, the last is the one that the thing is of.
 #[derive(Debug)]
 pub(super) struct Reached {
     pub(super) thing: Thing,
@@ -159,7 +159,11 @@ mod tests {
         let mut stack = Stack::default();
         for part in (0..).map(PartId).take(MAX_PARTS + 1) {
             stack.take(Fact::Part { part, kind: PartKind::Device });
-            stack.take(Fact::Target { target: ReclaimTarget::Swap(part), part, waits: MayWait::WithIo });
+            stack.take(Fact::Target {
+                target: ReclaimTarget::Swap(part),
+                part,
+                waits: MayWait::WithIo,
+            });
         }
         assert_eq!((stack.parts.len(), stack.targets.len()), (MAX_PARTS, MAX_PARTS));
     }

@@ -5,8 +5,8 @@ mod told;
 
 use super::Pairs;
 use crate::event::{
-    AllocOutcome, EventKind, Fact, Gfp, LockMode, MayWait, PartKind, ReclaimTarget, Resource, ScopeKind,
-    TaskFlags, TaskId, WaitOutcome,
+    AllocOutcome, EventKind, Fact, Gfp, LockMode, MayWait, PartKind, ReclaimTarget, Resource,
+    ScopeKind, TaskFlags, TaskId, WaitOutcome,
 };
 use crate::units::Pages;
 use crate::witness::script::{BufioOnLoop, Script};
@@ -177,7 +177,10 @@ fn a_wait_that_begins_while_the_allocation_is_under_way_counts() {
             s.scope(other, ScopeKind::Pin, 1);
             s.alloc(other, Gfp::NOFS, Gfp::NOFS);
             if ended {
-                s.on(other, EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(1 << 20) });
+                s.on(
+                    other,
+                    EventKind::AllocEnd { outcome: AllocOutcome::Ok, left: Pages(1 << 20) },
+                );
             }
             s.want(holder, inode, EXCLUSIVE, false);
         }
@@ -250,7 +253,8 @@ fn a_device_that_is_bound_anew_leads_elsewhere() {
 #[test]
 fn every_layer_on_the_way_is_named() {
     check(MayWait::WithIo, &["io_reclaim > loop1 > fs:upper > loop0 > fs:lower"], |s, stack| {
-        let (lock, upper) = (s.lock("journal", "fs:upper"), s.part("fs:upper", PartKind::Filesystem));
+        let (lock, upper) =
+            (s.lock("journal", "fs:upper"), s.part("fs:upper", PartKind::Filesystem));
         let (queue, _) = s.queue("loop1");
         let device = s.part("loop1", PartKind::Device);
         let shrinker = s.names.add_shrinker("dm-bufio:loop1");
@@ -312,7 +316,8 @@ fn check_word(waits: MayWait, word: Option<Gfp>, held: bool, expect: Pairs) {
     assert_eq!((s.witness.pairs(), s.witness.findings().len()), (Some(expect), found));
 }
 
-const ONE: Pairs = Pairs { pairs: 1, safe: 0, permitted: 0, unsound: 0, denied_but_safe: 0, unknown: 0 };
+const ONE: Pairs =
+    Pairs { pairs: 1, safe: 0, permitted: 0, unsound: 0, denied_but_safe: 0, unknown: 0 };
 
 #[test]
 fn pairs_are_counted_by_what_is_permitted_and_what_is_safe() {
@@ -328,8 +333,18 @@ fn the_policys_word_counts_for_the_one_allocation_that_follows() {
     // The second allocation of the same task has no word, and so is another pair.
     let mut denied = ONE;
     denied.pairs = 2;
-    check_word(MayWait::WithIo, Some(Gfp::NOIO), true, Pairs { permitted: 1, unsound: 1, ..denied });
-    check_word(MayWait::WithFs, Some(Gfp::KERNEL), true, Pairs { permitted: 1, unsound: 1, ..denied });
+    check_word(
+        MayWait::WithIo,
+        Some(Gfp::NOIO),
+        true,
+        Pairs { permitted: 1, unsound: 1, ..denied },
+    );
+    check_word(
+        MayWait::WithFs,
+        Some(Gfp::KERNEL),
+        true,
+        Pairs { permitted: 1, unsound: 1, ..denied },
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `Cycle`: an order that cannot be kept, as a finding tells it.
 //!
-//! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. Names and no numbers: an edge may have been seen in another
-//! run than the one that closes the cycle. Written from the project's description of reclaim, 5.4.
+//! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. Names and no numbers: an edge
+//! may have been seen in another run than the one that closes the cycle. Written from the project's
+//! description of reclaim, 5.4.
 
 use super::node::Node;
 use crate::event::{Gfp, MayWait, Site, TaskId};
@@ -81,7 +82,8 @@ pub struct Collision {
     pub taken: Node,
     /// What the next edge held instead.
     pub held: Node,
-    /// All of the class that the instance view orders among themselves, each with its depth: the subclass that
-    /// would tell it from the others. Known when the run has ended; empty where nothing orders them.
+    /// All of the class that the instance view orders among themselves, each with its depth: the
+    /// subclass that would tell it from the others. Known when the run has ended; empty where
+    /// nothing orders them.
     pub depths: Vec<(Node, u32)>,
 }

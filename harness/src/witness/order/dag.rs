@@ -1,9 +1,9 @@
 //! `Dag`: a directed graph that says at each new edge whether it closes a cycle.
 //!
-//! Key type: [`Dag`]. It keeps a topological order and repairs only the stretch that a new edge upsets
-//! (Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs"), so an edge that
-//! agrees with the order costs nothing, and a long-lived graph has mostly those. An edge that closes a cycle
-//! is kept beside the order, so that what comes later is still judged.
+//! Key type: [`Dag`]. It keeps a topological order and repairs only the stretch that a new edge
+//! upsets (Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs"),
+//! so an edge that agrees with the order costs nothing, and a long-lived graph has mostly those. An
+//! edge that closes a cycle is kept beside the order, so that what comes later is still judged.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ const MAX_WAYS: usize = 8;
 pub(super) struct Dag {
     out: Vec<Vec<u32>>,
     into: Vec<Vec<u32>>,
-    /// INVARIANT: a permutation of the nodes, and `place[a] < place[b]` for each edge a -> b in `out`.
+    /// INVARIANT: a permutation of the nodes, and `place[a] < place[b]` for each edge a -> b in
+    /// `out`.
     place: Vec<u32>,
     /// Edges that would upset the order for good.
     back: BTreeMap<u32, Vec<u32>>,
@@ -39,8 +40,9 @@ impl Dag {
         }
     }
 
-    /// Adds an edge that was not there before; returns the nodes of cycles that it closes, each from `to`
-    /// round to `from`, a shortest first. There are none only if it closes none; of many, there are some.
+    /// Adds an edge that was not there before; returns the nodes of cycles that it closes, each
+    /// from `to` round to `from`, a shortest first. There are none only if it closes none; of many,
+    /// there are some.
     pub(super) fn insert(&mut self, from: u32, to: u32) -> Vec<Vec<u32>> {
         if from == to {
             return vec![vec![from]];
@@ -48,7 +50,8 @@ impl Dag {
         self.grow(from.max(to));
         let upset = self.place[to as usize] < self.place[from as usize];
         let closes = upset && self.reaches(to, from);
-        let cycles = if closes || self.may_go_back(to, from) { self.ways(to, from) } else { Vec::new() };
+        let cycles =
+            if closes || self.may_go_back(to, from) { self.ways(to, from) } else { Vec::new() };
         if closes {
             self.back.entry(from).or_default().push(to);
             self.back_into.entry(to).or_default().push(from);
@@ -62,8 +65,9 @@ impl Dag {
         cycles
     }
 
-    /// How deep each node that `of` says lies below others of them: the most that come before it on a way. Those
-    /// with none before and none after are left out; the others come in the order of their depth.
+    /// How deep each node that `of` says lies below others of them: the most that come before it on
+    /// a way. Those with none before and none after are left out; the others come in the order of
+    /// their depth.
     pub(super) fn depths(&self, of: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
         let mut order: Vec<u32> = (0..).take(self.out.len()).collect();
         order.sort_unstable_by_key(|node| self.place[*node as usize]);
@@ -103,8 +107,8 @@ impl Dag {
         }
     }
 
-    /// Whether the ordered edges lead from `start` to `goal`, which is later in the order; leaves in
-    /// `forward` what they reach up to there.
+    /// Whether the ordered edges lead from `start` to `goal`, which is later in the order; leaves
+    /// in `forward` what they reach up to there.
     fn reaches(&mut self, start: u32, goal: u32) -> bool {
         self.next_stamp();
         let end = self.place[goal as usize];
@@ -127,9 +131,9 @@ impl Dag {
         false
     }
 
-    /// Whether a way from `start` to `goal` may take an edge beside the order: the first such edge of it begins no
-    /// earlier than `start`, and the last one ends no later than `goal`. So one cycle, once found, does not make
-    /// every edge after it cost a search.
+    /// Whether a way from `start` to `goal` may take an edge beside the order: the first such edge
+    /// of it begins no earlier than `start`, and the last one ends no later than `goal`. So one
+    /// cycle, once found, does not make every edge after it cost a search.
     fn may_go_back(&self, start: u32, goal: u32) -> bool {
         let place = |node: &u32| self.place[*node as usize];
         self.back.keys().any(|from| place(from) >= place(&start))
@@ -165,13 +169,14 @@ impl Dag {
         }
     }
 
-    /// Ways from `start` to `goal` over all edges, shortest first: for each edge out of `start` the shortest
-    /// that begins with it.
+    /// Ways from `start` to `goal` over all edges, shortest first: for each edge out of `start` the
+    /// shortest that begins with it.
     fn ways(&mut self, start: u32, goal: u32) -> Vec<Vec<u32>> {
         self.next_stamp();
         self.mark(start);
         self.mark(goal);
-        // What leads to the goal without coming by the start, and where it goes next: as good as its mark.
+        // What leads to the goal without coming by the start, and where it goes next: as good as
+        // its mark.
         self.next.resize(self.out.len(), 0);
         let next = &mut self.next;
         next[goal as usize] = goal;
@@ -192,7 +197,8 @@ impl Dag {
         let first = self.out[start as usize].iter().chain(back);
         let (seen, stamp, next) = (&self.seen, self.stamp, &self.next);
         let first = first.filter(|first| **first != start && seen[**first as usize] == stamp);
-        let mut ways: Vec<Vec<u32>> = first.map(|first| follow(start, *first, goal, next)).collect();
+        let mut ways: Vec<Vec<u32>> =
+            first.map(|first| follow(start, *first, goal, next)).collect();
         ways.sort_by_key(Vec::len);
         ways.truncate(MAX_WAYS);
         ways

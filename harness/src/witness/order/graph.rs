@@ -1,8 +1,9 @@
 //! `OrderGraph`: everything that runs have shown about order, in both views.
 //!
-//! Key types: [`OrderGraph`], [`Taking`]. A value: it can be copied, and carried from one run to the next.
-//! Nothing in it is a number of a world. The instance view is exact; the class view predicts more, and takes
-//! two things of one class for one. Written from the project's description of reclaim, 5.2, 5.7 and 5.8.
+//! Key types: [`OrderGraph`], [`Taking`]. A value: it can be copied, and carried from one run to
+//! the next. Nothing in it is a number of a world. The instance view is exact; the class view
+//! predicts more, and takes two things of one class for one. Written from the project's description
+//! of reclaim, 5.2, 5.7 and 5.8.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,15 +79,18 @@ impl OrderGraph {
         self.edges.is_empty()
     }
 
-    /// Which lock, by class, was held while which was waited for, as the edges have it. A lock that was only
-    /// ever tried stands on the right of no pair.
+    /// Which lock, by class, was held while which was waited for, as the edges have it. A lock that
+    /// was only ever tried stands on the right of no pair.
     #[must_use]
     pub fn lock_pairs(&self) -> BTreeSet<(String, String)> {
         let lock = |node: NodeId| {
             let node = self.nodes.get(node);
             (node.kind == NodeKind::Lock).then(|| node.class.clone())
         };
-        self.edges.iter().filter_map(|seen| Some((lock(seen.from.node)?, lock(seen.taking.node)?))).collect()
+        self.edges
+            .iter()
+            .filter_map(|seen| Some((lock(seen.from.node)?, lock(seen.taking.node)?)))
+            .collect()
     }
 
     /// The number that `name` of a task has in the graph's own list.
@@ -100,7 +104,8 @@ impl OrderGraph {
         id
     }
 
-    /// Somebody waits for `node` exclusively: readers now wait for readers. Cycles that are new for it.
+    /// Somebody waits for `node` exclusively: readers now wait for readers. Cycles that are new for
+    /// it.
     pub(super) fn writer(&mut self, node: NodeId) -> Vec<Cycle> {
         let mut cycles: Vec<Cycle> = self
             .instances
@@ -114,8 +119,9 @@ impl OrderGraph {
         cycles
     }
 
-    /// Records `taking` under the last of `held` and, while what is held did not itself wait to be taken,
-    /// under those before it: from there on the edges are known. Cycles that are new, in both views.
+    /// Records `taking` under the last of `held` and, while what is held did not itself wait to be
+    /// taken, under those before it: from there on the edges are known. Cycles that are new, in
+    /// both views.
     pub(super) fn take(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Vec<Cycle> {
         let mut cycles = Vec::new();
         if !self.is_new(chain_key(held, taking)) {
@@ -130,7 +136,8 @@ impl OrderGraph {
         cycles
     }
 
-    /// Whether every level of reclaim up to the `widest`-th is taken under `held` for the first time.
+    /// Whether every level of reclaim up to the `widest`-th is taken under `held` for the first
+    /// time.
     pub(super) fn are_new_levels(&mut self, held: &[Hold], widest: usize, primed: bool) -> bool {
         self.is_new(key(held, !(widest as u64) << 1 | u64::from(primed)))
     }
@@ -143,7 +150,8 @@ impl OrderGraph {
     fn is_put_off(&self, hold: &Hold) -> bool {
         let class = self.nodes.class(hold.node);
         hold.shared
-            && !(self.classes.has_writer(class) && self.instances.has_writer(self.nodes.exact(hold.node)))
+            && !(self.classes.has_writer(class)
+                && self.instances.has_writer(self.nodes.exact(hold.node)))
     }
 
     /// Adds the edge from the last of `held` in both views.
@@ -152,7 +160,8 @@ impl OrderGraph {
             return;
         };
         let (from, to) = (self.nodes.exact(hold.node), self.nodes.exact(taking.node));
-        // A task may have several elements of a pool, and others may promise too: how many is not in the events.
+        // A task may have several elements of a pool, and others may promise too: how many is not
+        // in the events.
         if from == to && matches!(self.nodes.get(from).kind, NodeKind::Pool | NodeKind::Condition) {
             return;
         }
@@ -172,7 +181,8 @@ impl OrderGraph {
         }
     }
 
-    /// The edge from the last of `held`, old or new. One that happened replaces one that was only claimed.
+    /// The edge from the last of `held`, old or new. One that happened replaces one that was only
+    /// claimed.
     fn edge(&mut self, held: &[Hold], taking: &Taking, task: &str) -> Option<EdgeId> {
         let from = *held.last()?;
         let known = self.instances.edge(self.nodes.exact(from.node), self.nodes.exact(taking.node));
@@ -191,7 +201,8 @@ impl OrderGraph {
         known.or_else(|| u32::try_from(self.edges.len() - 1).ok())
     }
 
-    /// A cycle that the class view has, unless it is one of the instance view over edges seen before.
+    /// A cycle that the class view has, unless it is one of the instance view over edges seen
+    /// before.
     fn add_class_cycle(&self, way: &[u32], cycles: &mut Vec<Cycle>) {
         let cycle = self.cycle(&self.classes, way, true);
         let counts = |edge: EdgeId| {
@@ -205,8 +216,10 @@ impl OrderGraph {
     }
 
     fn cycle(&self, view: &Ordering, way: &[u32], class_only: bool) -> Cycle {
-        let edges: Vec<Edge> =
-            round(way).filter_map(|(from, to)| view.edge(from, to)).map(|edge| self.tell(edge)).collect();
+        let edges: Vec<Edge> = round(way)
+            .filter_map(|(from, to)| view.edge(from, to))
+            .map(|edge| self.tell(edge))
+            .collect();
         let after = |place: usize| &edges[(place + 1) % edges.len()];
         let apart = |(place, edge): (usize, &Edge)| {
             let (taken, held) = (edge.to.clone(), after(place).from.clone());
@@ -264,9 +277,9 @@ fn chain_key(held: &[Hold], taking: &Taking) -> u64 {
 }
 
 fn key(held: &[Hold], taken: u64) -> u64 {
-    let held = held
-        .iter()
-        .map(|hold| u64::from(hold.node) << 2 | u64::from(hold.shared) << 1 | u64::from(hold.waited));
+    let held = held.iter().map(|hold| {
+        u64::from(hold.node) << 2 | u64::from(hold.shared) << 1 | u64::from(hold.waited)
+    });
     held.fold(mix(0, taken), mix)
 }
 

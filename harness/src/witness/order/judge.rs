@@ -1,14 +1,15 @@
 //! RD03: the order in which things are taken has a cycle, whether or not anybody waits now.
 //!
-//! Key type: [`Order`]. It reads from each event what its task takes and what it holds; the graph does the
-//! rest. An allocation takes and drops the pseudo-locks that its mask permits, though memory is plentiful;
-//! reclaim holds the widest that its own mask permits, since nobody knows whether what it did needed less.
-//! A wait for a request takes the requests of its queue, which whoever serves one holds. So two uneventful
-//! tasks, or two runs, are enough. Scopes matter through masks alone.
+//! Key type: [`Order`]. It reads from each event what its task takes and what it holds; the graph
+//! does the rest. An allocation takes and drops the pseudo-locks that its mask permits, though
+//! memory is plentiful; reclaim holds the widest that its own mask permits, since nobody knows
+//! whether what it did needed less. A wait for a request takes the requests of its queue, which
+//! whoever serves one holds. So two uneventful tasks, or two runs, are enough. Scopes matter
+//! through masks alone.
 //!
-//! Left out: conditions (who signals them is in no event, so they lead nowhere) and waits that did not
-//! have to wait, except for locks. Written from the project's description of reclaim, 5.1, 5.2, 5.8 and 9
-//! (invariants 9-11).
+//! Left out: conditions (who signals them is in no event, so they lead nowhere) and waits that did
+//! not have to wait, except for locks. Written from the project's description of reclaim, 5.1, 5.2,
+//! 5.8 and 9 (invariants 9-11).
 
 use super::super::code::Code;
 use super::super::finding::{Finding, Step, StepKind};
@@ -61,8 +62,8 @@ pub(super) struct At<'a> {
 }
 
 impl Order {
-    /// A judge that goes on from what `graph` holds. With `class_view`, what the class view alone has is a
-    /// finding; without, it is kept aside.
+    /// A judge that goes on from what `graph` holds. With `class_view`, what the class view alone
+    /// has is a finding; without, it is kept aside.
     #[must_use]
     pub fn over(mut graph: OrderGraph, class_view: bool) -> Self {
         graph.begin_run();
@@ -81,7 +82,8 @@ impl Order {
         &self.aside
     }
 
-    /// The run has ended: fills in what only all of it says about the cycles of `findings` and those kept aside.
+    /// The run has ended: fills in what only all of it says about the cycles of `findings` and
+    /// those kept aside.
     pub fn settle(&mut self, findings: &mut [Finding]) {
         let found = findings.iter_mut().filter_map(|finding| finding.order.as_deref_mut());
         for cycle in found.chain(&mut self.aside) {
@@ -91,7 +93,8 @@ impl Order {
 
     /// What the events are about that it must be shown.
     pub(in super::super) const fn reads() -> Reads {
-        let waits = Reads::LOCKS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::POOLS);
+        let waits =
+            Reads::LOCKS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::POOLS);
         waits.and(Reads::ALLOCATIONS).and(Reads::RECLAIM).and(Reads::TASKS).and(Reads::WORLD)
     }
 
@@ -116,7 +119,9 @@ impl Order {
             | EventKind::LockReleased { .. } => {
                 self.lock(&at, out);
             }
-            EventKind::WaitBegin { resource, site, .. } => self.wait(&at, event.task, resource, site, out),
+            EventKind::WaitBegin { resource, site, .. } => {
+                self.wait(&at, event.task, resource, site, out)
+            }
             EventKind::Prime { step: prime } => self.prime(&at, prime, out),
             _ => self.serve(&at, out),
         }

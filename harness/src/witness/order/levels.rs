@@ -1,7 +1,7 @@
 //! Reclaim and allocations: which pseudo-locks they take and hold; claims.
 //!
-//! An allocation takes every level that its effective mask permits, whether or not it reclaims. Reclaim holds
-//! the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
+//! An allocation takes every level that its effective mask permits, whether or not it reclaims.
+//! Reclaim holds the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
 
 use super::super::finding::Finding;
 use super::super::frames::{Frame, FrameKind};
@@ -24,7 +24,13 @@ impl Order {
         }
     }
 
-    pub(super) fn reclaim(&mut self, at: &At<'_>, kind: ReclaimKind, mask: Gfp, out: &mut Vec<Finding>) {
+    pub(super) fn reclaim(
+        &mut self,
+        at: &At<'_>,
+        kind: ReclaimKind,
+        mask: Gfp,
+        out: &mut Vec<Finding>,
+    ) {
         // kswapd is what every allocation may have to wait for, whatever it was woken by.
         let mask = if kind == ReclaimKind::Kswapd { Gfp::KERNEL } else { mask };
         self.enter_reclaim(at, mask, Key::Reclaim, out);
@@ -42,16 +48,20 @@ impl Order {
     fn levels(&mut self, at: &At<'_>, mask: Gfp, site: Option<Site>, out: &mut Vec<Finding>) {
         let permitted = Level::permitted(mask);
         self.actor(at, at.event.task);
-        let known =
-            self.actors.get(at.event.task.0 as usize).and_then(Option::as_ref).is_some_and(|actor| {
-                !self.graph.are_new_levels(&actor.holds, permitted.len(), actor.claims > 0)
-            });
+        let known = self.actors.get(at.event.task.0 as usize).and_then(Option::as_ref).is_some_and(
+            |actor| !self.graph.are_new_levels(&actor.holds, permitted.len(), actor.claims > 0),
+        );
         if known {
             return;
         }
         for level in permitted {
             if let Some(node) = self.level(*level) {
-                self.take(at, at.event.task, Want { node, shared: false, mask: Some(mask), site }, out);
+                self.take(
+                    at,
+                    at.event.task,
+                    Want { node, shared: false, mask: Some(mask), site },
+                    out,
+                );
             }
         }
     }
@@ -79,10 +89,12 @@ impl Order {
     }
 }
 
-/// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows better.
+/// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows
+/// better.
 pub(in super::super) fn exempt(mask: Gfp, flags: TaskFlags, frames: &[Frame]) -> bool {
-    let reclaimer =
-        |kind| matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. });
+    let reclaimer = |kind| {
+        matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. })
+    };
     flags.contains(TaskFlags::MEMALLOC)
         || mask.contains(Gfp::NOLOCKDEP)
         || frames.iter().any(|frame| reclaimer(frame.kind))

@@ -22,7 +22,10 @@ impl Order {
                 let attempt = self.actor(at, task).and_then(|actor| actor.attempt.take());
                 let waited = attempt == Some((lock, true));
                 let shared = mode == LockMode::Shared;
-                self.hold(at, Hold { node, shared, waited, site: Some(site), key: Key::Lock(lock) });
+                self.hold(
+                    at,
+                    Hold { node, shared, waited, site: Some(site), key: Key::Lock(lock) },
+                );
             }
             EventKind::LockReleased { lock } => self.drop_last(task, Key::Lock(lock)),
             _ => {}

@@ -1,9 +1,9 @@
 //! `Node`: what an order is an order of.
 //!
-//! Key types: [`Node`], [`NodeKind`], [`Level`], [`Nodes`]. A node has names and no numbers of a world, so a
-//! graph outlives the world that it was learned in. Its *class* is what the kernel would key by: the lock's
-//! class, the kind of device (`loop` of `loop0`); the instance is the one object.
-//! Written from the project's description of reclaim, 5.1, 5.8 and 10 (point 9).
+//! Key types: [`Node`], [`NodeKind`], [`Level`], [`Nodes`]. A node has names and no numbers of a
+//! world, so a graph outlives the world that it was learned in. Its *class* is what the kernel
+//! would key by: the lock's class, the kind of device (`loop` of `loop0`); the instance is the one
+//! object. Written from the project's description of reclaim, 5.1, 5.8 and 10 (point 9).
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,11 @@ use crate::event::Gfp;
 /// More different things than these are not told apart: no test has as many.
 const MAX_NODES: usize = 1 << 16;
 
-/// How much reclaim may do: the pseudo-locks, of which an allocation takes all that its mask permits.
+/// How much reclaim may do: the pseudo-locks, of which an allocation takes all that its mask
+/// permits.
 ///
-/// They are levels, not locks of each other: nothing is recorded between them. Were `any` taken "before"
-/// `fs`, each NOFS allocation would lead on to whatever reclaim with FS ever did.
+/// They are levels, not locks of each other: nothing is recorded between them. Were `any` taken
+/// "before" `fs`, each NOFS allocation would lead on to whatever reclaim with FS ever did.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
     /// It may reclaim at all.
@@ -65,7 +66,8 @@ pub enum NodeKind {
     Work,
     /// The reserve of a mempool: taken by who waits for an element, held by who has one.
     Pool,
-    /// A condition, such as log space: taken by who waits for it, held by who promised to bring it about.
+    /// A condition, such as log space: taken by who waits for it, held by who promised to bring it
+    /// about.
     Condition,
     /// The end of a task: taken by who waits for it, held by the task as long as it lives.
     Exit,
@@ -93,9 +95,11 @@ impl Node {
 
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
     pub(in super::super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
-        let end = name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
+        let end =
+            name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
         // Tasks, pools and conditions of one prefix have nothing in common.
-        let whole = end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool | NodeKind::Condition);
+        let whole =
+            end == 0 || matches!(kind, NodeKind::Exit | NodeKind::Pool | NodeKind::Condition);
         let class = if whole { name } else { &name[..end] }.to_owned();
         Self { kind, class, instance: name.to_owned(), nth }
     }

@@ -1,12 +1,14 @@
-//! `Ordering`: one view of the order: which node was taken while which was held, and the cycles in that.
+//! `Ordering`: one view of the order: which node was taken while which was held, and the cycles in
+//! that.
 //!
-//! Key type: [`Ordering`]. Nodes are numbers; the class view and the instance view are two of these.
+//! Key type: [`Ordering`]. Nodes are numbers; the class view and the instance view are two of
+//! these.
 //!
-//! **Readers.** An rwsem is writer-fair: a reader waits behind a waiting writer, so a reader that holds it
-//! keeps another reader waiting as soon as a writer queues up between them. Where anybody ever waits for a
-//! node exclusively, shared and exclusive are therefore the same. Where nobody does, readers never wait for
-//! readers, and what was taken under a shared hold is put off until somebody does.
-//! Written from the project's description of reclaim, 5.2.
+//! **Readers.** An rwsem is writer-fair: a reader waits behind a waiting writer, so a reader that
+//! holds it keeps another reader waiting as soon as a writer queues up between them. Where anybody
+//! ever waits for a node exclusively, shared and exclusive are therefore the same. Where nobody
+//! does, readers never wait for readers, and what was taken under a shared hold is put off until
+//! somebody does. Written from the project's description of reclaim, 5.2.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +60,8 @@ impl Ordering {
         self.writers.get(node as usize).is_some_and(|writer| *writer)
     }
 
-    /// `to` was taken while `from` was held, `shared` or not. New cycles: their nodes, the last edge being
-    /// this one.
+    /// `to` was taken while `from` was held, `shared` or not. New cycles: their nodes, the last
+    /// edge being this one.
     pub(super) fn link(&mut self, from: u32, to: u32, shared: bool, edge: EdgeId) -> Vec<Vec<u32>> {
         let counts = !shared || self.has_writer(from);
         match self.edges.entry((from, to)) {
@@ -85,7 +87,8 @@ impl Ordering {
         self.dag.depths(of)
     }
 
-    /// Somebody waits for `node` exclusively: what was put off counts. New cycles, each with its last edge.
+    /// Somebody waits for `node` exclusively: what was put off counts. New cycles, each with its
+    /// last edge.
     pub(super) fn writer(&mut self, node: u32) -> Vec<Vec<u32>> {
         if self.has_writer(node) {
             return Vec::new();

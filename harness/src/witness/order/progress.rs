@@ -1,7 +1,8 @@
 //! Waiting for progress: requests, work items, pool elements, conditions, the end of a task.
 //!
-//! Who waits for a request takes the requests of its queue; who serves one holds them: what it takes
-//! meanwhile, the waiter waits for. Likewise work, and what somebody promised. Written from the project's description of reclaim, 5.8.
+//! Who waits for a request takes the requests of its queue; who serves one holds them: what it
+//! takes meanwhile, the waiter waits for. Likewise work, and what somebody promised. Written from
+//! the project's description of reclaim, 5.8.
 
 use super::super::finding::Finding;
 use super::held::{Hold, Key};
@@ -35,7 +36,8 @@ impl Order {
     ) {
         let node = match resource {
             Resource::Lock(lock) => {
-                let asked = self.actor(at, task).is_some_and(|actor| actor.attempt == Some((lock, true)));
+                let asked =
+                    self.actor(at, task).is_some_and(|actor| actor.attempt == Some((lock, true)));
                 if !asked {
                     self.want_lock(at, lock, LockMode::Exclusive, true, site, out);
                 }
@@ -78,7 +80,9 @@ impl Order {
             EventKind::RequestSubmit { request, .. } => {
                 return self.waiters(at, Resource::Request(request), out);
             }
-            EventKind::WorkQueued { work, .. } => return self.waiters(at, Resource::Work(work), out),
+            EventKind::WorkQueued { work, .. } => {
+                return self.waiters(at, Resource::Work(work), out);
+            }
             EventKind::RequestServe { request } => {
                 let queue = at.view.request(request).map(|request| request.queue);
                 let node = queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue));
@@ -89,10 +93,16 @@ impl Order {
                 (queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)), Key::Work(work))
             }
             EventKind::PoolTake { pool } => (self.pool(at, pool), Key::Pool(pool)),
-            EventKind::Promise { condition } => (self.condition(at, condition), Key::Promise(condition)),
-            EventKind::RequestServed { request } => return self.drop_last(task, Key::Request(request)),
+            EventKind::Promise { condition } => {
+                (self.condition(at, condition), Key::Promise(condition))
+            }
+            EventKind::RequestServed { request } => {
+                return self.drop_last(task, Key::Request(request));
+            }
             EventKind::WorkEnd { work } => return self.drop_last(task, Key::Work(work)),
-            EventKind::PromiseEnd { condition } => return self.drop_last(task, Key::Promise(condition)),
+            EventKind::PromiseEnd { condition } => {
+                return self.drop_last(task, Key::Promise(condition));
+            }
             EventKind::PoolGive { pool } => return self.give(task, Key::Pool(pool)),
             _ => return,
         };
@@ -101,10 +111,15 @@ impl Order {
         }
     }
 
-    /// An element comes back from whoever has it: its taker, or the task that completed what it was for.
+    /// An element comes back from whoever has it: its taker, or the task that completed what it was
+    /// for.
     pub(super) fn give(&mut self, task: TaskId, key: Key) {
-        let own =
-            self.actors.get_mut(task.0 as usize).into_iter().flatten().any(|actor| actor.drop_last(key));
+        let own = self
+            .actors
+            .get_mut(task.0 as usize)
+            .into_iter()
+            .flatten()
+            .any(|actor| actor.drop_last(key));
         if !own {
             let _taker = self.actors.iter_mut().flatten().any(|actor| actor.drop_last(key));
         }

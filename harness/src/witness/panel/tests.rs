@@ -3,10 +3,10 @@
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, MayWait,
-    Misuse, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId,
-    Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
-    WaitOutcome, WorkId,
+    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
+    MayWait, Misuse, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind,
+    ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site,
+    TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::sched::native::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
@@ -22,13 +22,14 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
     let task = TaskId(n());
     let (lock, queue, request, work, shrinker) =
         (LockId(n()), QueueId(n()), RequestId(n()), WorkId(n()), ShrinkerId(n()));
-    let layer = LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
+    let layer =
+        LayerRef { layer: [Layer::FS, Layer::IO, Layer::LOOP][n() as usize % 3], instance: n() };
     let layers: &[Layer] = &[Layer::FS];
     let kinds = [ScopeKind::Nofs, ScopeKind::Noio, ScopeKind::Noreclaim, ScopeKind::Forbid(layers)];
     let kind = kinds[n() as usize % kinds.len()];
     let origin = ScopeRef { task: n(), seq: n() };
-    let how =
-        [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)][n() as usize % 4];
+    let how = [Entered::Held, Entered::Permanent, Entered::Inherited, Entered::OnBehalf(origin)]
+        [n() as usize % 4];
     let mask = [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO][n() as usize % 3];
     let mode = [LockMode::Exclusive, LockMode::Shared, LockMode::Nested(1)][n() as usize % 3];
     let resources = [
@@ -45,7 +46,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
     let (scope, sectors) = (n(), Sectors(u64::MAX));
     let (pool, size) = (PoolId(n()), [0, 1, 200, u64::MAX][n() as usize % 4]);
     let pass = ShrinkPass {
-        in_domain: false,
+        in_memcg: false,
         freeable: size,
         deferred: size,
         priority: n(),
@@ -53,7 +54,8 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         bounded: true,
     };
     let (part, on) = (PartId(n()), PartId(n()));
-    let targets = [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
+    let targets =
+        [ReclaimTarget::Shrinker(shrinker), ReclaimTarget::Swap(part), ReclaimTarget::Pages(part)];
     let target = targets[n() as usize % 3];
     let waits = [MayWait::Never, MayWait::WithIo, MayWait::WithFs][n() as usize % 3];
     let sort = [PartKind::Filesystem, PartKind::Device, PartKind::Server][n() as usize % 3];
@@ -78,7 +80,13 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         EventKind::ScopeMisuse { what: Misuse::Stale, kind, owner: task, scope, site },
         EventKind::LayerEnter { layer, site },
         EventKind::LayerExit { layer },
-        EventKind::AllocBegin { order: 0, requested: mask, effective: mask, flags: TaskFlags::EMPTY, site },
+        EventKind::AllocBegin {
+            order: 0,
+            requested: mask,
+            effective: mask,
+            flags: TaskFlags::EMPTY,
+            site,
+        },
         EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) },
         EventKind::ReclaimEnter { kind: ReclaimKind::Direct, mask },
         EventKind::ReclaimExit { freed: 0, priority: 0 },
@@ -106,7 +114,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         EventKind::WorkBegin { work },
         EventKind::WorkEnd { work },
         EventKind::Stall { step_budget: true },
-        EventKind::MemoryMarks { min: Pages(8), low: Pages(10), high: Pages(12) },
+        EventKind::Watermarks { min: Pages(8), low: Pages(10), high: Pages(12) },
         EventKind::ScopesJoined,
         EventKind::AllocConstrained { mask },
         EventKind::OutOfMemory,
@@ -118,7 +126,7 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         EventKind::ShrinkCountEnd { shrinker, count: size },
         EventKind::ShrinkPassBegin { shrinker, pass },
         EventKind::ShrinkScanEnd { shrinker, freed: Some(size), scanned: size, deferred: false },
-        EventKind::ShrinkPassEnd { shrinker, in_domain: false, left: size, owed: size },
+        EventKind::ShrinkPassEnd { shrinker, in_memcg: false, left: size, owed: size },
         EventKind::ShrinkerPanicked { shrinker },
         EventKind::ShrinkerRegistered { shrinker, site },
         EventKind::ShrinkerUnregistered { shrinker },
@@ -154,9 +162,13 @@ fn any_events_in_any_order_are_judged_and_described() {
             witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
         }
         assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
-        let findings = witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
+        let findings =
+            witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
         let report = crate::report::Report::new("garbage", "model", "v3.10", findings.collect());
-        assert!(report.to_text().lines().all(|line| line.len() <= 110), "seed {seed}: no line is too long");
+        assert!(
+            report.to_text().lines().all(|line| line.len() <= 110),
+            "seed {seed}: no line is too long"
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{breaches, broke};
 use crate::event::{
-    AllocOutcome, EventKind, Gfp, LockMode, ReclaimKind, Resource, ShrinkerId, TaskFlags, TaskId, WaitId,
-    WaitOutcome,
+    AllocOutcome, EventKind, Gfp, LockMode, ReclaimKind, Resource, ShrinkerId, TaskFlags, TaskId,
+    WaitId, WaitOutcome,
 };
 use crate::units::{Pages, Ticks};
 use crate::witness::Breach;
@@ -31,7 +31,10 @@ fn count(s: &mut Script, task: TaskId, shrinker: ShrinkerId, mask: Gfp, count: u
 
 fn scan(s: &mut Script, task: TaskId, shrinker: ShrinkerId, freed: u64) {
     s.scan(task, shrinker, Gfp::KERNEL);
-    s.on(task, EventKind::ShrinkScanEnd { shrinker, freed: Some(freed), scanned: 128, deferred: false });
+    s.on(
+        task,
+        EventKind::ShrinkScanEnd { shrinker, freed: Some(freed), scanned: 128, deferred: false },
+    );
 }
 
 #[test]
@@ -219,7 +222,15 @@ fn phantom(s: &mut Script, task: TaskId, order: u32, freed: u64) {
     let (requested, effective) = (Gfp::KERNEL, Gfp::KERNEL);
     s.on(task, EventKind::AllocBegin { order, requested, effective, flags, site });
     s.on(task, EventKind::ShrinkScanBegin { shrinker: ONE, mask: Gfp::KERNEL, nr_to_scan: 128 });
-    s.on(task, EventKind::ShrinkScanEnd { shrinker: ONE, freed: Some(freed), scanned: 128, deferred: true });
+    s.on(
+        task,
+        EventKind::ShrinkScanEnd {
+            shrinker: ONE,
+            freed: Some(freed),
+            scanned: 128,
+            deferred: true,
+        },
+    );
     s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) });
 }
 
@@ -237,8 +248,19 @@ fn memory_that_another_task_failed_to_get_did_not_go_to_it() {
         let (requested, effective) = (Gfp::KERNEL, Gfp::KERNEL);
         let begin = EventKind::AllocBegin { order: 0, requested, effective, flags, site };
         s.on(task, begin);
-        s.on(task, EventKind::ShrinkScanBegin { shrinker: ONE, mask: Gfp::KERNEL, nr_to_scan: 128 });
-        s.on(task, EventKind::ShrinkScanEnd { shrinker: ONE, freed: Some(9), scanned: 128, deferred: true });
+        s.on(
+            task,
+            EventKind::ShrinkScanBegin { shrinker: ONE, mask: Gfp::KERNEL, nr_to_scan: 128 },
+        );
+        s.on(
+            task,
+            EventKind::ShrinkScanEnd {
+                shrinker: ONE,
+                freed: Some(9),
+                scanned: 128,
+                deferred: true,
+            },
+        );
         s.on(other, begin);
         s.on(other, EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) });
         s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) });

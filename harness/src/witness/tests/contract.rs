@@ -12,7 +12,7 @@ const NONE: TaskFlags = TaskFlags::EMPTY;
 fn check(expect: &[Breach], story: impl FnOnce(&mut Script, TaskId)) {
     let mut s = Script::default();
     let task = s.task("cp");
-    s.on(task, EventKind::MemoryMarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
+    s.on(task, EventKind::Watermarks { min: Pages(1000), low: Pages(1250), high: Pages(1500) });
     story(&mut s, task);
     assert_eq!(breaches(&s), expect);
 }
@@ -26,7 +26,8 @@ fn alloc_at(s: &mut Script, task: TaskId, line: u32, mask: Gfp, flags: TaskFlags
 /// `floor` pages may be left by such a request, and not one fewer.
 #[track_caller]
 fn check_floor(mask: Gfp, flags: TaskFlags, victim: bool, floor: u64) {
-    for (left, expect) in [(Some(floor), &[][..]), (floor.checked_sub(1), &[Breach::ReservesTaken])] {
+    for (left, expect) in [(Some(floor), &[][..]), (floor.checked_sub(1), &[Breach::ReservesTaken])]
+    {
         let Some(left) = left else { continue };
         check(expect, |s, task| {
             let killed = if victim { task } else { TaskId(9) };
@@ -96,7 +97,10 @@ fn a_failure_is_only_one_of_a_request_that_may_wait() {
     let fails = |mask: Gfp| {
         move |s: &mut Script, task| {
             let (flags, site) = (NONE, Site { file: "x.rs", line: 1 });
-            s.on(task, EventKind::AllocBegin { order: 0, requested: mask, effective: mask, flags, site });
+            s.on(
+                task,
+                EventKind::AllocBegin { order: 0, requested: mask, effective: mask, flags, site },
+            );
             s.on(task, EventKind::AllocEnd { outcome: AllocOutcome::Failed, left: Pages(0) });
         }
     };
@@ -110,7 +114,9 @@ fn check_nested(expect: &[Breach], kind: ReclaimKind, scope: Option<ScopeKind>) 
     check(expect, |s, task| {
         match scope {
             Some(scope) => s.scope(task, scope, 1),
-            None => s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL }),
+            None => {
+                s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL })
+            }
         }
         s.on(task, EventKind::ReclaimEnter { kind, mask: Gfp::KERNEL });
     });

@@ -75,14 +75,18 @@ fn a_world_that_deadlocked_is_not_asked_for_what_it_left() {
     });
 }
 
-/// What was lost of an item, acknowledged in these versions on lines 1, 2 and so on: the line that is told.
+/// What was lost of an item, acknowledged in these versions on lines 1, 2 and so on: the line that
+/// is told.
 #[track_caller]
 fn check_lost(expect: Option<u32>, acknowledged: &[u64], recovered: u64) {
     let mut s = Script::default();
     let task = s.task("db");
     let item = s.names.add_item("block 7");
     for (version, line) in acknowledged.iter().zip(1..) {
-        s.on(task, EventKind::Acknowledged { item, version: *version, site: Site { file: "x.rs", line } });
+        s.on(
+            task,
+            EventKind::Acknowledged { item, version: *version, site: Site { file: "x.rs", line } },
+        );
     }
     s.on(task, EventKind::Recovered { item, version: recovered });
     let told = broke(&s);

@@ -62,8 +62,10 @@ fn the_scope_is_named() {
         s.end_scope(task, ScopeKind::Noio, 4);
     });
     let scope = Some(Subject::Scope { kind: ScopeKind::Noio, scope: 4 });
-    let named: Vec<_> = broke(&s).into_iter().map(|(breach, subject, _)| (breach, subject)).collect();
-    let expect = [Breach::NoioWhereNofsWouldDo, Breach::ScopeWithoutAllocation].map(|breach| (breach, scope));
+    let named: Vec<_> =
+        broke(&s).into_iter().map(|(breach, subject, _)| (breach, subject)).collect();
+    let expect = [Breach::NoioWhereNofsWouldDo, Breach::ScopeWithoutAllocation]
+        .map(|breach| (breach, scope));
     assert_eq!(named, expect);
     let steps = &s.last().chain;
     assert!(steps.iter().any(|step| matches!(step.what, StepKind::Broke { .. })));

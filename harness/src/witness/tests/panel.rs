@@ -37,7 +37,10 @@ fn of_several_findings_at_one_event_the_first_are_kept() {
     s.on(task, EventKind::TaskExit);
     assert_eq!(s.witness.findings().len(), MAX_FINDINGS);
     let last = s.last().chain.last().unwrap().what;
-    assert!(matches!(last, StepKind::Misused { what: Misuse::LeakedAtExit, scope: 4, .. }), "{last:?}");
+    assert!(
+        matches!(last, StepKind::Misused { what: Misuse::LeakedAtExit, scope: 4, .. }),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -64,7 +67,11 @@ fn what_is_found_at_an_event_is_told_with_it() {
     };
     let mut told = |seq| {
         let event = Event { seq, time: Nanos(seq), task: TaskId(0), kind };
-        witness.observe(&event, &Names::default()).iter().map(|finding| finding.seq).collect::<Vec<_>>()
+        witness
+            .observe(&event, &Names::default())
+            .iter()
+            .map(|finding| finding.seq)
+            .collect::<Vec<_>>()
     };
     assert_eq!(told(3), [3]);
     assert_eq!(told(4), [0; 0], "nothing new");

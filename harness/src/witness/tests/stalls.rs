@@ -13,7 +13,8 @@ fn stand(s: &mut Script, task: TaskId, resource: Resource, ticks: u64) {
     s.end_wait(task, resource, WaitOutcome::Satisfied);
 }
 
-/// Two tasks stand for the same, one after the other, for so many ticks; the second may not have ended.
+/// Two tasks stand for the same, one after the other, for so many ticks; the second may not have
+/// ended.
 fn two(first: u64, second: u64, open: bool) -> (Stall, [TaskId; 2]) {
     let mut s = Script::default();
     let tasks = ["first", "second"].map(|name| s.task(name));

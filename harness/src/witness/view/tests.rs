@@ -146,7 +146,8 @@ fn a_release_gives_back_the_last_hold_of_that_lock() {
         s.take(task, lock, READ);
     }
     s.give_up(task, a);
-    let held: Vec<LockId> = view(&s).task(task).unwrap().held.iter().map(|held| held.lock).collect();
+    let held: Vec<LockId> =
+        view(&s).task(task).unwrap().held.iter().map(|held| held.lock).collect();
     assert_eq!(held, [a, b]);
     s.give_up(task, LockId(7));
     assert_eq!(view(&s).task(task).unwrap().held.len(), 2, "one that is not held changes nothing");
@@ -184,7 +185,8 @@ fn a_work_item_is_queued_then_executed_then_gone() {
     assert_eq!(progress(&s), None);
 }
 
-/// Frames of every kind, two of each where they have a number, and what closes the first of the two.
+/// Frames of every kind, two of each where they have a number, and what closes the first of the
+/// two.
 fn frames() -> Vec<([EventKind; 2], EventKind)> {
     let (mask, site, how) = (Gfp::KERNEL, SITE, crate::event::Entered::Held);
     let kind = ScopeKind::Nofs;

@@ -55,7 +55,8 @@ impl LoopBackend for Real {
 
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
         let trouble = |errno| {
-            Error::os(format!("loop device `{}`: looking at its file failed", spec.name)).because(errno)
+            Error::os(format!("loop device `{}`: looking at its file failed", spec.name))
+                .because(errno)
         };
         let ino = fs.lookup(&spec.file).map_err(trouble)?;
         let bytes = fs.open(&spec.file).and_then(|file| file.size()).map_err(trouble)?;

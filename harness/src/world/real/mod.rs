@@ -50,8 +50,8 @@ fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report>
         Ok(report) => Sent::Report(Box::new(report)),
         Err(error) => Sent::Trouble(error.to_string()),
     };
-    let bytes =
-        serde_json::to_vec(&sent).map_err(|error| Error::os("the report cannot be sent").because(error))?;
+    let bytes = serde_json::to_vec(&sent)
+        .map_err(|error| Error::os("the report cannot be sent").because(error))?;
     child.send(&bytes)?;
     std::process::exit(0)
 }
@@ -71,7 +71,8 @@ fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
             Ok(Sent::Report(report)) => Ok(*report),
             Ok(Sent::Trouble(trouble)) => Err(Error::os(trouble)),
             Err(error) => {
-                Err(Error::os(format!("`{name}`: the supervised process sent no report")).because(error))
+                Err(Error::os(format!("`{name}`: the supervised process sent no report"))
+                    .because(error))
             }
         },
         Outcome::Died { how, stderr, .. } => {
@@ -84,7 +85,8 @@ fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
 
 /// A run that the world did not end: the judges saw no cycle, or code blocked outside their sight.
 fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
-    let mut text = format!("`{name}` made no progress before its deadline and was killed; its threads were");
+    let mut text =
+        format!("`{name}` made no progress before its deadline and was killed; its threads were");
     for ThreadStack { comm, state, wchan, stack } in stacks {
         text += &format!("\n  {comm} ({state}) in {wchan}");
         for frame in stack {

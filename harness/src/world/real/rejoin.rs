@@ -8,7 +8,9 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::event::{EventKind, Layer, LayerRef, Op, QueueId, RequestId, Resource, Site, TaskId, WaitOutcome};
+use crate::event::{
+    EventKind, Layer, LayerRef, Op, QueueId, RequestId, Resource, Site, TaskId, WaitOutcome,
+};
 use crate::fs::Ino;
 use crate::fs::fuse::ServeHook;
 use crate::host::HostLoop;
@@ -46,7 +48,13 @@ impl Rejoin {
     }
 
     /// The worker, its layer and the request above a FUSE request, if it comes from a loop device.
-    fn above(&self, op: Op, ino: Ino, offset: u64, len: u64) -> Option<(TaskId, LayerRef, RequestId)> {
+    fn above(
+        &self,
+        op: Op,
+        ino: Ino,
+        offset: u64,
+        len: u64,
+    ) -> Option<(TaskId, LayerRef, RequestId)> {
         let backed = self.backed.lock();
         let Backed { layer, device, .. } = backed.iter().find(|backed| backed.ino == ino)?;
         let device = device.upgrade()?;
@@ -88,14 +96,24 @@ impl Hop {
         let (op, offset, len) = what;
         let (sector, sectors) = (Sectors(offset / SECTOR_SIZE), Sectors(len / SECTOR_SIZE));
         let (queue, site) = (rejoin.queue, Site::here());
-        let submit =
-            EventKind::RequestSubmit { request: below, queue, op, sector, sectors, origin: None, site };
+        let submit = EventKind::RequestSubmit {
+            request: below,
+            queue,
+            op,
+            sector,
+            sectors,
+            origin: None,
+            site,
+        };
         let resource = Resource::Request(below);
         sched.emit_for(worker, EventKind::RequestServe { request: above });
         sched.emit_for(worker, EventKind::LayerEnter { layer, site });
         sched.emit_for(worker, submit);
         sched.emit(EventKind::RequestServe { request: below });
-        sched.emit_for(worker, EventKind::WaitBegin { resource, why: "FUSE reply", breakable: false, site });
+        sched.emit_for(
+            worker,
+            EventKind::WaitBegin { resource, why: "FUSE reply", breakable: false, site },
+        );
         Self { sched, worker, layer, above, below }
     }
 }

@@ -1,8 +1,8 @@
 //! How a process comes back to the same run of the same test.
 //!
-//! Key types: [`Role`]. The parent passes the arguments that select the test and, in a variable, the
-//! number of the run within it. The child counts its loop-tier runs: those before the one that is
-//! asked for take place unsupervised, so that code between them sees their reports.
+//! Key types: [`Role`]. The parent passes the arguments that select the test and, in a variable,
+//! the number of the run within it. The child counts its loop-tier runs: those before the one that
+//! is asked for take place unsupervised, so that code between them sees their reports.
 //!
 //! The count is kept for each test, by name: a process of libtest runs many on one thread.
 
@@ -54,18 +54,18 @@ pub(super) fn role(builder: &Builder) -> Result<Role> {
         return Ok(Role::OnTheWay);
     }
     let child = Child::from_env()?;
-    child
-        .map(Role::Child)
-        .ok_or_else(|| Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process")))
+    child.map(Role::Child).ok_or_else(|| {
+        Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process"))
+    })
 }
 
 fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
     let own = || std::env::args_os().skip(1).collect();
     let args: Vec<OsString> = match (&builder.rerun, test) {
         (Some(args), _) => args.clone(),
-        (None, Some(test)) => {
-            [test.as_str(), "--exact", "--include-ignored", "--nocapture"].map(OsString::from).to_vec()
-        }
+        (None, Some(test)) => [test.as_str(), "--exact", "--include-ignored", "--nocapture"]
+            .map(OsString::from)
+            .to_vec(),
         (None, None) => own(),
     };
     let mut job = Job::new(args);

@@ -1,4 +1,5 @@
-//! What there must be: newest contents, what is dirty, what is held; and a client that is asked the same.
+//! What there must be: newest contents, what is dirty, what is held; and a client that is asked the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ macro_rules! ensure {
     };
 }
 
-/// Why the device may have something else than the newest contents of a block: one of the two, or both.
+/// Why the device may have something else than the newest contents of a block: one of the two, or
+/// both.
 #[derive(Clone, Copy, Default, Debug)]
 struct Apart {
     /// A write of it may have failed: it may be lost, and then somebody must be told.
@@ -79,13 +81,20 @@ fn data_of(bytes: &[u8]) -> Option<Data> {
 }
 
 fn seen(buffer: &Buffer<'_>) -> Result<Data, String> {
-    buffer.with_data(data_of).ok_or_else(|| format!("block {} is torn inside a sector", buffer.block()))
+    buffer
+        .with_data(data_of)
+        .ok_or_else(|| format!("block {} is torn inside a sector", buffer.block()))
 }
 
 impl<'c> Machine<'c> {
     /// Makes a client, does `steps`, destroys it; says what was wrong.
     /// The disk loses the last of each `loses` writes.
-    pub(super) fn run(world: &World, steps: &[Step], rules: &[FailpointRule], loses: u64) -> Outcome {
+    pub(super) fn run(
+        world: &World,
+        steps: &[Step],
+        rules: &[FailpointRule],
+        loses: u64,
+    ) -> Outcome {
         let (sched, mm) = (world.sched(), world.mm());
         let disk = Arc::new(MemoryDevice::new(sched, "vda", BLOCKS * BLOCK as u64));
         let late = LateDevice::new(sched, lossy(disk.clone(), loses), Ticks(0), Ticks(0));
@@ -98,19 +107,21 @@ impl<'c> Machine<'c> {
             ..ClientOptions::default()
         };
         let free = mm.free();
-        let client =
-            bufio.create(Arc::new(late.clone()), None, options).map_err(|error| error.to_string())?;
+        let client = bufio
+            .create(Arc::new(late.clone()), None, options)
+            .map_err(|error| error.to_string())?;
         let (model, held) = (Model::default(), Vec::new());
         let mut machine =
             Machine { world, client: &client, disk: &*disk, rules, held, model, write_errors: 0 };
-        let done = steps
-            .iter()
-            .try_for_each(|step| machine.step(*step).map_err(|wrong| format!("at {step:?}: {wrong}")));
+        let done = steps.iter().try_for_each(|step| {
+            machine.step(*step).map_err(|wrong| format!("at {step:?}: {wrong}"))
+        });
         machine.held.clear();
         let destroyed = client.destroy();
         machine.look_for_write_errors();
-        let ended =
-            done.and_then(|()| machine.told_at(destroyed.is_err())).and_then(|()| machine.all_written());
+        let ended = done
+            .and_then(|()| machine.told_at(destroyed.is_err()))
+            .and_then(|()| machine.all_written());
         drop(machine);
         queue.destroy();
         late.stop();
@@ -168,8 +179,8 @@ impl<'c> Machine<'c> {
         Ok(())
     }
 
-    /// Nothing is dirty any more: the device has the newest, but for what a write failed of, and no more blocks
-    /// than writes failed.
+    /// Nothing is dirty any more: the device has the newest, but for what a write failed of, and no
+    /// more blocks than writes failed.
     fn all_written(&mut self) -> Outcome {
         let mut lost = 0;
         for block in 0..BLOCKS {
@@ -219,7 +230,8 @@ impl<'c> Machine<'c> {
 
     /// Reads a block; none where the plan made its read fail.
     fn read(&mut self, block: u64) -> Result<Option<Buffer<'c>>, String> {
-        let (client, was_held, before) = (self.client, self.holds(block), self.fired(Failpoint::BufioRead));
+        let (client, was_held, before) =
+            (self.client, self.holds(block), self.fired(Failpoint::BufioRead));
         let read = client.read(block);
         self.model.prefetched.remove(&block);
         self.look_for_write_errors();
@@ -296,7 +308,10 @@ impl<'c> Machine<'c> {
                 let model = &self.model;
                 let gone = !model.dirty.contains(&block) && !model.prefetched.contains(&block);
                 let gone = gone && !self.holds(block);
-                ensure!(!gone || client.get(block).is_none(), "block {block} is forgotten, and still there");
+                ensure!(
+                    !gone || client.get(block).is_none(),
+                    "block {block} is forgotten, and still there"
+                );
             }
             Step::Prefetch { block, count } => {
                 client.prefetch(block, count);

@@ -60,9 +60,14 @@ fn a_ring_that_breaks_fails_what_it_has_and_what_waits_and_says_so() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let ring = Ring::open(1).expect("one was open before");
-            // SAFETY: both are open; the number stays the ring's own, which closes whatever it stands for.
+            // SAFETY: both are open; the number stays the ring's own, which closes whatever it
+            // stands for.
             let same = unsafe { libc::dup2(device.as_raw_fd(), ring.ring.as_raw_fd()) };
-            assert_eq!(same, ring.ring.as_raw_fd(), "the ring's number stands for another file now");
+            assert_eq!(
+                same,
+                ring.ring.as_raw_fd(),
+                "the ring's number stands for another file now"
+            );
             serve(ring, device.as_fd(), &requests);
         });
     });

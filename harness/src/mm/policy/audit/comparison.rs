@@ -1,8 +1,9 @@
-//! The table of policies: each cell is what the policy and the oracle say on the [`Story`], not an opinion.
+//! The table of policies: each cell is what the policy and the oracle say on the [`Story`], not an
+//! opinion.
 //!
-//! Key functions: [`table`], [`rows`]. Written from the project's description, 7.4. It differs from that table
-//! where the reference abbreviates: which scope the loop worker needs, and that today's swap is unsafe over a
-//! loop device.
+//! Key functions: [`table`], [`rows`]. Written from the project's description, 7.4. It differs from
+//! that table where the reference abbreviates: which scope the loop worker needs, and that today's
+//! swap is unsafe over a loop device.
 
 use core::fmt::Write as _;
 
@@ -80,7 +81,10 @@ impl Row {
 
     fn pair(&self, story: &Story, holder: &Holder<'_>, target: Target) -> Pair {
         let permitted = self.policy.permits(holder, &target, &story.stack);
-        Pair { permitted, deadlock: permitted && !Oracle::default().permits(holder, &target, &story.stack) }
+        Pair {
+            permitted,
+            deadlock: permitted && !Oracle::default().permits(holder, &target, &story.stack),
+        }
     }
 
     fn held_by_f(&self, story: &Story, target: Target) -> Pair {
@@ -93,8 +97,8 @@ impl Row {
         if self.held_by_f(story, cache).deadlock { "deadlock" } else { "ok" }
     }
 
-    /// The allocation edge: the loop worker allocates, and the cache that its device carries waits for it.
-    /// The cell names the weakest scope of the worker that cuts it.
+    /// The allocation edge: the loop worker allocates, and the cache that its device carries waits
+    /// for it. The cell names the weakest scope of the worker that cuts it.
     fn d2(&self, story: &Story) -> &'static str {
         let cache = Target::Shrinker { node: story.cache, waits: self.waits };
         let workers = [

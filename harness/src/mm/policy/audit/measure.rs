@@ -1,8 +1,8 @@
 //! Measuring a policy over random stacks: how many safe pairs it denies, at which depths.
 //!
-//! Key types: [`measure`], [`table`], [`Measured`]. The pairs are those of the proposal: every filesystem as the holder
-//! of a NOFS scope with its context, every other one's shrinker, and every cache, as the target. A
-//! filesystem's own shrinker is no pair: there every policy asks.
+//! Key types: [`measure`], [`table`], [`Measured`]. The pairs are those of the proposal: every
+//! filesystem as the holder of a NOFS scope with its context, every other one's shrinker, and every
+//! cache, as the target. A filesystem's own shrinker is no pair: there every policy asks.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -13,9 +13,17 @@ use super::super::topology::{Node, NodeKind};
 use super::super::{Holder, Oracle, Policy, Target, Topology, Waits};
 use super::{Audit, Shape, random_stack};
 
-/// The shapes of the published measurement: ever more loop devices, then filesystems that span two devices.
-pub const SHAPES: &[Shape] =
-    &[shape(0, 1), shape(25, 1), shape(50, 1), shape(75, 1), shape(100, 1), shape(25, 2), shape(50, 2)];
+/// The shapes of the published measurement: ever more loop devices, then filesystems that span two
+/// devices.
+pub const SHAPES: &[Shape] = &[
+    shape(0, 1),
+    shape(25, 1),
+    shape(50, 1),
+    shape(75, 1),
+    shape(100, 1),
+    shape(25, 2),
+    shape(50, 2),
+];
 /// How many stacks of each.
 pub const STACKS: u64 = 100;
 
@@ -67,7 +75,11 @@ fn others(stack: &Topology, holder: Superblock) -> Vec<Target> {
 
 fn caches(stack: &Topology) -> Vec<Target> {
     let cache = |node: &Node| node.kind() == NodeKind::Cache;
-    stack.nodes().filter(cache).map(|node| Target::Shrinker { node, waits: Waits::WithIo }).collect()
+    stack
+        .nodes()
+        .filter(cache)
+        .map(|node| Target::Shrinker { node, waits: Waits::WithIo })
+        .collect()
 }
 
 /// The depth rule over ever deeper stacks, in Markdown: [`measure`] for each shape.

@@ -1,8 +1,8 @@
 //! Audit: what a policy gets wrong, counted against the oracle.
 //!
-//! Key types: [`Audit`], [`Audit::of`]. A pair is a holder and a target. Permitted and unsound: the target
-//! would work, and so wait, although it needs the holder; that must be none. Denied but safe: memory that
-//! could have been freed. Pure over its arguments.
+//! Key types: [`Audit`], [`Audit::of`]. A pair is a holder and a target. Permitted and unsound: the
+//! target would work, and so wait, although it needs the holder; that must be none. Denied but
+//! safe: memory that could have been freed. Pure over its arguments.
 //!
 //! | module | holds |
 //! |---|---|
@@ -72,8 +72,10 @@ impl Audit {
         let permitted = policy.permits(holder, target, stack);
         let safe = oracle.permits(holder, target, stack);
         let contexts = || holder.contexts.iter().chain(holder.carried);
-        let shared =
-            || contexts().any(|context| !stack.shared_below(context.superblock, target.place()).is_empty());
+        let shared = || {
+            contexts()
+                .any(|context| !stack.shared_below(context.superblock, target.place()).is_empty())
+        };
         *self += Self {
             pairs: 1,
             safe: safe.into(),

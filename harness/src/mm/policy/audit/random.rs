@@ -1,8 +1,8 @@
 //! Random stacks, by seed: the same seed builds the same stack.
 //!
-//! Key types: [`Shape`], [`random_stack`]. A stack is made of filesystems, each on one or more devices: a
-//! disk, or a loop device on a file of a filesystem made before it. So there is no cycle by construction,
-//! and the shape's share of loop devices sets how deep it gets.
+//! Key types: [`Shape`], [`random_stack`]. A stack is made of filesystems, each on one or more
+//! devices: a disk, or a loop device on a file of a filesystem made before it. So there is no cycle
+//! by construction, and the shape's share of loop devices sets how deep it gets.
 
 use reclaimdep_scope::Superblock;
 
@@ -13,7 +13,8 @@ use super::super::topology::{Node, NodeKind, Topology};
 pub struct Shape {
     /// How many filesystems.
     pub filesystems: u32,
-    /// How many of a hundred devices are loop devices on an earlier filesystem; the others are disks.
+    /// How many of a hundred devices are loop devices on an earlier filesystem; the others are
+    /// disks.
     pub stacked_percent: u32,
     /// Devices of each filesystem; more than one spans.
     pub devices: u32,
@@ -29,8 +30,9 @@ pub fn random_stack(shape: Shape, seed: u64) -> Topology {
     let mut stack = Topology::default();
     let mut mounted: Vec<Superblock> = Vec::new();
     for number in 0..shape.filesystems {
-        let devices: Vec<Node> =
-            (0..shape.devices).map(|_| random_device(&mut stack, &mounted, shape, &mut rng)).collect();
+        let devices: Vec<Node> = (0..shape.devices)
+            .map(|_| random_device(&mut stack, &mounted, shape, &mut rng))
+            .collect();
         let superblock = stack.add_superblock(format!("fs{number}"));
         for device in devices {
             edge(&mut stack, superblock, device);
@@ -42,7 +44,12 @@ pub fn random_stack(shape: Shape, seed: u64) -> Topology {
     stack
 }
 
-fn random_device(stack: &mut Topology, mounted: &[Superblock], shape: Shape, rng: &mut SplitMix) -> Node {
+fn random_device(
+    stack: &mut Topology,
+    mounted: &[Superblock],
+    shape: Shape,
+    rng: &mut SplitMix,
+) -> Node {
     let stacked = rng.below(100) < u64::from(shape.stacked_percent);
     let backing = stacked.then(|| rng.pick(mounted)).flatten();
     let device = stack.add_node(NodeKind::Device, if backing.is_some() { "loop" } else { "disk" });

@@ -1,8 +1,10 @@
-//! The stack that the thread argued about, and every kind of neighbour that a policy may confuse with it.
+//! The stack that the thread argued about, and every kind of neighbour that a policy may confuse
+//! with it.
 //!
-//! Key type: [`Story`]. Filesystem `f` holds a transaction; a cache stands on a loop device whose file is in
-//! `f` (D1, D2). Beside it: an independent filesystem `g`; `u` on a loop device over `g`; `w` on a loop device
-//! over `f`; swap of each kind. Written from the project's description, 7.1 and 7.4.
+//! Key type: [`Story`]. Filesystem `f` holds a transaction; a cache stands on a loop device whose
+//! file is in `f` (D1, D2). Beside it: an independent filesystem `g`; `u` on a loop device over
+//! `g`; `w` on a loop device over `f`; swap of each kind. Written from the project's description,
+//! 7.1 and 7.4.
 
 use reclaimdep_scope::{ReclaimContext, Superblock};
 

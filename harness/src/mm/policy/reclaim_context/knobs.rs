@@ -1,7 +1,8 @@
 //! The knobs of `reclaim-context`: every question that the proposal left open, decided.
 //!
-//! Key types: [`ReclaimContextKnobs`], [`Knob`]. One table: the types, the defaults and the docs come from
-//! it. The first position of each is the decided one. Questions: the project's description, 7.3.
+//! Key types: [`ReclaimContextKnobs`], [`Knob`]. One table: the types, the defaults and the docs
+//! come from it. The first position of each is the decided one. Questions: the project's
+//! description, 7.3.
 
 use core::fmt;
 
@@ -26,15 +27,21 @@ impl fmt::Display for Knob {
     /// A row of Markdown under [`Knob::HEADER`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, field, question, why, decided, others } = self;
-        let others: Vec<_> = others.iter().map(|(name, does)| format!("`{name}`: {does}")).collect();
+        let others: Vec<_> =
+            others.iter().map(|(name, does)| format!("`{name}`: {does}")).collect();
         let (name, does) = decided;
-        write!(f, "| {id} | `{field}` | {question} | `{name}`: {does} {why} | {} |", others.join(" "))
+        write!(
+            f,
+            "| {id} | `{field}` | {question} | `{name}`: {does} {why} | {} |",
+            others.join(" ")
+        )
     }
 }
 
 impl Knob {
     /// The header of the table of knobs.
-    pub const HEADER: &str = "| question | knob | asks | decided | otherwise |\n|---|---|---|---|---|";
+    pub const HEADER: &str =
+        "| question | knob | asks | decided | otherwise |\n|---|---|---|---|---|";
 }
 
 macro_rules! knobs {

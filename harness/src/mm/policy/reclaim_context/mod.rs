@@ -1,9 +1,10 @@
 //! `reclaim-context`: a NOFS scope names its superblock, and depth says what may need it.
 //!
-//! Key types: [`ReclaimContextPolicy`], [`ReclaimContextKnobs`], [`Rule`]. Dave Chinner's proposal of June 2020,
-//! never built. If T needs S then T is deeper than S, so at equal depth another superblock is safe; at
-//! different depth it may be safe, and is denied unseen. That argument covers superblocks on a stack whose
-//! depths are true; each open question ([`ReclaimContextKnobs::TABLE`]) is about where it ends.
+//! Key types: [`ReclaimContextPolicy`], [`ReclaimContextKnobs`], [`Rule`]. Dave Chinner's proposal
+//! of June 2020, never built. If T needs S then T is deeper than S, so at equal depth another
+//! superblock is safe; at different depth it may be safe, and is denied unseen. That argument
+//! covers superblocks on a stack whose depths are true; each open question
+//! ([`ReclaimContextKnobs::TABLE`]) is about where it ends.
 //!
 //! | module | holds |
 //! |---|---|
@@ -17,15 +18,16 @@ use std::sync::Arc;
 use reclaimdep_scope::{Depth, Gfp, ReclaimContext, Superblock};
 
 use super::{
-    AskFilesystem, Holder, Policy, Reclaimer, SaysNo, StackingData, Target, Topology, Verdict, Waits,
+    AskFilesystem, Holder, Policy, Reclaimer, SaysNo, StackingData, Target, Topology, Verdict,
+    Waits,
 };
 
 pub mod knobs;
 pub mod rule;
 
 use knobs::{
-    DeniedWork, DepthSource, DepthWhen, FilePages, MemcgContext, PlainNofs, SameSuperblock, Several,
-    SharedLower, Spanning, SwapPages, UnknownDepth, WithoutSuperblock, WorkItems,
+    DeniedWork, DepthSource, DepthWhen, FilePages, MemcgContext, PlainNofs, SameSuperblock,
+    Several, SharedLower, Spanning, SwapPages, UnknownDepth, WithoutSuperblock, WorkItems,
 };
 pub use knobs::{Knob, ReclaimContextKnobs};
 pub use rule::Rule;
@@ -58,11 +60,14 @@ impl ReclaimContextPolicy {
             Target::Superblock(_) => true,
             Target::FilePage(_) => self.knobs.file_pages == FilePages::Consult,
             Target::SwapPage(_) => self.knobs.swap == SwapPages::Dependency,
-            Target::Shrinker { .. } => self.knobs.without_superblock != WithoutSuperblock::Uncovered,
+            Target::Shrinker { .. } => {
+                self.knobs.without_superblock != WithoutSuperblock::Uncovered
+            }
         }
     }
 
-    /// What the holder's contexts say; none where it has nothing to say, and the effective mask stands.
+    /// What the holder's contexts say; none where it has nothing to say, and the effective mask
+    /// stands.
     fn verdict(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Option<Verdict> {
         if holder.kind == Reclaimer::Kswapd || !self.covers(target) {
             return None;
@@ -103,7 +108,8 @@ impl ReclaimContextPolicy {
                     || stack.shared_below(context.superblock, target.place()).is_empty()
             }
             Rule::Ask => {
-                self.knobs.same_superblock == SameSuperblock::Allow || self.ask.may_reclaim(context, target)
+                self.knobs.same_superblock == SameSuperblock::Allow
+                    || self.ask.may_reclaim(context, target)
             }
         }
     }
@@ -128,7 +134,9 @@ impl ReclaimContextPolicy {
             (DepthSource::Topology, Spanning::Shallowest) => stack.shallow_depth_on(place),
         };
         match self.known(depth) {
-            Depth::Known(depth) if self.knobs.without_superblock == WithoutSuperblock::ChainBelow => {
+            Depth::Known(depth)
+                if self.knobs.without_superblock == WithoutSuperblock::ChainBelow =>
+            {
                 Depth::Known(depth.saturating_sub(1))
             }
             depth => depth,

@@ -1,6 +1,7 @@
 //! Chinner's three rules for one context and one target, as a pure function.
 //!
-//! Key type: [`Rule`]. R1: different depth, deny. R2: another superblock, allow. R3: the same one, ask.
+//! Key type: [`Rule`]. R1: different depth, deny. R2: another superblock, allow. R3: the same one,
+//! ask.
 
 use super::knobs::Order;
 
@@ -18,8 +19,8 @@ pub enum Rule {
 impl Rule {
     /// The first rule that matches.
     ///
-    /// With the superblock first, a superblock whose two depths differ is stale data; it is denied, not
-    /// asked.
+    /// With the superblock first, a superblock whose two depths differ is stale data; it is denied,
+    /// not asked.
     #[must_use]
     pub const fn first_match(order: Order, same_superblock: bool, same_depth: bool) -> Self {
         match (order, same_superblock, same_depth) {

@@ -1,7 +1,7 @@
 //! The open questions A1 to A11: what the decided position does, and what another does instead.
 //!
-//! Each test is a pair of outcomes on one stack. Where the other position is unsound, the stack is the
-//! counterexample that says why the question is decided as it is.
+//! Each test is a pair of outcomes on one stack. Where the other position is unsound, the stack is
+//! the counterexample that says why the question is decided as it is.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
 use super::super::audit::Story;
 use super::super::reclaim_context::knobs::*;
 use super::super::{
-    Audit, Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, Reclaimer, SwapArea, Target, Waits,
+    Audit, Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, Reclaimer, SwapArea, Target,
+    Waits,
 };
 use super::{Outcome, SafeTransaction, outcome, with};
 use Outcome::{Denied, Needless, Unsound, Works};
@@ -25,7 +26,8 @@ fn check(
     otherwise: Outcome,
 ) {
     let oracle = Oracle::default();
-    let found = |policy: ReclaimContextPolicy| outcome(&policy, &oracle, holder, &target, &story.stack);
+    let found =
+        |policy: ReclaimContextPolicy| outcome(&policy, &oracle, holder, &target, &story.stack);
     let policy = with(other);
     assert_ne!(policy.knobs, ReclaimContextKnobs::default(), "the other position is another one");
     assert_eq!(found(ReclaimContextPolicy::default()), decided, "as decided");
@@ -94,8 +96,8 @@ fn a2_the_kernels_own_depth_sees_overlays_and_no_loop_device() {
 
 #[test]
 fn a3_a_depth_of_then_does_not_compare_with_one_of_now() {
-    // x is on a loop device over g when its scope begins; then its device moves to a plain disk, and a
-    // filesystem over x comes to stand where x stood.
+    // x is on a loop device over g when its scope begins; then its device moves to a plain disk,
+    // and a filesystem over x comes to stand where x stood.
     let mut story = Story::default();
     let x = story.mount(story.loop_g, "x");
     let contexts = [story.context(x)];
@@ -164,7 +166,14 @@ fn a6_swap_over_the_holder_is_a_dependency() {
     check(&story, &holder, to(SwapArea::Device(story.loop_g)), Needless, uncovered, Works);
     // A plain area stays open to a deep holder, although the depths differ.
     let deep = [story.context(story.u)];
-    check(&story, &Holder::in_contexts(&deep), to(SwapArea::Device(story.disk)), Works, uncovered, Works);
+    check(
+        &story,
+        &Holder::in_contexts(&deep),
+        to(SwapArea::Device(story.disk)),
+        Works,
+        uncovered,
+        Works,
+    );
 }
 
 #[test]
@@ -230,7 +239,8 @@ fn a9_neighbours_over_one_filesystem_are_independent_but_counted() {
     check(&story, &holder, Target::Superblock(x), Works, deny, Needless);
     check(&story, &holder, Target::Superblock(story.u), Works, deny, Works);
     let pairs = [x, story.u].map(|other| (holder, Target::Superblock(other)));
-    let audit = Audit::of(&ReclaimContextPolicy::default(), &Oracle::default(), pairs, &story.stack);
+    let audit =
+        Audit::of(&ReclaimContextPolicy::default(), &Oracle::default(), pairs, &story.stack);
     assert_eq!((audit.permitted, audit.shared_lower), (2, 1), "{audit}");
 }
 
@@ -239,7 +249,14 @@ fn a10_release_hooks_are_filesystem_code() {
     let story = Story::default();
     let effective = |knobs: &mut ReclaimContextKnobs| knobs.file_pages = FilePages::Effective;
     let contexts = [story.context(story.f)];
-    check(&story, &Holder::in_contexts(&contexts), Target::FilePage(story.g), Works, effective, Needless);
+    check(
+        &story,
+        &Holder::in_contexts(&contexts),
+        Target::FilePage(story.g),
+        Works,
+        effective,
+        Needless,
+    );
     let worker = Holder { carried: &contexts, ..Holder::new(Gfp::KERNEL, TaskFlags::EMPTY) };
     check(&story, &worker, Target::FilePage(story.f), Denied, effective, Unsound);
 }

@@ -106,7 +106,10 @@ fn what_is_not_in_the_graph_is_denied() {
         };
         assert!(permits(story.f, g), "{kind}");
         assert!(!permits(unknown, g), "{kind}: anything may need such a holder");
-        assert!(!permits(story.f, Target::Superblock(unknown)), "{kind}: such a target may need anything");
+        assert!(
+            !permits(story.f, Target::Superblock(unknown)),
+            "{kind}: such a target may need anything"
+        );
     }
 }
 
@@ -115,7 +118,8 @@ fn swaps(policy: impl Policy, plain: bool, over_loop: bool, file: bool) {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
-    let areas = [SwapArea::Device(story.disk), SwapArea::Device(story.loop_f), SwapArea::File(story.f)];
+    let areas =
+        [SwapArea::Device(story.disk), SwapArea::Device(story.loop_f), SwapArea::File(story.f)];
     let found = areas.map(|area| policy.may_swap(&holder, area, &story.stack));
     assert_eq!(found, [plain, over_loop, file], "{policy:?}");
 }

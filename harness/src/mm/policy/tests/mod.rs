@@ -12,7 +12,8 @@
 use reclaimdep_scope::ReclaimContext;
 
 use super::{
-    AskFilesystem, Holder, Oracle, Policy, ReclaimContextKnobs, ReclaimContextPolicy, Target, Topology,
+    AskFilesystem, Holder, Oracle, Policy, ReclaimContextKnobs, ReclaimContextPolicy, Target,
+    Topology,
 };
 
 mod ambiguities;

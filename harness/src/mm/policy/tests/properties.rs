@@ -1,7 +1,7 @@
 //! Properties over random graphs: any parts, any edges that close no cycle.
 //!
-//! The graphs are wilder than any stack (a disk may need a cache, a swap area a server), so what holds
-//! here does not rest on how stacks are built.
+//! The graphs are wilder than any stack (a disk may need a cache, a swap area a server), so what
+//! holds here does not rest on how stacks are built.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
@@ -13,7 +13,8 @@ use super::super::audit::random::Shape;
 use super::super::reclaim_context::knobs::*;
 use super::super::topology::{Node, NodeKind, Topology};
 use super::super::{
-    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, Reclaimer, SwapArea, Target, Waits,
+    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, Reclaimer, SwapArea,
+    Target, Waits,
 };
 use super::with;
 
@@ -66,7 +67,8 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     prop::collection::vec(part, 1..=MOST_PARTS).prop_map(|parts| Recipe { parts })
 }
 
-/// A holder, without its borrowed contexts: which of the superblocks its scopes and its waiters name.
+/// A holder, without its borrowed contexts: which of the superblocks its scopes and its waiters
+/// name.
 #[derive(Clone, Debug)]
 struct Scopes {
     requested: Gfp,
@@ -92,7 +94,14 @@ fn scopes() -> impl Strategy<Value = Scopes> {
         .prop_map(|bits| bits.into_iter().fold(TaskFlags::EMPTY, |flags, bit| flags | bit));
     let kinds = [Reclaimer::Direct, Reclaimer::Kswapd, Reclaimer::Memcg];
     let some = || prop::collection::vec(any::<Index>(), 0..3);
-    (select(requests.to_vec()), flags, prop::bool::weighted(0.2), select(kinds.to_vec()), some(), some())
+    (
+        select(requests.to_vec()),
+        flags,
+        prop::bool::weighted(0.2),
+        select(kinds.to_vec()),
+        some(),
+        some(),
+    )
         .prop_map(|(requested, flags, plain, kind, own, carried)| Scopes {
             requested,
             flags,
@@ -120,7 +129,8 @@ impl Scopes {
 
     fn holder<'a>(&self, own: &'a [ReclaimContext], carried: &'a [ReclaimContext]) -> Holder<'a> {
         // A context comes with a scope, and a task that is denied nothing holds nothing.
-        let scope = if own.is_empty() && !self.plain { TaskFlags::EMPTY } else { TaskFlags::MEMALLOC_NOFS };
+        let scope =
+            if own.is_empty() && !self.plain { TaskFlags::EMPTY } else { TaskFlags::MEMALLOC_NOFS };
         Holder {
             contexts: own,
             carried,
@@ -142,13 +152,15 @@ fn targets(stack: &Topology) -> Vec<Target> {
     for node in stack.nodes() {
         targets.push(Target::SwapPage(SwapArea::Device(node)));
         targets.extend(
-            [Waits::Never, Waits::WithIo, Waits::WithFs].map(|waits| Target::Shrinker { node, waits }),
+            [Waits::Never, Waits::WithIo, Waits::WithFs]
+                .map(|waits| Target::Shrinker { node, waits }),
         );
     }
     targets
 }
 
-/// H6: whether the policy permits nothing that the oracle denies, on many graphs, the same each time.
+/// H6: whether the policy permits nothing that the oracle denies, on many graphs, the same each
+/// time.
 fn is_sound(policy: &ReclaimContextPolicy) -> Result<(), TestError<(Recipe, Scopes)>> {
     let config = Config { cases: 4096, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
@@ -158,7 +170,11 @@ fn is_sound(policy: &ReclaimContextPolicy) -> Result<(), TestError<(Recipe, Scop
         let holder = scopes.holder(&own, &carried);
         for target in targets(&stack) {
             let permitted = policy.permits(&holder, &target, &stack);
-            prop_assert!(!permitted || Oracle::default().permits(&holder, &target, &stack), "{:?}", target);
+            prop_assert!(
+                !permitted || Oracle::default().permits(&holder, &target, &stack),
+                "{:?}",
+                target
+            );
         }
         Ok(())
     })

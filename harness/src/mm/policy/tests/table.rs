@@ -6,8 +6,8 @@ use super::super::audit::Story;
 use super::super::audit::comparison::{self, rows};
 use super::super::audit::measure::{self, SHAPES, STACKS};
 use super::super::{
-    Holder, Policy, ReclaimContextKnobs, ReclaimContextPolicy, StackingData, SwapArea, Target, Topology,
-    Waits,
+    Holder, Policy, ReclaimContextKnobs, ReclaimContextPolicy, StackingData, SwapArea, Target,
+    Topology, Waits,
 };
 
 const DOCS: &str = include_str!("../../../../docs/policies.md");
@@ -32,7 +32,10 @@ fn the_table_is_what_the_policies_do() {
 
 #[test]
 fn the_docs_show_the_table_and_the_measurement_that_the_example_prints() {
-    assert!(DOCS.contains(&comparison::table()), "docs/policies.md: the table of policies is out of date");
+    assert!(
+        DOCS.contains(&comparison::table()),
+        "docs/policies.md: the table of policies is out of date"
+    );
     let depths = measure::table(&ReclaimContextPolicy::default(), SHAPES, STACKS);
     assert!(DOCS.contains(&depths), "docs/policies.md: the measurement is out of date");
 }
@@ -53,7 +56,13 @@ fn every_open_question_has_a_knob() {
 }
 
 /// The decisions on every kind of target, as one holder sees them.
-fn decisions(policy: &dyn Policy, story: &Story, stack: &Topology, waits: Waits, swap: bool) -> Vec<bool> {
+fn decisions(
+    policy: &dyn Policy,
+    story: &Story,
+    stack: &Topology,
+    waits: Waits,
+    swap: bool,
+) -> Vec<bool> {
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
     let superblocks = [story.f, story.g, story.u, story.w];

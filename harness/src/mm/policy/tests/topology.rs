@@ -76,7 +76,11 @@ fn depth_counts_filesystems_along_the_longest_way() {
     assert_eq!(story.stack.depth(story.w), Depth::Known(1));
     assert_eq!(story.stack.depth(spanning), Depth::Known(2));
     assert_eq!(story.stack.shallow_depth_at(spanning), Depth::Known(0));
-    assert_eq!(story.stack.depth_on(story.cache), Depth::Known(1), "a cache over f is deeper than f");
+    assert_eq!(
+        story.stack.depth_on(story.cache),
+        Depth::Known(1),
+        "a cache over f is deeper than f"
+    );
     assert_eq!(story.stack.depth_on(story.f), Depth::Known(1), "so is a swap file in f");
 }
 
@@ -90,7 +94,11 @@ fn nothing_over_a_server_has_a_known_depth() {
     assert_eq!(story.stack.depth(served), Depth::Unknown);
     assert_eq!(story.stack.depth(above), Depth::Unknown);
     story.stack.depends(server, story.f).unwrap();
-    assert_eq!(story.stack.depth(above), Depth::Unknown, "what it was seen to use is not all it may use");
+    assert_eq!(
+        story.stack.depth(above),
+        Depth::Unknown,
+        "what it was seen to use is not all it may use"
+    );
 }
 
 #[test]

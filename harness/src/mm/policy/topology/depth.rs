@@ -1,8 +1,8 @@
 //! Depth: how many filesystems lie below, along the longest way down.
 //!
-//! `depth(sb) = 1 + the largest depth of the filesystems reachable below`, 0 where there is none. Then
-//! "T needs S" implies "T is deeper than S", which is why Chinner's rule may allow at equal depth. A
-//! server in user space on the way makes the depth unknown.
+//! `depth(sb) = 1 + the largest depth of the filesystems reachable below`, 0 where there is none.
+//! Then "T needs S" implies "T is deeper than S", which is why Chinner's rule may allow at equal
+//! depth. A server in user space on the way makes the depth unknown.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,8 @@ impl Topology {
         self.below_by(place.into(), Way::Longest)
     }
 
-    /// The depth that a filesystem mounted on `place` would have: where `place` is a filesystem, one
-    /// more than its own.
+    /// The depth that a filesystem mounted on `place` would have: where `place` is a filesystem,
+    /// one more than its own.
     #[must_use]
     pub fn depth_on(&self, place: impl Into<Node>) -> Depth {
         let place = place.into();
@@ -52,16 +52,16 @@ impl Topology {
         step(place, self.below_by(place, Way::Shortest))
     }
 
-    /// What the kernel's `s_stack_depth` says: filesystems directly upon filesystems, as overlay counts
-    /// them. It does not see through a device.
+    /// What the kernel's `s_stack_depth` says: filesystems directly upon filesystems, as overlay
+    /// counts them. It does not see through a device.
     #[must_use]
     pub fn stack_depth(&self, superblock: Superblock) -> u32 {
         let below = self.needs(superblock.into()).filter_map(Node::superblock);
         below.map(|lower| self.stack_depth(lower).saturating_add(1)).max().unwrap_or(0)
     }
 
-    /// Whether nothing but plain devices is below `place` or is `place`: no filesystem, no server, and
-    /// no cache, whose buffers would be allocated while it is written to.
+    /// Whether nothing but plain devices is below `place` or is `place`: no filesystem, no server,
+    /// and no cache, whose buffers would be allocated while it is written to.
     #[must_use]
     pub fn is_plain(&self, place: Node) -> bool {
         let plain = |node: Node| matches!(node.kind(), NodeKind::Device | NodeKind::Swap);
@@ -69,7 +69,11 @@ impl Topology {
     }
 
     fn below_by(&self, node: Node, way: Way) -> Depth {
-        if self.contains(node) { self.measure(node, way, &mut BTreeMap::new()) } else { Depth::Unknown }
+        if self.contains(node) {
+            self.measure(node, way, &mut BTreeMap::new())
+        } else {
+            Depth::Unknown
+        }
     }
 
     /// The memo keeps a diamond-shaped stack from being walked once for every way through it.

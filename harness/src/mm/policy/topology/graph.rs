@@ -38,11 +38,18 @@ impl Topology {
     ///
     /// # Errors
     /// If the number is, or was, another one's.
-    pub fn add_superblock_as(&mut self, superblock: Superblock, name: impl Into<String>) -> Result<()> {
+    pub fn add_superblock_as(
+        &mut self,
+        superblock: Superblock,
+        name: impl Into<String>,
+    ) -> Result<()> {
         let next = self.next.entry(NodeKind::Superblock).or_default();
         if superblock.0 < *next {
-            let what = format!("the number {} of superblock `{}` is taken", superblock.0, name.into());
-            return Err(Error::misuse(what).advice("record superblocks in the order of their numbers"));
+            let what =
+                format!("the number {} of superblock `{}` is taken", superblock.0, name.into());
+            return Err(
+                Error::misuse(what).advice("record superblocks in the order of their numbers")
+            );
         }
         *next = superblock.0 + 1;
         self.insert(superblock.into(), name);
@@ -65,15 +72,19 @@ impl Topology {
     /// Records that finishing work on `node` may need progress of `on`.
     ///
     /// # Errors
-    /// If one of them is not in the graph, or if `on` already needs `node`: the error names the cycle.
+    /// If one of them is not in the graph, or if `on` already needs `node`: the error names the
+    /// cycle.
     pub fn depends(&mut self, node: impl Into<Node>, on: impl Into<Node>) -> Result<()> {
         let (node, on) = (node.into(), on.into());
         self.known(on)?;
         self.known(node)?;
         if let Some(path) = self.path(on, node) {
             let names: Vec<_> = path.iter().map(|step| format!("`{}`", self.name(*step))).collect();
-            let what = format!("`{}` cannot depend on {}", self.name(node), names.join(", which needs "));
-            return Err(Error::input(what).advice("build from below: nothing may need its own progress"));
+            let what =
+                format!("`{}` cannot depend on {}", self.name(node), names.join(", which needs "));
+            return Err(
+                Error::input(what).advice("build from below: nothing may need its own progress")
+            );
         }
         // INVARIANT: both are nodes, and no path leads back.
         self.entry(node)?.needs.insert(on);
@@ -178,7 +189,8 @@ impl Topology {
         self.below(node).contains(&other.into())
     }
 
-    /// Filesystems that both need: two loop files in one filesystem share its log space and its worker.
+    /// Filesystems that both need: two loop files in one filesystem share its log space and its
+    /// worker.
     #[must_use]
     pub fn shared_below(&self, a: impl Into<Node>, b: impl Into<Node>) -> Vec<Superblock> {
         self.below(a).intersection(&self.below(b)).filter_map(|node| node.superblock()).collect()

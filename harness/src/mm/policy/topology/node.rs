@@ -4,8 +4,8 @@
 
 use reclaimdep_scope::Superblock;
 
-/// What kind of part a node is. It matters to depth (superblocks count, servers make it unknowable) and
-/// to swap (a cache below it allocates).
+/// What kind of part a node is. It matters to depth (superblocks count, servers make it unknowable)
+/// and to swap (a cache below it allocates).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NodeKind {
     /// A mounted filesystem.

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// A task with the journal wants what `rsync` took inside its reclaim, or what one took who waits for `rsync`.
+/// A task with the journal wants what `rsync` took inside its reclaim, or what one took who waits
+/// for `rsync`.
 #[track_caller]
 fn check_behind(reclaims_own: bool, expect: &[&str]) {
     check(MayWait::WithIo, expect, |s, stack| {

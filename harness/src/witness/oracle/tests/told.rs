@@ -1,4 +1,5 @@
-//! What a cycle tells of each of its edges: who, what, where, what else is held, and what was only declared.
+//! What a cycle tells of each of its edges: who, what, where, what else is held, and what was only
+//! declared.
 
 use super::*;
 use crate::witness::order::{Declaration, Edge, Node};
@@ -12,18 +13,26 @@ fn thing(node: &Node) -> String {
 fn line(s: &Script, edge: &Edge) -> String {
     let (from, to) = (thing(&edge.from), thing(&edge.to));
     let shared = if edge.from_shared { " shared" } else { "" };
-    let at = |site: Option<crate::event::Site>| site.map_or(String::new(), |site| format!("@{}", site.line));
+    let at = |site: Option<crate::event::Site>| {
+        site.map_or(String::new(), |site| format!("@{}", site.line))
+    };
     let mask = edge.mask.map_or(String::new(), |mask| format!(" with {mask}"));
     let held: Vec<String> = edge.held.iter().map(thing).collect();
     let held = if held.is_empty() { String::new() } else { format!(", has {}", held.join(", ")) };
     let declared = match &edge.declared {
         None => String::new(),
-        Some(Declaration::Waits { target, when, mask }) => format!(", {target} waits {when:?} with {mask}"),
+        Some(Declaration::Waits { target, when, mask }) => {
+            format!(", {target} waits {when:?} with {mask}")
+        }
         Some(Declaration::Rests { part, on }) => format!(", {part} rests on {on}"),
     };
     let (task, name) = (s.names.task(edge.task), &edge.task_name);
     let who = if task == name { task.to_owned() } else { format!("{task} as {name}") };
-    format!("{who}: {from}{shared}{} > {to}{}{mask}{held}{declared}", at(edge.from_site), at(edge.site))
+    format!(
+        "{who}: {from}{shared}{} > {to}{}{mask}{held}{declared}",
+        at(edge.from_site),
+        at(edge.site)
+    )
 }
 
 /// The edges of the one cycle that is found in `story`.
@@ -81,11 +90,16 @@ fn a_part_that_nobody_serves_is_told_by_its_name() {
         "rsync: fs:lower@18 > io_reclaim@1 with GFP_NOFS, has fs:lower",
     ];
     check_told(&expect, |s, stack| {
-        let (lock, upper) = (s.lock("journal", "fs:upper"), s.part("fs:upper", PartKind::Filesystem));
+        let (lock, upper) =
+            (s.lock("journal", "fs:upper"), s.part("fs:upper", PartKind::Filesystem));
         s.on(TaskId(0), EventKind::ShrinkerUnregistered { shrinker: stack.shrinker });
         s.declare(Fact::Takes { part: upper, lock });
         s.declare(Fact::Needs { part: upper, on: stack.device });
-        s.declare(Fact::Target { target: ReclaimTarget::Swap(upper), part: upper, waits: MayWait::WithIo });
+        s.declare(Fact::Target {
+            target: ReclaimTarget::Swap(upper),
+            part: upper,
+            waits: MayWait::WithIo,
+        });
         let task = s.task("rsync");
         s.take(task, stack.journal, EXCLUSIVE);
         alloc_as(s, task, Gfp::NOFS, TaskFlags::EMPTY);

@@ -92,8 +92,14 @@ fn whatever_the_edges_each_is_judged_as_by_brute_force() {
 fn assert_ordered(dag: &Dag) {
     let mut places = dag.place.clone();
     places.sort_unstable();
-    assert!(places.iter().zip(0..).all(|(place, at)| *place == at), "a permutation: {:?}", dag.place);
-    for (from, to) in dag.out.iter().zip(0..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to))) {
+    assert!(
+        places.iter().zip(0..).all(|(place, at)| *place == at),
+        "a permutation: {:?}",
+        dag.place
+    );
+    for (from, to) in
+        dag.out.iter().zip(0..).flat_map(|(out, from)| out.iter().map(move |to| (from, *to)))
+    {
         assert!(dag.place[from as usize] < dag.place[to as usize], "{from} -> {to}");
         assert!(dag.into[to as usize].contains(&from), "{from} -> {to} is known from both ends");
     }

@@ -37,8 +37,14 @@ fn whatever_differs_in_what_is_taken_or_held_has_another_key() {
             let with = [
                 chain_key(&[], &taking(node, one, other)),
                 chain_key(&[hold(node, one, other)], &taking(1, false, false)),
-                chain_key(&[hold(node, one, other), hold(2, false, true)], &taking(1, false, false)),
-                chain_key(&[hold(2, false, true), hold(node, one, other)], &taking(3, false, false)),
+                chain_key(
+                    &[hold(node, one, other), hold(2, false, true)],
+                    &taking(1, false, false),
+                ),
+                chain_key(
+                    &[hold(2, false, true), hold(node, one, other)],
+                    &taking(3, false, false),
+                ),
             ];
             count += with.len();
             keys.extend(with);
@@ -58,8 +64,8 @@ fn what_no_key_depends_on_is_no_other_combination() {
 fn a_graph_says_how_many_edges_it_has() {
     let mut graph = OrderGraph::default();
     assert_eq!((graph.len(), graph.is_empty()), (0, true));
-    let [any, io, fs] =
-        [Level::Any, Level::Io, Level::Fs].map(|level| graph.nodes.id(Node::reclaim(level)).unwrap());
+    let [any, io, fs] = [Level::Any, Level::Io, Level::Fs]
+        .map(|level| graph.nodes.id(Node::reclaim(level)).unwrap());
     for (node, edges) in [(io, 1), (io, 1), (fs, 2)] {
         graph.take(&[hold(any, false, true)], &taking(node, false, false), "t");
         assert_eq!((graph.len(), graph.is_empty()), (edges, false));
@@ -79,6 +85,7 @@ fn depths_are_those_of_one_kind_and_class() {
     }
     let cycle = cycles.iter_mut().find(|cycle| cycle.class_only).expect("two of one class");
     graph.settle(cycle);
-    let depths = cycle.collisions[0].depths.iter().map(|(node, depth)| (node.instance.as_str(), *depth));
+    let depths =
+        cycle.collisions[0].depths.iter().map(|(node, depth)| (node.instance.as_str(), *depth));
     assert_eq!(depths.collect::<Vec<_>>(), [("loop1", 0), ("loop0", 1)]);
 }

@@ -141,7 +141,8 @@ fn a_reader_inside_a_reader_waits_for_the_writer_between() {
 
 #[test]
 fn a_writer_against_a_reader_needs_no_third() {
-    // B is only ever tried for exclusively: nobody queues up for it, but who has it keeps readers waiting.
+    // B is only ever tried for exclusively: nobody queues up for it, but who has it keeps readers
+    // waiting.
     check(&["A > B"], |s| {
         let (t, a, b, _) = abc(s);
         nest(s, t, &[(a, EXCLUSIVE), (b, SHARED)]);
@@ -178,7 +179,10 @@ fn a_stack_of_one_filesystem_type_collides_in_classes_alone() {
     };
     let s = check(&["[fs:top]"], story);
     let collisions = &s.last().order.as_ref().unwrap().collisions;
-    assert_eq!((&*collisions[0].held.instance, &*collisions[0].taken.instance), ("fs:top", "fs:mid"));
+    assert_eq!(
+        (&*collisions[0].held.instance, &*collisions[0].taken.instance),
+        ("fs:top", "fs:mid")
+    );
     let mut s = Script::going_on_from(OrderGraph::default(), false);
     story(&mut s);
     assert_eq!(cycles(&s), [""; 0], "a note where nobody asked for the class view");

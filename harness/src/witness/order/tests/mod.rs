@@ -15,7 +15,8 @@ mod waits;
 use crate::witness::order::Cycle;
 use crate::witness::script::Script;
 
-/// The cycles that were found, as `a > b`, from what the closing edge took; those of classes in brackets.
+/// The cycles that were found, as `a > b`, from what the closing edge took; those of classes in
+/// brackets.
 fn cycles(s: &Script) -> Vec<String> {
     let text = |cycle: &Cycle| {
         let from = cycle.edges.iter().map(|edge| match edge.from.instance.as_str() {

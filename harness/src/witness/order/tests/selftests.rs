@@ -64,7 +64,8 @@ fn a_lock_of_reclaim_is_not_held_by_who_may_reclaim_so() {
     check_mask(&[], Gfp::KERNEL, Gfp::NOWAIT);
 }
 
-/// Something is allocated with one mask and then with a wider one, under a lock that reclaim with the latter takes.
+/// Something is allocated with one mask and then with a wider one, under a lock that reclaim with
+/// the latter takes.
 #[track_caller]
 fn check_wider(expect: &[&str], narrow: Gfp, mask: Gfp) {
     check(expect, |s| {
@@ -127,8 +128,8 @@ fn the_reclaimer_itself_is_exempt() {
     check(&["fs_reclaim"], story(TaskFlags::EMPTY, Some(ScopeKind::Pin)));
 }
 
-/// A driver claims that reclaim takes its lock, or the wrong way round; then it allocates under the lock, or
-/// reclaim takes the lock.
+/// A driver claims that reclaim takes its lock, or the wrong way round; then it allocates under the
+/// lock, or reclaim takes the lock.
 #[track_caller]
 fn check_claim(expect: &[&str], primed: usize, backwards: bool, then_reclaims: bool) {
     let s = check(expect, |s| {
@@ -156,7 +157,8 @@ fn check_claim(expect: &[&str], primed: usize, backwards: bool, then_reclaims: b
             alloc(s, task, Gfp::KERNEL, Gfp::KERNEL);
         }
     });
-    let edges = s.witness.findings().iter().flat_map(|finding| &finding.order.as_ref().unwrap().edges);
+    let edges =
+        s.witness.findings().iter().flat_map(|finding| &finding.order.as_ref().unwrap().edges);
     assert_eq!(edges.filter(|edge| edge.primed).count(), primed);
 }
 

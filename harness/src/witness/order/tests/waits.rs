@@ -1,14 +1,22 @@
-//! Waiting for progress: requests, work, pools, conditions, exits; and the deadlock of 2014 from two runs without it.
+//! Waiting for progress: requests, work, pools, conditions, exits; and the deadlock of 2014 from
+//! two runs without it.
 
 use super::{check, cycles};
-use crate::event::{EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitOutcome};
+use crate::event::{
+    EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitOutcome,
+};
 use crate::witness::order::OrderGraph;
 use crate::witness::script::Script;
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;
 const SITE: Site = Site { file: "any.rs", line: 1 };
 
-fn write_and_wait(s: &mut Script, task: TaskId, queue: QueueId, server: TaskId) -> crate::event::RequestId {
+fn write_and_wait(
+    s: &mut Script,
+    task: TaskId,
+    queue: QueueId,
+    server: TaskId,
+) -> crate::event::RequestId {
     let request = s.submit(task, queue);
     s.wait(task, Resource::Request(request), "request");
     s.serve(server, queue, request);
@@ -128,8 +136,8 @@ fn what_a_work_item_takes_is_not_held_by_who_flushes_it() {
     check_work(&[], false);
 }
 
-/// A task has an element of a pool and takes a lock, under which another waits for an element; or first
-/// gives the element back.
+/// A task has an element of a pool and takes a lock, under which another waits for an element; or
+/// first gives the element back.
 #[track_caller]
 fn check_pool(expect: &[&str], kept: bool, by: usize) {
     check(expect, |s| {
@@ -185,8 +193,8 @@ fn a_second_element_of_a_pool_is_no_recursion() {
     });
 }
 
-/// A task promises log space and takes a lock, under which another waits for log space; or first keeps the
-/// promise.
+/// A task promises log space and takes a lock, under which another waits for log space; or first
+/// keeps the promise.
 #[track_caller]
 fn check_promise(expect: &[&str], kept_open: bool) {
     check(expect, |s| {
@@ -229,7 +237,8 @@ fn make_a_file(s: &mut Script, journal: LockId) {
     s.give_up(rsync, journal);
 }
 
-/// Somebody without a lock reclaims, and writes a dirty buffer to loop0, whose file is on the filesystem.
+/// Somebody without a lock reclaims, and writes a dirty buffer to loop0, whose file is on the
+/// filesystem.
 fn reclaim_elsewhere(s: &mut Script, journal: LockId, mask: Gfp) {
     let (queue, worker) = s.queue("loop0");
     let task = s.task("elsewhere");
@@ -273,9 +282,14 @@ fn and_from_two_runs_of_one_task_each() {
         let lock = journal(&mut next);
         reclaim_elsewhere(&mut next, lock, mask);
         assert_eq!(cycles(&next).len(), expect, "{mask}");
-        let ago = next.witness.findings().iter().flat_map(|finding| &finding.order.as_ref().unwrap().edges);
+        let ago = next
+            .witness
+            .findings()
+            .iter()
+            .flat_map(|finding| &finding.order.as_ref().unwrap().edges);
         let ago: Vec<_> = ago.map(|edge| (edge.task_name.clone(), edge.runs_ago)).collect();
-        let seen = [("rsync", 1), ("elsewhere", 0), ("loop0", 0)].map(|(name, runs)| (name.to_owned(), runs));
+        let seen = [("rsync", 1), ("elsewhere", 0), ("loop0", 0)]
+            .map(|(name, runs)| (name.to_owned(), runs));
         assert_eq!(ago, seen[..3 * expect]);
     }
 }
@@ -320,7 +334,10 @@ fn a_reader_that_has_to_wait_is_no_writer() {
         for [first, second] in [[one, other], [other, one]] {
             s.take(task, first, LockMode::Shared);
             s.want(task, second, LockMode::Shared, false);
-            s.on(task, EventKind::LockAcquired { lock: second, mode: LockMode::Shared, site: SITE });
+            s.on(
+                task,
+                EventKind::LockAcquired { lock: second, mode: LockMode::Shared, site: SITE },
+            );
             s.give_up(task, second);
             s.give_up(task, first);
         }
@@ -339,6 +356,13 @@ fn an_edge_says_how_each_end_was_taken() {
         s.take(task, other, EXCLUSIVE);
         s.take(task, one, EXCLUSIVE);
     });
-    let told = s.last().order.as_ref().unwrap().edges.iter().map(|edge| (edge.from_shared, edge.to_shared));
+    let told = s
+        .last()
+        .order
+        .as_ref()
+        .unwrap()
+        .edges
+        .iter()
+        .map(|edge| (edge.from_shared, edge.to_shared));
     assert_eq!(told.collect::<Vec<_>>(), [(false, true), (false, false)]);
 }

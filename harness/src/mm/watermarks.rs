@@ -1,7 +1,7 @@
-//! Marks, and how far below them a request may go.
+//! Watermarks, and how far below them a request may go.
 //!
-//! Key types: [`Marks`], [`Reserves`]. Arithmetic alone. Written from the project's description of the
-//! allocation path, 3.2.
+//! Key types: [`Watermarks`], [`Reserves`]. Arithmetic alone. Written from the project's description of
+//! the allocation path, 3.2.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::event::{Gfp, TaskFlags};
 use crate::units::Pages;
 
-/// The budget's marks.
+/// The budget's watermarks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Marks {
+pub struct Watermarks {
     /// The ordinary request stops here.
     pub min: Pages,
     /// Below it kswapd is woken, and the fast path ends.
@@ -21,39 +21,41 @@ pub struct Marks {
     pub high: Pages,
 }
 
-/// What the distance between marks is at the least, in ten-thousandths of the memory.
+/// What the distance between watermarks is at the least, in ten-thousandths of the memory.
 const WATERMARK_SCALE_FACTOR: u64 = 10;
 
-impl Marks {
-    /// Marks for `total` pages: min a 64th, and between marks the larger of a quarter of min and the
-    /// kernel's default share of the memory.
+impl Watermarks {
+    /// Watermarks for `total` pages: min a 64th, and between watermarks the larger of a quarter of min and
+    /// the kernel's default share of the memory.
     #[must_use]
     pub fn for_total(total: Pages) -> Self {
         Self::from_min(total, Pages((total.0 / 64).max(1)))
     }
 
-    /// Marks for `total` pages above a given min.
+    /// Watermarks for `total` pages above a given min.
     #[must_use]
     pub fn from_min(total: Pages, min: Pages) -> Self {
         let step = (min.0 / 4).max(total.0.saturating_mul(WATERMARK_SCALE_FACTOR) / 10_000).max(1);
         Self { min, low: Pages(min.0 + step), high: Pages(min.0 + 2 * step) }
     }
 
-    /// The same marks, if they are marks of `total` pages.
+    /// The same watermarks, if they are watermarks of `total` pages.
     ///
     /// # Errors
     /// If they are not in order, or leave no page to allocate.
     pub fn checked(self, total: Pages) -> Result<Self> {
         let Self { min, low, high } = self;
         if min.0 == 0 || min >= low || low > high || high >= total {
-            return Err(Error::input(format!("marks min {min}, low {low}, high {high} of {total} pages"))
-                .advice("give marks with 0 < min < low <= high < pages"));
+            return Err(Error::input(format!(
+                "watermarks min {min}, low {low}, high {high} of {total} pages"
+            ))
+            .advice("give watermarks with 0 < min < low <= high < pages"));
         }
         Ok(self)
     }
 }
 
-/// Which reserves a request may go into, besides what the min mark leaves it (`ALLOC_*`).
+/// Which reserves a request may go into, besides what the min watermark leaves it (`ALLOC_*`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reserves {
     /// Half of min (ALLOC_MIN_RESERVE).
@@ -67,7 +69,8 @@ pub struct Reserves {
 }
 
 impl Reserves {
-    /// What `mask` on a task with `flags` may take; `victim` says that the OOM killer chose the task.
+    /// What `mask` on a task with `flags` may take; `victim` says that the OOM killer chose the
+    /// task.
     #[must_use]
     pub fn of(mask: Gfp, flags: TaskFlags, victim: bool) -> Self {
         let below = !mask.contains(Gfp::NOMEMALLOC);
@@ -84,7 +87,7 @@ impl Reserves {
     pub(super) const LAST_RESORT: Self =
         Self { min_reserve: true, non_block: false, oom: false, no_watermarks: false };
 
-    /// Whether the request may take what an ordinary one may not, ignoring marks or as a victim.
+    /// Whether the request may take what an ordinary one may not, ignoring watermarks or as a victim.
     #[must_use]
     pub const fn emergency(self) -> bool {
         self.no_watermarks || self.oom
@@ -146,21 +149,29 @@ mod tests {
 
     #[test]
     fn marks_have_the_kernels_proportions() {
-        let marks = Marks::from_min(Pages(64_000), Pages(1000));
-        assert_eq!((marks.low, marks.high), (Pages(1250), Pages(1500)), "a quarter of min");
-        let marks = Marks::from_min(Pages(1_000_000), Pages(1000));
-        assert_eq!((marks.low, marks.high), (Pages(2000), Pages(3000)), "a thousandth of the memory");
+        let watermarks = Watermarks::from_min(Pages(64_000), Pages(1000));
+        assert_eq!(
+            (watermarks.low, watermarks.high),
+            (Pages(1250), Pages(1500)),
+            "a quarter of min"
+        );
+        let watermarks = Watermarks::from_min(Pages(1_000_000), Pages(1000));
+        assert_eq!(
+            (watermarks.low, watermarks.high),
+            (Pages(2000), Pages(3000)),
+            "a thousandth of the memory"
+        );
     }
 
     #[test]
     fn marks_out_of_order_are_refused() {
-        let good = Marks { min: Pages(10), low: Pages(12), high: Pages(14) };
+        let good = Watermarks { min: Pages(10), low: Pages(12), high: Pages(14) };
         assert_eq!(good.checked(Pages(64)).unwrap(), good);
         for bad in [
-            Marks { min: Pages(0), ..good },
-            Marks { min: Pages(12), ..good },
-            Marks { high: Pages(11), ..good },
-            Marks { high: Pages(64), ..good },
+            Watermarks { min: Pages(0), ..good },
+            Watermarks { min: Pages(12), ..good },
+            Watermarks { high: Pages(11), ..good },
+            Watermarks { high: Pages(64), ..good },
         ] {
             let message = bad.checked(Pages(64)).unwrap_err().to_string();
             assert!(message.contains("0 < min < low"), "{message}");

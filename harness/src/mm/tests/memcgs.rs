@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{DomainSpec, PageState, Shrinker};
+use super::super::{MemcgSpec, PageState, Shrinker};
 use super::cache::PageCache;
 use super::pages::freed;
 use super::{Rig, reclaims, rig};
@@ -15,7 +15,7 @@ use reclaimdep_scope as scope;
 
 fn limited(limit: u64, low: u64) -> Rig {
     let mut rig = rig(1024);
-    rig.options.domain = Some(DomainSpec { limit: Pages(limit), low: Pages(low), legacy: false });
+    rig.options.memcg = Some(MemcgSpec { limit: Pages(limit), low: Pages(low), legacy: false });
     rig
 }
 
@@ -34,7 +34,8 @@ fn only_accounted_requests_are_charged() {
 fn the_limit_is_reclaimed_for_in_the_charging_task_with_its_own_mask() {
     let events = limited(8, 0).run(|mm| {
         let fill = || mm.alloc(0, Gfp::KERNEL_ACCOUNT).expect("below the limit");
-        let clean: Vec<_> = (0..8).map(|_| mm.add_page(fill(), PageState::CLEAN_FILE, None)).collect();
+        let clean: Vec<_> =
+            (0..8).map(|_| mm.add_page(fill(), PageState::CLEAN_FILE, None)).collect();
         let _nofs = scope::nofs();
         assert!(mm.alloc(0, Gfp::KERNEL_ACCOUNT).is_some());
         assert!(freed(&clean) > 0);
@@ -50,8 +51,8 @@ fn the_limit_is_reclaimed_for_in_the_charging_task_with_its_own_mask() {
     assert_eq!(reclaims(&events, Direct), 0);
 }
 
-/// Charges one page more than the limit, with nothing to reclaim; returns whether it was had and what is
-/// charged then.
+/// Charges one page more than the limit, with nothing to reclaim; returns whether it was had and
+/// what is charged then.
 #[track_caller]
 fn check_over(mask: Gfp, enter: Option<fn() -> scope::ScopeGuard>, had: bool, charged: u64) {
     limited(4, 0).run(move |mm| {
@@ -73,7 +74,7 @@ fn over_the_limit_some_fail_some_overshoot_and_a_reclaimer_passes() {
 }
 
 #[test]
-fn the_domains_killer_may_kill_for_a_nofs_request() {
+fn the_memcg_killer_may_kill_for_a_nofs_request() {
     let events = limited(4, 0).run(|mm| {
         let _full: Vec<_> = (0..4).map(|_| mm.alloc(0, Gfp::KERNEL_ACCOUNT)).collect();
         assert!(mm.alloc(0, Gfp::NOFS | Gfp::ACCOUNT).is_none());
@@ -98,12 +99,14 @@ fn limit_reclaim_calls_aware_shrinkers_alone() {
 }
 
 #[test]
-fn global_reclaim_leaves_a_protected_domain_alone_until_nothing_else_is_left() {
-    let short = Pressure { task: Some("main".into()), skip: 8, times: Some(1), ..Pressure::default() };
+fn global_reclaim_leaves_a_protected_memcg_alone_until_nothing_else_is_left() {
+    let short =
+        Pressure { task: Some("main".into()), skip: 8, times: Some(1), ..Pressure::default() };
     limited(8, 8).pressure(short).run(|mm| {
         let fill = |mask| mm.alloc(0, mask).expect("there is memory");
-        let theirs: Vec<_> =
-            (0..4).map(|_| mm.add_page(fill(Gfp::KERNEL_ACCOUNT), PageState::CLEAN_FILE, None)).collect();
+        let theirs: Vec<_> = (0..4)
+            .map(|_| mm.add_page(fill(Gfp::KERNEL_ACCOUNT), PageState::CLEAN_FILE, None))
+            .collect();
         let ours: Vec<_> =
             (0..4).map(|_| mm.add_page(fill(Gfp::KERNEL), PageState::CLEAN_FILE, None)).collect();
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
@@ -112,19 +115,20 @@ fn global_reclaim_leaves_a_protected_domain_alone_until_nothing_else_is_left() {
     let short = Pressure { skip: 4, times: Some(1), ..Pressure::default() };
     limited(8, 8).pressure(short).run(|mm| {
         let fill = || mm.alloc(0, Gfp::KERNEL_ACCOUNT).expect("there is memory");
-        let theirs: Vec<_> = (0..4).map(|_| mm.add_page(fill(), PageState::CLEAN_FILE, None)).collect();
+        let theirs: Vec<_> =
+            (0..4).map(|_| mm.add_page(fill(), PageState::CLEAN_FILE, None)).collect();
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!(freed(&theirs), 4, "nothing else could be freed");
     });
 }
 
 #[test]
-fn a_domain_without_a_limit_is_refused() {
+fn a_memcg_without_a_limit_is_refused() {
     for spec in [
-        DomainSpec { limit: Pages(0), low: Pages(0), legacy: false },
-        DomainSpec { limit: Pages(4), low: Pages(5), legacy: false },
+        MemcgSpec { limit: Pages(0), low: Pages(0), legacy: false },
+        MemcgSpec { limit: Pages(4), low: Pages(5), legacy: false },
     ] {
-        let error = super::super::domain::Domain::new(spec).err().expect("refused");
+        let error = super::super::memcg::Memcg::new(spec).err().expect("refused");
         assert_eq!(error.kind(), ErrorKind::Input);
     }
 }

@@ -1,10 +1,11 @@
-//! A memory domain: one cgroup with a limit, its own lists of pages, and limit reclaim in the charging task.
+//! A memory memcg: one cgroup with a limit, its own lists of pages, and limit reclaim in the
+//! charging task.
 //!
-//! Key types: [`Domain`], [`DomainSpec`]. Requests with `__GFP_ACCOUNT` are charged to it. Limit reclaim runs
-//! with the request's own effective mask, so an accounted NOFS allocation enters NOFS reclaim; a reclaimer
-//! bypasses the limit, NOFAIL and HIGH overshoot it; and, unlike the global killer, the domain's may kill
-//! for a NOFS request. Mirrors `mm/memcontrol.c`; written from the project's description of reclaim, 4.3
-//! (last paragraph).
+//! Key types: [`Memcg`], [`MemcgSpec`]. Requests with `__GFP_ACCOUNT` are charged to it. Limit
+//! reclaim runs with the request's own effective mask, so an accounted NOFS allocation enters NOFS
+//! reclaim; a reclaimer bypasses the limit, NOFAIL and HIGH overshoot it; and, unlike the global
+//! killer, the memcg's may kill for a NOFS request. Mirrors `mm/memcontrol.c`; written from the
+//! project's description of reclaim, 4.3 (last paragraph).
 //!
 //! Locking: the usage is a leaf.
 
@@ -17,10 +18,10 @@ use crate::event::{Gfp, ReclaimKind};
 use crate::sched::SpinLock;
 use crate::units::Pages;
 
-/// What domain to make.
+/// What memcg to make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct DomainSpec {
+pub struct MemcgSpec {
     /// Pages that it may be charged for.
     pub limit: Pages,
     /// Pages that global reclaim leaves it as long as others have any (`memory.low`).
@@ -31,18 +32,18 @@ pub struct DomainSpec {
     pub legacy: bool,
 }
 
-/// The world's domain.
-pub(super) struct Domain {
-    pub(super) spec: DomainSpec,
+/// The world's memcg.
+pub(super) struct Memcg {
+    pub(super) spec: MemcgSpec,
     pub(super) lists: Lists,
     charged: SpinLock<Pages>,
 }
 
-impl Domain {
-    pub(super) fn new(spec: DomainSpec) -> Result<Self> {
+impl Memcg {
+    pub(super) fn new(spec: MemcgSpec) -> Result<Self> {
         if spec.limit.0 == 0 || spec.low > spec.limit {
-            let DomainSpec { limit, low, .. } = spec;
-            return Err(Error::input(format!("a domain with limit {limit} and low {low} pages"))
+            let MemcgSpec { limit, low, .. } = spec;
+            return Err(Error::input(format!("a memcg with limit {limit} and low {low} pages"))
                 .advice("give it a limit above 0 and no less than low"));
         }
         Ok(Self { spec, lists: Lists::default(), charged: SpinLock::new(Pages(0)) })
@@ -78,25 +79,25 @@ impl Domain {
 }
 
 impl Mm {
-    /// Charges the pages of a request to the domain (`try_charge`); says whether it may have them.
-    pub(super) fn charge(&self, domain: &Domain, request: &Request) -> bool {
+    /// Charges the pages of a request to the memcg (`try_charge`); says whether it may have them.
+    pub(super) fn charge(&self, memcg: &Memcg, request: &Request) -> bool {
         let (pages, mask) = (Pages(1 << request.order), request.mask);
         let mut rounds_without_progress = 0;
         loop {
-            if domain.charge_within_limit(pages) {
+            if memcg.charge_within_limit(pages) {
                 return true;
             }
             if request.is_reclaimer() {
-                domain.overshoot(pages);
+                memcg.overshoot(pages);
                 return true;
             }
             let may_fail = !mask.contains(Gfp::NOFAIL) && !mask.contains(Gfp::HIGH);
             if !mask.allow_blocking() {
-                return Self::overshoot_or_fail(domain, pages, may_fail);
+                return Self::overshoot_or_fail(memcg, pages, may_fail);
             }
             let scan = Scan { kind: ReclaimKind::Memcg, mask, ..Scan::of(request) };
             let progress = self.reclaim(&scan).freed > 0;
-            if domain.charge_within_limit(pages) {
+            if memcg.charge_within_limit(pages) {
                 return true;
             }
             rounds_without_progress = if progress { 0 } else { rounds_without_progress + 1 };
@@ -111,13 +112,13 @@ impl Mm {
                 self.sched().point();
                 continue;
             }
-            return Self::overshoot_or_fail(domain, pages, may_fail);
+            return Self::overshoot_or_fail(memcg, pages, may_fail);
         }
     }
 
-    fn overshoot_or_fail(domain: &Domain, pages: Pages, may_fail: bool) -> bool {
+    fn overshoot_or_fail(memcg: &Memcg, pages: Pages, may_fail: bool) -> bool {
         if !may_fail {
-            domain.overshoot(pages);
+            memcg.overshoot(pages);
         }
         !may_fail
     }
