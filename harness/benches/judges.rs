@@ -69,23 +69,10 @@ fn cost(builder: &Builder, body: fn(&World)) -> f64 {
 
 /// fs:lower, a loop device on it, and a buffer cache on that.
 fn storage() -> Builder {
-    let stack = StackSpec {
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "disk.img".into(),
-            mib: 64,
-        }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default()
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "disk.img", 64))
+        .bufio(BufioSpec::new("meta", "loop0").retain_bytes(0).dirty([0]));
     World::builder().stack(stack).pressure(Pressure::first_nofs_allocation_of("rsync"))
 }
 

@@ -100,18 +100,10 @@ fn heard<R>(world: &World, f: impl FnOnce() -> R) -> u32 {
 /// A filesystem, a loop device on a file of it, and a cache of that device.
 fn whole_stack() -> StackSpec {
     let (fs, file, device) = ("lower".to_owned(), "disk.img".to_owned(), "loop0".to_owned());
-    StackSpec {
-        fs: vec![FsSpec::in_memory(fs.clone(), 96)],
-        loops: vec![LoopSpec { name: device.clone(), fs, file, mib: 64 }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device,
-            block_size: 4096,
-            retain_bytes: None,
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    }
+    StackSpec::default()
+        .fs(FsSpec::in_memory(fs.clone(), 96))
+        .loop_device(LoopSpec::new(device.clone(), fs, file, 64))
+        .bufio(BufioSpec::new("meta", device).dirty([0]))
 }
 
 /// What the harness allocates for itself is none of the world's, on whatever task it does it.

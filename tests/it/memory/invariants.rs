@@ -29,15 +29,15 @@ fn short() -> Builder {
 
 /// 64 pages of memory, with a min watermark of 16.
 fn small() -> Builder {
-    let watermarks = Some(Watermarks { min: Pages(16), low: Pages(20), high: Pages(24) });
-    let memory = MemorySpec { watermarks, ..MemorySpec::default() };
-    World::builder().stack(StackSpec { pages: 64, memory, ..StackSpec::default() })
+    let watermarks = Watermarks { min: Pages(16), low: Pages(20), high: Pages(24) };
+    let memory = MemorySpec::default().watermarks(watermarks);
+    World::builder().stack(StackSpec::default().pages(64).memory(memory))
 }
 
 /// `point` fires each time it is passed.
 fn failing(point: Failpoint) -> Builder {
-    let rule = FailpointRule { point, skip: 0, times: None };
-    World::builder().plan(PlanSpec { failpoints: vec![rule], ..PlanSpec::default() })
+    let rule = FailpointRule::new(point);
+    World::builder().plan(PlanSpec::default().failpoint(rule))
 }
 
 /// Exactly this rule is found broken.
@@ -216,7 +216,7 @@ fn check_scan_without_fs(rule: Breach, scan: impl Fn(&World) + Clone + Send + Sy
         }
     };
     let only_main = || {
-        let rule = Pressure { task: Some("main".into()), in_nofs: true, ..Pressure::default() };
+        let rule = Pressure::every_allocation().task("main").in_nofs();
         World::builder().pressure(rule)
     };
     check_rule(rule, only_main(), body(false));
@@ -302,7 +302,7 @@ fn a_release_hook_that_lets_kswapd_wait_for_a_reclaimer_is_found() {
             queue.destroy();
         }
     };
-    let worker = || Pressure { task: Some("kworker/commit".into()), ..Pressure::default() };
+    let worker = || Pressure::every_allocation().task("kworker/commit");
     check_rule(Breach::KswapdWaits, by_kswapd().pressure(worker()), body(true));
     check(&[], by_kswapd().pressure(worker()), body(false));
 }

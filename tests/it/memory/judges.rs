@@ -36,7 +36,7 @@ impl Shrinker for Owes {
 #[test]
 fn progress_that_a_queue_only_owes_fails_an_allocation() {
     for (owes, expect) in [(true, &[Code::RD10][..]), (false, &[])] {
-        let stack = StackSpec { pages: 64, ..StackSpec::default() };
+        let stack = StackSpec::default().pages(64);
         check(expect, World::builder().stack(stack), move |world| {
             let mm = world.mm();
             let registered = owes.then(|| mm.register_shrinker(Arc::new(Owes)));
@@ -150,8 +150,8 @@ fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
 #[test]
 fn two_tasks_that_each_hold_one_element_and_want_another_wait_for_each_other() {
     use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-    let rule = FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: None };
-    let plan = PlanSpec { failpoints: vec![rule], ..PlanSpec::default() };
+    let rule = FailpointRule::new(Failpoint::MempoolAlloc);
+    let plan = PlanSpec::default().failpoint(rule);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

@@ -18,13 +18,13 @@ use super::check;
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 
 fn memory(policy: PolicyKind) -> MemorySpec {
-    MemorySpec { policy, ..MemorySpec::default() }
+    MemorySpec::default().policy(policy)
 }
 
 /// dm-bufio of 2013 on a loop device on the filesystem whose transaction allocates.
 #[track_caller]
 fn check_first_story(policy: PolicyKind, expect: &[Code]) {
-    let stack = StackSpec { memory: memory(policy), ..bufio_on_loop() };
+    let stack = bufio_on_loop().memory(memory(policy));
     let builder = World::builder()
         .name(policy.name())
         .era(Era::V3_10)
@@ -83,11 +83,7 @@ impl Shrinker for OtherCache {
 /// Whether a transaction of one filesystem may reclaim from the cache of another, equally deep.
 #[track_caller]
 fn check_other_cache(policy: PolicyKind, allowed: bool) {
-    let stack = StackSpec {
-        memory: memory(policy),
-        fs: vec![fs("own"), fs("other")],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default().memory(memory(policy)).fs(fs("own")).fs(fs("other"));
     let builder = World::builder()
         .name(policy.name())
         .stack(stack)
