@@ -201,10 +201,8 @@ fn privileged() -> Outcome {
     if machine::has_libclang() {
         args.extend(["--features", "second-opinion"]);
     }
-    let mut other_engine = cargo(&args);
-    other_engine.env("RECLAIMDEP_IO", "threads");
     let oracle = cargo(&["test", "--package", "reclaimdep-tests", "--test", "it", "verity::"]);
-    run(cargo(&args)).and_then(|()| run(other_engine)).and_then(|()| run(oracle)).into()
+    run(cargo(&args)).and_then(|()| run(oracle)).into()
 }
 
 /// The screenshots stay there for somebody to look at.

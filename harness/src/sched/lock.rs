@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 
 use super::park::Wake;
-use super::quick::QuickLock;
 use super::side::quiet;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
@@ -65,8 +64,6 @@ pub(super) struct BareLock {
 pub(super) struct LockCore {
     sched: Sched,
     lock: BareLock,
-    /// What is used in its place where nobody observes.
-    quick: Option<QuickLock>,
 }
 
 impl LockCore {
@@ -76,18 +73,7 @@ impl LockCore {
         instance: &str,
         why: &'static str,
     ) -> Self {
-        Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why), quick: None }
-    }
-
-    /// A lock that is only ever taken exclusively.
-    pub(super) fn exclusive(
-        sched: &Sched,
-        class: &'static str,
-        instance: &str,
-        why: &'static str,
-    ) -> Self {
-        let quick = (!sched.is_observed()).then(QuickLock::default);
-        Self { quick, ..Self::new(sched, class, instance, why) }
+        Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why) }
     }
 
     pub(super) const fn id(&self) -> LockId {
@@ -101,32 +87,15 @@ impl LockCore {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
-        if let Some(quick) = &self.quick {
-            self.sched.react();
-            quick.lock(&self.sched);
-            self.sched.took(self.lock.id);
-            return Ok(());
-        }
         self.lock.acquire(&self.sched, mode, patience, site)
     }
 
     pub(super) fn try_acquire(&self, mode: LockMode, site: Site) -> bool {
-        if let Some(quick) = &self.quick {
-            let free = quick.try_lock();
-            if free {
-                self.sched.took(self.lock.id);
-            }
-            return free;
-        }
         self.lock.try_acquire(&self.sched, mode, site)
     }
 
-    #[inline]
     pub(super) fn release(&self) {
-        match &self.quick {
-            Some(quick) => quick.unlock(&self.sched),
-            None => self.lock.release(&self.sched),
-        }
+        self.lock.release(&self.sched);
     }
 }
 

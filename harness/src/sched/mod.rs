@@ -16,15 +16,14 @@
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`], `random` | OS threads; seeded choices |
 //! | [`strategy`] | the trait a policy implements |
-//! | [`mutex`], [`rwsem`] over `lock`; `quick`; [`wait`], [`work`] | the primitives; a mutex where nobody observes |
+//! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
 //! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
-//! | [`spin`], `bit`, [`cell`] | leaf locks for the primitives' own state, and one for data; the guarded memory |
+//! | [`spin`], [`cell`] | the leaf lock for the primitives' own state; the memory that a lock guards |
 //!
 //! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
 //! held over a scheduling point. The kernel's words are kept: mutex, rwsem (writer-fair, as
 //! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
 
-mod bit;
 pub mod cell;
 pub mod condition;
 pub mod controlled;
@@ -37,7 +36,6 @@ pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;
-mod quick;
 mod random;
 pub mod rwsem;
 mod side;
@@ -49,7 +47,6 @@ pub mod task;
 pub mod wait;
 pub mod work;
 
-pub(crate) use self::bit::BitSpinLock;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
@@ -59,7 +56,6 @@ pub(crate) use side::{OnSide, Side, is_users, quiet};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
-pub(crate) use task::lane;
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
 
