@@ -12,13 +12,14 @@ use criterion::{BenchmarkId, Criterion};
 use reclaimdep::World;
 use reclaimdep::event::{Event, EventKind, Gfp, LockId, LockMode, Names, Site, TaskId};
 use reclaimdep::inject::Pressure;
+use reclaimdep::recording::judge_events;
 use reclaimdep::sched::Mutex;
 use reclaimdep::scope;
 use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::units::Nanos;
 use reclaimdep::witness::order::{Order, OrderGraph};
 use reclaimdep::witness::{Code, View};
-use reclaimdep::world::{Builder, judge_events};
+use reclaimdep::world::Builder;
 
 /// Schedules of one turn of a comparison.
 const SCHEDULES: u64 = 1000;
