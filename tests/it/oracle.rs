@@ -8,12 +8,10 @@ use reclaimdep::era::{Era, Knobs};
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::mm::policy::reclaim_context::knobs::WithoutSuperblock;
-use reclaimdep::mm::policy::{
-    PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Target, Waits,
-};
-use reclaimdep::mm::{Page, PageOwner, PageState, ScanControl, Shrinker, Stop};
+use reclaimdep::mm::policy::{PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Waits};
+use reclaimdep::mm::{Page, PageOwner, PageState};
 use reclaimdep::report::Report;
-use reclaimdep::scope::{self, Superblock};
+use reclaimdep::scope::{self, Shrinker, Stop, Superblock};
 use reclaimdep::stack::{MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::witness::oracle::Pairs;
@@ -154,16 +152,16 @@ impl Shrinker for Inodes {
         "sb"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         0
     }
 
-    fn scan(&self, _control: &mut ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, _: Gfp, _: u64) -> Result<u64, Stop> {
         Err(Stop)
     }
 
-    fn target(&self) -> Option<Target> {
-        Some(Target::Superblock(self.0))
+    fn superblock(&self) -> Option<Superblock> {
+        Some(self.0)
     }
 }
 

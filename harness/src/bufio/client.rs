@@ -139,7 +139,7 @@ impl Client {
             client.mm().part_takes(node, client.0.cache.id());
         }
         let form = shrinker::form(&client);
-        let registration = client.mm().register_shrinker(Arc::clone(&form).as_shrinker());
+        let registration = client.mm().register_port_shrinker(Arc::clone(&form).as_shrinker());
         *client.0.shrinker.lock() = Some((registration, form));
         bufio.link(&client);
         Ok(client)

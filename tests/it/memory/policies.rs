@@ -8,9 +8,8 @@ use reclaimdep::World;
 use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
-use reclaimdep::mm::policy::{PolicyKind, Target};
-use reclaimdep::mm::{ScanControl, Shrinker, Stop};
-use reclaimdep::scope::Superblock;
+use reclaimdep::mm::policy::PolicyKind;
+use reclaimdep::scope::{Shrinker, Stop, Superblock};
 use reclaimdep::stack::{MemorySpec, StackSpec};
 use reclaimdep::witness::Code;
 
@@ -58,25 +57,25 @@ impl Shrinker for OtherCache {
         "sb:other"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         200
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        if !control.mask.contains(Gfp::FS) {
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        if !mask.contains(Gfp::FS) {
             return Err(Stop);
         }
         let _fs = reclaimdep::scope::enter(reclaimdep::event::Layer::FS, self.superblock.0);
         self.scanned.fetch_add(1, Ordering::Relaxed);
-        Ok(control.nr_to_scan)
+        Ok(nr_to_scan)
     }
 
     fn defers(&self) -> bool {
         true
     }
 
-    fn target(&self) -> Option<Target> {
-        Some(Target::Superblock(self.superblock))
+    fn superblock(&self) -> Option<Superblock> {
+        Some(self.superblock)
     }
 }
 

@@ -7,10 +7,10 @@ use reclaimdep::era::{Era, Knobs, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
 use reclaimdep::inject::Pressure;
 use reclaimdep::mm::page::{Class, Io};
-use reclaimdep::mm::{PageOwner, PageState, Stop};
+use reclaimdep::mm::{PageOwner, PageState};
 use reclaimdep::report::{Finding, Report};
 use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
-use reclaimdep::scope;
+use reclaimdep::scope::{self, Stop};
 use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
@@ -38,8 +38,8 @@ fn new() -> Builder {
 fn fs_cache() -> Arc<Planted> {
     Planted::new(
         |_| 200,
-        |control| {
-            if !control.mask.contains(Gfp::FS) {
+        |mask, _| {
+            if !mask.contains(Gfp::FS) {
                 return Err(Stop);
             }
             let _fs = scope::enter(Layer::FS, 0);
@@ -211,8 +211,8 @@ fn check_worker(noio: bool, expect: &[Code]) {
         let (lock, theirs) = (Arc::clone(&cache), queue.clone());
         let planted = Planted::new(
             |_| 200,
-            move |control| {
-                if !control.mask.contains(Gfp::IO) {
+            move |mask, _| {
+                if !mask.contains(Gfp::IO) {
                     return Err(Stop);
                 }
                 let _held = lock.lock();
