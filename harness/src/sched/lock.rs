@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::park::Wake;
 use super::quick::QuickLock;
-use super::side::quiet;
+use super::side::harness_side;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
@@ -148,7 +148,7 @@ impl BareLock {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
@@ -186,7 +186,7 @@ impl BareLock {
     }
 
     pub(super) fn try_acquire(&self, sched: &Sched, mode: LockMode, site: Site) -> bool {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let lock = self.id;
         let mut state = self.state.lock();
@@ -204,7 +204,7 @@ impl BareLock {
     }
 
     pub(super) fn release(&self, sched: &Sched) {
-        let _ours = quiet();
+        let _side = harness_side();
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);
