@@ -5,8 +5,8 @@
 //!
 //! Locking: every lock here is a leaf; none is held over a callback.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use reclaimdep_scope::{self as scope, ReclaimContext, Shrinker, Superblock};
 
@@ -102,6 +102,16 @@ pub(super) struct Inner {
 /// A world's memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Mm(pub(super) Arc<Inner>);
+
+/// A world's memory, for what lives as long as the scheduler: it does not keep the memory.
+pub(crate) struct WeakMm(Weak<Inner>);
+
+impl WeakMm {
+    /// The memory, unless it is gone.
+    pub(crate) fn upgrade(&self) -> Option<Mm> {
+        self.0.upgrade().map(Mm)
+    }
+}
 
 impl std::fmt::Debug for Mm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -249,13 +259,18 @@ impl Mm {
         &self.0.allowed
     }
 
+    /// This memory, without keeping it.
+    pub(crate) fn downgrade(&self) -> WeakMm {
+        WeakMm(Arc::downgrade(&self.0))
+    }
+
     /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the
     /// lock reclaims as an allocation with GFP_KERNEL under that lock would, or kswapd does.
     pub fn watch_locks(&self) {
-        let memory = Arc::downgrade(&self.0);
+        let memory = self.downgrade();
         self.0.sched.on_lock(move |class| {
-            if let Some(inner) = memory.upgrade() {
-                Self(inner).at_lock(class);
+            if let Some(mm) = memory.upgrade() {
+                mm.at_lock(class);
             }
         });
     }

@@ -10,7 +10,6 @@
 //! | [`memory`] | [`Mm`], [`MmOptions`]: the memory of a world |
 //! | [`alloc`], `slow_path` | [`PageBlock`]: one allocation, step by step |
 //! | [`watermarks`] | [`Watermarks`], [`Reserves`](watermarks::Reserves): how far down a request may go |
-//! | `heap` | allocations on the process's heap, which may reclaim here |
 //! | [`annotation`] | [`Annotation`](annotation::Annotation): what an allocation depends on, reclaiming or not |
 //! | `reclaim`, `inactive` over `lru`, `reclaim_state` | priorities, the node, pages one by one |
 //! | [`page`] | [`Page`], [`PageOwner`], and [`decide`](page::decide): what reclaim does with one |
@@ -30,7 +29,6 @@ pub mod alloc;
 pub mod annotation;
 mod compaction;
 mod declare;
-mod heap;
 mod inactive;
 mod kswapd;
 mod lru;
@@ -53,6 +51,7 @@ pub mod watermarks;
 pub use alloc::PageBlock;
 pub use mapping::Mapping;
 pub use memcg::MemcgSpec;
+pub(crate) use memory::WeakMm;
 pub use memory::{Mm, MmOptions};
 pub use mempool::Mempool;
 pub use oom::Victim;

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::park::Wake;
-use super::side::quiet;
+use super::side::harness_side;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
@@ -117,7 +117,7 @@ impl BareLock {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
@@ -155,7 +155,7 @@ impl BareLock {
     }
 
     pub(super) fn try_acquire(&self, sched: &Sched, mode: LockMode, site: Site) -> bool {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let lock = self.id;
         let mut state = self.state.lock();
@@ -173,7 +173,7 @@ impl BareLock {
     }
 
     pub(super) fn release(&self, sched: &Sched) {
-        let _ours = quiet();
+        let _side = harness_side();
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);

@@ -12,7 +12,8 @@
 //! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | [`task`] | who runs on this thread |
 //! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
-//! | `side`, `heap` | whose code runs; heap allocations of the code under test |
+//! | `side` | whose code runs on a task |
+//! | `extension` | what rooms above keep with a world's scheduler |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`], `random` | OS threads; seeded choices |
 //! | [`strategy`] | the trait a policy implements |
@@ -28,7 +29,7 @@ pub mod cell;
 pub mod condition;
 pub mod controlled;
 pub mod core;
-mod heap;
+mod extension;
 mod listener;
 mod lock;
 #[cfg(test)]
@@ -52,7 +53,8 @@ pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
-pub(crate) use side::{OnSide, Side, is_users, quiet};
+pub(crate) use side::harness_side as quiet;
+pub(crate) use side::{OnSide, Side, harness_side};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;

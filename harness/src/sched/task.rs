@@ -11,7 +11,7 @@ use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
 
 use super::Sched;
-use super::side::{OnSide, quiet};
+use super::side::{OnSide, harness_side};
 use crate::event::{Site, TaskId};
 
 /// A task and its world.
@@ -56,7 +56,7 @@ pub(super) struct Installed {
 impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
-        let side = quiet();
+        let side = harness_side();
         let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
         let mut this = Self { before, context, _side: side };
         context::swap(&mut this.context);

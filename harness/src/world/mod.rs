@@ -213,6 +213,13 @@ impl World {
         &self.0.parts.sched
     }
 
+    /// Heap allocations of the user side that this world heard of so far: none unless
+    /// [`crate::Heap`] is the process's allocator.
+    #[must_use]
+    pub fn heap_allocations(&self) -> u32 {
+        crate::heap::allocations(self.sched())
+    }
+
     /// The behaviours in force: the era's, unless the builder was given others.
     #[must_use]
     pub fn knobs(&self) -> Knobs {

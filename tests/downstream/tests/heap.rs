@@ -93,9 +93,9 @@ fn the_report_names_the_line_that_pushed() {
 
 /// Heap allocations that the world hears of while `f` runs.
 fn heard<R>(world: &World, f: impl FnOnce() -> R) -> u32 {
-    let before = world.sched().heap_allocations();
+    let before = world.heap_allocations();
     black_box(f());
-    world.sched().heap_allocations() - before
+    world.heap_allocations() - before
 }
 
 /// A filesystem, a loop device on a file of it, and a cache of that device.

@@ -44,37 +44,6 @@ fn a_rule_hits_what_it_says() {
     check(Pressure::nth_allocation_of("nobody", 1), 0);
 }
 
-/// How many of two heap allocations (one plain, one in NOFS), beside one of pages, a rule sends
-/// into reclaim.
-#[track_caller]
-fn check_heap(rule: Pressure, expect: usize) {
-    let shown = format!("{rule:?}");
-    let events = rig(1024).pressure(rule).run(|mm| {
-        mm.watch_heap();
-        mm.sched().heap_allocation(1, 0);
-        let free = mm.free();
-        let _nofs = scope::nofs();
-        mm.sched().heap_allocation(2, 3);
-        assert_eq!(mm.free(), free, "the memory is not the world's");
-        drop(mm.alloc(0, Gfp::KERNEL));
-    });
-    assert_eq!(reclaims(&events, Direct), expect, "{shown}");
-    let begun = events.iter().filter(|kind| matches!(kind, EventKind::AllocBegin { .. })).count();
-    let ended = events.iter().filter(|kind| matches!(kind, EventKind::AllocEnd { .. })).count();
-    assert_eq!((begun, ended), (3, 3), "all are told");
-}
-
-#[test]
-fn a_rule_says_whether_it_is_about_the_heap() {
-    check_heap(Pressure::every_allocation(), 3);
-    check_heap(Pressure::every_allocation().of(AllocSource::Heap), 2);
-    check_heap(Pressure::every_allocation().of(AllocSource::Pages), 1);
-    check_heap(Pressure { in_nofs: true, ..Pressure::default() }.of(AllocSource::Heap), 1);
-    check_heap(Pressure { min_order: 2, ..Pressure::default() }, 1);
-    check_heap(Pressure { file: Some(".rs".into()), ..Pressure::default() }, 1);
-    check_heap(Pressure::every_allocation().of(AllocSource::Heap).by_kswapd(), 0);
-}
-
 #[test]
 fn a_rule_about_the_heap_is_data() {
     let rule: Pressure = serde_json::from_str(r#"{ "of": "heap", "in-nofs": true }"#).unwrap();
