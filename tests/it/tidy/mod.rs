@@ -5,7 +5,7 @@
 //!
 //! | module | rules |
 //! |---|---|
-//! | [`citations`] | citations of the description of kernel behaviour, and links of Markdown, lead somewhere |
+//! | [`citations`] | citations of `docs/kernel` and links of Markdown name what exists |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
 //! | [`text`] | headers, ASCII, lengths, paths of this machine |
