@@ -10,6 +10,9 @@ use super::{assert_complaints, assert_tidy};
 /// The pages' folder, as citations write it. Joined, so that this file cites nothing by itself.
 const FOLDER: &str = concat!("docs/", "kernel/");
 
+/// How descriptions outside of the repository were cited. Joined, as above.
+const OUTSIDE: &str = concat!("project's ", "description");
+
 /// A file's text on one line: comment marks are gone, white space is one blank.
 struct Flat {
     text: String,
@@ -154,6 +157,18 @@ fn slug(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
+/// Citations of a description that a reader of the repository does not have.
+fn check_outside(file: &File) -> Vec<String> {
+    let flat = Flat::of(file);
+    let found = flat.text.match_indices(OUTSIDE);
+    found
+        .map(|(at, _)| {
+            let place = format!("{}:{}", file.path, flat.line(at));
+            format!("{place}: cites no page; write the page in `{FOLDER}` and its heading")
+        })
+        .collect()
+}
+
 /// Names that stand twice on a page: a citation could mean either.
 fn check_page(file: &File) -> Vec<String> {
     let known = headings(&file.text);
@@ -172,6 +187,13 @@ fn every_citation_names_a_page_and_a_heading_that_exist() {
     let mut files = rust_files();
     files.extend(markdown_files());
     assert_tidy(files.iter().flat_map(|file| check(file, read)).collect());
+}
+
+#[test]
+fn no_text_cites_a_description_outside_of_the_repository() {
+    let mut files = rust_files();
+    files.extend(markdown_files());
+    assert_tidy(files.iter().flat_map(check_outside).collect());
 }
 
 #[test]
@@ -227,6 +249,15 @@ fn a_citation_of_a_heading_that_does_not_exist_is_found() {
     planted("x.rs", "//! KERNEL/masks.md, \"Byte\"\n", &["has no heading `Byte`"]);
     planted("x.rs", "//! KERNEL/masks.md, \"not one\"\n", &["has no heading `not one`"]);
     planted("x.rs", "//! KERNEL/masks.md, \"Bits\", \"A\" and\n//! \"B\"\n", &["`A`", "`B`"]);
+}
+
+#[test]
+fn a_citation_of_a_description_outside_is_found_across_a_line_break() {
+    let (first, second) = OUTSIDE.split_once(' ').expect("it has two words");
+    let text = format!("//! a\n//! from the {first}\n//! {second} of x, 1.6\n");
+    assert_complaints(&check_outside(&file("x.rs", &text)), &["x.rs:2: cites no page"]);
+    let text = "//! a description of the project\n";
+    assert_complaints(&check_outside(&file("x.rs", text)), &[]);
 }
 
 #[test]
