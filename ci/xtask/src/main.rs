@@ -1,18 +1,18 @@
-//! What `ci/run` does: sees to what a job needs, runs the jobs, ends with a line for each.
+//! `ci/run`: installs what a job needs, runs the jobs, and prints the outcome of each.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `jobs` | the jobs: one table; what each runs and what it needs |
+//! | `jobs` | the table of jobs: what each runs and what it needs |
 //! | `bench` | the performance table |
-//! | `mutants` | the judges under mutation |
+//! | `mutants` | mutation testing of the judges |
 //! | `machine` | what this machine has |
-//! | `packages` | Debian packages that a job wants, installed where that is possible |
-//! | `command` | running a command and saying so |
+//! | `packages` | Debian packages that a job needs; they are installed where possible |
+//! | `command` | prints a command and runs it |
 //!
-//! A machine that lacks a privilege, a device or a package skips what needs it and says so; where
-//! `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
+//! Where a privilege, a device or a package is missing, the jobs that need it are skipped and the
+//! reason is printed. If `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "automation prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod bench;
 mod command;
