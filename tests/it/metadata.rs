@@ -122,7 +122,7 @@ fn a_reader_during_unmount_gets_enodev_and_leaves_nothing_held() {
         let fs = Fs::mount_with(sched, mm, plan, "other", device, metadata).expect("it mounts");
         let theirs = fs.clone();
         let reader = world.spawn("reader", move || theirs.lookup("a"));
-        fs.unmount().expect("a reader is no trouble");
+        fs.unmount().expect("unmount waits for readers");
         let found = reader.join();
         assert!(matches!(found, Err(Errno::ENOENT | Errno::ENODEV)), "{found:?}");
     });

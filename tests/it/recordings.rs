@@ -130,7 +130,7 @@ fn findings_and_counts_of_every_recording_match_the_table() {
             imported.events.iter().any(|event| imported.names.task(event.task) == task)
         };
         let strangers = facts.bystanders.iter().chain(&facts.cycle).filter(|task| !known(task));
-        wrong.extend(strangers.map(|task| format!("{}: nobody is called {task}", facts.file)));
+        wrong.extend(strangers.map(|task| format!("{}: no task is called {task}", facts.file)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -13,8 +13,8 @@ use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
 
-/// Runs `body` in worlds of `builder`. Exactly the codes `expect` must be found; none means that the
-/// run must be quiet.
+/// Runs `body` in worlds of `builder`. Exactly the codes `expect` must be found; none means that
+/// the run must be quiet.
 ///
 /// # Panics
 /// If other codes are found, or the harness cannot run the world.

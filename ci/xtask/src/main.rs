@@ -6,8 +6,8 @@
 //! | `bench` | the performance table |
 //! | `mutants` | mutation testing of the judges |
 //! | `machine` | what this machine has |
-//! | `packages` | Debian packages that a job needs; they are installed where possible |
-//! | `command` | prints a command and runs it |
+//! | `packages` | Debian packages that a job wants, installed where that is possible |
+//! | `command` | running a command and saying so |
 //!
 //! Where a privilege, a device or a package is missing, the jobs that need it are skipped and the
 //! reason is printed. If `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::ops::BitOr;
 
-/// Bits of a task's flag word.
+/// Flags of a task, as its `PF_*` word has them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct TaskFlags(u32);
 

@@ -26,11 +26,11 @@
 //! | take a lock that a world sees | [`Mutex`] |
 //! | read the running task's scopes and flags | [`context`], [`TaskFlags`] |
 //! | replay what older kernels did with tokens | [`legacy`] |
-//! | read or set the same flags of a real thread | `linux`, with the feature `linux` |
+//! | read or set the task flags of a real thread | `linux`, with the feature `linux` |
 //! | run tasks of a world (test harnesses) | [`context`], [`listener`], [`Bracket`], [`Misuse`] |
 //!
 //! Each item has one path: the functions of [`context`], [`legacy`], [`listener`], [`thread`] and
-//! `linux` are called with their module's name, everything else stands at the root.
+//! `linux` keep their module's name, and everything else is at the root.
 //!
 //! Source: `include/linux/gfp_types.h`, `include/linux/sched/mm.h` (names only); written from the
 //! project's description of scoped allocation, sections 1 and 2. The crate has no dependencies; it

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! ```compile_fail,E0277
-//! let transaction = reclaimdep_scope::Journal::new().start(); std::thread::spawn(move ||
-//! drop(transaction)); // it holds a scope of this task, so it is not Send
+//! let transaction = reclaimdep_scope::Journal::new().start();
+//! std::thread::spawn(move || drop(transaction)); // it holds a scope of this task
 //! ```
 //!
 //! Mirrors jbd2's handles and XFS's transaction context; written from the project's description of

@@ -64,7 +64,7 @@ impl Devices {
     }
 }
 
-/// A cache with room for `max_buffers` hash blocks.
+/// A cache that has room for so many hash blocks.
 fn room_for(max_buffers: u64) -> Options {
     let cache = ClientOptions { max_buffers, retain_bytes: 0, ..ClientOptions::default() };
     Options { cache, ..Options::default() }
