@@ -1,7 +1,7 @@
-//! The policies compared: the table of each on the thread's own stack, how the open questions are
-//! decided, and what the depth rule denies on random stacks. `docs/policies.md` holds what this
-//! prints.
-#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+//! Compares the policies: prints the table of each on the stack of the mailing-list thread, the
+//! decisions of the open questions, and how much the depth rule denies on random stacks.
+//! `docs/policies.md` holds this output.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use reclaimdep::mm::policy::audit::comparison;
 use reclaimdep::mm::policy::audit::measure::{self, SHAPES, STACKS};

@@ -1,5 +1,5 @@
 //! The 2014 dm-bufio deadlock in the model: builds the stack by hand, explores, prints the report.
-#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use reclaimdep::era::Era;
 use reclaimdep::inject::Pressure;
@@ -25,7 +25,8 @@ fn main() -> Result<()> {
                 let fs = world.fs("lower");
                 let rsync = world.spawn("rsync", move || fs.create("a"));
                 rsync.join().expect("the file is made");
-                // Where the deadlock was broken, the write failed, and this says so.
+                // Where the harness broke the deadlock, the write failed and this returns the
+                // error.
                 let _ = world.bufio("meta").write_dirty_buffers();
             })?;
         println!("{}", report.to_text());

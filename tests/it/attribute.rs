@@ -42,7 +42,7 @@ fn under_pressure_an_allocation_still_succeeds_when_nothing_is_short(world: &Wor
 #[case(Gfp::KERNEL)]
 #[case(Gfp::NOFS)]
 #[reclaimdep::test(era = "v5.9")]
-fn cases_of_rstest_run_in_a_world_each(#[case] mask: Gfp) {
+fn each_case_of_rstest_runs_in_its_own_world(#[case] mask: Gfp) {
     assert!(World::current().mm().alloc(0, mask).is_some());
 }
 

@@ -6,8 +6,8 @@ use reclaimdep::variables::RequiredTiers;
 use reclaimdep::witness::Code;
 use reclaimdep_fixtures::{Case, Options, Verdict, cases};
 
-/// Runs every row of every case on `tier`. A tier that cannot run here is no failure unless
-/// `RECLAIMDEP_REQUIRE` names it; `cargo reclaimdep run` says what was skipped.
+/// Runs every row of every case on `tier`. A tier that cannot run here is a failure only if
+/// `RECLAIMDEP_REQUIRE` names it; `cargo reclaimdep run` prints what was skipped.
 #[track_caller]
 fn check(tier: Tier) {
     let required = RequiredTiers::from_env().unwrap();
@@ -29,12 +29,12 @@ fn check(tier: Tier) {
 }
 
 #[test]
-fn every_case_on_the_model_tier() {
+fn every_case_has_its_expected_outcome_on_the_model_tier() {
     check(Tier::Model);
 }
 
 #[test]
-fn every_case_on_the_native_tier() {
+fn every_case_has_its_expected_outcome_on_the_native_tier() {
     check(Tier::Native);
 }
 
@@ -44,7 +44,7 @@ fn c01() -> Case {
 }
 
 #[test]
-fn the_cures_stay_quiet_in_ten_thousand_schedules() {
+fn the_fixed_eras_stay_quiet_in_ten_thousand_schedules() {
     for era in [Era::V3_18, Era::V5_9] {
         let options = Options { schedules: Some(10_000), ..Options::default() };
         let report = c01().run(Tier::Model, era, &options).unwrap();

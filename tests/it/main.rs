@@ -2,17 +2,19 @@
 //!
 //! | module | asks |
 //! |---|---|
-//! | [`attribute`] | does `#[reclaimdep::test]` run what it says, also below `rstest`; are its word lists the library's |
-//! | [`bufio`] | dm-bufio: which form can deadlock how; its lock order; programs of several tasks |
-//! | [`cases`] | is every reported deadlock found where it must be, and only there |
-//! | [`healthy`] | is nothing found where nothing is wrong |
-//! | [`memory`] | what memory management does in whole worlds: regressions, conduct, policies |
+//! | [`attribute`] | does `#[reclaimdep::test]` run its function in the right world, also with `rstest`; are its word lists those of the library |
+//! | [`bufio`] | dm-bufio: which form can deadlock and how; its lock order; programs of several tasks |
+//! | [`cases`] | is every reported deadlock found in the eras that had it, and only there |
+//! | [`healthy`] | are runs of healthy stacks quiet |
+//! | [`memory`] | memory management in whole worlds: regressions, shrinkers, invariants, policies |
 //! | [`metadata`] | a filesystem's metadata in dm-bufio, and stacks of filesystems on loop devices |
-//! | [`readme`] | is the README's test the one that runs |
-//! | [`recordings`] | do the judges agree with what real kernels did |
-//! | [`scopes`] | is every way to lose a scope found, and its healthy twin not |
+//! | [`oracle`] | what could an allocation lead to; is what a policy permits safe |
+//! | [`order`] | is the deadlock of 2014 predicted from runs in which it does not happen |
+//! | [`readme`] | does the README show the test and the report of code that runs |
+//! | [`recordings`] | do the judges agree with recordings of real kernels |
+//! | [`scopes`] | is every way to lose a scope found, and is its healthy twin quiet |
 //! | [`tidy`] | does the tree keep its own rules |
-//! | [`verity`] | does the verity target see what the real tool sees |
+//! | [`verity`] | does the verity target agree with `veritysetup` |
 
 mod attribute;
 mod bufio;

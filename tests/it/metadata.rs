@@ -1,5 +1,5 @@
 //! A filesystem that keeps its metadata in dm-bufio: the deadlock of 2014 needs no device-mapper
-//! target, and is gone with its fix. Stacks that cannot be built.
+//! target, and its fix removes it. Also: errors for stacks that cannot be built.
 
 use reclaimdep::World;
 use reclaimdep::era::Era;
@@ -10,18 +10,13 @@ use reclaimdep::report::Report;
 use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loop};
+use reclaimdep_tests::check_codes;
 
 #[track_caller]
 fn check(era: Era, expect: &[Code]) -> Report {
     let short = Pressure::first_nofs_allocation_of("rsync");
-    let builder =
-        World::builder().era(era).stack(metadata_on_loop()).pressure(short).expect(expect);
-    let report = builder.schedules(50).run(make_below);
-    let report = report.expect("the harness has no trouble");
-    if let Err(wrong) = report.matches(expect) {
-        panic!("{era}: {wrong}\n{report}");
-    }
-    report
+    let builder = World::builder().name(era.name()).era(era).stack(metadata_on_loop());
+    check_codes(expect, builder.pressure(short).schedules(50), make_below)
 }
 
 #[test]
@@ -32,7 +27,7 @@ fn a_nofs_allocation_below_waited_for_the_metadata_of_a_filesystem_above() {
 }
 
 #[test]
-fn it_does_not_since_the_shrinker_asks_for_fs() {
+fn a_nofs_allocation_does_not_wait_since_the_shrinker_tests_for_fs() {
     for era in [Era::V3_18, Era::V5_9, Era::V6_12] {
         check(era, &[]);
     }
@@ -50,7 +45,7 @@ fn check_refused(fs: Vec<FsSpec>, loops: Vec<LoopSpec>, words: &[&str]) {
 }
 
 #[test]
-fn a_stack_that_stands_on_itself_is_refused_by_name() {
+fn a_stack_that_stands_on_itself_is_refused() {
     check_refused(
         vec![FsSpec::on_loop("lower", "loop0")],
         vec![loop_on_lower("loop0", 64)],
@@ -82,7 +77,7 @@ fn a_loop_device_on_a_filesystem_that_nothing_defines_is_refused() {
 }
 
 #[test]
-fn a_size_for_a_filesystem_that_has_one_is_refused() {
+fn a_size_for_a_filesystem_on_a_device_is_refused() {
     check_refused(
         vec![fs("lower"), FsSpec::on_loop("upper", "loop0").mib(10)],
         vec![loop_on_lower("loop0", 64)],
@@ -113,7 +108,7 @@ fn swap_on_the_device_of_a_filesystem_is_refused() {
 }
 
 #[test]
-fn who_reads_while_it_is_unmounted_gets_enodev_and_leaves_nothing_held() {
+fn a_reader_during_unmount_gets_enodev_and_leaves_nothing_held() {
     let stack = StackSpec::default().fs(fs("lower").with_bufio());
     let report = World::builder().stack(stack).schedules(200).run(|world| {
         let above = reclaimdep::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
@@ -125,11 +120,11 @@ fn who_reads_while_it_is_unmounted_gets_enodev_and_leaves_nothing_held() {
         let fs = Fs::mount_with(sched, mm, plan, "other", device, metadata).expect("it mounts");
         let theirs = fs.clone();
         let reader = world.spawn("reader", move || theirs.lookup("a"));
-        fs.unmount().expect("a reader is no trouble");
+        fs.unmount().expect("unmount waits for readers");
         let found = reader.join();
         assert!(matches!(found, Err(Errno::ENOENT | Errno::ENODEV)), "{found:?}");
     });
-    let report = report.expect("the harness has no trouble");
+    let report = report.expect("the harness runs the world");
     assert!(report.is_quiet(), "{report}");
 }
 

@@ -1,5 +1,5 @@
-//! The oracle in whole worlds: what an allocation could come to, from runs in which nothing
-//! reclaims; and what a policy permits against what is safe (invariant 20).
+//! The oracle in whole worlds: it predicts what an allocation could lead to, from runs in which no
+//! task reclaims, and compares what a policy permits with what is safe (invariant 20).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 
 const CYCLE: &str = "io_reclaim -> requests of loop0 -> lock journal of fs:lower -> io_reclaim";
 
-/// The stack of the first deadlock with nothing in its cache to write.
+/// The stack of the first deadlock without dirty buffers.
 fn clean() -> StackSpec {
     let mut stack = bufio_on_loop();
     stack.bufio.iter_mut().for_each(|client| client.dirty.clear());
@@ -38,13 +38,9 @@ fn world(era: Era, stack: StackSpec) -> Builder {
     World::builder().name("oracle").era(era).stack(stack).oracle(true).schedules(1)
 }
 
-/// rsync makes a file on fs:lower.
+/// The report of a run in which rsync makes a file on fs:lower.
 fn make_a_file(builder: Builder) -> Report {
-    let body = |world: &World| {
-        let fs = world.fs("lower");
-        world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
-    };
-    builder.run(body).expect("the harness has no trouble")
+    builder.run(reclaimdep_tests::make_a_file).expect("the harness runs the world")
 }
 
 fn pairs(report: &Report) -> Pairs {
@@ -76,12 +72,12 @@ fn the_deadlock_of_2014_is_predicted_from_one_allocation() {
 }
 
 #[test]
-fn who_did_not_ask_hears_nothing() {
+fn without_the_oracle_nothing_is_predicted() {
     let report = make_a_file(world(Era::V3_10, clean()).oracle(false));
     assert!(report.is_quiet() && report.pairs.is_none(), "{report}");
 }
 
-/// The cache has a block to write, so the loop worker allocates while it serves.
+/// The cache has a dirty block, so the loop worker allocates while it serves the write.
 #[track_caller]
 fn check_worker(era: Era, noio: bool, expect: &[&str]) {
     let mut knobs = era.knobs();
@@ -91,7 +87,7 @@ fn check_worker(era: Era, noio: bool, expect: &[&str]) {
 }
 
 #[test]
-fn a_loop_worker_without_a_scope_may_come_back_to_the_cache_above_it() {
+fn a_loop_worker_without_a_scope_may_reclaim_from_the_cache_above_it() {
     let (io, fs) = (
         "io_reclaim -> requests of loop0 -> io_reclaim",
         "fs_reclaim -> requests of loop0 -> fs_reclaim",
@@ -104,27 +100,22 @@ fn a_loop_worker_without_a_scope_may_come_back_to_the_cache_above_it() {
 }
 
 #[test]
-fn what_comes_true_is_told_as_what_it_became() {
+fn a_prediction_that_happens_is_reported_as_the_deadlock() {
     let rule = Pressure::first_nofs_allocation_of("rsync");
     let expect = [Code::RD02, Code::RD04];
     let builder = world(Era::V3_10, bufio_on_loop()).pressure(rule).expect(&expect).schedules(200);
     let mut knobs = Era::V3_10.knobs();
     knobs.loop_worker_noio = true;
     knobs.mm.noio_clears_fs = true;
-    let body = |world: &World| {
-        let fs = world.fs("lower");
-        world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
-        // After a broken deadlock the write has failed, and this says so.
-        let _ = world.bufio("meta").write_dirty_buffers();
-    };
-    let report = builder.knobs(knobs).run(body).expect("the harness has no trouble");
+    let report = builder.knobs(knobs).run(reclaimdep_tests::make_a_file_and_write_metadata);
+    let report = report.expect("the harness runs the world");
     let predicted = report.findings.iter().position(|finding| finding.summary == CYCLE);
     assert!(report.covered_by(predicted.expect("it is predicted too")).is_some(), "{report}");
     assert_eq!(report.codes(), expect, "{report}");
 }
 
 #[test]
-fn every_policy_that_cuts_the_deadlock_is_quiet_before_it() {
+fn nothing_is_predicted_under_a_policy_that_prevents_the_deadlock() {
     for policy in PolicyKind::ALL {
         let report = make_a_file(world(Era::V3_10, under(*policy, clean())));
         let expect: &[&str] = if *policy == PolicyKind::Mainline { &[CYCLE] } else { &[] };
@@ -134,7 +125,7 @@ fn every_policy_that_cuts_the_deadlock_is_quiet_before_it() {
 }
 
 #[test]
-fn a_policy_that_leaves_shrinkers_without_a_superblock_to_themselves_is_found_unsound() {
+fn a_policy_that_ignores_shrinkers_without_a_superblock_is_found_unsound() {
     let without_superblock = WithoutSuperblock::Uncovered;
     let knobs = ReclaimContextKnobs { without_superblock, ..ReclaimContextKnobs::default() };
     let unsound = world(Era::V3_10, clean()).policy(ReclaimContextPolicy::with(knobs));
@@ -165,7 +156,8 @@ impl Shrinker for Inodes {
     }
 }
 
-/// A transaction of one filesystem allocates while the shrinker of `whose` is registered.
+/// A transaction of one filesystem allocates while the shrinker of the filesystem `whose` is
+/// registered.
 fn superblock(policy: PolicyKind, whose: &'static str, mask: Gfp) -> Report {
     let stack = StackSpec::default().fs(fs("own")).fs(fs("other"));
     let body = move |world: &World| {
@@ -178,11 +170,11 @@ fn superblock(policy: PolicyKind, whose: &'static str, mask: Gfp) -> Report {
         registered.unregister();
     };
     let builder = world(Era::V5_9, under(policy, stack));
-    builder.run(body).expect("the harness has no trouble")
+    builder.run(body).expect("the harness runs the world")
 }
 
 #[test]
-fn what_a_policy_denies_for_nothing_is_counted() {
+fn safe_pairs_that_a_policy_denies_are_counted() {
     let mainline = superblock(PolicyKind::Mainline, "other", Gfp::KERNEL);
     check_quiet(&mainline);
     assert!(pairs(&mainline).denied_but_safe > 0, "{mainline}");
@@ -196,7 +188,7 @@ fn what_a_policy_denies_for_nothing_is_counted() {
 }
 
 #[test]
-fn a_filesystems_own_inodes_are_denied_to_its_transaction_and_that_is_not_for_nothing() {
+fn denying_a_transaction_its_own_filesystems_inodes_is_not_counted_as_safe() {
     for policy in PolicyKind::ALL {
         let report = superblock(*policy, "own", Gfp::KERNEL);
         check_quiet(&report);
@@ -215,7 +207,7 @@ fn check_swap(area: SwapSpec, knobs: Knobs, expect: &[&str]) {
 }
 
 #[test]
-fn swap_that_stands_on_the_filesystem_is_a_way_back_into_it() {
+fn swap_on_a_filesystem_leads_reclaim_back_into_it() {
     let area = SwapSpec::in_memory("swap", 16);
     let over_loop = SwapSpec::on_loop("swap", "loop0", 16);
     let file = SwapSpec::file("swap", "lower", 16);
@@ -231,9 +223,9 @@ fn swap_that_stands_on_the_filesystem_is_a_way_back_into_it() {
 }
 
 /// A page whose release hook waits for its filesystem under the rule `waits`.
-struct Commits(Superblock, Waits);
+struct WaitsOnRelease(Superblock, Waits);
 
-impl PageOwner for Commits {
+impl PageOwner for WaitsOnRelease {
     fn superblock(&self) -> Option<Superblock> {
         Some(self.0)
     }
@@ -247,22 +239,22 @@ impl PageOwner for Commits {
     }
 }
 
-/// A transaction allocates, in NOFS, while such a page is on reclaim's lists.
+/// A transaction makes a NOFS allocation while such a page is on the LRU lists.
 #[track_caller]
 fn check_pages(waits: Waits, expect: &[&str]) {
     let stack = StackSpec::default().fs(fs("lower"));
     let body = move |world: &World| {
         let mm = world.mm();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
-        let owner = Commits(world.fs("lower").superblock(), waits);
+        let owner = WaitsOnRelease(world.fs("lower").superblock(), waits);
         let _page = mm.add_page(block, PageState::CLEAN_FILE, Some(Arc::new(owner)));
         world.fs("lower").create("a").map(drop).expect("the file is made");
     };
-    check_cycles(&world(Era::V5_9, stack).run(body).expect("the harness has no trouble"), expect);
+    check_cycles(&world(Era::V5_9, stack).run(body).expect("the harness runs the world"), expect);
 }
 
 #[test]
-fn a_release_hook_that_reads_io_as_permission_is_a_way_back() {
+fn a_release_hook_that_waits_with_io_but_without_fs_is_found() {
     check_pages(Waits::WithIo, &["io_reclaim -> lock journal of fs:lower -> io_reclaim"]);
     check_pages(Waits::WithFs, &[]);
     check_pages(Waits::Never, &[]);
@@ -283,7 +275,7 @@ fn healthy_stacks_are_quiet_in_a_thousand_schedules() {
             let _nofs = scope::nofs();
             drop(world.mm().alloc(0, Gfp::KERNEL));
         })
-        .expect("the harness has no trouble");
+        .expect("the harness runs the world");
     check_quiet(&report);
     assert_eq!(report.schedules, 1000);
 }

@@ -1,5 +1,5 @@
-//! RD03 in whole worlds: the deadlock of 2014 before it happens, from runs in which nothing
-//! happens.
+//! RD03 in whole worlds: predicts the deadlock of 2014 from runs in which no task waits for
+//! another.
 
 use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
@@ -12,20 +12,15 @@ use reclaimdep::world::{Builder, Orders};
 use reclaimdep::{World, scope};
 
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
+use reclaimdep_tests::make_a_file;
 
-/// One schedule of the world; only a task called `elsewhere` ever finds memory short.
+/// One schedule of the world. Memory is short only for a task called `elsewhere`.
 fn world(era: Era) -> Builder {
     let rule = Pressure::every_allocation().task("elsewhere");
     World::builder().era(era).stack(bufio_on_loop()).pressure(rule).schedules(1)
 }
 
-/// rsync makes a file, with plenty of memory.
-fn make_a_file(world: &World) {
-    let fs = world.fs("lower");
-    world.spawn("rsync", move || fs.create("a").map(drop)).join().expect("the file is made");
-}
-
-/// A task without a lock or a filesystem reclaims in NOFS, on its own.
+/// A task that holds no lock reclaims in NOFS, while no other task runs.
 fn reclaim_elsewhere(world: &World) {
     let mm = world.mm().clone();
     let task = world.spawn("elsewhere", move || {
@@ -35,7 +30,8 @@ fn reclaim_elsewhere(world: &World) {
     assert!(task.join());
 }
 
-/// In v3.10 the cycle goes through the journal, I/O reclaim and the loop device; the cures cut it.
+/// In v3.10 the cycle goes through the journal, I/O reclaim and the loop device; the fixes break
+/// it.
 #[track_caller]
 fn check(run: impl Fn(Era) -> Report) {
     for era in [Era::V3_18, Era::V5_9] {
@@ -43,8 +39,8 @@ fn check(run: impl Fn(Era) -> Report) {
         assert!(report.is_quiet(), "{era}:\n{report}");
     }
     let report = run(Era::V3_10);
-    // That its device comes to a filesystem is a recursion already, by name of another lock: no
-    // deadlock.
+    // The loop device enters the filesystem while a NOFS scope of the waiter forbids it, so RD02 is
+    // found as well; there is no deadlock.
     assert_eq!(report.codes(), [Code::RD02, Code::RD03], "{report}");
     let through = |names: &[&str]| {
         report
@@ -56,43 +52,43 @@ fn check(run: impl Fn(Era) -> Report) {
 }
 
 #[test]
-fn the_deadlock_of_2014_is_seen_coming_in_one_world_in_which_nothing_happens() {
+fn the_deadlock_of_2014_is_predicted_from_one_world_without_a_wait() {
     check(|era| {
         let body = |world: &World| {
             make_a_file(world);
             reclaim_elsewhere(world);
         };
-        world(era).run(body).expect("the harness has no trouble")
+        world(era).run(body).expect("the harness runs the world")
     });
 }
 
 #[test]
-fn and_in_two_worlds_one_after_the_other() {
+fn the_deadlock_of_2014_is_predicted_from_two_worlds_in_a_row() {
     check(|era| {
         let orders = Orders::default();
         let first =
-            world(era).remember(&orders).run(make_a_file).expect("the harness has no trouble");
+            world(era).remember(&orders).run(make_a_file).expect("the harness runs the world");
         assert!(first.is_quiet(), "{first}");
         assert!(!orders.graph().is_empty());
-        world(era).remember(&orders).run(reclaim_elsewhere).expect("the harness has no trouble")
+        world(era).remember(&orders).run(reclaim_elsewhere).expect("the harness runs the world")
     });
 }
 
 #[test]
-fn a_run_that_remembers_nothing_knows_nothing_of_the_run_before() {
+fn a_run_without_remembered_orders_is_independent_of_earlier_runs() {
     let journal =
         |report: &Report| report.findings.iter().any(|f| f.summary.contains("lock journal"));
     let orders = Orders::default();
     let run =
-        |builder: Builder| builder.run(reclaim_elsewhere).expect("the harness has no trouble");
+        |builder: Builder| builder.run(reclaim_elsewhere).expect("the harness runs the world");
     let plain = run(world(Era::V3_18));
     let remembering = run(world(Era::V3_18).remember(&orders));
     assert!(!journal(&plain));
     assert_eq!(plain.to_json(), remembering.to_json());
 }
 
-/// A driver claims that reclaim takes its lock, or by mistake the opposite; then reclaim does take
-/// it.
+/// A driver declares that reclaim takes its lock, or by mistake the opposite order; then reclaim
+/// takes it.
 fn claim(backwards: bool) -> Report {
     let body = move |world: &World| {
         let table = Mutex::new(world.sched(), "table", "driver", ());
@@ -106,11 +102,11 @@ fn claim(backwards: bool) -> Report {
         });
         world.prime(|claim| claim.reclaim(Gfp::KERNEL, || drop(table.lock())));
     };
-    World::builder().run(body).expect("the harness has no trouble")
+    World::builder().run(body).expect("the harness runs the world")
 }
 
 #[test]
-fn a_claim_in_the_wrong_order_is_reported_as_what_it_is() {
+fn a_declaration_in_the_wrong_order_is_reported_as_primed() {
     assert!(claim(false).is_quiet());
     let report = claim(true);
     assert_eq!(report.codes(), [Code::RD03], "{report}");
@@ -136,7 +132,7 @@ fn nested(class_view: bool) -> Report {
         reclaimdep::block::flush(&**device).expect("it is synced");
     };
     let report = World::builder().stack(spec).class_view(class_view).schedules(1).run(body);
-    report.expect("the harness has no trouble")
+    report.expect("the harness runs the world")
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The README's tests are the ones that run, to the letter, and so is the report on its first
-//! screen.
+//! The README shows exactly the code of tests that run, and the report on its first screen is the
+//! report of that code.
 
 use reclaimdep::era::Era;
 
@@ -21,14 +21,14 @@ fn the_readme_shows_the_test_that_downstream_runs() {
 }
 
 #[test]
-fn the_first_screen_is_code_that_downstream_runs() {
+fn the_first_screen_shows_code_that_downstream_runs() {
     let file = include_str!("../downstream/tests/seen_coming.rs");
     let (_, code) = file.split_once("\n\npub(crate) ").expect("the function comes last");
     check(code, "the last function of tests/downstream/tests/seen_coming.rs");
 }
 
-/// The words of `text`; a line of source is any line of that file, or each edit above it would
-/// change the README.
+/// The words of `text`. Line numbers of source files are removed, so that an edit above a line does
+/// not change the README.
 fn words(text: &str) -> Vec<&str> {
     let place = |word| match word {
         word if str::contains(word, ".rs:") => {
@@ -40,7 +40,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_screen_has_the_report_of_that_code() {
+fn the_first_screen_shows_the_report_of_that_code() {
     let report = seen_coming::seen_coming(Era::V3_10).to_text();
     let about = |part: &&str| part.starts_with("RD03") && part.contains("lock journal of fs:lower");
     let part = report.split("\n\n").find(about).expect("the cycle goes through the journal");

@@ -1,8 +1,9 @@
-//! The judges agree with what real kernels did.
+//! The judges agree with recordings of real kernels.
 //!
-//! A count's word is made of what happened and where: `scans nofs` are shrinker scans whose mask
-//! has IO and not FS, ` open` those of them that never return, `writes in nofs scan` the writes
-//! that their task submits meanwhile, `kworker` a task of that name and `other` any other.
+//! The name of a count says what is counted: `scans nofs` are shrinker scans whose mask has IO but
+//! not FS, `scans nofs open` those of them that never return, and `writes in nofs scan` the writes
+//! that the scanning task submits meanwhile. `kworker` is a task of that name, `other` is any
+//! other.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +21,11 @@ fn named(mask: Gfp) -> &'static str {
     }
 }
 
-/// What the events count to.
+/// Counts of events, by name.
 #[derive(Default)]
 struct Counts {
     of: BTreeMap<String, u64>,
-    /// The scans that each task is in.
+    /// The scans that each task is in, as names of masks.
     open: BTreeMap<TaskId, Vec<&'static str>>,
 }
 
@@ -84,7 +85,7 @@ impl Counts {
     }
 }
 
-/// What is wrong with the report of a recording, a line each.
+/// The differences between the report of a recording and its facts, one per line.
 fn compare(facts: &Recording, report: &Report, counts: &BTreeMap<String, u64>) -> Vec<String> {
     let mut wrong = Vec::new();
     if report.codes() != facts.findings {
@@ -119,7 +120,7 @@ fn judged(facts: &Recording) -> (Report, Imported) {
 }
 
 #[test]
-fn every_row_of_the_table_is_what_the_judges_find_and_the_events_count_to() {
+fn findings_and_counts_of_every_recording_match_the_table() {
     let mut wrong = Vec::new();
     for facts in recordings().unwrap() {
         let (report, imported) = judged(&facts);
@@ -128,7 +129,7 @@ fn every_row_of_the_table_is_what_the_judges_find_and_the_events_count_to() {
             imported.events.iter().any(|event| imported.names.task(event.task) == task)
         };
         let strangers = facts.bystanders.iter().chain(&facts.cycle).filter(|task| !known(task));
-        wrong.extend(strangers.map(|task| format!("{}: nobody is called {task}", facts.file)));
+        wrong.extend(strangers.map(|task| format!("{}: no task is called {task}", facts.file)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -139,7 +140,7 @@ fn row(file: &str) -> Recording {
 }
 
 #[test]
-fn a_row_that_is_not_so_is_found() {
+fn a_wrong_row_of_the_table_is_found() {
     let mut facts = row("guest61-deadlock-stacks");
     let (report, imported) = judged(&facts);
     let counts = Counts::of(&imported.events, &imported.names);
@@ -158,8 +159,7 @@ fn a_row_that_is_not_so_is_found() {
     }
 }
 
-/// Both texts of the deadlock without the lines that hold `without`, up to the next task, are
-/// quiet.
+/// Checks that the text without the stack of the task `without` shows no deadlock.
 fn check_no_cycle(file: &str, without: &str) {
     let facts = row(file);
     let text = String::from_utf8(facts.text().unwrap()).unwrap();
@@ -179,7 +179,7 @@ fn check_no_cycle(file: &str, without: &str) {
 }
 
 #[test]
-fn a_stall_without_its_cycle_is_no_deadlock() {
+fn stalled_tasks_without_the_whole_cycle_are_no_deadlock() {
     for (file, worker) in [
         ("guest61-deadlock-stacks", "loop0"),
         ("guest61-deadlock-serial-hungtask", "kworker/u2:1:24"),
@@ -193,7 +193,7 @@ fn a_stall_without_its_cycle_is_no_deadlock() {
 }
 
 #[test]
-fn a_recording_that_is_cut_off_is_judged_up_to_there() {
+fn a_recording_that_is_cut_off_is_judged_up_to_the_cut() {
     let text = row("guest61-deadlock-stacks").text().unwrap();
     let cut = text.len() - 20;
     let Judged { report, damage } = judge_recording("x", &text[..cut]).unwrap();
@@ -254,10 +254,10 @@ fn the_cycle_is_found_on_another_kernel_and_its_healthy_twins_are_not() {
     let second = OTHER.to_owned()
         + "task:loop8 state:D stack:0 pid:98 ppid:2 flags:0x0\n <TASK>\n submit_bio_wait+0x1/0x2\n loop_handle_cmd+0x36/0x91\n </TASK>\n";
     check_other(&second, &[]);
-    // The commit does not wait for handles, so it will end; the worker is in the filesystem all the
-    // same.
+    // The commit does not wait for handles, so it will end; the worker has still entered the
+    // filesystem.
     check_other(&OTHER.replace("jbd2_journal_wait_updates", "submit_bio_wait"), &[Code::RD02]);
-    // Two journals: whose transaction is waited for is not known.
+    // With two journals it is unknown which one the worker waits for.
     let third = OTHER.to_owned()
         + "task:jbd2/sdc-8 state:D stack:0 pid:51 ppid:2 flags:0x0\n <TASK>\n submit_bio_wait+0x1/0x2\n kjournald2+0x36/0x91 [jbd2]\n </TASK>\n";
     check_other(&third, &[Code::RD02]);

@@ -1,8 +1,8 @@
-//! Ways in which a scope is lost or leaks, each as a story with its healthy twin.
+//! Ways in which a scope is lost or leaks, each with its healthy twin.
 //!
-//! Written from the project's description of scoped allocation, 2.10. What one task can know of its
-//! own scopes is tested in the scope crate; here are the ways that need a world: other tasks to
-//! wait for, work items, tasks that end.
+//! Written from the project's description of scoped allocation, 2.10. The scope crate tests what
+//! one task can know of its own scopes. The tests here need a world: other tasks, work items, tasks
+//! that end.
 
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use reclaimdep::scope::{
     context,
 };
 use reclaimdep::witness::Code;
+use reclaimdep::world::Builder;
+use reclaimdep_tests::check_codes;
 
 const RAFT: Layer = Layer::new("raft");
 
@@ -49,49 +51,44 @@ fn fs_cache() -> scope::Registration {
     scope::register_shrinker(Arc::new(Cache { layer: Layer::FS, looks_at_the_mask: true }))
 }
 
-/// Runs `story` under pressure: every allocation reclaims.
-fn run(story: impl Fn(&World) + Send + Sync + 'static, expect: &[Code]) -> Report {
-    let builder =
-        World::builder().pressure(Pressure::every_allocation()).schedules(60).expect(expect);
-    builder.run(story).expect("the harness has no trouble")
+/// Worlds in which memory is short for every allocation, so that each one reclaims.
+fn short() -> Builder {
+    World::builder().pressure(Pressure::every_allocation()).schedules(60)
 }
 
 #[track_caller]
-fn quiet(story: impl Fn(&World) + Send + Sync + 'static) {
-    let report = run(story, &[]);
-    assert!(report.is_quiet(), "{report}");
+fn quiet(body: impl Fn(&World) + Send + Sync + 'static) {
+    check_codes(&[], short(), body);
 }
 
 #[track_caller]
-fn found(code: Code, story: impl Fn(&World) + Send + Sync + 'static) {
-    let report = run(story, &[code]);
-    report.matches(&[code]).unwrap_or_else(|wrong| panic!("{wrong}\n{report}"));
+fn found(code: Code, body: impl Fn(&World) + Send + Sync + 'static) -> Report {
+    check_codes(&[code], short(), body)
 }
 
-/// RD06 is found, of these kinds and no others.
+/// Checks that RD06 is found for exactly these misuses.
 #[track_caller]
-fn misused(expect: &[Misuse], story: impl Fn(&World) + Send + Sync + 'static) {
-    let report = run(story, &[Code::RD06]);
+fn misused(expect: &[Misuse], body: impl Fn(&World) + Send + Sync + 'static) {
+    let report = found(Code::RD06, body);
     let said: Vec<&str> = report.findings.iter().map(|finding| finding.headline.as_str()).collect();
-    let all_rd06 = report.findings.iter().all(|finding| finding.code == Code::RD06);
     let as_expected = said.len() == expect.len()
         && said.iter().zip(expect).all(|(line, what)| line.ends_with(what.name()));
-    assert!(all_rd06 && as_expected, "expected {expect:?}, and found {said:?}\n{report}");
+    assert!(as_expected, "expected {expect:?}, and found {said:?}\n{report}");
 }
 
 fn alloc() {
     assert!(World::current().mm().alloc(0, Gfp::KERNEL).is_some());
 }
 
-/// A queue of its own for `story`.
-fn with_queue(world: &World, story: impl FnOnce(&WorkQueue)) {
+/// Runs `body` with a work queue that is destroyed afterwards.
+fn with_queue(world: &World, body: impl FnOnce(&WorkQueue)) {
     let queue = WorkQueue::mem_reclaim(world.sched(), "log");
-    story(&queue);
+    body(&queue);
     queue.destroy();
 }
 
 #[test]
-fn way_1_a_work_item_does_not_have_the_scope_of_whoever_waits_for_it() {
+fn way_1_a_work_item_does_not_run_in_the_scope_of_the_task_that_waits_for_it() {
     fn push(world: &World, snapshot: impl Fn() -> Snapshot) {
         let _cache = fs_cache();
         with_queue(world, |queue| {
@@ -111,7 +108,7 @@ fn way_1_a_work_item_does_not_have_the_scope_of_whoever_waits_for_it() {
 }
 
 #[test]
-fn way_2_a_helper_that_refills_for_others_allocates_unscoped() {
+fn way_2_a_helper_task_allocates_without_the_scope_of_its_requester() {
     fn refill(world: &World, wrap: fn()) {
         let _cache = fs_cache();
         let _nofs = scope::nofs();
@@ -127,7 +124,7 @@ fn way_2_a_helper_that_refills_for_others_allocates_unscoped() {
 }
 
 #[test]
-fn way_3_a_rescuer_runs_items_of_many_origins_one_by_one() {
+fn way_3_a_rescuer_runs_items_of_several_requesters_one_after_another() {
     fn rescue(world: &World, forget: bool) {
         let _cache = fs_cache();
         let queue = WorkQueue::new(world.sched(), "rescuer");
@@ -157,7 +154,7 @@ fn way_3_a_rescuer_runs_items_of_many_origins_one_by_one() {
 }
 
 #[test]
-fn way_4_an_error_path_forgets_the_scope() {
+fn way_4_an_error_path_leaves_the_scope_open() {
     fn operation(fails: bool) {
         let scope = scope::nofs();
         if fails {
@@ -174,7 +171,7 @@ fn way_4_an_error_path_forgets_the_scope() {
 }
 
 #[test]
-fn way_5_a_token_does_not_cross_tasks() {
+fn way_5_a_token_is_restored_on_another_task() {
     misused(&[Misuse::OtherTask, Misuse::LeakedAtExit], |world| {
         let token = legacy::save(ScopeKind::Nofs, Style::NewlySet);
         world.spawn("completion", move || legacy::restore(token)).join();
@@ -192,7 +189,7 @@ fn way_5_a_token_does_not_cross_tasks() {
 }
 
 #[test]
-fn way_6_a_child_of_fork_is_in_scopes_that_nobody_ends() {
+fn way_6_a_child_of_fork_inherits_scopes_that_no_task_ends() {
     fn fork(world: &World, child: fn()) {
         let _nofs = scope::nofs();
         world.fork("child", child).join();
@@ -210,8 +207,8 @@ fn way_6_a_child_of_fork_is_in_scopes_that_nobody_ends() {
 }
 
 #[test]
-fn way_7_a_stack_switch_takes_the_context_along() {
-    // kswapd's deep split goes on in a worker, which becomes kswapd for as long as it takes.
+fn way_7_work_that_moves_to_a_worker_loses_its_scopes() {
+    // A deep split that kswapd began continues in a worker, which becomes kswapd meanwhile.
     fn split(world: &World, scopes: impl Fn() -> Snapshot) {
         let _cache = fs_cache();
         with_queue(world, |queue| {
@@ -234,11 +231,11 @@ fn way_7_a_stack_switch_takes_the_context_along() {
 }
 
 #[test]
-fn ways_7_and_9_a_worker_leaves_the_scopes_and_then_signals() {
+fn ways_7_and_9_a_worker_signals_before_it_leaves_the_scopes() {
     fn request(world: &World, restore_first: bool) {
         let nofs = scope::nofs();
         let (scopes, sched) = (Snapshot::take(), world.sched().clone());
-        // What the requester waits for is the signal, not the worker's end.
+        // The requester waits for the signal, not for the end of the worker.
         let waits = world.sched().names(|names| names.add_condition("split done"));
         let done = Completion::new(world.sched(), Resource::Condition(waits));
         let signal = done.clone();
@@ -262,7 +259,7 @@ fn ways_7_and_9_a_worker_leaves_the_scopes_and_then_signals() {
 }
 
 #[test]
-fn way_8_another_filesystem_inside_a_scope_does_not_see_its_value() {
+fn way_8_a_filesystem_does_not_see_the_value_of_another_filesystems_scope() {
     quiet(|_| {
         let own = |superblock, private| scope::ReclaimContext {
             superblock: scope::Superblock(superblock),
@@ -281,7 +278,7 @@ fn way_8_another_filesystem_inside_a_scope_does_not_see_its_value() {
 }
 
 #[test]
-fn a_user_forbids_layers_of_its_own() {
+fn a_scope_can_forbid_the_users_own_layers() {
     fn edit(world: &World, layers: &'static [Layer], by_helper: bool) {
         let _cache =
             scope::register_shrinker(Arc::new(Cache { layer: RAFT, looks_at_the_mask: false }));
@@ -319,7 +316,7 @@ fn a_guard_held_across_an_await_is_found() {
     quiet(|_| poll(std::future::ready(()).in_scope(ScopeKind::Nofs)));
 }
 
-/// Two tasks that add to a counter under production code's own lock and switch while they hold it.
+/// Two tasks add to a counter under a lock of production code, and switch while they hold it.
 fn count(world: &World) -> u32 {
     let counter = Arc::new(NofsMutex::new("counter", 0));
     let tasks = ["a", "b"].map(|name| {
@@ -360,8 +357,9 @@ fn locks_of_production_code_taken_in_both_orders_deadlock() {
 
 #[test]
 fn a_report_names_the_scope_and_what_to_do() {
-    let report =
-        run(|world| world.spawn("cp", || std::mem::forget(scope::nofs())).join(), &[Code::RD06]);
+    let report = found(Code::RD06, |world| {
+        world.spawn("cp", || std::mem::forget(scope::nofs())).join();
+    });
     let text = report.to_text();
     assert!(text.contains("scope nofs#1 of cp: open at task exit"), "{text}");
     assert!(text.contains("leave it on every path"), "{text}");

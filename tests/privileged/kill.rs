@@ -1,7 +1,7 @@
 //! SIGKILL at any moment leaves nothing behind: no loop device, mount, cgroup or process.
 //!
-//! The process that is killed runs the deadlocking case, so that some kills meet it with a writer
-//! stuck in the kernel.
+//! The killed process runs the deadlocking case, so that some kills happen while a writer is stuck
+//! in the kernel.
 
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
@@ -14,13 +14,13 @@ use nix::unistd::Pid;
 use reclaimdep::host::Snapshot;
 use reclaimdep::sched::native::SplitMix64;
 
-/// How many processes are killed.
+/// The number of processes that are killed.
 const ROUNDS: u32 = 24;
-/// A run takes about this long: kills fall anywhere in it, and a little after.
+/// About the duration of a run; kills happen at any moment of it and shortly after it.
 const RUN_MS: u32 = 40;
-/// How long what a killed process had may take to be gone.
+/// The time in which everything that a killed process had must be gone.
 const GONE_MS: u16 = 10_000;
-/// Where the moments of the kills start; another number is another set of moments.
+/// The seed of the moments of the kills.
 const SEED: u64 = 2014;
 
 /// Every test of this module.
@@ -29,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn killed_at_any_moment() -> Result<(), Failed> {
-    // A case that does not run leaves nothing behind either: one is let live, and must find.
+    // A case that does not run leaves nothing behind either, so one process lives and must succeed.
     let lived = deadlocking_case().output()?;
     let said = String::from_utf8_lossy(&lived.stdout);
     if !lived.status.success() || !said.contains("1 passed") {
@@ -46,7 +46,8 @@ fn killed_at_any_moment() -> Result<(), Failed> {
         }
         process.wait()?;
     }
-    // Tests beside this one attach and detach as well; what is left over stays in every look.
+    // Tests beside this one attach and detach devices too; only a real leftover stays in every
+    // snapshot.
     let mut left = before.diff(&Snapshot::take());
     for _ in 0..GONE_MS / 20 {
         if left.is_empty() {
@@ -63,14 +64,14 @@ fn killed_at_any_moment() -> Result<(), Failed> {
     .into())
 }
 
-/// This executable again, running the case that deadlocks.
+/// This executable, running the case that deadlocks.
 fn deadlocking_case() -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args(["--exact", "cases::c01::v3.10"]).stdin(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-/// Lets `milliseconds` pass: the moment of a kill, or until the kernel is done with one.
+/// Waits for `milliseconds`: until the moment of a kill, or until the kernel has cleaned up.
 fn pause(milliseconds: u16) -> Result<(), Failed> {
     let (reader, _writer) = nix::unistd::pipe()?;
     let mut never = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];

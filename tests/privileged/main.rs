@@ -1,7 +1,8 @@
 //! Real devices: needs root, `/dev/loop-control` and `/dev/fuse`.
 //!
-//! What is missing is probed when the tests are *listed*: a test that cannot run here is listed as
-//! ignored, its reason in its kind. Where `RECLAIMDEP_REQUIRE` names the tier, it runs and fails.
+//! Missing requirements are probed when the tests are *listed*: a test that cannot run here is
+//! listed as ignored, and its kind gives the reason. If `RECLAIMDEP_REQUIRE` names the tier, the
+//! test runs and fails.
 //!
 //! | module | asks |
 //! |---|---|
@@ -33,12 +34,12 @@ use reclaimdep::variables::{self, RequiredTiers};
 /// The environment asks for what cannot be; the command line exits so too.
 const TROUBLE: u8 = 2;
 
-/// What the loop tier lacks here; none where it can run.
+/// The requirement of the loop tier that is missing here; `None` if it can run.
 fn missing() -> Option<String> {
     reclaimdep::rt::available(Tier::Loop).err()
 }
 
-/// A test that is listed as ignored, with the reason, where it cannot run.
+/// A test that is listed as ignored, with the reason, if it cannot run here.
 fn trial(
     name: impl Into<String>,
     body: impl FnOnce() -> Result<(), libtest_mimic::Failed> + Send + 'static,

@@ -12,7 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn a_pressure_rule_that_never_hit(name: &str) -> Result<(), Failed> {
-    let nobody = Pressure { task: Some("nobody".into()), ..Pressure::default() };
+    let nobody = Pressure::every_allocation().task("nobody");
     let builder = World::builder().name(name).pressure(nobody);
     let body = |world: &World| assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
     let model = builder.clone().run(body)?;

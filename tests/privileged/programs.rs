@@ -11,7 +11,7 @@ use reclaimdep::units::Sectors;
 use reclaimdep::{Tier, World};
 use reclaimdep_fixtures::programs::{Disk, SETS, Set, run::BYTES};
 
-/// One test for each set with each form of the index.
+/// One test for each set in an era of each index type.
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (set, era) in SETS.iter().flat_map(|set| [(set, Era::V5_9), (set, Era::V6_12)]) {

@@ -1,5 +1,5 @@
-//! Another loop library beside ours: each attaches and detaches, and each must see of the other's
-//! device what the kernel says of it.
+//! Compares our loop code with another library: each attaches and detaches a device, and each must
+//! report of the other's device what the kernel reports.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ use reclaimdep::host::{LoopHandle, LoopOptions, Snapshot};
 use serial_test::file_serial;
 use tempfile::NamedTempFile;
 
-/// How often two libraries may want the same free device before that is a failure.
+/// The number of attempts to attach when another process takes the same free device first.
 const MAX_ATTEMPTS: u32 = 64;
 /// Bytes of the file below the device.
 const BYTES: u64 = 1 << 20;
@@ -29,7 +29,8 @@ fn backing() -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Finding a free device and attaching to it are two calls there: somebody may come between.
+/// In that library, finding a free device and attaching to it are two calls, so another process can
+/// take the device in between.
 fn attach_theirs(file: &Path) -> Result<LoopDevice, Failed> {
     let control = LoopControl::open()?;
     for _ in 0..MAX_ATTEMPTS {
@@ -41,22 +42,22 @@ fn attach_theirs(file: &Path) -> Result<LoopDevice, Failed> {
     Err(format!("no device was free in {MAX_ATTEMPTS} attempts").into())
 }
 
-/// What our listing says of the device on `file`.
-fn ours_says(file: &Path) -> Vec<String> {
+/// What our snapshot lists about the device on `file`.
+fn our_listing(file: &Path) -> Vec<String> {
     let all = Snapshot::default().diff(&Snapshot::take());
     let file = file.to_string_lossy();
     all.iter().map(ToString::to_string).filter(|line| line.contains(&*file)).collect()
 }
 
-// The machine's list of free devices is one; the other library fails where two ask at once.
+// All processes share the list of free devices, and the other library fails if two ask at once.
 #[file_serial(loop_control)]
 fn we_see_what_it_attached() -> Result<(), Failed> {
     let file = backing()?;
     let device = attach_theirs(file.path())?;
-    let seen = ours_says(file.path());
+    let seen = our_listing(file.path());
     device.detach()?;
     drop(device);
-    let after = ours_says(file.path());
+    let after = our_listing(file.path());
     if seen.len() != 1 || !after.is_empty() {
         return Err(
             format!("we saw {seen:?} while it was attached, and {after:?} afterwards").into()
@@ -71,7 +72,7 @@ fn it_sees_what_we_attached() -> Result<(), Failed> {
     let ours = LoopHandle::attach(file.as_file().as_fd(), LoopOptions::default())?;
     let theirs = LoopDevice::open(ours.path())?;
     let minor = theirs.minor()?;
-    let seen = ours_says(file.path());
+    let seen = our_listing(file.path());
     drop(theirs);
     if minor != ours.number() || seen.len() != 1 {
         return Err(format!(
@@ -81,7 +82,7 @@ fn it_sees_what_we_attached() -> Result<(), Failed> {
         .into());
     }
     ours.detach()?;
-    match ours_says(file.path()) {
+    match our_listing(file.path()) {
         after if after.is_empty() => Ok(()),
         after => Err(format!("detached, and still there: {after:?}").into()),
     }

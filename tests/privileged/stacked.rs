@@ -1,4 +1,4 @@
-//! Filesystems of ours on real loop devices, whose files are on filesystems of ours.
+//! Filesystems of this project on real loop devices whose backing files are on such filesystems.
 
 use libtest_mimic::{Failed, Trial};
 use reclaimdep::block;
@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What is written to the topmost device is there, and in the filesystem's file as well.
+/// Data written to the topmost device can be read from the device and from its backing file.
 fn on_top(world: &World) {
     let (device, upper) =
         (world.stack().device("loop1").expect("it is in the stack"), world.fs("upper"));

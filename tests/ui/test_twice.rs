@@ -1,4 +1,4 @@
-//! A test that says so twice.
+//! A test that also has `#[test]`.
 
 use reclaimdep::World;
 

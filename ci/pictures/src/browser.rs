@@ -1,16 +1,15 @@
-//! A headless Chromium, one start for each question: what does the page say, what does it look
-//! like.
+//! A headless Chromium. It is started once for each parsed page and each screenshot.
 //!
-//! Key type: [`Browser`]. Each start has a profile of its own and is ended after [`SECONDS`]. The
-//! flags keep it from the network: a picture must not depend on who answers.
+//! Key type: [`Browser`]. Each start has its own profile and is killed after [`SECONDS`]. The flags
+//! prevent network access, so that a picture does not depend on an answer from outside.
 
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A browser that takes longer hangs.
+/// A browser that takes longer than this many seconds hangs.
 const SECONDS: &str = "40";
-/// Pixels of a screenshot from top to bottom.
+/// The height of a screenshot, in pixels.
 pub(crate) const HEIGHT: u32 = 2000;
 
 const FLAGS: &[&str] = &[
@@ -25,7 +24,7 @@ const FLAGS: &[&str] = &[
     "--hide-scrollbars",
 ];
 
-/// What the reader's system prefers.
+/// The colour scheme that the reader's system prefers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scheme {
     Light,
@@ -48,12 +47,12 @@ impl Browser {
         Self { program }
     }
 
-    /// The page as the browser has it after parsing.
+    /// The page after the browser parsed it, as HTML.
     pub(crate) fn dom(&self, page: &Path) -> Result<String, String> {
         self.start(page, &["--dump-dom".to_owned()])
     }
 
-    /// Writes what the page looks like to `file`.
+    /// Writes a screenshot of the page to `file`.
     pub(crate) fn screenshot(
         &self,
         page: &Path,
@@ -61,7 +60,7 @@ impl Browser {
         scheme: Scheme,
         file: &Path,
     ) -> Result<(), String> {
-        // Blink's numbers of the schemes.
+        // The numbers that Blink uses for the schemes.
         let preferred = if scheme == Scheme::Dark { 0 } else { 1 };
         let args = [
             format!("--window-size={width},{HEIGHT}"),

@@ -1,14 +1,14 @@
-//! What a browser makes of the HTML report: of c01's, as it happens and as it is seen coming, at
-//! two widths, light and dark.
+//! Screenshots of the HTML report in a browser: of the deadlock c01 and of its prediction, at two
+//! widths, light and dark.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `browser` | a headless Chromium: screenshots, and the page as it stands after parsing |
-//! | `picture` | a screenshot, and what can be wrong with one |
+//! | `browser` | a headless Chromium: screenshots, and the page after parsing |
+//! | `picture` | a screenshot, and checks on it |
 //!
-//! The screenshots stay in the folder that the second argument names, for somebody to look at.
+//! The screenshots are left for review in the folder that the second argument names.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "automation prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod browser;
 mod picture;
@@ -28,7 +28,7 @@ use reclaimdep::{Tier, World};
 use reclaimdep_fixtures::stacks::bufio_on_loop;
 use reclaimdep_fixtures::{Options, cases};
 
-/// A desk and a telephone, in pixels.
+/// The widths of a desktop and a telephone, in pixels.
 const WIDTHS: [u32; 2] = [1280, 390];
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 fn look(browser: &Browser, folder: &Path) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    // The browser's address of a file is absolute.
+    // A `file:` address needs an absolute path.
     let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut complaints = Vec::new();
     for (name, report) in [("c01", report()?), ("possible", possible()?)] {
@@ -61,7 +61,7 @@ fn look(browser: &Browser, folder: &Path) -> Result<(), String> {
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
 }
 
-/// What is wrong with the page of `report`.
+/// The complaints about the page of `report`.
 fn look_at(
     browser: &Browser,
     folder: &Path,
@@ -85,8 +85,8 @@ fn look_at(
     Ok(complaints)
 }
 
-/// The deadlock of c01 before it happens: a file is made in one run; a task reclaims in another, in
-/// which a driver also claims what it would take.
+/// The deadlock of c01 predicted: one run makes a file; in another run a task reclaims and a driver
+/// declares that reclaim takes its lock.
 fn possible() -> Result<Report, String> {
     let orders = Orders::default();
     let world = || {
@@ -115,7 +115,7 @@ fn possible() -> Result<Report, String> {
     second.map_err(|error| error.to_string())
 }
 
-/// c01's report, with what cuts it.
+/// The report of c01, with the changes that prevent the deadlock.
 fn report() -> Result<Report, String> {
     let cases = cases().map_err(|error| error.to_string())?;
     let c01 = cases.into_iter().find(|case| case.id == "c01").ok_or("there is no case c01")?;
@@ -123,7 +123,7 @@ fn report() -> Result<Report, String> {
     c01.run(Tier::Model, Era::V3_10, &options).map_err(|error| error.to_string())
 }
 
-/// What the report says and the page in the browser does not.
+/// Texts of the report that the page in the browser lacks.
 fn missing_words(report: &Report, dom: &str) -> Vec<String> {
     let findings = report.findings.iter();
     let said = findings.flat_map(|finding| finding.tasks.iter().chain([&finding.headline]));
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_lost_its_words_is_found() {
+    fn a_page_without_texts_of_the_report_is_found() {
         let report = report().unwrap();
         assert!(possible().unwrap().findings.iter().any(|finding| finding.order.is_some()));
         assert_eq!(missing_words(&report, &report.to_html()), Vec::<String>::new());

@@ -1,8 +1,8 @@
-//! A screenshot, and what can be wrong with one: blank, cut off at the right, the wrong way light,
-//! the cycle not marked.
+//! A screenshot, and checks on it: it must not be blank or cut off at the right, it must have the
+//! right brightness, and the cycle must be marked.
 //!
-//! Key type: [`Picture`]. The numbers are far from what a good picture has, on purpose: fonts
-//! differ between machines, a page that did not render does not come near.
+//! Key type: [`Picture`]. The bounds are far below the values of a good picture, because fonts
+//! differ between machines. A page that did not render does not come near them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,13 @@ type Rgb = [u8; 3];
 
 /// Bands from top to bottom, each of which must show something.
 const BANDS: usize = 4;
-/// In a thousand pixels of a band, these are not background.
+/// The least number of pixels in a thousand of a band that are not background.
 const MARKED: usize = 5;
-/// Smoothed letters alone make more colours than these.
+/// The least number of colours; smoothed letters alone make more.
 const COLOURS: usize = 24;
-/// The page's own margin at the right, in pixels: whatever is there came over the edge.
+/// The right margin of the page, in pixels; anything in it reaches over the edge.
 const MARGIN: usize = 10;
-/// Pixels of red that the marked cycle has at the least.
+/// The least number of red pixels of the marked cycle.
 const RED: usize = 300;
 
 /// A decoded screenshot.
@@ -64,13 +64,13 @@ impl Picture {
         colours
     }
 
-    /// The page's own colour: that of its upper left corner.
+    /// The colour of the page: that of its upper left corner.
     fn background(&self) -> Rgb {
         self.pixels.first().copied().unwrap_or_default()
     }
 
-    /// Of a thousand pixels of each band, how many are neither page nor the colour that the band
-    /// has most of.
+    /// For each band, the number of pixels in a thousand that have neither the page's colour nor
+    /// the most frequent other colour.
     fn bands(&self) -> Vec<usize> {
         let size = self.pixels.len().div_ceil(BANDS).max(1);
         self.pixels
@@ -85,7 +85,7 @@ impl Picture {
             .collect()
     }
 
-    /// Everything that is wrong with the picture of a page `width` pixels wide.
+    /// The complaints about the picture of a page that is `width` pixels wide.
     pub(crate) fn complaints(&self, width: u32, dark: bool) -> Vec<String> {
         let mut complaints = Vec::new();
         if u32::try_from(self.width) != Ok(width) {
@@ -157,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_with_everything_is_right() {
+    fn a_good_picture_has_no_complaints() {
         check(&healthy(), false, &[]);
     }
 
     #[test]
-    fn a_blank_picture_is_wrong_in_every_band() {
+    fn a_blank_picture_is_reported_in_every_band() {
         let blank = Picture { width: WIDE, pixels: vec![[255; 3]; WIDE * HIGH] };
         check(
             &blank,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_over_the_edge_or_the_wrong_way_is_found() {
+    fn an_overflow_a_wrong_brightness_and_blank_bands_are_found() {
         let mut picture = healthy();
         picture.pixels[WIDE * 7 - 1] = [1, 2, 3];
         check(&picture, true, &["right edge", "brightness"]);

@@ -1,8 +1,8 @@
-//! Running a command and saying so.
+//! Prints a command and runs it.
 
 use std::process::{Command, Stdio};
 
-/// The cargo that runs us.
+/// The cargo that runs this program.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);
@@ -12,7 +12,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 /// Prints the command and runs it.
 ///
 /// # Errors
-/// What the command was, and how it ended.
+/// The command, and how it failed.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
     let shown = shown(&command);
     println!("+ {shown}");
@@ -23,7 +23,7 @@ pub(crate) fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
-/// Whether the command runs and succeeds, without a word.
+/// Whether the command runs and succeeds. It prints nothing.
 pub(crate) fn succeeds(mut command: Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
     command.status().is_ok_and(|status| status.success())

@@ -1,4 +1,4 @@
-//! The jobs: one table.
+//! The table of jobs.
 
 use std::fmt;
 
@@ -33,13 +33,13 @@ pub(crate) const JOBS: &[Job] = &[
     },
     Job {
         name: "healthy",
-        what: "50,000 schedules of stacks in which nothing is wrong: nothing is found",
+        what: "50,000 schedules of healthy stacks, which must be quiet",
         in_full_run: true,
         run: || explore("50000"),
     },
     Job {
         name: "bufio",
-        what: "dm-bufio: 20,000 schedules of programs with either index, 100,000 steps of its state machine",
+        what: "dm-bufio: 20,000 schedules of programs, 100,000 steps of its state machine",
         in_full_run: true,
         run: bufio,
     },
@@ -63,25 +63,25 @@ pub(crate) const JOBS: &[Job] = &[
     },
     Job {
         name: "nightly",
-        what: "a million schedules of stacks in which nothing is wrong",
+        what: "a million schedules of healthy stacks, which must be quiet",
         in_full_run: false,
         run: || explore("1000000"),
     },
     Job {
         name: "bench",
-        what: "what the harness costs, as ratios; writes harness/docs/performance.md",
+        what: "measures the cost of the harness, as ratios; writes harness/docs/performance.md",
         in_full_run: false,
         run: bench,
     },
     Job {
         name: "mutants",
-        what: "whether a test fails when a judge is changed; writes harness/docs/mutants.md",
+        what: "mutation testing of the judges; writes harness/docs/mutants.md",
         in_full_run: false,
         run: crate::mutants::mutants,
     },
 ];
 
-/// Features that are off by default and are checked all the same.
+/// Features that are off by default but are checked too.
 const FEATURES: [&str; 2] = ["--features", "reclaimdep-scope/linux"];
 
 /// How a job ended.
@@ -172,18 +172,18 @@ fn package() -> Outcome {
     run(cargo(&[&["package", "--allow-dirty"][..], &packages].concat())).into()
 }
 
-/// Optimised: judging hundreds of schedules a second would take minutes.
+/// A release build: an unoptimized one would take minutes.
 fn explore(schedules: &str) -> Outcome {
     let program =
         ["run", "--quiet", "--release", "--package", "reclaimdep-fixtures", "--bin", "healthy"];
     run(cargo(&[&program[..], &["--", schedules]].concat())).into()
 }
 
-/// The profile of tests is optimized, and `test` has built them with these features.
+/// It uses the optimized test profile and the features of the job `test`, so nothing is rebuilt.
 fn bufio() -> Outcome {
     let nextest = succeeds(cargo(&["nextest", "--version"]));
     let mut tests = if nextest {
-        // It fails where no test has such a name.
+        // nextest fails if no test has such a name.
         let filter = "package(reclaimdep-tests) and test(/^bufio::/)";
         cargo(&["nextest", "run", "--workspace", FEATURES[0], FEATURES[1], "-E", filter])
     } else {
@@ -205,7 +205,7 @@ fn privileged() -> Outcome {
     run(cargo(&args)).and_then(|()| run(oracle)).into()
 }
 
-/// The screenshots stay there for somebody to look at.
+/// The folder in which the screenshots are left for review.
 const PICTURES: &str = "target/pictures";
 
 fn pictures() -> Outcome {

@@ -35,8 +35,7 @@ pub(crate) fn has_fonts() -> bool {
     Path::new("/usr/share/fonts/truetype").is_dir()
 }
 
-/// Whether bindgen would find libclang: where it is told to look, then where Debian and others put
-/// it.
+/// Whether bindgen would find libclang: in `LIBCLANG_PATH`, or where distributions install it.
 pub(crate) fn has_libclang() -> bool {
     let told = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from);
     let versions = fs::read_dir("/usr/lib")
@@ -66,7 +65,7 @@ fn is_libclang(name: &str) -> bool {
     name == "libclang.so" || name.starts_with("libclang.so.") || versioned
 }
 
-/// What the loop tier needs and this machine does not have.
+/// A requirement of the loop tier that this machine lacks.
 pub(crate) fn loop_tier_lacks() -> Option<String> {
     if !is_root() {
         return Some("not root".to_owned());
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn libclang_has_many_names() {
+    fn libclang_is_found_under_its_versioned_names() {
         for name in ["libclang.so", "libclang.so.16", "libclang-14.so.1", "libclang-16.so.16.0.6"] {
             assert!(is_libclang(name), "{name}");
         }

@@ -1,20 +1,20 @@
-//! What `ci/run` does: sees to what a job needs, runs the jobs, ends with a line for each.
+//! `ci/run`: installs what a job needs, runs the jobs, and prints the outcome of each.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `jobs` | the jobs: one table; what each runs and what it needs |
+//! | `jobs` | the table of jobs: what each runs and what it needs |
 //! | `bench` | the performance table |
-//! | `mutants` | the judges under mutation |
+//! | `mutants` | mutation testing of the judges |
 //! | `outside` | the crate that a stranger would write |
 //! | `machine` | what this machine has |
 //! | `packages` | Debian packages that a job wants, installed where that is possible |
 //! | `command` | running a command and saying so |
 //! | `variables` | the project's environment variables: a file of the library, which cannot be linked here |
 //!
-//! A machine that lacks a privilege, a device or a package skips what needs it and says so; where
-//! `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
+//! Where a privilege, a device or a package is missing, the jobs that need it are skipped and the
+//! reason is printed. If `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "automation prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod bench;
 mod command;
@@ -24,7 +24,7 @@ mod mutants;
 mod outside;
 mod packages;
 #[path = "../../../harness/src/variables/table.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the library uses the rest of its table")]
+#[allow(dead_code, unreachable_pub, reason = "the library uses the rest of its table")]
 mod variables;
 
 use std::process::ExitCode;

@@ -251,7 +251,7 @@ impl Page<'_> {
             .collect()
     }
 
-    /// What it gives a reason for and is none of the mutants.
+    /// Entries with a reason that name no current mutant.
     fn idle(&self, missed: &[String]) -> Vec<&str> {
         let missed: BTreeSet<String> = missed.iter().map(|name| without_place(name)).collect();
         let named = self.0.lines().filter_map(|line| line.strip_prefix("- `")?.split('`').next());

@@ -1,5 +1,6 @@
-//! Debian packages that a job wants. They are installed where we are root and apt works; a package
-//! that cannot be had is no failure: the job skips what needs it, and the note says what that is.
+//! Debian packages that a job needs. They are installed if this process is root and apt works. A
+//! package that cannot be installed is no failure: the job skips what needs it, and a note names
+//! it.
 
 use std::process::Command;
 
@@ -8,9 +9,9 @@ use crate::{command, machine};
 /// One package.
 struct Package {
     name: &'static str,
-    /// Whether what it brings is here already.
+    /// Whether its contents are already installed.
     present: fn() -> bool,
-    /// The job that wants it.
+    /// The job that needs it.
     job: &'static str,
     /// What is skipped without it.
     without: &'static str,
@@ -45,16 +46,16 @@ const PACKAGES: &[Package] = &[
         name: "fonts-dejavu-core",
         present: machine::has_fonts,
         job: "pictures",
-        without: "letters in the pictures, and with them the job's sense",
+        without: "the text in the pictures",
     },
 ];
 
-/// It lies where only root's `PATH` leads.
+/// It is installed in a folder that only root's `PATH` contains.
 fn has_veritysetup() -> bool {
     machine::has_program("veritysetup") || std::path::Path::new("/usr/sbin/veritysetup").is_file()
 }
 
-/// Installs what `job` wants and does not have; returns what to tell.
+/// Installs the missing packages of `job`; returns a note for each that cannot be installed.
 pub(crate) fn install_for(job: &str) -> Vec<String> {
     let missing: Vec<_> =
         PACKAGES.iter().filter(|package| package.job == job && !(package.present)()).collect();
@@ -70,7 +71,7 @@ fn install(package: &Package, ready: Result<(), String>) -> Result<(), String> {
         command::run(apt(&["install", "-y", "--no-install-recommends", package.name]))
     });
     installed.map_err(|why| {
-        format!("{} cannot be had ({why}); skipped: {}", package.name, package.without)
+        format!("{} cannot be installed ({why}); skipped: {}", package.name, package.without)
     })
 }
 

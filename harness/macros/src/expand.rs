@@ -1,16 +1,16 @@
-//! What comes out: one `#[test]` for each tier, each one call of `reclaimdep::rt::run_test`.
+//! Generates one `#[test]` for each tier; each is one call of `reclaimdep::rt::run_test`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, ItemFn};
 
 use crate::known::TIERS;
-use crate::validate::Spec;
+use crate::validate::AttributeSpec;
 
-/// The test, or the tests.
-pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
+/// The test, or a module of tests where several tiers are named.
+pub(crate) fn expand(spec: &AttributeSpec, mut item: ItemFn) -> TokenStream {
     let (to_test, to_body): (Vec<_>, Vec<_>) = item.attrs.drain(..).partition(belongs_to_the_test);
-    // A condition holds for both: the body may name what exists only under it.
+    // A `cfg` goes on both, because the body may name items that exist only under it.
     let conditions = to_test.iter().filter(|attr| attr.path().is_ident("cfg")).cloned();
     item.attrs = to_body.into_iter().chain(conditions).collect();
     let visibility = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
@@ -19,7 +19,7 @@ pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
         [] => one(spec, &tier(TIERS[0], Span::call_site()), &to_test, &visibility, &item),
         [(row, span)] => one(spec, &tier(*row, *span), &to_test, &visibility, &item),
         several => {
-            // The function and the module may share the name: one is a value, the other a type.
+            // The function and the module can share the name: one is a value, the other a type.
             let tests = several.iter().map(|(row, span)| {
                 let test = test_name(row.0);
                 let call =
@@ -37,7 +37,7 @@ pub(crate) fn expand(spec: &Spec, mut item: ItemFn) -> TokenStream {
 }
 
 fn one(
-    spec: &Spec,
+    spec: &AttributeSpec,
     tier: &TokenStream,
     attrs: &[Attribute],
     visibility: &syn::Visibility,
@@ -55,7 +55,8 @@ fn one(
     }
 }
 
-/// What decides whether and how the test runs goes on the test; everything else on the body.
+/// Whether the attribute belongs on the test, because it decides whether and how the test runs. All
+/// other attributes belong on the body.
 fn belongs_to_the_test(attr: &Attribute) -> bool {
     ["ignore", "should_panic", "cfg", "doc"].iter().any(|name| attr.path().is_ident(name))
 }
@@ -70,18 +71,18 @@ fn tier((name, variant): (&str, &str), span: Span) -> TokenStream {
     quote!(::reclaimdep::Tier::#variant)
 }
 
-/// `loop` cannot name a function.
+/// The name of the test of a tier; `loop` is a keyword and cannot name a function.
 fn test_name(tier: &str) -> Ident {
     if tier == "loop" { format_ident!("loop_") } else { format_ident!("{tier}") }
 }
 
-fn body(spec: &Spec, path: &TokenStream) -> TokenStream {
+fn body(spec: &AttributeSpec, path: &TokenStream) -> TokenStream {
     if spec.takes_world { path.clone() } else { quote!(|_: &::reclaimdep::World| #path()) }
 }
 
-fn call(spec: &Spec, tier: &TokenStream, name: &Ident, body: &TokenStream) -> TokenStream {
+fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStream) -> TokenStream {
     let name = name.to_string();
-    let Spec { expect, pressure, .. } = spec;
+    let AttributeSpec { expect, pressure, .. } = spec;
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());
@@ -110,13 +111,14 @@ fn option(value: Option<&impl quote::ToTokens>) -> TokenStream {
     }
 }
 
-/// The errors, and the function as it was, so that the mistakes are all that the compiler reports.
+/// The errors, and the function unchanged, so that the compiler reports these mistakes and no
+/// others.
 pub(crate) fn failed(errors: &syn::Error, mut item: ItemFn) -> TokenStream {
     item.attrs.retain(|attr| !attr.path().is_ident("test"));
     let errors = errors.to_compile_error();
     quote! {
         #errors
-        #[allow(dead_code, reason = "its attribute has errors of its own")]
+        #[allow(dead_code, reason = "the attribute on it was rejected")]
         #item
     }
 }

@@ -1,14 +1,14 @@
 //! `#[reclaimdep::test]`: a test in a world, as sugar over one call of `reclaimdep::rt::run_test`.
 //!
-//! Use it through the `reclaimdep` crate. The steps are parse (what was written), validate (what it
-//! means; every mistake is reported, not only the first) and expand (one `#[test]` for each tier).
+//! Use it through the `reclaimdep` crate. The steps are: parse the arguments, validate them (every
+//! mistake is reported, not only the first), and expand the function to one `#[test]` per tier.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `parse` | keys and values with their spans, no meaning yet |
-//! | `validate` | the keys, their types, the shape of the function |
-//! | `known` | the words a key accepts: tiers, eras, codes, kinds of pressure |
-//! | `expand` | the functions that come out |
+//! | `parse` | keys and values with their spans, not yet checked |
+//! | `validate` | the known keys, their types, the signature of the function |
+//! | `known` | the words that keys accept: tiers, eras, codes, kinds of pressure |
+//! | `expand` | the generated functions |
 
 mod expand;
 mod known;
@@ -19,20 +19,20 @@ use proc_macro::TokenStream;
 
 /// Runs a function as a test in a world, once for each tier.
 ///
-/// The function takes `world: &World`, or nothing; then `World::current()` is the world inside. The
-/// second form composes with `rstest`: write `#[rstest]` above and this attribute below.
+/// The function takes `world: &World`, or no argument; then `World::current()` returns the world.
+/// The second form works with `rstest`: write `#[rstest]` above this attribute.
 ///
 /// | key | values | meaning |
 /// |---|---|---|
-/// | `tier` | `model`, `native`, `loop`, or several: `tier(model, loop)` | how the world runs; `model` where none is named |
-/// | `era` | `"v3.10"`, ... | which kernel's behaviour |
-/// | `expect` | `RD04`, or several: `expect(RD02, RD04)` | what must be found; quiet where none is named |
+/// | `tier` | `model`, `native`, `loop`, or several: `tier(model, loop)` | how the world runs; `model` by default |
+/// | `era` | `"v3.10"`, ... | which kernel's behaviour the world has |
+/// | `expect` | `RD04`, or several: `expect(RD02, RD04)` | the codes that must be found; by default the run must be quiet |
 /// | `pressure` | `every_allocation` | which allocations find memory short |
-/// | `schedules` | a number above 0 | how many schedules the model tier tries |
-/// | `seed` | a number | where its choices start |
+/// | `schedules` | a number above 0 | how many schedules the model tier runs |
+/// | `seed` | a number | the seed of the choices of the model tier |
 ///
-/// One tier gives a test of the function's name, several a module of that name with a test for each
-/// (`loop_` for the tier `loop`).
+/// With one tier the test has the function's name. With several, a module of that name has one test
+/// for each tier; the test of the tier `loop` is called `loop_`.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     let item = syn::parse_macro_input!(item as syn::ItemFn);

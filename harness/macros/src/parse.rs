@@ -1,4 +1,4 @@
-//! What was written: `key = value` and `key(value, ..)`, with spans and without meaning.
+//! Parses `key = value` and `key(value, ..)` with their spans, without checking their meaning.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -64,7 +64,7 @@ impl Parse for Value {
 }
 
 impl Value {
-    /// The text as the user sees it.
+    /// The text as the user wrote it.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Word(word) => word.to_string(),

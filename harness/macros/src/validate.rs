@@ -1,6 +1,7 @@
-//! What it means: the keys, the types of their values, the shape of the function.
+//! Checks the keys, the types of their values, and the signature of the function.
 //!
-//! Key types: [`Spec`], [`Errors`]. Nothing stops at the first mistake.
+//! Key types: [`AttributeSpec`], [`SpecErrors`]. Checking continues after a mistake, so that all
+//! are reported.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ use crate::parse::{Arg, Args, Value};
 
 const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"];
 
-/// A test that makes sense.
+/// The checked arguments of the attribute.
 #[derive(Default)]
-pub(crate) struct Spec {
+pub(crate) struct AttributeSpec {
     /// Rows of [`TIERS`] and where each was written; empty for the default.
     pub(crate) tiers: Vec<((&'static str, &'static str), Span)>,
     pub(crate) era: Option<LitStr>,
@@ -29,9 +30,9 @@ pub(crate) struct Spec {
 
 /// Every mistake, in source order.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct SpecErrors(Option<syn::Error>);
 
-impl Errors {
+impl SpecErrors {
     fn add(&mut self, at: impl ToTokens, message: impl std::fmt::Display) {
         self.merge(syn::Error::new_spanned(at, message));
     }
@@ -48,10 +49,11 @@ impl Errors {
     }
 }
 
-/// Turns what was written into a [`Spec`], or says everything that is wrong with it.
-pub(crate) fn validate(args: Args, item: &ItemFn) -> Result<Spec, syn::Error> {
-    let mut errors = Errors::default();
-    let mut spec = Spec::default();
+/// Turns the parsed arguments into a [`AttributeSpec`], or reports everything that is wrong with
+/// them.
+pub(crate) fn validate(args: Args, item: &ItemFn) -> Result<AttributeSpec, syn::Error> {
+    let mut errors = SpecErrors::default();
+    let mut spec = AttributeSpec::default();
     let mut seen = BTreeMap::new();
     for arg in args.0 {
         if seen.insert(arg.key.to_string(), ()).is_some() {
@@ -64,7 +66,7 @@ pub(crate) fn validate(args: Args, item: &ItemFn) -> Result<Spec, syn::Error> {
     errors.0.map_or(Ok(spec), Err)
 }
 
-fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
+fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
     let Arg { key, values } = arg;
     match key.to_string().as_str() {
         "tier" => {
@@ -113,8 +115,8 @@ fn unknown<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str>) -> 
     format!("unknown {what} `{text}`; use one of {}", known.collect::<Vec<_>>().join(", "))
 }
 
-/// A word that stands twice in a list is a mistake of its own.
-fn distinct(values: Vec<Value>, errors: &mut Errors) -> Vec<Value> {
+/// The values without duplicates; each duplicate is reported.
+fn distinct(values: Vec<Value>, errors: &mut SpecErrors) -> Vec<Value> {
     let mut kept: Vec<Value> = Vec::new();
     for value in values {
         if kept.iter().any(|known| known.text() == value.text()) {
@@ -126,7 +128,7 @@ fn distinct(values: Vec<Value>, errors: &mut Errors) -> Vec<Value> {
     kept
 }
 
-fn single(key: &Ident, mut values: Vec<Value>, errors: &mut Errors) -> Option<Value> {
+fn single(key: &Ident, mut values: Vec<Value>, errors: &mut SpecErrors) -> Option<Value> {
     if values.len() > 1 {
         errors.add_at(values[1].span(), format!("`{key}` takes one value"));
         return None;
@@ -134,7 +136,7 @@ fn single(key: &Ident, mut values: Vec<Value>, errors: &mut Errors) -> Option<Va
     values.pop()
 }
 
-fn era(value: &Value, errors: &mut Errors) -> Option<LitStr> {
+fn era(value: &Value, errors: &mut SpecErrors) -> Option<LitStr> {
     match value {
         Value::Literal(Lit::Str(text)) if ERAS.contains(&text.value().as_str()) => {
             return Some(text.clone());
@@ -147,7 +149,7 @@ fn era(value: &Value, errors: &mut Errors) -> Option<LitStr> {
     None
 }
 
-fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
+fn number(value: &Value, at_least: u64, errors: &mut SpecErrors) -> Option<LitInt> {
     match value {
         Value::Literal(Lit::Int(int))
             if int.base10_parse::<u64>().is_ok_and(|number| number >= at_least) =>
@@ -161,14 +163,11 @@ fn number(value: &Value, at_least: u64, errors: &mut Errors) -> Option<LitInt> {
     }
 }
 
-/// Checks the signature; says whether the function takes the world.
-fn function(item: &ItemFn, errors: &mut Errors) -> bool {
+/// Checks the signature; returns whether the function takes the world.
+fn function(item: &ItemFn, errors: &mut SpecErrors) -> bool {
     let signature = &item.sig;
     if let Some(token) = &signature.asyncness {
-        errors.add(
-            token,
-            "a test in a world is not async: its tasks are spawned with `World::spawn`",
-        );
+        errors.add(token, "a test in a world is not async; spawn its tasks with `World::spawn`");
     }
     if let Some(token) = &signature.unsafety {
         errors.add(token, "a test function is not unsafe");
@@ -177,7 +176,7 @@ fn function(item: &ItemFn, errors: &mut Errors) -> bool {
         errors.add(&signature.generics, "a test function has no generic parameters");
     }
     if let ReturnType::Type(_, ty) = &signature.output {
-        errors.add(ty, "a test in a world returns nothing: panic, or let the report speak");
+        errors.add(ty, "a test in a world returns nothing; panic, or expect a finding");
     }
     if let Some(test) = item.attrs.iter().find(|attr| attr.path().is_ident("test")) {
         errors.add_at(

@@ -1,14 +1,13 @@
-//! `Bracket`: a call of code that is not one's own, which must leave the task's scopes as they
-//! were.
+//! `Bracket`: checks that a callback leaves the task's scopes as it found them.
 //!
-//! Key type: [`Bracket`]. For those who call back: reclaim calls shrinkers and release hooks, a
-//! queue calls work items. A scope that such a callback enters and forgets restricts its caller
-//! from then on; one that it leaves for its caller unprotects it. Invariant 8 of the project's
-//! description of reclaim, section 9.
+//! Key type: [`Bracket`]. It stands around each callback of the harness: reclaim calls shrinkers
+//! and release hooks, a work queue calls work items. A scope that a callback enters and forgets
+//! restricts its caller from then on; if the callback ends a scope of its caller, the caller goes
+//! on unprotected. Invariant 8 of the project's description of reclaim, section 9.
 
 use crate::kind::{Entered, ScopeKind};
-use crate::listener::Site;
-use crate::misuse::{Misuse, Misused};
+use crate::misuse::{Misuse, MisuseReport};
+use crate::site::Site;
 use crate::{TaskFlags, context, raw, stack};
 
 /// The running task's flag word before a call.
@@ -21,23 +20,23 @@ pub struct Bracket {
 }
 
 impl Bracket {
-    /// Looks at the flag word. Outside a world there is nobody to tell, and nothing is looked at
-    /// later.
+    /// Remembers the flag word. Outside a world there is no listener, so [`Bracket::close`] checks
+    /// nothing.
     #[track_caller]
     pub fn open() -> Self {
         let seq = if context::is_attached() { stack::with(|stack| stack.head.next_seq) } else { 0 };
         Self { flags: context::flags(), seq, site: Site::here() }
     }
 
-    /// Tells the listener if the word is another now. A scope for the task's life, entered
-    /// meanwhile, is no difference.
+    /// Reports a misuse if the flag word has changed. A permanent scope that was entered in between
+    /// does not count as a change.
     pub fn close(self) {
         if context::is_attached() {
             raw::tell(self.difference());
         }
     }
 
-    /// Makes a call inside a bracket. One that unwinds is not looked at.
+    /// Runs `call` inside a bracket. If it unwinds, nothing is checked.
     #[track_caller]
     pub fn around<R>(call: impl FnOnce() -> R) -> R {
         let bracket = Self::open();
@@ -46,7 +45,7 @@ impl Bracket {
         value
     }
 
-    fn difference(&self) -> Option<Misused> {
+    fn difference(&self) -> Option<MisuseReport> {
         let Self { flags: before, seq, site } = *self;
         stack::with(|stack| {
             let since = || stack.open().iter().filter(|scope| scope.seq > seq);
@@ -60,14 +59,14 @@ impl Bracket {
             let owner = stack.head.task;
             let left = since().find(|scope| scope.kind.bit().intersects(gained));
             Some(match left {
-                Some(scope) => Misused {
+                Some(scope) => MisuseReport {
                     what: Misuse::LeakedPastCall,
                     kind: scope.kind,
                     owner,
                     seq: scope.seq,
                     site: scope.site,
                 },
-                None => Misused {
+                None => MisuseReport {
                     what: Misuse::ChangedInCall,
                     kind: ScopeKind::of_bits(gained | lost),
                     owner,

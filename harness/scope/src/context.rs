@@ -1,28 +1,28 @@
 //! The task context: what moves with a task when a scheduler runs several on one thread.
 //!
-//! Key type: [`Context`]. As in the kernel, only the running task writes its flag word, which is
-//! what makes it lock-free. A scheduler moves the context with the task through [`swap`]; a task
-//! that belongs to a world gets an *attached* context, and only then are scopes recorded and told
-//! to the listener. Threads outside any world are not touched while some other thread's world
-//! listens.
+//! Key type: [`Context`]. As in the kernel, only the running task writes its flag word, so no lock
+//! is needed. A scheduler moves the context with the task through [`swap`]. A task that belongs to
+//! a world has an *attached* context; only then are scopes recorded and reported to the listener.
+//! A thread outside any world costs the same whether or not a world runs on another thread.
 
 use crate::TaskFlags;
 use crate::kind::{Entered, Scope, ScopeKind};
-use crate::listener::{self, Site};
+use crate::listener;
 use crate::reclaim_context::{ReclaimContext, Superblock};
-use crate::stack::{self, Head};
+use crate::site::Site;
+use crate::stack::{self, StackHead};
 use crate::word;
 
 pub use crate::stack::MAX_DEPTH;
 
-/// Scopes that a context keeps without asking for memory; deeper nests are rare.
+/// Scopes that a context holds without a heap allocation; deeper nesting is rare.
 const FEW: usize = 4;
 
-/// The flags, scopes and open journals of a task that does not run now.
+/// The flags, scopes and open journals of a task that is not running.
 #[derive(Debug)]
 pub struct Context {
     word: u32,
-    head: Head,
+    head: StackHead,
     few: [Scope; FEW],
     more: Vec<Scope>,
 }
@@ -37,12 +37,12 @@ impl Context {
     /// No scope, and no world.
     pub const DETACHED: Self = Self::with_flags(TaskFlags::EMPTY);
 
-    /// A context outside any world that starts with `flags` set.
+    /// A context outside any world, with `flags` set.
     #[must_use]
     pub const fn with_flags(flags: TaskFlags) -> Self {
         Self {
             word: flags.bits(),
-            head: Head::new(0, flags),
+            head: StackHead::new(0, flags),
             few: [Scope::NONE; FEW],
             more: Vec::new(),
         }
@@ -50,21 +50,22 @@ impl Context {
 
     /// The context of task number `task` of a world, which starts with `flags` set.
     ///
-    /// Scope bits among the flags are what a child of `fork` inherits: each becomes a scope that
-    /// nobody holds a token for, and that the task must [`disown`] or declare with
-    /// [`crate::enter_permanent`] before it ends. Other bits say what kind of task it is.
+    /// Scope bits among the flags are those that a child inherits from `fork`. Each becomes a scope
+    /// without a token, which the task must [`disown`] or declare with [`crate::enter_permanent`]
+    /// before it ends. The other bits say what kind of task it is.
     #[must_use]
     #[track_caller]
     pub fn attached(task: u32, flags: TaskFlags) -> Self {
         Self::forked(task, flags, Site::here())
     }
 
-    /// The same; what is inherited was inherited at `site`.
+    /// Like [`Context::attached`]; reports name `site` as the place where the scopes were
+    /// inherited.
     #[must_use]
     pub fn forked(task: u32, flags: TaskFlags, site: Site) -> Self {
         let mut context = Self::with_flags(flags);
         context.word |= word::ATTACHED;
-        context.head = Head::new(task, flags.without(TaskFlags::SCOPES));
+        context.head = StackHead::new(task, flags.without(TaskFlags::SCOPES));
         for kind in ScopeKind::FLAGS.into_iter().filter(|kind| flags.contains(kind.bit())) {
             context.head.next_seq += 1;
             context.push(Scope { kind, seq: context.head.next_seq, site, how: Entered::Inherited });
@@ -89,9 +90,9 @@ impl Context {
 
 /// Exchanges `context` with the one on this thread.
 ///
-/// For schedulers: call it around every switch, so that the context follows the task and not the
-/// thread. It copies the records in use; beyond four of them it asks for memory, while the thread
-/// counts as detached.
+/// Schedulers call it around every switch, so that the context follows the task and not the thread.
+/// It copies the records in use. With more than four of them it allocates on the heap; during that
+/// allocation the thread counts as detached.
 pub fn swap(context: &mut Context) {
     let word = word::get();
     word::set(0);
@@ -115,7 +116,7 @@ pub fn replace(mut context: Context) -> Context {
 
 /// Whether this thread runs a task of a world that listens.
 ///
-/// One thread-local load; it may be called from inside an allocator and while the thread ends.
+/// It costs one thread-local load, and may be called inside an allocator and while the thread ends.
 #[inline]
 #[must_use]
 pub fn is_attached() -> bool {
@@ -129,8 +130,8 @@ pub fn flags() -> TaskFlags {
     word::flags(word::get())
 }
 
-/// The scopes that are open on the running task, innermost first. Empty outside a world, where
-/// scopes are flags alone.
+/// The scopes that are open on the running task, innermost first. Empty outside a world, where a
+/// scope is only a flag.
 pub fn scopes() -> impl Iterator<Item = Scope> {
     let (records, len) = if is_attached() {
         stack::with(|stack| (stack.records, stack.head.len))
@@ -142,8 +143,8 @@ pub fn scopes() -> impl Iterator<Item = Scope> {
 
 /// The reclaim contexts in force on the running task, innermost first. Empty outside a world.
 ///
-/// For policies, which decide by superblock and depth. A filesystem that wants its own value back
-/// asks with [`reclaim_context_of`].
+/// Policies use it; they decide by superblock and depth. A filesystem gets its own value back with
+/// [`reclaim_context_of`].
 pub fn reclaim_contexts() -> impl Iterator<Item = ReclaimContext> {
     scopes().filter_map(|scope| match scope.kind {
         ScopeKind::Context(context) => Some(context),
@@ -153,17 +154,18 @@ pub fn reclaim_contexts() -> impl Iterator<Item = ReclaimContext> {
 
 /// The innermost reclaim context that `superblock` put on the running task.
 ///
-/// A filesystem that reclaim, a fault or a nested call reached finds its own value or none, never
-/// that of another filesystem whose scope is open further out: one untyped slot for all of them is
-/// what `current->journal_info` was.
+/// A filesystem that is called from reclaim, a page fault or another filesystem finds its own value
+/// or `None`, never the value of another filesystem whose scope is open further out. The kernel's
+/// `current->journal_info` was one untyped slot for all filesystems and could be misread so.
 #[must_use]
 pub fn reclaim_context_of(superblock: Superblock) -> Option<ReclaimContext> {
     reclaim_contexts().find(|context| context.superblock == superblock)
 }
 
-/// Leaves every scope that the running task inherited by fork; returns the flags that went.
+/// Leaves every scope that the running task inherited by fork; returns the flags that were cleared.
 ///
-/// Outside a world nothing tells inherited flags from those of the task's own scopes: nothing goes.
+/// Outside a world, inherited flags cannot be told from flags of the task's own scopes, so nothing
+/// is cleared.
 pub fn disown() -> TaskFlags {
     let mut gone = TaskFlags::EMPTY;
     while is_attached()
@@ -179,8 +181,8 @@ pub fn disown() -> TaskFlags {
     gone
 }
 
-/// Tells the listener of the scopes that are on the task already. For schedulers: where a task that
-/// inherited scopes begins.
+/// Tells the listener of the scopes that are already open on the task. Schedulers call it where a
+/// task with inherited scopes begins.
 pub fn announce() {
     if is_attached() {
         let (records, len) = stack::with(|stack| (stack.records, stack.head.len));
@@ -188,9 +190,9 @@ pub fn announce() {
     }
 }
 
-/// Tells the listener if the flag word is not what the open scopes make it: invariant 7 of the
-/// project's description. Guards keep it by construction and look again when they are entered and
-/// left; only a legacy token can break it, and its restore asks.
+/// Reports it if the flag word does not follow from the open scopes (invariant 7 of the project's
+/// description). Guards keep the two equal, and compare them when a scope is entered or left. Only
+/// a legacy token can make them differ, so its restore calls this function.
 pub(crate) fn check() {
     if is_attached()
         && let Some(misused) = stack::with(|stack| stack.compare(flags()))

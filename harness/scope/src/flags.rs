@@ -1,13 +1,13 @@
 //! `TaskFlags`: the `PF_*` bits of a task that allocations and reclaim look at.
 //!
 //! Key type: [`TaskFlags`]. Numeric values are those of kernel 6.12 (`include/linux/sched.h`), so
-//! that a word read from the real kernel is one of ours; written from the project's description of
-//! scoped allocation, 2.1. The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
+//! that a word read from a real kernel can be used directly; written from the project's description
+//! of scoped allocation, 2.1. The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
 
 use core::fmt;
 use core::ops::BitOr;
 
-/// Bits of a task's flag word.
+/// Flags of a task, as its `PF_*` word has them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct TaskFlags(u32);
 
@@ -32,13 +32,13 @@ flags! {
     MEMALLOC_NOFS = 0x0004_0000, "PF_MEMALLOC_NOFS";
     /// `PF_MEMALLOC_NOIO`.
     MEMALLOC_NOIO = 0x0008_0000, "PF_MEMALLOC_NOIO";
-    /// `PF_LOCAL_THROTTLE`: cleans pages of one device by dirtying another.
+    /// `PF_LOCAL_THROTTLE`: the task cleans pages of one device by dirtying another.
     LOCAL_THROTTLE = 0x0010_0000, "PF_LOCAL_THROTTLE";
-    /// `PF_KTHREAD`: a thread of the kernel, which inherits nothing from whoever asked for it.
+    /// `PF_KTHREAD`: a thread of the kernel; it inherits no flags from the task that requested it.
     KTHREAD = 0x0020_0000, "PF_KTHREAD";
     /// `PF_MEMALLOC_PIN`.
     MEMALLOC_PIN = 0x1000_0000, "PF_MEMALLOC_PIN";
-    /// The experimental nowait scope. Ours: the flag that 6.9 had for it was reverted in 6.12.
+    /// The experimental nowait scope. The value is ours: 6.12 reverted the flag that 6.9 had.
     MEMALLOC_NOWAIT = 0x4000_0000, "PF_MEMALLOC_NOWAIT";
 }
 
@@ -67,8 +67,7 @@ impl TaskFlags {
         self.0
     }
 
-    /// The flags of a number that may have other bits too: a word of the real kernel. Bits that
-    /// have no constant here are dropped.
+    /// The flags in a word of a real kernel. Bits without a constant here are dropped.
     #[must_use]
     pub const fn from_bits_truncate(bits: u32) -> Self {
         Self(bits & Self::KNOWN.0)
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_the_kernel_keeps_what_has_a_name_here() {
+    fn a_kernel_word_keeps_the_bits_that_have_a_constant_here() {
         // A kworker in a NOFS scope: PF_WQ_WORKER and PF_NOFREEZE have no meaning here.
         let word = 0x0400_0000 | 0x0000_8000 | 0x0020_0000 | 0x0004_0000 | 0x0000_0020;
         let flags = TaskFlags::from_bits_truncate(word);

@@ -1,8 +1,9 @@
-//! Scopes around futures: set at each poll, gone after it.
+//! Scopes around futures: entered at each poll and left after it.
 //!
-//! Key type: [`FutureExt`]. A guard that is held across an `.await` leaks into whatever the
+//! Key type: [`FutureExt`]. A guard that is held across an `.await` restricts whatever future the
 //! executor polls next, and is dropped on whatever thread polls last. Where a future must be `Send`
-//! the compiler refuses it, because guards are not; elsewhere these wrappers notice.
+//! the compiler rejects such a guard, because guards are not `Send`; elsewhere these wrappers
+//! report it.
 //!
 //! ```compile_fail,E0277
 //! fn spawn<F: Future + Send>(_: F) {}
@@ -11,13 +12,6 @@
 //!     let _nofs = reclaimdep_scope::nofs();
 //!     write().await; // `*const ()` cannot be sent between threads safely
 //! });
-//! ```
-//!
-//! ```
-//! use reclaimdep_scope::{ScopeKind, future::FutureExt};
-//! fn spawn<F: Future + Send>(_: F) {}
-//! # async fn write() {}
-//! spawn(write().in_scope(ScopeKind::Nofs));
 //! ```
 
 use core::future::poll_fn;
@@ -29,9 +23,16 @@ use crate::misuse::Misuse;
 use crate::raw::tell;
 use crate::{context, stack};
 
-/// Scopes for futures.
+/// Scopes for futures; implemented for every future.
+///
+/// ```
+/// use reclaimdep_scope::{FutureExt, ScopeKind};
+/// fn spawn<F: Future + Send>(_: F) {}
+/// # async fn write() {}
+/// spawn(write().in_scope(ScopeKind::Nofs));
+/// ```
 pub trait FutureExt: Future + Sized {
-    /// The same future, each poll of which runs in a scope of `kind`; it is checked as well.
+    /// This future with each poll inside a scope of `kind`, checked like [`FutureExt::checked`].
     #[track_caller]
     fn in_scope(self, kind: ScopeKind) -> impl Future<Output = Self::Output> {
         async move {
@@ -44,8 +45,8 @@ pub trait FutureExt: Future + Sized {
         }
     }
 
-    /// The same future; a scope that it enters and holds across an await is reported
-    /// ([`Misuse::HeldAcrossAwait`], RD06). Only a task of a world notices.
+    /// This future; a scope that it enters and holds across an await is reported
+    /// ([`Misuse::HeldAcrossAwait`], RD06). Outside a world nothing is reported.
     fn checked(self) -> impl Future<Output = Self::Output> {
         async move {
             let mut inner = pin!(self);
@@ -56,7 +57,7 @@ pub trait FutureExt: Future + Sized {
 
 impl<F: Future> FutureExt for F {}
 
-/// Polls, and says what the poll left open if the future is not done.
+/// Polls. If the future is not done, reports each scope that the poll left open.
 fn checked_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
     let before = newest();
     let outcome = poll();
@@ -66,7 +67,7 @@ fn checked_poll<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
             if scope.how != Entered::Permanent {
                 let owner = stack::with(|stack| stack.head.task);
                 let (kind, seq, site) = (scope.kind, scope.seq, scope.site);
-                tell(Some(crate::Misused {
+                tell(Some(crate::MisuseReport {
                     what: Misuse::HeldAcrossAwait,
                     kind,
                     owner,

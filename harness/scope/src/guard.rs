@@ -1,11 +1,11 @@
 //! Scope guards: `memalloc_nofs_save` and its siblings as values whose drop restores.
 //!
-//! Key type: [`ScopeGuard`]. It is not `Send`: a scope belongs to the task that entered it. Inside
-//! it is the crate's `raw` scope, which must be left once.
+//! Key type: [`ScopeGuard`], around a `RawScope`. It is not `Send`, because a scope belongs to the
+//! task that entered it.
 //!
 //! ```compile_fail,E0277
 //! let nofs = reclaimdep_scope::nofs();
-//! std::thread::spawn(move || drop(nofs)); // a scope does not change tasks
+//! std::thread::spawn(move || drop(nofs)); // the guard is not Send
 //! ```
 //!
 //! Mirrors the pairs of `include/linux/sched/mm.h`; written from the project's description of
@@ -14,25 +14,26 @@
 use core::marker::PhantomData;
 
 use crate::kind::{Entered, ScopeKind, ScopeRef};
-use crate::listener::{self, Site};
-use crate::raw::{Place, Raw};
+use crate::listener;
+use crate::raw::{RawScope, RecordPlace};
+use crate::site::Site;
 use crate::{Layer, ReclaimContext, context, stack, word};
 
-/// A scope that is entered; dropping it leaves the scope.
+/// An entered scope; dropping the guard leaves it.
 ///
-/// Guards of scopes that share a flag must be dropped innermost first; others may interleave.
-/// Forgetting a guard leaves the scope open for the task's life: where that is meant, say so with
-/// [`enter_permanent`].
+/// Guards of scopes that share a flag must be dropped innermost first; others may interleave. A
+/// forgotten guard leaves its scope open for the task's life. Where that is intended, call
+/// [`enter_permanent`] instead.
 #[must_use = "the scope ends when this guard is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct ScopeGuard {
-    raw: Raw,
+    raw: RawScope,
     task_bound: PhantomData<*const ()>,
 }
 
 impl ScopeGuard {
     #[inline]
-    pub(crate) const fn new(raw: Raw) -> Self {
+    pub(crate) const fn new(raw: RawScope) -> Self {
         Self { raw, task_bound: PhantomData }
     }
 
@@ -48,10 +49,10 @@ impl ScopeGuard {
         Site::from(self.raw.location)
     }
 
-    /// Which scope of which task this is; none outside a world.
+    /// Which scope of which task this is; `None` outside a world.
     #[must_use]
     pub fn scope(&self) -> Option<ScopeRef> {
-        let Place { task, seq } = self.raw.place;
+        let RecordPlace { task, seq } = self.raw.place;
         (seq != 0).then_some(ScopeRef { task, seq })
     }
 }
@@ -68,14 +69,23 @@ impl ScopeKind {
     #[inline]
     #[track_caller]
     pub fn enter(self) -> ScopeGuard {
-        ScopeGuard::new(Raw::enter(self, Entered::Held))
+        ScopeGuard::new(RawScope::enter(self, Entered::Held))
     }
 }
 
 /// Enters a NOFS scope (`memalloc_nofs_save`): no allocation of this task calls into a filesystem.
 ///
-/// It belongs at the resource that makes recursion dangerous (a lock shared with reclaim, the start
-/// of a transaction), not around single allocations.
+/// Enter it where the resource is taken that makes recursion dangerous (a lock that reclaim takes
+/// too, the start of a transaction), not around single allocations.
+///
+/// ```
+/// use reclaimdep_scope::{Gfp, effective, nofs};
+///
+/// let guard = nofs();
+/// assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS);
+/// drop(guard);
+/// assert_eq!(effective(Gfp::KERNEL), Gfp::KERNEL);
+/// ```
 #[inline]
 #[track_caller]
 pub fn nofs() -> ScopeGuard {
@@ -91,7 +101,7 @@ pub fn noio() -> ScopeGuard {
 
 /// Enters a scope in which the task is the reclaimer (`memalloc_noreclaim_save`, `PF_MEMALLOC`).
 ///
-/// This is not a "do not wait" scope: it opens the emergency reserves.
+/// It does not mean "do not wait": it opens the emergency reserves.
 #[inline]
 #[track_caller]
 pub fn noreclaim() -> ScopeGuard {
@@ -107,20 +117,20 @@ pub fn pin() -> ScopeGuard {
 
 /// Enters a scope in which no allocation of this task reclaims by itself. *Experimental.*
 ///
-/// Proposed in 2020 and 2024 and rejected both times. Unlike NOFS and NOIO it is incompatible with
-/// `__GFP_NOFAIL`: some callee deep below may ask for memory that cannot be refused, and in this
-/// scope it would be. It is safe only where the scope's owner controls every allocation below.
-/// [`crate::Gfp::validate_request`] says so about such a request.
+/// It was proposed in 2020 and in 2024, and rejected both times. Unlike NOFS and NOIO it is
+/// incompatible with `__GFP_NOFAIL`: a function called inside the scope may make a request that
+/// must not fail, and in this scope it would fail. The scope is safe only where its owner controls
+/// every allocation inside it. [`crate::Gfp::validate_request`] finds such a request.
 #[inline]
 #[track_caller]
 pub fn nowait() -> ScopeGuard {
     ScopeKind::Nowait.enter()
 }
 
-/// Enters a scope in which reclaim may not come back into `layers`: the user's own rule.
+/// Enters a scope in which reclaim must not enter `layers`; the layers can be the user's own.
 ///
-/// There is no flag behind it, so masks stay as they are. Outside a world it does nothing; in one,
-/// judges report a reclaim of this task, or of a task that it waits for, that enters such a layer.
+/// The scope has no flag, so masks do not change. Outside a world it does nothing. In a world, the
+/// judges report it when reclaim by this task, or by a task that it waits for, enters such a layer.
 #[inline]
 #[track_caller]
 pub fn forbid(layers: &'static [Layer]) -> ScopeGuard {
@@ -129,30 +139,31 @@ pub fn forbid(layers: &'static [Layer]) -> ScopeGuard {
 
 /// Enters a NOFS scope that says which filesystem it protects.
 ///
-/// Outside a world it is [`nofs`]. In one, policies read it ([`context::reclaim_contexts`]) and the
-/// filesystem finds its own value again ([`context::reclaim_context_of`]).
+/// Outside a world it is the same as [`nofs`]. In a world, policies read the context
+/// ([`context::reclaim_contexts`]), and the filesystem finds its own value again
+/// ([`context::reclaim_context_of`]).
 #[inline]
 #[track_caller]
 pub fn reclaim_context(context: ReclaimContext) -> ScopeGuard {
     ScopeKind::Context(context).enter()
 }
 
-/// Becomes kswapd for the guard's life: sets `PF_MEMALLOC` and `PF_KSWAPD`, and clears afterwards
-/// those of them that were not set before.
+/// Stands in for kswapd until the guard is dropped: sets `PF_MEMALLOC` and `PF_KSWAPD`, and later
+/// clears those of the two that were not set before.
 ///
-/// For a worker that goes on with what kswapd began, as XFS does where its stack gets short
-/// (description, 2.8). Drop the guard before telling whoever waits.
+/// It is for a worker that continues work of kswapd, as in XFS where the stack runs short
+/// (description, 2.8). Drop the guard before signalling the task that waits for the worker.
 #[inline]
 #[track_caller]
 pub fn become_kswapd() -> ScopeGuard {
     ScopeKind::Kswapd.enter()
 }
 
-/// Enters a scope for the rest of the running task's life, on purpose.
+/// Enters a scope for the rest of the running task's life.
 ///
-/// For threads that serve reclaim or a device all their life: a journal thread, a loop worker. A
-/// scope of this kind that the task inherited by fork is declared with it. Without this a scope
-/// that is open at the end of a task is reported (RD06).
+/// It is for threads that serve reclaim or a device as long as they live: a journal thread, a loop
+/// worker. A scope of this kind that the task inherited by fork becomes the permanent one. Any
+/// other scope that is open when its task ends is reported (RD06).
 #[track_caller]
 pub fn enter_permanent(kind: ScopeKind) {
     if context::is_attached() {
@@ -164,6 +175,6 @@ pub fn enter_permanent(kind: ScopeKind) {
             word::set_flags(stack::with(|stack| stack.derived()));
         }
     }
-    // Nobody leaves it: there is nothing to keep.
-    let _ = Raw::enter(kind, Entered::Permanent);
+    // A permanent scope is never left, so its guard data is not needed.
+    let _ = RawScope::enter(kind, Entered::Permanent);
 }

@@ -3,7 +3,7 @@
 //! Key types: [`ScopeKind`], [`Entered`], [`Scope`] (one that is open, as plain data). Written from
 //! the project's description of scoped allocation, 2.2 and 2.7.
 
-use crate::listener::Site;
+use crate::site::Site;
 use crate::{Layer, ReclaimContext, TaskFlags};
 
 /// What a scope forbids to the allocations inside it.
@@ -16,25 +16,25 @@ pub enum ScopeKind {
     /// The task is the reclaimer: no reclaim of its own, and the reserves are open to it
     /// (`memalloc_noreclaim_save`).
     Noreclaim,
-    /// Allocations stay where they are put: not movable (`memalloc_pin_save`).
+    /// Allocated pages must not be movable (`memalloc_pin_save`).
     Pin,
     /// No direct reclaim. Experimental: see [`crate::nowait`].
     Nowait,
-    /// The task stands in for kswapd: the reclaimer, in the background reclaimer's role.
+    /// The task stands in for kswapd, the background reclaimer.
     Kswapd,
-    /// Reclaim below may not enter these layers. There is no flag behind it: allocations are as
-    /// before, and only judges look at it.
+    /// Reclaim inside the scope must not enter these layers. The scope has no flag: masks do not
+    /// change, and only the judges read it.
     Forbid(&'static [Layer]),
     /// A NOFS scope that says which filesystem it protects.
     Context(ReclaimContext),
 }
 
 impl ScopeKind {
-    /// The kinds that are nothing but a flag of their own.
+    /// The kinds that consist of one flag.
     pub(crate) const FLAGS: [Self; 5] =
         [Self::Noio, Self::Nofs, Self::Noreclaim, Self::Pin, Self::Nowait];
 
-    /// The flag bits behind the scope; none for [`ScopeKind::Forbid`].
+    /// The flag bits that the scope sets; none for [`ScopeKind::Forbid`].
     #[inline]
     #[must_use]
     pub const fn bit(self) -> TaskFlags {
@@ -49,13 +49,13 @@ impl ScopeKind {
         }
     }
 
-    /// The plainest kind with these bits: what is known of a scope whose record is gone.
+    /// The simplest kind with these bits, for a scope whose record is gone.
     pub(crate) fn of_bits(bits: TaskFlags) -> Self {
         let plain = [Self::Kswapd].into_iter().chain(Self::FLAGS);
         plain.into_iter().find(|kind| bits == kind.bit()).unwrap_or(Self::Forbid(&[]))
     }
 
-    /// The kernel's word for the scope, or ours where it has none.
+    /// The kernel's name for the scope, or ours where the kernel has none.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl ScopeKind {
         }
     }
 
-    /// Whether the scope forbids reclaim to enter any layer at all.
+    /// Whether the scope forbids reclaim to enter any layer.
     #[must_use]
     pub const fn restricts(self) -> bool {
         match self {
@@ -80,33 +80,33 @@ impl ScopeKind {
         }
     }
 
-    /// Whether the order in which scopes of these two kinds end matters: they share a flag, or are
-    /// the same. Others may interleave freely.
+    /// Whether scopes of these two kinds must be left innermost first, because they share a flag or
+    /// are of the same kind. Others may interleave.
     #[must_use]
     pub fn nests_with(self, other: Self) -> bool {
         self == other || self.bit().intersects(other.bit())
     }
 }
 
-/// A scope of a task, by numbers.
+/// A scope of a task, by its numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ScopeRef {
-    /// The task, as its world numbers it.
+    /// The number of the task in its world.
     pub task: u32,
-    /// Its how-many-th scope, from 1.
+    /// The number of the scope on that task, from 1.
     pub seq: u32,
 }
 
-/// How a scope came to be on a task, which decides who has to end it.
+/// How a scope came to be open on a task; that decides how it must end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Entered {
     /// A guard or token of this task ends it.
     Held,
-    /// It lasts as long as the task, on purpose.
+    /// It was declared to last as long as the task.
     Permanent,
-    /// It was on the task that forked this one; nobody holds a token.
+    /// It was open on the task that forked this one; no token for it exists.
     Inherited,
-    /// A guard of this task ends it, and it stands for this scope of another task.
+    /// A guard of this task ends it; it was entered on behalf of this scope of another task.
     OnBehalf(ScopeRef),
 }
 
@@ -115,16 +115,16 @@ pub enum Entered {
 pub struct Scope {
     /// What it forbids.
     pub kind: ScopeKind,
-    /// The task's how-many-th scope, from 1.
+    /// The number of the scope on its task, from 1.
     pub seq: u32,
     /// Where it was entered.
     pub site: Site,
-    /// How it came to be.
+    /// How it came to be open.
     pub how: Entered,
 }
 
 impl Scope {
-    /// Fills unused places.
+    /// Fills unused entries.
     pub(crate) const NONE: Self = Self {
         kind: ScopeKind::Nofs,
         seq: 0,

@@ -1,16 +1,18 @@
 //! Layer frames: which level of the storage stack the running code is in.
 //!
 //! Key types: [`Layer`] (the kind), [`LayerRef`] (kind and instance), [`LayerGuard`]. Scopes forbid
-//! kinds; judges compare frames. Outside a world a frame costs one thread-local load.
+//! kinds of layers; the judges compare frames with them. Outside a world, entering a layer costs
+//! one thread-local load.
 
 use core::marker::PhantomData;
 use core::panic::Location;
 
 use crate::kind::ScopeKind;
-use crate::listener::{self, Site};
+use crate::listener;
+use crate::site::Site;
 use crate::word;
 
-/// A level of the storage stack. Users may name their own: `Layer::new("raft")`.
+/// A level of the storage stack. Users can name their own: `Layer::new("raft")`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Layer(&'static str);
 
@@ -26,7 +28,7 @@ impl Layer {
     /// Swap.
     pub const SWAP: Self = Self("swap");
 
-    /// A layer of the user's own, told apart by name.
+    /// A layer of the user's own. Layers with the same name are the same layer.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(name)
@@ -50,12 +52,12 @@ impl Layer {
     }
 }
 
-/// One instance of a layer: `fs` number 3. The world that built the stack knows its name.
+/// One instance of a layer, such as `fs` number 3. The world that built the stack knows its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LayerRef {
     /// The kind.
     pub layer: Layer,
-    /// Which one, as its owner numbers them.
+    /// The number that the layer's owner gave to this instance.
     pub instance: u32,
 }
 
@@ -69,6 +71,16 @@ pub struct LayerGuard {
 }
 
 /// Enters layer `layer`, instance `instance`, on the running task.
+///
+/// ```
+/// use reclaimdep_scope::{Layer, enter};
+///
+/// fn append(log: u32) {
+///     let _raft = enter(Layer::new("raft"), log);
+///     // Work that a scope of `forbid(&[Layer::new("raft")])` keeps reclaim from.
+/// }
+/// append(0);
+/// ```
 #[inline]
 #[track_caller]
 pub fn enter(layer: Layer, instance: u32) -> LayerGuard {

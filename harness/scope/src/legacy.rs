@@ -1,32 +1,34 @@
-//! Tokens as kernels had them, to replay what went wrong with them.
+//! Save and restore with tokens as older kernels had them, to replay how they were misused.
 //!
-//! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. Here the
-//! flag word behaves exactly as that kernel's did, whatever is done with the tokens, while the
-//! record stack of a task in a world says what was wrong. Written from the project's description of
-//! scoped allocation, 2.4.
+//! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. The flag
+//! word behaves here exactly as in the kernel of that generation, whatever is done with the tokens;
+//! on a task of a world the record stack reports what was wrong. Written from the project's
+//! description of scoped allocation, 2.4.
 
 use core::panic::Location;
 
 use crate::kind::{Entered, ScopeKind};
-use crate::listener::{self, Site};
-use crate::misuse::{Misuse, Misused};
+use crate::listener;
+use crate::misuse::{Misuse, MisuseReport};
 use crate::raw::tell;
-use crate::stack::{self, Left};
+use crate::site::Site;
+use crate::stack::{self, LeaveOutcome};
 use crate::{TaskFlags, context, word};
 
-/// What a token is.
+/// What a token holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {
     /// The flag's previous value, which restore writes back (to 6.8).
     Previous,
     /// The bits that the save turned on, which restore turns off (since 6.9).
     NewlySet,
-    /// The whole flag word, which restore writes back, with every other change since (the loop
-    /// worker's).
+    /// The whole flag word, which restore writes back; that undoes every other change made since
+    /// (the loop worker's way).
     WholeWord,
 }
 
-/// What a save returned. It may be copied, kept, used twice and sent away: that is the point.
+/// What a save returned. It can be copied, kept, used twice and sent to another task, so that these
+/// mistakes can be replayed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token {
     kind: ScopeKind,
@@ -37,7 +39,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token that no save returned: all zeroes, as a field that was cleared too early.
+    /// A token that no save returned: all zeroes, like a field that was cleared too early.
     #[must_use]
     pub const fn zero(kind: ScopeKind, style: Style) -> Self {
         Self { kind, style, value: TaskFlags::EMPTY, task: 0, seq: 0 }
@@ -66,13 +68,13 @@ pub fn save(kind: ScopeKind, style: Style) -> Token {
     Token { kind, style, value, task, seq: scope.map_or(0, |scope| scope.seq) }
 }
 
-/// Leaves the scope that `token` stands for (`memalloc_nofs_restore` and its siblings).
+/// Leaves the scope of `token` (`memalloc_nofs_restore` and its siblings).
 #[track_caller]
 pub fn restore(token: Token) {
     restore_as(token.kind, token);
 }
 
-/// Hands `token` to the restore of `kind`, whatever it stands for.
+/// Passes `token` to the restore function of `kind`, even if it is a token of another kind.
 #[track_caller]
 pub fn restore_as(kind: ScopeKind, token: Token) {
     let present = context::flags();
@@ -82,16 +84,16 @@ pub fn restore_as(kind: ScopeKind, token: Token) {
         Style::WholeWord => token.value,
     });
     if context::is_attached() {
-        judge(kind, token, Location::caller());
+        report_restore(kind, token, Location::caller());
     }
 }
 
-/// What the record stack says to it.
-fn judge(kind: ScopeKind, token: Token, location: &'static Location<'static>) {
+/// Reports what is wrong with this restore according to the record stack.
+fn report_restore(kind: ScopeKind, token: Token, location: &'static Location<'static>) {
     let (here, left) = stack::with(|stack| {
         let here = stack.head.task;
         let fits = token.seq != 0 && token.task == here && kind == token.kind;
-        (here, if fits { stack.remove(token.seq) } else { Left::default() })
+        (here, if fits { stack.remove(token.seq) } else { LeaveOutcome::default() })
     });
     let wrong = if token.seq == 0 {
         Some(Misuse::ZeroToken)
@@ -104,7 +106,7 @@ fn judge(kind: ScopeKind, token: Token, location: &'static Location<'static>) {
     } else {
         None
     };
-    let misused = |what| Misused {
+    let misused = |what| MisuseReport {
         what,
         kind: token.kind,
         owner: if token.seq == 0 { here } else { token.task },

@@ -1,9 +1,10 @@
-//! The same flags of real threads.
+//! Reads and sets the task flags of real threads.
 //!
-//! Key types: [`LinuxError`]. A thread's `PF_*` word is field 9 of its `stat` in `/proc`. The one
-//! of our scopes that user space can enter is that of `PR_SET_IO_FLUSHER` (since 5.6): it sets NOIO
-//! and LOCAL_THROTTLE on the calling thread, for daemons that serve a block device. It is not
-//! nesting-safe, is inherited over fork, and threads that ran before the call do not get it.
+//! Key type: [`LinuxError`]. A thread's `PF_*` word is field 9 of its `stat` in `/proc`. User space
+//! can enter one kind of scope, with `PR_SET_IO_FLUSHER` (since 5.6): the call sets NOIO and
+//! LOCAL_THROTTLE on the calling thread and is meant for daemons that serve a block device. The
+//! state does not nest, a child inherits it over fork, and threads that were started before the
+//! call do not get it.
 //!
 //! Written from the project's description of scoped allocation, 2.1 and 2.6.
 
@@ -16,7 +17,7 @@ use rustix::process::{Pid, configure_io_flusher_behavior};
 
 use crate::TaskFlags;
 
-/// Both bits that the IO-flusher state consists of.
+/// The two bits that form the IO-flusher state.
 pub const IO_FLUSHER: TaskFlags = TaskFlags::MEMALLOC_NOIO.union(TaskFlags::LOCAL_THROTTLE);
 
 /// Why a thread's flags could not be read or set.
@@ -39,7 +40,7 @@ pub enum LinuxError {
     NotPermitted,
     /// The kernel has no such call: it is older than 5.6.
     Unsupported,
-    /// The kernel took the call and the thread's flags are not what was asked for.
+    /// The call succeeded, but the thread's flags are not those that were requested.
     NotApplied {
         /// The flags that the thread has.
         flags: TaskFlags,
@@ -93,7 +94,7 @@ pub fn thread_flags(process: Pid, thread: Pid) -> Result<TaskFlags, LinuxError> 
 
 fn read(path: &Path) -> Result<TaskFlags, LinuxError> {
     let name = || path.display().to_string();
-    // The command in field 2 is any bytes at all.
+    // The command in field 2 may contain any bytes.
     let stat = std::fs::read(path).map_err(|source| LinuxError::Read { path: name(), source })?;
     flags_of(&stat).ok_or_else(|| LinuxError::Format { path: name() })
 }
@@ -107,13 +108,13 @@ fn flags_of(stat: &[u8]) -> Option<TaskFlags> {
     Some(TaskFlags::from_bits_truncate(word))
 }
 
-/// Enters or leaves the IO-flusher state of the calling thread, and reads it back.
+/// Enters or leaves the IO-flusher state of the calling thread, and reads the flags back.
 ///
-/// Leaving it ends a surrounding NOIO scope of the real thread too.
+/// Leaving the state also ends a surrounding NOIO scope of the real thread.
 ///
 /// # Errors
 /// [`LinuxError::NotPermitted`] without CAP_SYS_RESOURCE; [`LinuxError::NotApplied`] where the
-/// flags read back are not those asked for.
+/// flags read back are not those that were requested.
 pub fn set_io_flusher(enable: bool) -> Result<(), LinuxError> {
     configure_io_flusher_behavior(enable).map_err(|errno| match errno {
         Errno::PERM => LinuxError::NotPermitted,
@@ -145,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn this_thread_has_flags_under_both_names() {
+    fn both_ways_to_name_this_thread_give_the_same_flags() {
         let (process, thread) = (rustix::process::getpid(), rustix::thread::gettid());
         assert_eq!(thread_flags(process, thread).unwrap(), current_flags().unwrap());
         assert!(!current_flags().unwrap().contains(TaskFlags::KTHREAD));
     }
 
     #[test]
-    fn a_thread_that_is_not_there_is_an_error_that_names_its_file() {
+    fn a_thread_that_does_not_exist_is_an_error_that_names_the_file() {
         let nobody = Pid::from_raw(i32::MAX).unwrap();
         let error = thread_flags(rustix::process::getpid(), nobody).unwrap_err().to_string();
         assert!(error.contains("/task/2147483647/stat"), "{error}");
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the state is one of a real thread, and stays with it"
+        reason = "the state belongs to a real thread and remains set on it"
     )]
     fn the_io_flusher_state_is_set_and_read_back_or_the_capability_is_named() {
         let outcome = std::thread::spawn(|| {
@@ -182,7 +183,7 @@ mod tests {
         }
     }
 
-    /// Whether this process has CAP_SYS_RESOURCE, by the kernel's own word.
+    /// Whether this process has CAP_SYS_RESOURCE, as the kernel reports it.
     fn may_be_io_flusher() -> bool {
         const CAP_SYS_RESOURCE: u32 = 24;
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();

@@ -1,17 +1,18 @@
 //! `Misuse`: every way to leave a scope wrongly, in one table.
 //!
-//! Key types: [`Misuse`], [`Misused`]. The record stack of an attached task finds what one task can
-//! know; what needs two tasks, or a task's end, is found by whoever listens. Written from the
-//! project's description of scoped allocation, 2.4, 2.10 and 9 (invariants 6 to 8).
+//! Key types: [`Misuse`], [`MisuseReport`]. The record stack of an attached task finds the misuses
+//! that one task can know of. The judges find those that involve two tasks or the end of a task.
+//! Written from the project's description of scoped allocation, 2.4, 2.10 and 9 (invariants 6 to
+//! 8).
 
 use core::fmt;
 
 use crate::kind::ScopeKind;
-use crate::listener::Site;
+use crate::site::Site;
 
 macro_rules! misuses {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $sentence:literal;)*) => {
-        /// What is wrong with how a scope was used.
+        /// A way to use a scope wrongly.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
         pub enum Misuse {
@@ -28,7 +29,7 @@ macro_rules! misuses {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// What happened and what to do instead, as a sentence about the scope.
+            /// What happened and what to do instead, as a sentence whose subject is the scope.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$name => $sentence,)* }
@@ -76,16 +77,16 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// One misuse that was noticed.
+/// One misuse that was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Misused {
+pub struct MisuseReport {
     /// What is wrong.
     pub what: Misuse,
     /// The kind of the scope that was used wrongly.
     pub kind: ScopeKind,
-    /// The task that entered the scope, as its world numbers it.
+    /// The number of the task that entered the scope.
     pub owner: u32,
-    /// Which scope of that task; 0 where it is not known.
+    /// The number of the scope on that task; 0 where it is not known.
     pub seq: u32,
     /// Where the scope was entered or, where that is not known, where it was used wrongly.
     pub site: Site,
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_misuse_says_something_of_its_own() {
+    fn every_misuse_has_a_name_and_a_sentence_that_no_other_has() {
         for (place, misuse) in Misuse::ALL.iter().enumerate() {
             assert!(misuse.sentence().contains(';'), "{misuse}: what happened; what to do");
             for other in &Misuse::ALL[..place] {

@@ -1,69 +1,71 @@
-//! Entering and leaving a scope: the hot path, and the cold one of a task that is recorded.
+//! Entering and leaving a scope: the hot path, and the cold path of a task whose scopes are
+//! recorded.
 //!
-//! Key type: [`Raw`], what a guard holds. Outside a world that is two words: what the flag word
-//! was, and what the scope made it. In a world it names a record, and the record stack is the
-//! truth.
+//! Key type: [`RawScope`], which a guard holds. Outside a world it holds the flag word before the
+//! scope and after it. In a world it names a record, and the record stack decides what the flag
+//! word is.
 
 use core::panic::Location;
 
 use crate::kind::{Entered, ScopeKind};
-use crate::listener::{self, Site};
-use crate::misuse::{Misuse, Misused};
+use crate::listener;
+use crate::misuse::{Misuse, MisuseReport};
+use crate::site::Site;
 use crate::{TaskFlags, context, stack, word};
 
-/// No flag word is this: the guard's scope is recorded.
+/// Marks a scope that is recorded; no flag word has this value.
 const RECORDED: u32 = u32::MAX;
 
 /// A scope that was entered and must be left once.
 ///
-/// It lives in registers while nobody records: the cold paths take and return what fits there, so
-/// that no guard needs an address.
+/// It stays in registers outside a world: the cold paths take and return values that fit there, so
+/// that a guard needs no address.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw {
+pub(crate) struct RawScope {
     pub(crate) kind: ScopeKind,
-    /// The word before; or, of a recorded guard, the bits that it turned on without a record.
+    /// The flag word before the scope; of a recorded scope, the bits that it set without a record.
     before: u32,
-    /// The word that the scope made, or [`RECORDED`].
+    /// The flag word after entering the scope, or [`RECORDED`].
     after: u32,
-    pub(crate) place: Place,
+    pub(crate) place: RecordPlace,
     pub(crate) location: &'static Location<'static>,
 }
 
-/// Where a scope is recorded.
+/// The record of a scope.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct RecordPlace {
     pub(crate) task: u32,
-    /// 0 outside a world, and where there was no room.
+    /// 0 outside a world, and where the record stack was full.
     pub(crate) seq: u32,
 }
 
-/// What is recorded.
+/// A scope that is about to be recorded.
 #[derive(Clone, Copy)]
-struct Entry {
+struct NewRecord {
     kind: ScopeKind,
     how: Entered,
     location: &'static Location<'static>,
 }
 
-impl Raw {
+impl RawScope {
     #[inline]
     #[track_caller]
     pub(crate) fn enter(kind: ScopeKind, how: Entered) -> Self {
         let location = Location::caller();
         let before = word::get();
         if before & word::ATTACHED != 0 {
-            let (place, newly) = record(Entry { kind, how, location });
+            let (place, newly) = record(NewRecord { kind, how, location });
             return Self { kind, before: newly.bits(), after: RECORDED, place, location };
         }
         let after = before | kind.bit().bits();
         word::set(after);
-        Self { kind, before, after, place: Place { task: 0, seq: 0 }, location }
+        Self { kind, before, after, place: RecordPlace { task: 0, seq: 0 }, location }
     }
 
     #[inline]
     pub(crate) fn leave(self) {
-        // Comparing with what the scope made lets the store go out without waiting for a load of
-        // what an inner scope stored last.
+        // The comparison is predicted, so the store does not wait for the load of a word that an
+        // inner scope has just stored.
         let present = word::get();
         if present == self.after {
             word::set(self.before);
@@ -80,10 +82,10 @@ impl Raw {
     }
 }
 
-/// Records a scope; returns where, and the flags that it turned on without a record.
+/// Records a scope; returns the record, and the flags that the scope set without a record.
 #[cold]
 #[inline(never)]
-fn record(Entry { kind, how, location }: Entry) -> (Place, TaskFlags) {
+fn record(NewRecord { kind, how, location }: NewRecord) -> (RecordPlace, TaskFlags) {
     let site = Site::from(location);
     let (differs, scope, task, newly) = stack::with(|stack| {
         let differs = stack.compare(context::flags());
@@ -97,9 +99,9 @@ fn record(Entry { kind, how, location }: Entry) -> (Place, TaskFlags) {
     tell(differs);
     match scope {
         Some(scope) => listener::notify(|l| l.scope_enter(scope)),
-        None => tell(Some(Misused { what: Misuse::TooDeep, kind, owner: task, seq: 0, site })),
+        None => tell(Some(MisuseReport { what: Misuse::TooDeep, kind, owner: task, seq: 0, site })),
     }
-    (Place { task, seq: scope.map_or(0, |scope| scope.seq) }, newly)
+    (RecordPlace { task, seq: scope.map_or(0, |scope| scope.seq) }, newly)
 }
 
 #[cold]
@@ -109,29 +111,29 @@ fn leave_slowly(
     before: u32,
     after: u32,
     bits: TaskFlags,
-    place: Place,
+    place: RecordPlace,
     location: &'static Location<'static>,
 ) {
     let misused = |what| {
         let (kind, site) = (ScopeKind::of_bits(bits), Site::from(location));
-        tell(Some(Misused { what, kind, owner: place.task, seq: place.seq, site }));
+        tell(Some(MisuseReport { what, kind, owner: place.task, seq: place.seq, site }));
     };
     match (after == RECORDED, present & word::ATTACHED != 0) {
         (true, true) if stack::with(|stack| stack.head.task != place.task) => {
             misused(Misuse::OtherTask)
         }
         (true, true) if !leave_record(place.seq, word::flags(before)) => misused(Misuse::Stale),
-        // The flags that this scope turned on, and no others (the kernel's rule since 6.9).
+        // Only the flags that this scope set are cleared (the kernel's rule since 6.9).
         (false, false) => word::set(present & !(after & !before)),
-        // Entered outside a world and left in one: the scope is another context's.
+        // Entered outside a world and left in one: the scope belongs to another context.
         (false, true) => misused(Misuse::OtherTask),
-        // Left; or the task is gone, and so is whoever would be told.
+        // The record was removed; or the task is gone, and with it the listener.
         (true, _) => {}
     }
 }
 
-/// Ends the record of this number and clears `newly`, what the scope turned on without a record;
-/// says whether the record was there if there should be one.
+/// Removes the record of this number and clears `newly`, the flags that the scope set without a
+/// record. Returns whether the record existed, or `true` for a scope that never had one.
 fn leave_record(seq: u32, newly: TaskFlags) -> bool {
     let (differs, left) = stack::with(|stack| {
         let differs = stack.compare(context::flags());
@@ -149,7 +151,7 @@ fn leave_record(seq: u32, newly: TaskFlags) -> bool {
 }
 
 /// Tells the listener of a misuse, if there is one.
-pub(crate) fn tell(misused: Option<Misused>) {
+pub(crate) fn tell(misused: Option<MisuseReport>) {
     if let Some(misused) = misused {
         listener::notify(|l| l.scope_misuse(misused));
     }

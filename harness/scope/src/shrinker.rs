@@ -79,7 +79,41 @@ impl core::fmt::Debug for Registration {
 
 /// Registers `shrinker` with the world of the running task (`register_shrinker`).
 ///
-/// Outside a world nobody reclaims: the registration is inert and holds nothing.
+/// Outside a world there is no reclaim: the registration does nothing and drops the shrinker.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use reclaimdep_scope::{Gfp, Shrinker, Stop, register_shrinker};
+///
+/// #[derive(Default)]
+/// struct InodeCache {
+///     unused: AtomicU64,
+/// }
+///
+/// impl Shrinker for InodeCache {
+///     fn name(&self) -> &str {
+///         "inode cache"
+///     }
+///
+///     fn count(&self) -> u64 {
+///         self.unused.load(Ordering::Relaxed)
+///     }
+///
+///     fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+///         if !mask.contains(Gfp::FS) {
+///             return Err(Stop); // Freeing an inode enters the filesystem.
+///         }
+///         let freed = nr_to_scan.min(self.count());
+///         self.unused.fetch_sub(freed, Ordering::Relaxed);
+///         Ok(freed)
+///     }
+/// }
+///
+/// let registration = register_shrinker(Arc::new(InodeCache::default()));
+/// assert!(!registration.is_active(), "no world runs here");
+/// ```
 pub fn register_shrinker(shrinker: Arc<dyn Shrinker>) -> Registration {
     Registration(listener::ask(|l| l.register_shrinker(shrinker)).flatten())
 }

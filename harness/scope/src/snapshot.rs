@@ -1,20 +1,35 @@
 //! `Snapshot`: the scopes of one task, for a worker to enter while it works for that task.
 //!
-//! Key types: [`Snapshot`], [`OnBehalf`]. A worker has a context of its own, usually empty; a
-//! requester that waits for it inside a scope is protected only if the worker enters the same
-//! scopes for as long as it serves the request. What crosses is a description, never a token.
+//! Key types: [`Snapshot`], [`OnBehalf`]. A worker has its own context, which is usually empty. A
+//! requester that waits for the worker inside a scope is protected only if the worker enters the
+//! same scopes while it serves the request. A snapshot carries a description of the scopes, never a
+//! token.
 //!
 //! Written from the project's description of scoped allocation, 2.10 (ways 1 to 3) and 2.8.
 
 use crate::guard::ScopeGuard;
 use crate::kind::{Entered, ScopeKind, ScopeRef};
-use crate::raw::Raw;
+use crate::raw::RawScope;
 use crate::{context, stack};
 
-/// Scopes that a snapshot carries; of more, the innermost.
-pub const MAX_CARRIED: usize = 8;
+/// The most scopes that a snapshot carries. Of more scopes it carries the innermost.
+pub(crate) const MAX_CARRIED: usize = 8;
 
-/// The scopes that were open on a task at one moment. It may be sent and used again and again.
+/// The scopes that were open on a task at one moment. It can be sent to other tasks and entered any
+/// number of times.
+///
+/// ```
+/// use reclaimdep_scope::{Gfp, Snapshot, effective, nofs};
+///
+/// let requester = nofs();
+/// let scopes = Snapshot::take();
+/// let worker = std::thread::spawn(move || {
+///     let _scopes = scopes.enter();
+///     effective(Gfp::KERNEL)
+/// });
+/// assert_eq!(worker.join().unwrap(), Gfp::NOFS);
+/// drop(requester);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Snapshot {
     scopes: [Option<(ScopeKind, Entered)>; MAX_CARRIED],
@@ -23,8 +38,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The scopes of the running task.
     ///
-    /// Outside a world these are its flags; user-forbidden layers and reclaim contexts are kept
-    /// only in one.
+    /// Outside a world only the flags are known; layers of [`crate::forbid`] and reclaim contexts
+    /// are recorded only in a world.
     #[must_use]
     pub fn take() -> Self {
         let mut this = Self::default();
@@ -32,7 +47,7 @@ impl Snapshot {
             let task = stack::with(|stack| stack.head.task);
             let carried = context::scopes()
                 .map(|scope| (scope.kind, Entered::OnBehalf(ScopeRef { task, seq: scope.seq })));
-            // The innermost come first, and the outermost are to be entered first.
+            // The innermost come first here, but the outermost must be entered first.
             this.fill(carried.filter(|(kind, _)| carries(*kind)));
             let used = this.scopes.iter().flatten().count();
             this.scopes[..used].reverse();
@@ -50,32 +65,32 @@ impl Snapshot {
         }
     }
 
-    /// The kinds of scopes that it carries, outermost first.
+    /// The kinds of the carried scopes, outermost first.
     pub fn kinds(&self) -> impl Iterator<Item = ScopeKind> {
         self.scopes.iter().flatten().map(|(kind, _)| *kind)
     }
 
     /// Enters the carried scopes on the running task, until the guard is dropped.
     ///
-    /// Leave them before telling the requester that the work is done: a scope that stands for one
-    /// that has ended is a misuse ([`crate::Misuse::RestoredAfterSignal`]).
+    /// Leave them before signalling the requester that the work is done. Otherwise the requester's
+    /// own scope may end first, which is a misuse ([`crate::Misuse::RestoredAfterSignal`]).
     #[track_caller]
     pub fn enter(&self) -> OnBehalf {
         let mut guards = [const { None }; MAX_CARRIED];
         for (guard, scope) in guards.iter_mut().zip(self.scopes) {
-            *guard = scope.map(|(kind, how)| ScopeGuard::new(Raw::enter(kind, how)));
+            *guard = scope.map(|(kind, how)| ScopeGuard::new(RawScope::enter(kind, how)));
         }
         OnBehalf { guards }
     }
 }
 
-/// What restricts reclaim is carried. That a task is itself a reclaimer, or pins its pages, is its
-/// own affair: the reserves are not opened to others.
+/// Only scopes that restrict reclaim are carried. Being the reclaimer or pinning pages concerns the
+/// requester alone: carrying the former would open the reserves to the worker.
 const fn carries(kind: ScopeKind) -> bool {
     kind.restricts() || matches!(kind, ScopeKind::Nowait)
 }
 
-/// The scopes of another task, entered; dropping it leaves them, innermost first.
+/// Entered scopes of another task; dropping the guard leaves them, innermost first.
 #[must_use = "the scopes end when this guard is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct OnBehalf {

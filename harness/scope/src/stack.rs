@@ -1,84 +1,93 @@
-//! The record stack of an attached task: the truth about its scopes, of which the flag word is a
-//! copy.
+//! The record stack of an attached task: the authoritative list of its scopes. The flag word is
+//! derived from it.
 //!
-//! Key type: [`Stack`]. One for each thread, of fixed capacity; [`crate::context`] moves what is
-//! used with the task. Nothing here calls the listener: operations return what there is to tell.
+//! Key type: [`ScopeStack`]. Each thread has one, of fixed capacity; [`crate::context`] moves the
+//! records in use with the task. Nothing here calls the listener: operations return what to report.
 //!
 //! # Invariants
-//! Records stand in the order in which their scopes were entered, and `seq` grows along them. The
-//! flags of the task are `base` and the bits of every record; only a legacy token may put others in
-//! the word.
+//! Records are in the order in which their scopes were entered, with growing `seq`. The flags of
+//! the task are `base` and the bits of every record; only a legacy token can make the flag word
+//! differ.
 
 use core::cell::RefCell;
 
 use crate::TaskFlags;
 use crate::kind::{Entered, Scope, ScopeKind};
-use crate::listener::Site;
-use crate::misuse::{Misuse, Misused};
-use crate::transaction::Journals;
+use crate::misuse::{Misuse, MisuseReport};
+use crate::site::Site;
+use crate::transaction::OpenJournals;
 
-/// Scopes of one task that are kept; real code nests three or four.
+/// The most scopes of one task that are recorded; real code nests three or four.
 pub const MAX_DEPTH: usize = 32;
 
-/// What a stack holds besides its records.
+/// The part of a stack besides its records.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
+pub(crate) struct StackHead {
     /// The task's number in its world.
     pub(crate) task: u32,
-    /// Flags that no record explains: the task's role, and scopes beyond [`MAX_DEPTH`].
+    /// Flags without a record: the task's role, and scopes beyond [`MAX_DEPTH`].
     pub(crate) base: TaskFlags,
     pub(crate) next_seq: u32,
     pub(crate) len: usize,
-    /// That the word differs from the records was said, and they have not agreed since.
+    /// A difference between flag word and records was reported, and it still exists.
     differs: bool,
-    pub(crate) journals: Journals,
+    pub(crate) journals: OpenJournals,
 }
 
-impl Head {
+impl StackHead {
     pub(crate) const fn new(task: u32, base: TaskFlags) -> Self {
-        Self { task, base, next_seq: 0, len: 0, differs: false, journals: Journals::NONE }
+        Self { task, base, next_seq: 0, len: 0, differs: false, journals: OpenJournals::NONE }
     }
 }
 
 /// The scopes of the task that runs on this thread.
 #[derive(Debug)]
-pub(crate) struct Stack {
-    pub(crate) head: Head,
+pub(crate) struct ScopeStack {
+    pub(crate) head: StackHead,
     pub(crate) records: [Scope; MAX_DEPTH],
 }
 
 thread_local! {
-    static STACK: RefCell<Stack> =
-        const { RefCell::new(Stack { head: Head::new(0, TaskFlags::EMPTY), records: [Scope::NONE; MAX_DEPTH] }) };
+    static STACK: RefCell<ScopeStack> = const { RefCell::new(ScopeStack::EMPTY) };
 }
 
-/// Calls `f` with the running task's stack. `f` must not call out: the stack is borrowed.
-pub(crate) fn with<R>(f: impl FnOnce(&mut Stack) -> R) -> R {
+/// Calls `f` with the running task's stack. `f` must not call the listener or this function: the
+/// stack is borrowed.
+pub(crate) fn with<R>(f: impl FnOnce(&mut ScopeStack) -> R) -> R {
     STACK.with(|stack| f(&mut stack.borrow_mut()))
 }
 
-/// Leaving a scope: the scope that is gone, and what was wrong.
+/// The scope that was left, and what was wrong with leaving it.
 #[derive(Debug, Default)]
-pub(crate) struct Left {
+pub(crate) struct LeaveOutcome {
     pub(crate) gone: Option<Scope>,
-    pub(crate) misused: Option<Misused>,
+    pub(crate) misused: Option<MisuseReport>,
 }
 
-impl Stack {
+impl ScopeStack {
+    const EMPTY: Self =
+        Self { head: StackHead::new(0, TaskFlags::EMPTY), records: [Scope::NONE; MAX_DEPTH] };
+
     pub(crate) fn open(&self) -> &[Scope] {
         &self.records[..self.head.len]
     }
 
-    /// The flags that base and records make.
+    /// The flags that follow from `base` and the records.
     pub(crate) fn derived(&self) -> TaskFlags {
         self.open().iter().fold(self.head.base, |flags, scope| flags | scope.kind.bit())
     }
 
-    fn misused(&self, what: Misuse, scope: &Scope) -> Misused {
-        Misused { what, kind: scope.kind, owner: self.head.task, seq: scope.seq, site: scope.site }
+    fn misused(&self, what: Misuse, scope: &Scope) -> MisuseReport {
+        MisuseReport {
+            what,
+            kind: scope.kind,
+            owner: self.head.task,
+            seq: scope.seq,
+            site: scope.site,
+        }
     }
 
-    /// Records that a scope was entered. None where the stack is full.
+    /// Records that a scope was entered; `None` if the stack is full.
     pub(crate) fn push(&mut self, kind: ScopeKind, how: Entered, site: Site) -> Option<Scope> {
         let place = self.records.get_mut(self.head.len)?;
         self.head.next_seq += 1;
@@ -87,10 +96,10 @@ impl Stack {
         Some(*place)
     }
 
-    /// Removes the record of this number, and says if that was out of order.
-    pub(crate) fn remove(&mut self, seq: u32) -> Left {
+    /// Removes the record of this number, and reports it if that was out of order.
+    pub(crate) fn remove(&mut self, seq: u32) -> LeaveOutcome {
         let Some(place) = self.open().iter().rposition(|scope| scope.seq == seq) else {
-            return Left::default();
+            return LeaveOutcome::default();
         };
         let gone = self.records[place];
         let crossed = self.open()[place + 1..].iter().any(|inner| {
@@ -99,7 +108,10 @@ impl Stack {
         });
         self.records.copy_within(place + 1..self.head.len, place);
         self.head.len -= 1;
-        Left { gone: Some(gone), misused: crossed.then(|| self.misused(Misuse::OutOfOrder, &gone)) }
+        LeaveOutcome {
+            gone: Some(gone),
+            misused: crossed.then(|| self.misused(Misuse::OutOfOrder, &gone)),
+        }
     }
 
     /// Removes the outermost record that `matches`.
@@ -108,9 +120,9 @@ impl Stack {
         self.remove(found).gone
     }
 
-    /// What to say about `flags`, the task's word: something at the first look at which it is not
-    /// what the records make it.
-    pub(crate) fn compare(&mut self, flags: TaskFlags) -> Option<Misused> {
+    /// Compares `flags`, the task's word, with the records. Returns a report the first time that
+    /// they differ, and again only after they have agreed.
+    pub(crate) fn compare(&mut self, flags: TaskFlags) -> Option<MisuseReport> {
         let differs = flags != self.derived();
         let first = differs && !self.head.differs;
         self.head.differs = differs;

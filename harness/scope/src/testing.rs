@@ -1,6 +1,7 @@
-//! A listener for this crate's own tests: what each thread's task told it.
+//! A listener for this crate's own tests; it keeps what the task of each thread reported.
 //!
-//! Key types: [`Attached`] (the thread is a task of a world until it drops), [`Heard`].
+//! Key types: [`Attached`] (the thread runs a task of a world until the value is dropped),
+//! [`Heard`].
 
 use core::cell::RefCell;
 use std::sync::Arc;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use crate::context::{self, Context};
 use crate::listener::{self, Listener, ShrinkerHandle};
 use crate::lock::LockRef;
-use crate::{LayerRef, Misuse, Misused, Scope, ScopeKind, Shrinker, Site, TaskFlags};
+use crate::{LayerRef, Misuse, MisuseReport, Scope, ScopeKind, Shrinker, Site, TaskFlags};
 
-/// What a listener was told.
+/// One call of the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Enter(ScopeKind, u32),
@@ -39,7 +40,7 @@ impl Listener for TestListener {
     fn scope_exit(&self, kind: ScopeKind, seq: u32) {
         hear(Heard::Exit(kind, seq));
     }
-    fn scope_misuse(&self, misused: Misused) {
+    fn scope_misuse(&self, misused: MisuseReport) {
         hear(Heard::Misuse(misused.what));
     }
     fn layer_enter(&self, layer: LayerRef, _: Site) {
@@ -62,7 +63,7 @@ impl Listener for TestListener {
     }
 }
 
-/// This thread is task `number` of a world until the drop.
+/// Makes this thread task `number` of a world until the value is dropped.
 pub(crate) struct Attached(Context);
 
 impl Attached {
@@ -81,12 +82,12 @@ impl Drop for Attached {
     }
 }
 
-/// What was heard since the thread was attached or asked.
+/// The listener's calls since the thread was attached or this function was called last.
 pub(crate) fn heard() -> Vec<Heard> {
     HEARD.take()
 }
 
-/// The misuses among it.
+/// The misuses among [`heard`].
 pub(crate) fn misuses() -> Vec<Misuse> {
     let misuse = |heard| if let Heard::Misuse(what) = heard { Some(what) } else { None };
     heard().into_iter().filter_map(misuse).collect()

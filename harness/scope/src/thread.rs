@@ -1,43 +1,43 @@
-//! Contexts for threads that somebody else starts: as after fork, or as a kernel thread.
+//! Contexts for threads that other code starts: like a child of fork, or like a kernel thread.
 //!
-//! A thread begins with an empty flag word, as a kernel thread does, unless its spawner was told
-//! otherwise: these functions wrap what it is to run. Written from the project's description of
-//! scoped allocation, 2.6 and 2.10 (way 6).
+//! A thread begins with an empty flag word, as a kernel thread does. The functions here wrap the
+//! closure that the thread runs, and set the flag word for it. Written from the project's
+//! description of scoped allocation, 2.6 and 2.10 (way 6).
 
 use crate::kind::{Entered, ScopeKind};
 use crate::{Site, TaskFlags, context, listener, stack, word};
 
-/// Wraps `body` to run in the scopes that its maker is in now, as a child of `fork` does.
+/// Wraps `body` so that it runs in the scopes that are open here now, like a child of `fork`.
 ///
-/// Nobody there holds a token: in a world the task must [`context::disown`] them or declare them
-/// with [`crate::enter_permanent`] before it ends, or that is reported (RD06). Only flags are
-/// inherited, not user-forbidden layers and reclaim contexts. To serve one request in its maker's
-/// scopes, enter a [`crate::Snapshot`] instead.
+/// The thread has no token for these scopes. In a world its task must leave them with
+/// [`context::disown`] or declare them with [`crate::enter_permanent`] before it ends; otherwise
+/// they are reported (RD06). Only flags are inherited, not layers of [`crate::forbid`] or reclaim
+/// contexts. A worker that serves one request should enter a [`crate::Snapshot`] instead.
 #[track_caller]
 pub fn forked<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let (flags, site) = (context::flags().intersection(TaskFlags::SCOPES), Site::here());
     move || {
-        let _context = Flags::replace(flags, site);
+        let _context = ReplacedFlags::replace(flags, site);
         body()
     }
 }
 
-/// Wraps `body` to run without any scope, whatever thread runs it, as a kernel thread does.
+/// Wraps `body` so that it runs without any scope on any thread, like a kernel thread.
 ///
-/// A task of a world that runs it keeps the scopes that it is in: those end with their own guards.
+/// A task of a world that runs it keeps its open scopes, because their guards end them.
 pub fn kthread<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     move || {
-        let _context = Flags::replace(TaskFlags::EMPTY, Site { file: "", line: 0 });
+        let _context = ReplacedFlags::replace(TaskFlags::EMPTY, Site { file: "", line: 0 });
         body()
     }
 }
 
-/// The thread's flags, replaced until the drop.
-struct Flags {
+/// Replaces the thread's flags until it is dropped.
+struct ReplacedFlags {
     before: Option<TaskFlags>,
 }
 
-impl Flags {
+impl ReplacedFlags {
     fn replace(flags: TaskFlags, site: Site) -> Self {
         if !context::is_attached() {
             let before = context::flags();
@@ -58,7 +58,7 @@ impl Flags {
     }
 }
 
-impl Drop for Flags {
+impl Drop for ReplacedFlags {
     fn drop(&mut self) {
         if let Some(before) = self.before {
             word::set_flags(before);

@@ -1,9 +1,9 @@
 //! `Transaction`: a journal handle that carries its scope.
 //!
 //! Key types: [`Journal`], [`Transaction`], [`Intent`]. Starting a transaction enters the journal's
-//! scope. Starting another on the same journal inside it only counts, and the scope ends with the
-//! last stop, in whatever order the handles go. A handle goes to another task as an [`Intent`]:
-//! this task leaves its scope, that task enters one of its own; no token ever crosses.
+//! scope. A nested start on the same journal only increments a count, and the scope ends when the
+//! last handle is dropped, in any order. An [`Intent`] takes a transaction to another task: this
+//! task leaves its scope and the other task enters its own. Tasks never exchange a token.
 //!
 //! ```
 //! use reclaimdep_scope::Journal;
@@ -24,18 +24,18 @@
 use core::marker::PhantomData;
 
 use crate::kind::{Entered, ScopeKind};
-use crate::lock::Key;
-use crate::misuse::{Misuse, Misused};
-use crate::raw::{Raw, tell};
+use crate::lock::LazyId;
+use crate::misuse::{Misuse, MisuseReport};
+use crate::raw::{RawScope, tell};
 use crate::{ReclaimContext, Site, context, stack};
 
-/// Journals that one task can have transactions open on with nested starts counted.
+/// The most journals of one task for which nested starts are counted.
 const MAX_JOURNALS: usize = 4;
 
-/// A journal: what transactions are started on.
+/// A journal, on which transactions are started.
 #[derive(Debug)]
 pub struct Journal {
-    key: Key,
+    key: LazyId,
     kind: ScopeKind,
 }
 
@@ -49,16 +49,16 @@ impl Journal {
     /// A journal whose transactions are NOFS scopes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { key: Key::new(), kind: ScopeKind::Nofs }
+        Self { key: LazyId::new(), kind: ScopeKind::Nofs }
     }
 
     /// A journal whose transactions are scopes that say which filesystem they protect.
     #[must_use]
     pub const fn with_context(context: ReclaimContext) -> Self {
-        Self { key: Key::new(), kind: ScopeKind::Context(context) }
+        Self { key: LazyId::new(), kind: ScopeKind::Context(context) }
     }
 
-    /// Starts a transaction; inside one on the same journal, joins it.
+    /// Starts a transaction, or joins the one that this task has open on the same journal.
     #[track_caller]
     pub fn start(&self) -> Transaction {
         Transaction::start(self.key.get(), self.kind)
@@ -67,29 +67,29 @@ impl Journal {
 
 /// The transactions that a task has open, by journal.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Journals([Option<Running>; MAX_JOURNALS]);
+pub(crate) struct OpenJournals([Option<OpenTransaction>; MAX_JOURNALS]);
 
 #[derive(Clone, Copy, Debug)]
-struct Running {
+struct OpenTransaction {
     journal: u64,
     handles: u32,
-    scope: Raw,
+    scope: RawScope,
 }
 
-impl Journals {
+impl OpenJournals {
     pub(crate) const NONE: Self = Self([None; MAX_JOURNALS]);
 
-    fn running(&mut self, journal: u64) -> Option<&mut Running> {
+    fn running(&mut self, journal: u64) -> Option<&mut OpenTransaction> {
         self.0.iter_mut().flatten().find(|running| running.journal == journal)
     }
 
-    fn open(&mut self, journal: u64, scope: Raw) -> bool {
+    fn open(&mut self, journal: u64, scope: RawScope) -> bool {
         let free = self.0.iter_mut().find(|place| place.is_none());
-        free.map(|place| *place = Some(Running { journal, handles: 1, scope })).is_some()
+        free.map(|place| *place = Some(OpenTransaction { journal, handles: 1, scope })).is_some()
     }
 
-    /// One handle less; the scope to leave, if it was the last.
-    fn stop(&mut self, journal: u64) -> Option<Raw> {
+    /// Removes one handle; returns the scope to leave if it was the last one.
+    fn stop(&mut self, journal: u64) -> Option<RawScope> {
         let running = self.running(journal)?;
         running.handles -= 1;
         if running.handles > 0 {
@@ -105,14 +105,14 @@ impl Journals {
     }
 }
 
-/// A handle on a running transaction; dropping it stops it.
+/// A handle on a running transaction. Dropping the last handle stops the transaction.
 #[must_use = "the transaction stops when this handle is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct Transaction {
     journal: u64,
     kind: ScopeKind,
-    /// The scope, where the task has more journals open than are counted.
-    own: Option<Raw>,
+    /// The scope, if the task has more journals open than [`MAX_JOURNALS`].
+    own: Option<RawScope>,
     task_bound: PhantomData<*const ()>,
 }
 
@@ -124,14 +124,14 @@ impl Transaction {
         });
         let mut own = None;
         if !joined {
-            let scope = Raw::enter(kind, Entered::Held);
+            let scope = RawScope::enter(kind, Entered::Held);
             let counted = stack::with(|stack| stack.head.journals.open(journal, scope));
             own = (!counted).then_some(scope);
         }
         Self { journal, kind, own, task_bound: PhantomData }
     }
 
-    /// How many handles this task has on the transaction.
+    /// The number of handles that this task has on the transaction.
     #[must_use]
     pub fn handles(&self) -> u32 {
         stack::with(|stack| {
@@ -139,12 +139,12 @@ impl Transaction {
         })
     }
 
-    /// Commits and goes on in a new transaction.
+    /// Commits this transaction and starts a new one.
     ///
-    /// The commit ends the scope; the new transaction enters one of its own. (Moving the token to
-    /// the new transaction left a zeroed one for the commit to restore, and the rest of the roll
-    /// ran unprotected.) A handle that joined a transaction cannot end it: it goes on in the same
-    /// one.
+    /// The commit ends the scope, and the new transaction enters its own. (A kernel that moved the
+    /// token to the new transaction left a zeroed token for the commit to restore, and the rest of
+    /// the roll ran unprotected.) If the task has other handles on the transaction, it is not
+    /// committed: this handle stays in it.
     #[track_caller]
     pub fn roll(self) -> Self {
         let (journal, kind) = (self.journal, self.kind);
@@ -152,10 +152,10 @@ impl Transaction {
         Self::start(journal, kind)
     }
 
-    /// Leaves the scope and gives the transaction away, for another task to complete.
+    /// Leaves the scope and hands the transaction over, so that another task can complete it.
     ///
     /// # Panics
-    /// If the task has other handles on the transaction: they would go on without a scope.
+    /// If the task has other handles on the transaction: they would continue without a scope.
     #[track_caller]
     pub fn handoff(self) -> Intent {
         assert_eq!(
@@ -177,7 +177,7 @@ impl Drop for Transaction {
     }
 }
 
-/// A transaction on its way to the task that completes it. It holds no scope and no token.
+/// A transaction that is being handed over to another task. It holds no scope and no token.
 ///
 /// Dropping it without entering it is a misuse ([`Misuse::NeverReentered`]).
 #[must_use = "the transaction is lost unless another task enters it"]
@@ -190,7 +190,7 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Goes on with the transaction on this task, in a scope of its own.
+    /// Continues the transaction on this task, in a new scope.
     #[track_caller]
     pub fn enter(mut self) -> Transaction {
         self.entered = true;
@@ -200,11 +200,11 @@ impl Intent {
 
 impl Drop for Intent {
     fn drop(&mut self) {
-        // A task that unwinds gives up whatever it was about to hand over.
+        // A task that unwinds may drop an intent that it was about to hand over.
         if !self.entered && context::is_attached() && !std::thread::panicking() {
             let owner = stack::with(|stack| stack.head.task);
             let (kind, site) = (self.kind, self.site);
-            tell(Some(Misused { what: Misuse::NeverReentered, kind, owner, seq: 0, site }));
+            tell(Some(MisuseReport { what: Misuse::NeverReentered, kind, owner, seq: 0, site }));
         }
     }
 }

@@ -1,17 +1,18 @@
 //! The flag word of the running task: the one thread-local that the hot path touches.
 //!
-//! Task flags and one private bit, [`ATTACHED`]: this thread runs a task of a world that listens.
-//! So one load tells an entering scope both what to restore and whether anybody wants to know.
+//! It holds the task flags and one private bit, [`ATTACHED`], which says that this thread runs a
+//! task of a world. So one load gives an entering scope both the word to restore and whether the
+//! scope must be recorded.
 
 use core::cell::Cell;
 
 use crate::TaskFlags;
 
-/// The running task belongs to a world. No flag of the kernel that we have is here.
+/// The running task belongs to a world. No flag of [`TaskFlags`] uses this bit.
 pub(crate) const ATTACHED: u32 = 1 << 31;
 
 thread_local! {
-    // Constant and without a destructor: it may be read from inside an allocator, and while the
+    // Constant and without a destructor, so that it can be read inside an allocator and while the
     // thread's other locals are being destroyed.
     static WORD: Cell<u32> = const { Cell::new(0) };
 }
@@ -37,7 +38,7 @@ pub(crate) const fn flags(word: u32) -> TaskFlags {
     TaskFlags::from_bits_truncate(word)
 }
 
-/// Replaces the flags in the word and leaves the private bit alone.
+/// Replaces the flags in the word and keeps the private bit.
 pub(crate) fn set_flags(flags: TaskFlags) {
     set(get() & ATTACHED | flags.bits());
 }

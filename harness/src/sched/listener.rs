@@ -9,9 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use reclaimdep_scope::listener::ShrinkerHandle;
-use reclaimdep_scope::lock::LockRef;
-use reclaimdep_scope::{LayerRef, Listener, Misused, Scope, ScopeKind, Shrinker, Site};
+use reclaimdep_scope::listener::{Listener, ShrinkerHandle};
+use reclaimdep_scope::{LayerRef, LockRef, MisuseReport, Scope, ScopeKind, Shrinker, Site};
 
 use super::lock::{BareLock, Patience};
 use super::side::harness_side;
@@ -72,7 +71,7 @@ impl Listener for WorldListener {
         tell(EventKind::ScopeExit { kind, scope: seq });
     }
 
-    fn scope_misuse(&self, Misused { what, kind, owner, seq, site }: Misused) {
+    fn scope_misuse(&self, MisuseReport { what, kind, owner, seq, site }: MisuseReport) {
         tell(EventKind::ScopeMisuse { what, kind, owner: TaskId(owner), scope: seq, site });
     }
 

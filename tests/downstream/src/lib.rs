@@ -1,10 +1,9 @@
-//! A cache of notes over a filesystem of its own: what a small storage crate looks like to its
-//! author.
+//! A cache of notes over its own filesystem: an example of a small storage crate.
 //!
-//! Key types: [`NoteCache`], [`Memory`], and [`Notebook`] on the heap. It links reclaimdep-scope
-//! and nothing else of the harness: scopes where an allocation must not come back, a layer frame
-//! where filesystem code begins. Whoever embeds the cache asks it to shrink with the mask of the
-//! allocation that is short.
+//! Key types: [`NoteCache`], [`Memory`], and [`Notebook`] on the heap. The crate links
+//! reclaimdep-scope and nothing else of the harness. It enters a scope where an allocation must not
+//! reclaim from the cache, and a layer frame where filesystem code begins. The program that embeds
+//! the cache asks it to shrink, with the mask of the allocation that finds memory short.
 
 mod notebook;
 
@@ -14,16 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reclaimdep_scope::{self as scope, Gfp, Layer};
 
-/// Where the cache gets its pages.
+/// The source of the cache's pages.
 pub trait Memory: Send + Sync {
-    /// Gets a page; says whether there was one. It may ask the cache to shrink first.
+    /// Allocates a page; returns whether that succeeded. It may ask the cache to shrink first.
     fn page(&self, mask: Gfp) -> bool;
 }
 
-/// Notes that were changed and not yet written.
+/// Notes that were changed and not yet written back.
 #[derive(Debug, Default)]
 pub struct NoteCache {
-    /// Which filesystem this is, where there are several.
+    /// The number of the filesystem, if there are several.
     id: u32,
     dirty: AtomicU64,
     written: AtomicU64,
@@ -36,7 +35,7 @@ impl NoteCache {
         Self { id, ..Self::default() }
     }
 
-    /// Changes a note. The change needs a page, and must not be written back to get it.
+    /// Changes a note. The change needs a page; no note may be written back to get that page.
     pub fn edit(&self, memory: &dyn Memory, mask: Gfp) -> bool {
         let _fs = scope::enter(Layer::FS, self.id);
         let _nofs = scope::nofs();
@@ -47,24 +46,25 @@ impl NoteCache {
         got
     }
 
-    /// Notes that shrinking could write back.
+    /// The number of notes that shrinking could write back.
     #[must_use]
     pub fn dirty(&self) -> u64 {
         self.dirty.load(Ordering::Relaxed)
     }
 
-    /// Notes that were written back.
+    /// The number of notes that were written back.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Writes back up to `count` notes for an allocation with `mask`; none if it may not call us.
+    /// Writes back up to `count` notes for an allocation with `mask`; `None` if the mask forbids
+    /// it.
     pub fn shrink(&self, mask: Gfp, count: u64) -> Option<u64> {
         mask.contains(Gfp::FS).then(|| self.write_back(count))
     }
 
-    /// Writes back up to `count` notes, whoever asks.
+    /// Writes back up to `count` notes, whatever the mask.
     pub fn write_back(&self, count: u64) -> u64 {
         let _fs = scope::enter(Layer::FS, self.id);
         let count = count.min(self.dirty());

@@ -1,9 +1,9 @@
-//! With the harness's heap as the process's allocator: a plain `Vec::push` comes back into its own
-//! cache.
+//! With the harness's heap as the global allocator, a `Vec::push` whose reclaim re-enters the cache
+//! is found.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "hash maps and plain threads are what everyday code has"
+    reason = "everyday code uses hash maps and plain threads"
 )]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,7 +25,7 @@ use reclaimdep::{Tier, World};
 #[global_allocator]
 static HEAP: reclaimdep::Heap = reclaimdep::Heap::system();
 
-/// A shrinker that always has something, and frees by calling `scan`.
+/// A shrinker that always counts 64 objects and frees them by calling the closure.
 struct Scans<F>(F);
 
 impl<F: Fn(Gfp, u64) -> Option<u64> + Send + Sync> Shrinker for Scans<F> {
@@ -61,7 +61,7 @@ fn add_a_few(world: &World, ignores_mask: bool) {
 }
 
 #[reclaimdep::test(tier(model, native, loop), pressure = every_allocation)]
-fn a_push_never_comes_back_to_write_back(world: &World) {
+fn a_push_never_writes_back_its_own_cache(world: &World) {
     add_a_few(world, false);
 }
 
@@ -91,7 +91,7 @@ fn the_report_names_the_line_that_pushed() {
     assert_eq!(alloc.site.as_deref(), Some("downstream/src/notebook.rs:26"), "{report}");
 }
 
-/// Heap allocations that the world hears of while `f` runs.
+/// The number of heap allocations that the world observes while `f` runs.
 fn heard<R>(world: &World, f: impl FnOnce() -> R) -> u32 {
     let before = world.heap_allocations();
     black_box(f());
@@ -107,8 +107,8 @@ fn whole_stack() -> StackSpec {
         .bufio(BufioSpec::new("meta", device).dirty([0]))
 }
 
-/// What the harness allocates for itself is none of the world's, on whatever task it does it.
-fn own_work_is_not_heard(world: &World) {
+/// The harness's own allocations do not belong to the world, on any task.
+fn harness_work_is_not_observed(world: &World) {
     let (fs, client, sched) = (world.fs("lower"), world.bufio("meta"), world.sched());
     #[rustfmt::skip]
     let work: &[(&str, &dyn Fn())] = &[
@@ -155,16 +155,16 @@ fn own_work_is_not_heard(world: &World) {
 }
 
 #[test]
-fn what_the_harness_allocates_is_not_heard() {
+fn allocations_of_the_harness_are_not_observed() {
     for tier in [Tier::Model, Tier::Native] {
         let world = World::builder().tier(tier).schedules(3).stack(whole_stack());
-        let report = world.run(own_work_is_not_heard).unwrap();
+        let report = world.run(harness_work_is_not_observed).unwrap();
         assert!(report.is_quiet(), "{report}");
     }
 }
 
 #[test]
-fn what_the_users_code_allocates_is_heard() {
+fn allocations_of_user_code_are_observed() {
     quiet(Tier::Model, |world| {
         let _shrinker = shrinks(world, |_, _| Some(1));
         assert_eq!(heard(world, || vec![1_u8]), 1, "the closure");
@@ -234,10 +234,10 @@ fn a_count_that_allocates_on_the_heap_is_found() {
     assert!(report.to_text().contains("on the heap"), "{report}");
 }
 
-/// A deadlock in reclaim below a push, with no wait that the world may break: the world ends, the
+/// A push reclaims and deadlocks, and the world may break no wait of the cycle: the world ends, the
 /// push returns, and the task unwinds at its next lock.
 #[test]
-fn a_world_that_ends_below_a_push_ends_cleanly() {
+fn a_world_that_ends_during_a_push_ends_cleanly() {
     let after = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&after);
     for tier in [Tier::Model, Tier::Native] {
@@ -283,11 +283,11 @@ fn a_thread_outside_the_world_is_left_alone() {
                 scope.spawn(|| (0..1000).for_each(|_| drop(black_box(vec![0_u8; 100]))));
             });
         });
-        assert_eq!(more, starting, "what is heard is the starting of the thread");
+        assert_eq!(more, starting, "only the allocations that start the thread are observed");
     });
 }
 
-/// Everything that hides an allocation, each one reclaiming.
+/// Everyday code with hidden allocations, each of which reclaims.
 fn everyday_code(world: &World) {
     let lock = Arc::new(reclaimdep::scope::Mutex::new("cache", 0_u64));
     let theirs = Arc::clone(&lock);

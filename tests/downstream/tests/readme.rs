@@ -1,4 +1,4 @@
-//! The README's test, as it stands there.
+//! The test that the README shows.
 
 use reclaimdep::World;
 use reclaimdep::inject::Pressure;

@@ -1,4 +1,4 @@
-//! Does the cache ever come back into itself through reclaim?
+//! Tests that reclaim never re-enters the cache.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use reclaimdep::mm::Mm;
 use reclaimdep::scope::{Shrinker, Stop};
 use rstest::rstest;
 
-/// The world's memory, as the cache knows memory.
+/// The world's memory, as the source of the cache's pages.
 struct Pages(Mm);
 
 impl Memory for Pages {
@@ -21,7 +21,7 @@ impl Memory for Pages {
 /// The cache as the world's shrinker.
 struct Shrink {
     cache: Arc<NoteCache>,
-    /// The bug that is planted: the mask is not looked at.
+    /// A planted bug: the scan does not test the mask.
     ignores_mask: bool,
 }
 
@@ -42,7 +42,7 @@ impl Shrinker for Shrink {
     }
 }
 
-/// Edits a few notes with memory short, so that each edit asks the cache to shrink.
+/// Edits a few notes while memory is short, so that each edit asks the cache to shrink.
 fn edit_a_few(world: &World, mask: Gfp, ignores_mask: bool) {
     let cache = Arc::new(NoteCache::new(0));
     let shrink = Shrink { cache: Arc::clone(&cache), ignores_mask };
@@ -68,6 +68,6 @@ fn a_shrinker_that_ignores_the_mask_is_found(world: &World) {
 #[case::nofs(Gfp::NOFS)]
 #[case::noio(Gfp::NOIO)]
 #[reclaimdep::test(pressure = every_allocation)]
-fn whatever_mask_the_caller_wrote(#[case] mask: Gfp) {
+fn an_edit_is_safe_with_every_mask(#[case] mask: Gfp) {
     edit_a_few(&World::current(), mask, false);
 }

@@ -1,5 +1,5 @@
-//! The README's first screen: the deadlock of 2014, seen coming from two runs in which nothing
-//! happens.
+//! The README's first screen: predicts the deadlock of 2014 from two runs in which it does not
+//! happen.
 
 use reclaimdep::World;
 use reclaimdep::era::Era;
@@ -19,7 +19,7 @@ fn bufio_on_loop() -> StackSpec {
 }
 
 #[test]
-fn the_deadlock_is_seen_coming_and_only_in_the_kernel_that_had_it() {
+fn the_deadlock_is_predicted_only_in_the_kernel_that_had_it() {
     assert!(seen_coming(Era::V3_10).has(Code::RD03));
     assert!(seen_coming(Era::V3_18).is_quiet());
 }

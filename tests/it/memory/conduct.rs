@@ -1,4 +1,4 @@
-//! Shrinkers that wait, lie, panic, or count by the mask.
+//! Shrinkers that wait, return false numbers, panic, or count by the mask.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ fn short() -> reclaimdep::world::Builder {
     World::builder().pressure(Pressure::every_allocation())
 }
 
-/// One allocation that finds memory short, with a shrinker of 200 objects that does `scan`.
+/// Makes one allocation that finds memory short, with a shrinker of 200 objects that calls `scan`.
 #[track_caller]
 fn check_scan(
     expect: &[Code],
@@ -42,17 +42,17 @@ fn check_scan(
 }
 
 #[test]
-fn a_scan_that_frees_what_it_says_is_quiet() {
+fn a_scan_that_reports_what_it_freed_is_quiet() {
     check_scan(&[], "quiet", |_, nr_to_scan| nr_to_scan.min(1));
 }
 
 #[test]
-fn a_scan_that_claims_more_than_it_looked_at_is_named() {
+fn a_scan_that_reports_more_than_it_scanned_is_found() {
     check_scan(&[Code::RD07], "scan claims too much", |_, nr_to_scan| nr_to_scan + 1);
 }
 
 #[test]
-fn a_scan_that_panics_is_named_and_so_is_what_it_said() {
+fn a_scan_that_panics_is_found_with_its_message() {
     check_scan(&[Code::RD07], "planted!", |_, _| panic!("planted!"));
 }
 
@@ -72,18 +72,18 @@ fn check_count(
 }
 
 #[test]
-fn a_count_is_honest_whatever_the_mask() {
+fn a_count_that_depends_on_the_mask_is_found() {
     check_count(&[], |_, _| 7);
     check_count(&[Code::RD07], |_, mask| if mask.contains(Gfp::FS) { 7 } else { 0 });
 }
 
 #[test]
-fn a_count_that_allocates_is_named() {
+fn a_count_that_allocates_is_found() {
     check_count(&[Code::RD07], |world, _| u64::from(world.mm().alloc(0, Gfp::NOWAIT).is_some()));
 }
 
 #[test]
-fn a_count_that_waits_for_a_lock_is_named_where_it_waits() {
+fn a_count_that_waits_for_a_lock_is_found() {
     check(&[Code::RD07], World::builder(), |world| {
         let lock = Arc::new(Mutex::new(world.sched(), "cache", "", ()));
         let theirs = Arc::clone(&lock);
@@ -110,7 +110,7 @@ fn a_count_that_waits_for_a_lock_is_named_where_it_waits() {
 }
 
 #[test]
-fn a_shrinker_that_unregisters_itself_waits_for_itself() {
+fn a_shrinker_that_unregisters_itself_is_a_deadlock() {
     use reclaimdep::mm::Registration;
     use reclaimdep::sched::SpinLock;
     check(&[Code::RD04], short(), |world| {

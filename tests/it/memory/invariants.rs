@@ -1,5 +1,5 @@
-//! The invariants of memory management that other tests do not break: each is broken here on
-//! purpose, by a mistake planted in the ports or by one that a user makes, and kept by the twin.
+//! Invariants of memory management that no other test breaks. Each test breaks one on purpose, with
+//! a bug planted in the ports or a mistake of a user, and has a healthy twin that keeps it.
 //! `docs/invariants.md` has the table.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reclaimdep::World;
 use reclaimdep::era::{Era, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
-use reclaimdep::inject::{Bug, Failpoint, FailpointRule, PlanSpec, Pressure};
+use reclaimdep::inject::{Bug, Failpoint, Pressure};
 use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Watermarks};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Mutex, RwSem, Work, WorkQueue};
@@ -34,13 +34,12 @@ fn small() -> Builder {
     World::builder().stack(StackSpec::default().pages(64).memory(memory))
 }
 
-/// `point` fires each time it is passed.
+/// A world in which the failpoint `point` always fires.
 fn failing(point: Failpoint) -> Builder {
-    let rule = FailpointRule::new(point);
-    World::builder().plan(PlanSpec::default().failpoint(rule))
+    World::builder().plan(reclaimdep_tests::always(point))
 }
 
-/// Exactly this rule is found broken.
+/// Checks that exactly this rule is found broken.
 #[track_caller]
 fn check_rule(rule: Breach, builder: Builder, body: impl Fn(&World) + Send + Sync + 'static) {
     says(&check(&[rule.code()], builder, body), rule.name());
@@ -54,7 +53,7 @@ fn says(report: &Report, what: &str) {
     );
 }
 
-/// With `bug` planted the rule is found broken, and without it all is quiet.
+/// Checks that `rule` is found broken with `bug` planted, and that the run is quiet without it.
 #[track_caller]
 fn check_planted(
     bug: Bug,
@@ -66,7 +65,7 @@ fn check_planted(
     check(&[], builder(), body);
 }
 
-/// Takes what there is to be had with `mask`.
+/// Allocates single pages with `mask` until that fails.
 fn hoard(mm: &Mm, mask: Gfp) -> Vec<PageBlock> {
     std::iter::from_fn(|| mm.alloc(0, mask)).collect()
 }
@@ -80,7 +79,7 @@ fn an_allocator_that_ignores_a_scope_is_found() {
 }
 
 #[test]
-fn what_nobody_may_do_narrows_a_mask_and_is_no_mistake() {
+fn a_mask_narrowed_for_all_tasks_is_quiet() {
     check(&[], World::builder(), |world| {
         let _suspended = world.mm().allowed().constrain(Gfp::IO | Gfp::FS);
         let _nofs = scope::nofs();
@@ -170,14 +169,14 @@ fn a_scan_that_forgets_a_scope_unbalances_the_annotation_around_it() {
 }
 
 #[test]
-fn a_bracket_whose_halves_see_another_condition_is_found() {
+fn an_annotation_whose_halves_test_different_conditions_is_found() {
     check_planted(Bug::AnnotationInside, Breach::AnnotationUnbalanced, short, |world| {
         assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
     });
 }
 
 #[test]
-fn a_count_that_changes_what_it_counts_is_named() {
+fn a_count_that_changes_the_cache_is_found() {
     let body = |changes: u64| {
         move |world: &World| {
             let left = AtomicU64::new(100);
@@ -191,7 +190,7 @@ fn a_count_that_changes_what_it_counts_is_named() {
     check(&[], World::builder(), body(0));
 }
 
-/// A shrinker that does `scan` in a NOFS scope, or, as its twin, first looks at the mask.
+/// Checks a shrinker that calls `scan` for a NOFS allocation; its twin tests the mask first.
 #[track_caller]
 fn check_scan_without_fs(rule: Breach, scan: impl Fn(&World) + Clone + Send + Sync + 'static) {
     let body = |looks_at_mask: bool| {
@@ -224,7 +223,7 @@ fn check_scan_without_fs(rule: Breach, scan: impl Fn(&World) + Clone + Send + Sy
 }
 
 #[test]
-fn a_scan_without_fs_does_not_even_try_for_a_superblock() {
+fn a_scan_without_fs_that_tries_the_superblock_lock_is_found() {
     let scan = |world: &World| {
         let s_umount = RwSem::new(world.sched(), "s_umount", "fs:lower", ());
         assert!(s_umount.try_read().is_some());
@@ -233,12 +232,12 @@ fn a_scan_without_fs_does_not_even_try_for_a_superblock() {
 }
 
 #[test]
-fn a_scan_without_fs_does_not_wait() {
+fn a_scan_without_fs_that_waits_is_found() {
     let scan = |world: &World| world.mm().retry_wait(Gfp::NOWAIT);
     check_scan_without_fs(Breach::ScanWaits, scan);
 }
 
-/// A cache of 10000 objects that nobody may free now.
+/// Allocates beside a cache of 10000 objects whose scan always refuses.
 fn refused(world: &World) {
     let registered = world.mm().register_shrinker(Planted::new(|_| 10_000, |_, _| Err(Stop)));
     for _ in 0..3 {
@@ -253,7 +252,7 @@ fn pressure_that_is_not_deferred_is_found() {
 }
 
 #[test]
-fn a_debt_without_a_bound_is_found() {
+fn deferred_work_without_a_bound_is_found() {
     check_planted(Bug::DeferredUnbounded, Breach::DeferredWrong, short, refused);
 }
 
@@ -262,7 +261,7 @@ fn by_kswapd() -> Builder {
 }
 
 #[test]
-fn a_kswapd_that_borrows_its_wakers_mask_is_found() {
+fn a_kswapd_that_uses_the_mask_of_its_waker_is_found() {
     check_planted(Bug::KswapdBorrowsMask, Breach::KswapdMask, by_kswapd, |world| {
         assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
         world.mm().stop_kswapd();
@@ -307,7 +306,7 @@ fn a_release_hook_that_lets_kswapd_wait_for_a_reclaimer_is_found() {
     check(&[], by_kswapd().pressure(worker()), body(false));
 }
 
-/// A pool of one element, which another task has and gives back; the allocation is with `mask`.
+/// Allocates with `mask` from a pool of one element, which another task holds and gives back.
 fn pool_of_one(mask: Gfp) -> impl Fn(&World) + Clone + Send + Sync + 'static {
     move |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
@@ -338,17 +337,17 @@ fn a_pool_that_sleeps_against_the_mask_is_found() {
 }
 
 #[test]
-fn a_pool_that_gives_up_is_found() {
+fn a_pool_that_fails_where_it_must_wait_is_found() {
     check_planted(Bug::PoolFails, Breach::PoolFails, starved, pool_of_one(Gfp::NOIO));
 }
 
 #[test]
-fn a_pool_that_keeps_its_waiter_from_what_came_back_is_found() {
+fn a_pool_that_does_not_wake_its_waiter_is_found() {
     check_planted(Bug::PoolStarves, Breach::PoolStarves, starved, pool_of_one(Gfp::NOIO));
 }
 
 #[test]
-fn a_pool_that_draws_on_the_reserves_is_found() {
+fn a_pool_that_uses_the_reserves_is_found() {
     check_planted(Bug::PoolTakesReserves, Breach::PoolTakesReserves, World::builder, |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
         assert!(pool.alloc(Gfp::NOIO).is_some());
@@ -364,7 +363,7 @@ fn an_allocator_that_opens_the_reserves_is_found() {
 }
 
 #[test]
-fn a_request_that_must_not_fail_takes_all_only_after_the_killer() {
+fn a_nofail_request_that_uses_all_reserves_before_the_oom_killer_is_found() {
     check_planted(Bug::NofailTakesAll, Breach::ReservesTaken, small, |world| {
         let _all = hoard(world.mm(), Gfp::ATOMIC);
         assert!(world.mm().alloc(0, Gfp::KERNEL | Gfp::NOFAIL).is_some());
@@ -372,7 +371,7 @@ fn a_request_that_must_not_fail_takes_all_only_after_the_killer() {
 }
 
 #[test]
-fn how_deep_the_reserves_were_drawn_on_is_noted() {
+fn the_lowest_number_of_free_pages_below_min_is_noted() {
     let noted = |mask| check(&[], small(), move |world| drop(hoard(world.mm(), mask))).notes;
     let drawn =
         "the reserves were drawn on: 6 pages were left at the lowest, 16 is the min watermark";
@@ -381,7 +380,7 @@ fn how_deep_the_reserves_were_drawn_on_is_noted() {
 }
 
 #[test]
-fn an_allocator_that_fails_what_must_not_fail_is_found() {
+fn an_allocator_that_fails_a_nofail_request_is_found() {
     let failing = || failing(Failpoint::MmAlloc);
     check_planted(Bug::NofailFails, Breach::NofailFailed, failing, |world| {
         drop(world.mm().alloc(0, Gfp::KERNEL | Gfp::NOFAIL));
@@ -389,7 +388,7 @@ fn an_allocator_that_fails_what_must_not_fail_is_found() {
 }
 
 #[test]
-fn a_scan_that_flushes_a_queue_that_may_need_memory_is_found() {
+fn a_scan_that_flushes_an_unsafe_queue_is_found() {
     let body = |make: fn(&reclaimdep::sched::Sched, &str) -> WorkQueue| {
         move |world: &World| {
             let queue = make(world.sched(), "cleaner");
@@ -414,7 +413,7 @@ fn a_scan_that_flushes_a_queue_that_may_need_memory_is_found() {
 }
 
 #[test]
-fn a_worker_that_reclaim_waits_for_flushes_no_queue_that_may_need_memory() {
+fn a_worker_that_reclaim_waits_for_and_that_flushes_an_unsafe_queue_is_found() {
     let body = |make: fn(&reclaimdep::sched::Sched, &str) -> WorkQueue| {
         move |world: &World| {
             let (safe, other) =
@@ -434,7 +433,7 @@ fn a_worker_that_reclaim_waits_for_flushes_no_queue_that_may_need_memory() {
     check(&[], World::builder(), body(WorkQueue::mem_reclaim));
 }
 
-/// Reclaim that takes an `inode` lock, and an allocation under another one.
+/// Reclaim takes an `inode` lock, and a task allocates under another lock of that class.
 #[test]
 fn an_allocation_under_a_class_that_reclaim_takes_is_a_lint() {
     let body = |scoped: bool| {

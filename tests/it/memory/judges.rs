@@ -1,4 +1,5 @@
-//! Judges of what is left, lost, claimed and restricted, in whole worlds.
+//! The judges of objects left at the end, lost data and false progress, and the lints, in whole
+//! worlds.
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use reclaimdep::witness::Code;
 
 use super::{Planted, check};
 
-/// A cache that hands its work to somebody who never comes, as dm-bufio's does while its queue is
-/// stuck.
+/// A cache that leaves its work to a work item that never runs, like dm-bufio's cache while its
+/// queue is stuck.
 struct Owes;
 
 impl Shrinker for Owes {
@@ -34,7 +35,7 @@ impl Shrinker for Owes {
 }
 
 #[test]
-fn progress_that_a_queue_only_owes_fails_an_allocation() {
+fn an_allocation_that_fails_after_deferred_progress_is_found() {
     for (owes, expect) in [(true, &[Code::RD10][..]), (false, &[])] {
         let stack = StackSpec::default().pages(64);
         check(expect, World::builder().stack(stack), move |world| {
@@ -48,7 +49,7 @@ fn progress_that_a_queue_only_owes_fails_an_allocation() {
 }
 
 #[test]
-fn what_is_left_when_the_world_has_ended_is_named() {
+fn objects_left_at_the_end_of_the_world_are_found() {
     let report = check(&[Code::RD12], World::builder(), |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
         std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
@@ -64,10 +65,10 @@ fn what_is_left_when_the_world_has_ended_is_named() {
 }
 
 #[test]
-fn an_acknowledged_version_that_a_crash_took_is_lost() {
+fn an_acknowledged_version_that_is_lost_in_a_crash_is_found() {
     let body = |flushes: bool| {
         move |world: &World| {
-            // A store that acknowledges, with or without a flush before.
+            // A store that acknowledges each version, with or without a flush before it.
             let (mut live, mut durable) = (0, 0);
             let item = world.durable("record 7");
             for version in 1..=3 {
@@ -86,7 +87,7 @@ fn an_acknowledged_version_that_a_crash_took_is_lost() {
 }
 
 #[test]
-fn lints_are_made_where_a_test_asks() {
+fn lints_are_reported_only_where_a_test_asks_for_them() {
     let body = |world: &World| {
         let _noio = scope::noio();
         assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
@@ -96,7 +97,7 @@ fn lints_are_made_where_a_test_asks() {
 }
 
 #[test]
-fn a_finding_can_be_suppressed_with_a_reason_and_a_suppression_that_is_not_needed_is_said() {
+fn a_finding_can_be_suppressed_and_an_unused_suppression_is_noted() {
     let leaks = |world: &World| {
         std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
     };
@@ -114,7 +115,7 @@ fn a_finding_can_be_suppressed_with_a_reason_and_a_suppression_that_is_not_neede
 }
 
 #[test]
-fn a_suppression_without_a_reason_or_for_everything_is_refused() {
+fn a_suppression_without_a_reason_or_without_a_part_is_refused() {
     for (part, reason) in [("shrinker", ""), ("", "everything")] {
         let refused = World::builder()
             .suppress(Code::RD12, part, reason)
@@ -126,7 +127,7 @@ fn a_suppression_without_a_reason_or_for_everything_is_refused() {
 }
 
 #[test]
-fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
+fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it() {
     for (promises, expect) in [(true, Code::RD04), (false, Code::RD05)] {
         check(&[expect], World::builder(), move |world| {
             let space = world.condition("log space");
@@ -148,10 +149,8 @@ fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
 }
 
 #[test]
-fn two_tasks_that_each_hold_one_element_and_want_another_wait_for_each_other() {
-    use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-    let rule = FailpointRule::new(Failpoint::MempoolAlloc);
-    let plan = PlanSpec::default().failpoint(rule);
+fn two_tasks_that_each_hold_one_element_and_want_another_deadlock() {
+    let plan = reclaimdep_tests::always(reclaimdep::inject::Failpoint::MempoolAlloc);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

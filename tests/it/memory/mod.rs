@@ -1,13 +1,12 @@
-//! Memory in whole worlds: what was wrong once is found as it was and quiet as it is; shrinkers
-//! that break the protocol are named; each policy does to the first story what its table says.
+//! Memory management in whole worlds.
 //!
-//! | module | asks |
+//! | module | tests |
 //! |---|---|
-//! | [`regressions`] | reported mistakes of memory management, old behaviour and new |
-//! | [`conduct`] | shrinkers that wait, lie, panic, or count by the mask |
-//! | [`invariants`] | mistakes planted in the ports and made by users, each with its healthy twin |
-//! | [`judges`] | what is left, lost, claimed, restricted too much; suppressions |
-//! | [`policies`] | the same two stories under every policy |
+//! | [`regressions`] | reported bugs of memory management: found with the old behaviour, quiet with the new |
+//! | [`conduct`] | shrinkers that wait, return false numbers, panic, or count by the mask |
+//! | [`invariants`] | bugs planted in the ports and mistakes of users, each with its healthy twin |
+//! | [`judges`] | objects left at the end, lost data, false progress, lints; suppressions |
+//! | [`policies`] | the same two stacks under every policy |
 
 mod conduct;
 mod invariants;
@@ -22,19 +21,14 @@ use reclaimdep::scope::{Shrinker, Stop};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
 
-/// Runs `body`; exactly these codes are found.
+/// Runs `body` in 50 schedules; exactly these codes must be found.
 #[track_caller]
 fn check(
     expect: &[Code],
     builder: Builder,
     body: impl Fn(&World) + Send + Sync + 'static,
 ) -> Report {
-    let report =
-        builder.expect(expect).schedules(50).run(body).expect("the harness has no trouble");
-    if let Err(wrong) = report.matches(expect) {
-        panic!("{wrong}\n{report}");
-    }
-    report
+    reclaimdep_tests::check_codes(expect, builder.schedules(50), body)
 }
 
 type Count = dyn Fn(Gfp) -> u64 + Send + Sync;

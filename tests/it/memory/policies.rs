@@ -1,5 +1,5 @@
-//! The same two stories under every policy: the first deadlock, which some cut and some do not; and
-//! whether a NOFS transaction may still reclaim from another filesystem's cache.
+//! The same two stacks under every policy: the first deadlock, which some policies prevent; and
+//! whether a NOFS transaction may still reclaim from the cache of another filesystem.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,31 +22,25 @@ fn memory(policy: PolicyKind) -> MemorySpec {
 
 /// dm-bufio of 2013 on a loop device on the filesystem whose transaction allocates.
 #[track_caller]
-fn check_first_story(policy: PolicyKind, expect: &[Code]) {
+fn check_first_deadlock(policy: PolicyKind, expect: &[Code]) {
     let stack = bufio_on_loop().memory(memory(policy));
     let builder = World::builder()
         .name(policy.name())
         .era(Era::V3_10)
         .stack(stack)
         .pressure(Pressure::first_nofs_allocation_of("rsync"));
-    check(expect, builder, |world| {
-        let fs = world.fs("lower");
-        let rsync = world.spawn("rsync", move || fs.create("a").map(drop));
-        rsync.join().expect("the file is made");
-        // After a broken deadlock the write has failed, and this says so.
-        let _ = world.bufio("meta").write_dirty_buffers();
-    });
+    check(expect, builder, reclaimdep_tests::make_a_file_and_write_metadata);
 }
 
 #[test]
-fn mainline_with_the_old_shrinker_deadlocks_and_every_proposal_cuts_it() {
-    check_first_story(PolicyKind::Mainline, &[Code::RD02, Code::RD04]);
+fn mainline_with_the_old_shrinker_deadlocks_and_every_proposal_prevents_it() {
+    check_first_deadlock(PolicyKind::Mainline, &[Code::RD02, Code::RD04]);
     for policy in PolicyKind::ALL.iter().filter(|policy| **policy != PolicyKind::Mainline) {
-        check_first_story(*policy, &[]);
+        check_first_deadlock(*policy, &[]);
     }
 }
 
-/// The cache of another filesystem, which enters it to give memory back.
+/// The cache of another filesystem; it enters that filesystem to free memory.
 struct OtherCache {
     superblock: Superblock,
     scanned: Arc<AtomicU64>,
@@ -79,7 +73,8 @@ impl Shrinker for OtherCache {
     }
 }
 
-/// Whether a transaction of one filesystem may reclaim from the cache of another, equally deep.
+/// Checks whether a transaction of one filesystem may reclaim from the cache of another one with
+/// the same depth.
 #[track_caller]
 fn check_other_cache(policy: PolicyKind, allowed: bool) {
     let stack = StackSpec::default().memory(memory(policy)).fs(fs("own")).fs(fs("other"));

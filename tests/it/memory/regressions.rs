@@ -1,4 +1,4 @@
-//! Reported mistakes of memory management: found with the old behaviour, quiet with the new.
+//! Reported bugs of memory management: found with the old behaviour, quiet with the new.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use reclaimdep::world::Builder;
 
 use super::{Planted, check};
 
-/// The newest era with one behaviour as it was.
+/// The knobs of the newest era with `mm` in place of its memory management.
 fn with(mm: MmKnobs) -> Knobs {
     let mut knobs = Era::ALL.last().expect("there is an era").knobs();
     knobs.mm = mm;
@@ -34,7 +34,7 @@ fn new() -> Builder {
     World::builder().knobs(with(MmKnobs::NEWEST)).pressure(Pressure::every_allocation())
 }
 
-/// A cache that writes to its filesystem where the mask lets it.
+/// A cache that enters its filesystem if the mask permits it.
 fn fs_cache() -> Arc<Planted> {
     Planted::new(
         |_| 200,
@@ -60,7 +60,7 @@ fn a_noio_scope_that_clears_only_io_lets_reclaim_into_a_filesystem() {
 }
 
 #[test]
-fn vmalloc_in_nofs_let_its_page_tables_into_a_filesystem_until_5_16() {
+fn page_tables_of_vmalloc_in_nofs_entered_a_filesystem_until_5_16() {
     let body = |world: &World| {
         let _registered = world.mm().register_shrinker(fs_cache());
         let _fs = scope::enter(Layer::FS, 0);
@@ -73,7 +73,7 @@ fn vmalloc_in_nofs_let_its_page_tables_into_a_filesystem_until_5_16() {
     check(&[], new(), body);
 }
 
-/// An anonymous page, a swap file on a filesystem, and a NOFS allocation.
+/// Makes a NOFS allocation beside an anonymous page, with a swap file on a filesystem.
 #[track_caller]
 fn check_swap_file(builder: Builder, expect: &[Code]) -> Report {
     let swap = SwapSpec::file("swap0", "lower", 8);
@@ -117,13 +117,13 @@ fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
 fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
     let only = || Pressure::every_allocation().task("main").in_nofs();
     let old = old(|mm| mm.swap_over_fs_needs_fs = false);
-    // Making the file is not the story.
+    // Only allocations of this file are short: making the swap file is not what is tested.
     let skip = |builder: Builder| {
         builder
             .plan(reclaimdep::inject::PlanSpec::default().pressure(only().file("regressions.rs")))
     };
-    // RD03 says the same of other tasks: one that changes the file waits for the journal, whose
-    // holder allocates in NOFS and is sent to write to that file.
+    // RD03 predicts the same for other tasks: a task that changes the file waits for the journal,
+    // whose holder allocates in NOFS and then writes to that file.
     let report = check_swap_file(skip(old), &[Code::RD01, Code::RD03]);
     let through_journal =
         |finding: &&Finding| finding.code != Code::RD03 || finding.summary.contains("lock journal");
@@ -131,14 +131,14 @@ fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
     check_swap_file(skip(new()), &[]);
 }
 
-/// A release hook that waits for a commit whatever the mask, or that looks at it first.
-struct Commits {
+/// A release hook that waits for a commit, either with any mask or only if the mask permits it.
+struct CommitsOnRelease {
     looks_at_mask: bool,
     queue: WorkQueue,
     committed: reclaimdep::sched::Work,
 }
 
-impl PageOwner for Commits {
+impl PageOwner for CommitsOnRelease {
     fn release(&self, _page: &Arc<reclaimdep::mm::Page>, mask: Gfp) -> bool {
         if self.looks_at_mask && !mask.contains(Gfp::FS) {
             return false;
@@ -157,7 +157,8 @@ fn a_release_hook_that_waits_in_compaction_is_found() {
         check(expect, World::builder().pressure(rule), move |world| {
             let queue = WorkQueue::mem_reclaim(world.sched(), "nfsiod");
             let committed = reclaimdep::sched::Work::new("commit", || {});
-            let owner = Arc::new(Commits { looks_at_mask, queue: queue.clone(), committed });
+            let owner =
+                Arc::new(CommitsOnRelease { looks_at_mask, queue: queue.clone(), committed });
             let mm = world.mm();
             let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
             let state = PageState { private: true, ..PageState::CLEAN_FILE };
@@ -170,7 +171,7 @@ fn a_release_hook_that_waits_in_compaction_is_found() {
 }
 
 #[test]
-fn a_callee_that_cannot_fail_is_refused_in_a_nowait_scope() {
+fn a_nofail_allocation_in_a_nowait_scope_is_found() {
     let body = |nowait: bool| {
         move |world: &World| {
             let _scope = nowait.then(scope::nowait);
@@ -182,7 +183,7 @@ fn a_callee_that_cannot_fail_is_refused_in_a_nowait_scope() {
 }
 
 #[test]
-fn a_reclaimer_whose_flag_compaction_took_away_reclaims_below_itself() {
+fn compaction_that_clears_the_flag_of_a_reclaimer_is_found() {
     let body = |world: &World| {
         let mm = world.mm();
         let _reclaimer = scope::noreclaim();
@@ -193,7 +194,7 @@ fn a_reclaimer_whose_flag_compaction_took_away_reclaims_below_itself() {
     check(&[], new(), body);
 }
 
-/// kswapd holds a cache's lock and waits for a write; the worker that serves the write allocates.
+/// kswapd holds the lock of a cache and waits for a write; the worker that serves it allocates.
 #[track_caller]
 fn check_worker(noio: bool, expect: &[Code]) {
     let rule = Pressure::every_allocation().task("kworker/loop0");
@@ -230,15 +231,15 @@ fn check_worker(noio: bool, expect: &[Code]) {
 }
 
 #[test]
-fn a_loop_worker_without_noio_comes_back_to_what_kswapd_holds() {
+fn a_loop_worker_without_noio_waits_for_a_lock_that_kswapd_holds() {
     check_worker(false, &[Code::RD04, Code::RD07]);
-    // That kswapd waits at all for a worker that reclaims is wrong either way.
+    // kswapd must not wait for a worker that reclaims, with or without NOIO.
     check_worker(true, &[Code::RD07]);
 }
 
 #[test]
-fn completing_before_restoring_is_left_to_the_judge_of_scopes() {
-    // What a worker signals before it restores the scope that it was lent.
+fn a_worker_that_signals_before_it_leaves_the_scope_is_found() {
+    // The worker signals before it leaves the scope that it entered for the requester.
     check(&[Code::RD06], World::builder(), |world| {
         let lent = Arc::new(SpinLock::new(None));
         let done = Completion::new(world.sched(), reclaimdep::event::Resource::Timer);

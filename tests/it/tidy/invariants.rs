@@ -1,4 +1,4 @@
-//! The table of invariants names tests and rules that exist.
+//! The table of invariants names only tests and rules that exist.
 
 use reclaimdep::scope::Misuse;
 use reclaimdep::witness::{Breach, Code};
@@ -10,7 +10,7 @@ const TABLE: &str = "harness/docs/invariants.md";
 /// Rows that the table must have, by number.
 const INVARIANTS: usize = 20;
 
-/// What is wrong with `table`; `read` gives a file's text.
+/// The complaints about `table`; `read` returns the text of a file.
 fn check(table: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
     let rows: Vec<Vec<&str>> = table.lines().filter_map(cells).collect();
@@ -45,7 +45,7 @@ fn cells(line: &str) -> Option<Vec<&str>> {
     (cells.len() >= 4 && !heads).then_some(cells)
 }
 
-/// What is said of a rule that no judge has.
+/// The complaint about a rule that no judge has.
 fn unknown_rule(row: &str, rule: &str) -> Option<String> {
     let (code, name) = rule.split_once(' ').unwrap_or((rule, ""));
     if code == "no" {
@@ -61,7 +61,7 @@ fn unknown_rule(row: &str, rule: &str) -> Option<String> {
     (!known).then(|| format!("{TABLE}: {row}: no judge has the rule `{rule}`"))
 }
 
-/// What is said of a test that does not exist.
+/// The complaint about a test that does not exist.
 fn missing(row: &str, test: &str, read: &impl Fn(&str) -> Option<String>) -> Option<String> {
     let exists = test.split_once("::").is_some_and(|(path, name)| {
         let text = read(path).unwrap_or_default();
@@ -81,7 +81,7 @@ fn every_invariant_names_rules_and_tests_that_exist() {
     assert_tidy(check(&table, |path| std::fs::read_to_string(root().join(path)).ok()));
 }
 
-/// A whole table with `row` in the place of the first.
+/// Checks a whole table whose first row is replaced by `row`.
 #[track_caller]
 fn planted(row: &str, expected: &[&str]) {
     let sound = |number| format!("| {number} | it holds | RD04 | `a.rs::breaks` | the same |\n");

@@ -1,14 +1,15 @@
 //! The tree keeps its own rules.
 //!
-//! Each rule is a function from a path and a text to complaints, and has a test that plants a
-//! violation: a rule that cannot fail is no rule.
+//! Each rule is a function from a path and a text to complaints. Each rule has a test that plants a
+//! violation, because a rule that can never fail checks nothing.
 //!
 //! | module | rules |
 //! |---|---|
 //! | [`citations`] | citations of `docs/kernel` and links of Markdown name what exists |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
-//! | [`text`] | headers, ASCII, lengths, paths of this machine |
+//! | [`prose`] | phrases that comments and Markdown do not use |
+//! | [`text`] | headers, ASCII, lengths of files and lines, paths of one machine |
 //! | [`words`] | `unsafe`, threads, clocks and hash maps only where they belong |
 //! | [`tree`] | what may stand at the top |
 //! | [`variables`] | environment variables are in their table, and on their page |
@@ -17,11 +18,28 @@
 mod citations;
 mod imports;
 mod invariants;
+mod prose;
 mod source;
 mod text;
 mod tree;
 mod variables;
 mod words;
+
+/// Folders whose prose and line widths are not checked yet, because other work rewrites them now.
+/// EMPTY THIS LIST once that work is merged, and fix what is left.
+const NOT_CHECKED_YET: &[&str] = &[
+    "harness/benches/",
+    "harness/cli/src/",
+    "harness/docs/architecture.md",
+    "harness/docs/performance.md",
+    "harness/src/",
+    "tests/it/bufio/",
+];
+
+/// Whether the prose and the line widths of the file at `path` are checked.
+fn is_checked(path: &str) -> bool {
+    !NOT_CHECKED_YET.iter().any(|folder| path.starts_with(folder))
+}
 
 /// Fails with every complaint, one a line.
 #[track_caller]
@@ -29,7 +47,7 @@ fn assert_tidy(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
-/// Fails unless `complaints` are exactly one for each of `expected`, which it contains.
+/// Fails unless there is exactly one complaint for each part in `expected`, which it contains.
 #[track_caller]
 fn assert_complaints(complaints: &[String], expected: &[&str]) {
     assert_eq!(complaints.len(), expected.len(), "{complaints:?}");

@@ -1,12 +1,13 @@
 //! Reading the tree, and what of a file is code.
 //!
-//! Key functions: [`root`], [`rust_files`], [`code`]. This is no parser: comments and literals
-//! become blanks, and items under `#[cfg(test)]` too, by counting braces. What is left keeps its
-//! lines.
+//! Key functions: [`root`], [`rust_files`], [`markdown_files`], [`code`], [`comments`]. This is no
+//! parser: it tells comments, literals and code apart, and it finds the end of an item under
+//! `#[cfg(test)]` by counting braces. Every function keeps the lines of the text.
 
 use std::path::{Path, PathBuf};
 
 /// A file of the tree: its path from the root, and its text.
+#[derive(Clone)]
 pub(super) struct File {
     pub(super) path: String,
     pub(super) text: String,
@@ -78,29 +79,66 @@ pub(super) fn code(text: &str) -> String {
     without_tests(&without_comments(text))
 }
 
+/// The file's comments without their slashes; each other character that is no white space becomes a
+/// dot, so that two comments with code between them are not read as one sentence.
+pub(super) fn comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (kind, part) in parts(text) {
+        if kind == PartKind::Comment {
+            let words = part.trim_start_matches(['/', '!', '*']);
+            out.extend(std::iter::repeat_n(' ', part.len() - words.len()));
+            out.push_str(words);
+        } else {
+            out.extend(part.chars().map(|c| if c.is_whitespace() { c } else { '.' }));
+        }
+    }
+    out
+}
+
 fn blank(out: &mut String, text: &str) {
     out.extend(text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
 }
 
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let opaque = opaque_len(rest);
-        if opaque > 0 {
-            let (gone, after) = rest.split_at(opaque);
-            blank(&mut out, gone);
-            rest = after;
-        } else {
-            // A word is copied whole, so that the `r` of a name does not open a raw string.
-            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            let len = if word > 0 { word } else { rest.chars().next().map_or(1, char::len_utf8) };
-            let (kept, after) = rest.split_at(len);
-            out.push_str(kept);
-            rest = after;
+    for (kind, part) in parts(text) {
+        match kind {
+            PartKind::Code => out.push_str(part),
+            PartKind::Comment | PartKind::Literal => blank(&mut out, part),
         }
     }
     out
+}
+
+/// What a part of a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartKind {
+    /// One word or one character of code.
+    Code,
+    /// A whole comment.
+    Comment,
+    /// A whole literal with its quotes.
+    Literal,
+}
+
+/// The parts of a file, in order; together they are the whole text.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = (PartKind, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let opaque = opaque_len(rest);
+        let (kind, len) = if opaque > 0 {
+            let comment = rest.starts_with("//") || rest.starts_with("/*");
+            (if comment { PartKind::Comment } else { PartKind::Literal }, opaque)
+        } else {
+            // A word is copied whole, so that the `r` of a name does not open a raw string.
+            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let first = rest.chars().next()?.len_utf8();
+            (PartKind::Code, word.max(first))
+        };
+        let (part, after) = rest.split_at(len);
+        rest = after;
+        Some((kind, part))
+    })
 }
 
 /// Bytes of the comment or literal that `rest` begins with; 0 for none.
@@ -183,6 +221,14 @@ fn comments_and_literals_are_not_code() {
     check("a /* b */ c // d\ne", "a         c     \ne");
     check("f(\"x\\\"y\", r#\"z\"w\"#, 'q', '\\'')", "f(      ,         ,    ,     )");
     check("fn for_ever<'a>(number: &'a str)", "fn for_ever<'a>(number: &'a str)");
+}
+
+#[test]
+fn comments_are_kept_and_code_becomes_dots() {
+    assert_eq!(
+        comments("//! a\nf(\"// b\"); // c"),
+        "    a\n........    c".replacen("........", "..... ....", 1)
+    );
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! `Image`: verity images, made here from what is written of the format.
+//! `Image`: verity images, made from the description of the format.
 //!
-//! Key types: [`Image`], [`Format`]. It hashes level by level and lays the levels out when it has
-//! them all; the target does the arithmetic the other way round. `oracle` compares its images with
-//! the tool's.
+//! Key types: [`Image`], [`Format`]. The levels are hashed one by one and laid out at the end; the
+//! target computes the positions in the opposite order, so the two share no mistake. `oracle`
+//! compares these images with those of the tool.
 
 use sha2::{Digest as _, Sha256};
 
-/// The image's name for itself, so that the tool's images and ours are the same.
+/// The UUID in the superblock; it is fixed so that the tool's images and ours are equal.
 pub(super) const UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
 
-/// How an image is made.
+/// The parameters of an image.
 #[derive(Clone, Debug)]
 pub(super) struct Format {
     pub(super) hash_type: u32,
@@ -18,7 +18,7 @@ pub(super) struct Format {
     pub(super) salt: Vec<u8>,
 }
 
-/// Data, the hash device's bytes, and the root digest.
+/// The data, the bytes of the hash device, and the root digest.
 #[derive(Clone)]
 pub(super) struct Image {
     pub(super) data: Vec<u8>,
@@ -27,7 +27,7 @@ pub(super) struct Image {
 }
 
 impl Format {
-    /// The usual kind, with small blocks.
+    /// The usual format, with small blocks.
     pub(super) fn small() -> Self {
         Self { hash_type: 1, data_block: 512, hash_block: 512, salt: b"salt".to_vec() }
     }
@@ -79,7 +79,7 @@ impl Format {
     }
 }
 
-/// So many bytes of no pattern.
+/// Pseudo-random bytes.
 pub(super) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {

@@ -1,11 +1,11 @@
-//! The verity target: against images that this folder makes itself, and against `veritysetup`.
+//! The verity target, compared with images made by the tests and with `veritysetup`.
 //!
-//! | module | asks |
+//! | module | holds |
 //! |---|---|
-//! | [`image`] | an image maker of the tests' own, which knows nothing of the target |
-//! | [`oracle`] | does the real tool make the same image, and say the same of each changed byte |
-//! | [`target`] | reading, failing, forgetting, being a device |
-//! | [`pressure`] | what memory pressure does to a verification |
+//! | [`image`] | makes images without using the target's code |
+//! | [`oracle`] | the same images and the same verdicts as `veritysetup` |
+//! | [`target`] | reads, failures, eviction of hash blocks, the block device |
+//! | [`pressure`] | verification under memory pressure |
 
 mod image;
 mod oracle;
@@ -70,9 +70,8 @@ fn room_for(max_buffers: u64) -> Options {
     Options { cache, ..Options::default() }
 }
 
-/// Runs `body` in worlds that must have nothing to say.
+/// Runs `body`; the run must be quiet.
 #[track_caller]
 fn quiet(builder: Builder, body: impl Fn(&World) + Send + Sync + 'static) {
-    let report = builder.run(body).expect("the harness has no trouble");
-    assert!(report.is_quiet(), "{}", report.to_text());
+    reclaimdep_tests::check_codes(&[], builder, body);
 }

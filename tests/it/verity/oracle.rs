@@ -1,7 +1,8 @@
-//! The real tool: `veritysetup` makes the same images, and says the same of each changed byte.
+//! `veritysetup` makes the same images as the tests, and accepts and rejects the same images as the
+//! target.
 //!
-//! It needs no privilege for files. Where it is not installed its tests say so and pass, or fail
-//! where `RECLAIMDEP_REQUIRE` asks for the loop tier: such a machine has what a package brings.
+//! It needs no privilege for files. Where it is not installed, the tests print that they skip and
+//! pass; they fail if `RECLAIMDEP_REQUIRE` names the loop tier.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use reclaimdep::{Tier, World};
 use super::image::{Format, Image, UUID, noise};
 use super::{Devices, quiet};
 
-/// Whether the tool is here.
+/// Whether the tool is installed.
 fn ready() -> bool {
     let Err(missing) = probe(Capability::Veritysetup) else {
         return true;
@@ -37,7 +38,7 @@ fn tool(dir: &Path, args: &[&str]) -> Output {
     command.current_dir(dir).env("PATH", path).args(args).output().expect("the tool runs")
 }
 
-/// Lets the tool format `data`.
+/// An image of `data` made by the tool.
 fn formatted(format: &Format, data: &[u8]) -> Image {
     let dir = tempfile::tempdir().expect("a temp folder");
     std::fs::write(dir.path().join("data"), data).expect("written");
@@ -68,7 +69,7 @@ fn formatted(format: &Format, data: &[u8]) -> Image {
     Image { data: data.to_vec(), hash, root: root.try_into().expect("32 bytes") }
 }
 
-/// Whether the tool believes the image.
+/// Whether the tool accepts the image.
 fn tool_verifies(dir: &Path, image: &Image) -> bool {
     std::fs::write(dir.join("data"), &image.data).expect("written");
     std::fs::write(dir.join("hash"), &image.hash).expect("written");

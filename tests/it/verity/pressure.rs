@@ -1,8 +1,8 @@
 //! Memory pressure while a verification waits for its hash blocks.
 //!
-//! The target's buffers are clean, so whatever the era's shrinker may do, it writes nothing: what
-//! is left of the old trouble is that its count waited for the client lock, behind a reader (C05 of
-//! the project's list of reported deadlocks, where 59 tasks stood there beside a verity target).
+//! The target's buffers are clean, so no shrinker form writes anything. One old problem remains:
+//! the count of the shrinker waited for the client lock, behind a reader. In case C05 of the
+//! project's list of reported deadlocks, 59 tasks waited there beside a verity target.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use super::image::{Format, noise};
 use super::{Devices, room_for};
 use reclaimdep_fixtures::stacks::bufio_on_loop;
 
-/// Verifies an image while a filesystem makes a file, in an era, with memory short as `pressure`
-/// says.
+/// Verifies an image while a filesystem makes a file, in the given era and under the given
+/// pressure.
 fn verify_under(era: Era, pressure: Pressure, schedules: u64) -> Report {
     let builder =
         World::builder().name("verity").era(era).stack(bufio_on_loop()).pressure(pressure);
@@ -36,7 +36,7 @@ fn verify_under(era: Era, pressure: Pressure, schedules: u64) -> Report {
         writer.join().expect("the file is made");
         target.close().expect("nothing is held");
     });
-    report.expect("the harness has no trouble")
+    report.expect("the harness runs the world")
 }
 
 /// The eras whose shrinker counts without the client lock.
@@ -54,7 +54,7 @@ fn reclaim_in_the_middle_of_a_verification_is_harmless() {
 }
 
 #[test]
-fn a_filesystem_that_reclaims_waits_in_no_count_for_a_reader() {
+fn a_count_without_the_client_lock_does_not_wait_for_a_reader() {
     for era in eras_that_count_freely() {
         let report = verify_under(era, Pressure::first_nofs_allocation_of("rsync"), 60);
         assert!(report.is_quiet(), "{era}:\n{}", report.to_text());
@@ -62,7 +62,7 @@ fn a_filesystem_that_reclaims_waits_in_no_count_for_a_reader() {
 }
 
 #[test]
-fn where_the_count_takes_the_lock_it_waits_behind_the_reader() {
+fn a_count_under_the_client_lock_waits_for_a_reader() {
     let report = verify_under(Era::V3_10, Pressure::first_nofs_allocation_of("rsync"), 3000);
     assert!(report.codes().contains(&Code::RD07), "{}", report.to_text());
 }

@@ -31,7 +31,7 @@ fn flip(device: &dyn BlockDevice, offset: u64) {
 const MISMATCH: Why = Why::Mismatch;
 
 #[test]
-fn good_data_is_read_in_any_extent() {
+fn reads_of_any_extent_return_the_data() {
     once(|world| {
         let image = small(300);
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");
@@ -48,7 +48,7 @@ fn good_data_is_read_in_any_extent() {
 }
 
 #[test]
-fn a_changed_data_block_fails_alone_and_is_named() {
+fn a_changed_data_block_fails_alone_and_is_reported() {
     once(|world| {
         let image = small(40);
         let devices = Devices::of(world, &image);
@@ -68,7 +68,7 @@ fn a_changed_data_block_fails_alone_and_is_named() {
 }
 
 #[test]
-fn a_changed_hash_block_fails_what_it_covers_and_is_named() {
+fn a_changed_hash_block_fails_the_blocks_that_it_covers_and_is_reported() {
     once(|world| {
         let image = small(40);
         let devices = Devices::of(world, &image);
@@ -90,7 +90,7 @@ fn a_changed_hash_block_fails_what_it_covers_and_is_named() {
 }
 
 #[test]
-fn another_root_is_refused_at_the_top() {
+fn a_wrong_root_digest_fails_at_the_top_block() {
     once(|world| {
         for (blocks, place) in
             [(40, Place::Hash { level: 1, block: 1 }), (1, Place::Data { block: 0 })]
@@ -106,7 +106,7 @@ fn another_root_is_refused_at_the_top() {
 }
 
 #[test]
-fn a_hash_block_that_was_checked_is_believed_until_it_is_read_again() {
+fn a_verified_hash_block_is_trusted_until_it_is_read_again() {
     once(|world| {
         let image = small(16 * 20);
         let devices = Devices::of(world, &image);
@@ -133,9 +133,9 @@ fn a_hash_block_that_was_checked_is_believed_until_it_is_read_again() {
 }
 
 #[test]
-fn a_read_that_fails_in_the_hash_device_is_named_and_can_be_repeated() {
-    let failpoints = vec![FailpointRule::new(Failpoint::BufioRead).skip(1).times(1)];
-    let plan = failpoints.into_iter().fold(PlanSpec::default(), PlanSpec::failpoint);
+fn a_failed_read_of_the_hash_device_is_reported_and_can_be_repeated() {
+    let rule = FailpointRule::new(Failpoint::BufioRead).skip(1).times(1);
+    let plan = PlanSpec::default().failpoint(rule);
     quiet(World::builder().name("verity").schedules(1).plan(plan), |world| {
         let image = small(40);
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");
@@ -150,7 +150,7 @@ fn a_read_that_fails_in_the_hash_device_is_named_and_can_be_repeated() {
 }
 
 #[test]
-fn what_is_no_whole_block_or_behind_the_end_is_refused() {
+fn reads_of_partial_blocks_or_past_the_end_are_refused() {
     once(|world| {
         let image = Format { data_block: 1024, ..Format::small() }.image(noise(4 * 1024));
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");
@@ -167,7 +167,7 @@ fn what_is_no_whole_block_or_behind_the_end_is_refused() {
 }
 
 #[test]
-fn the_device_gives_out_what_verifies_and_takes_nothing() {
+fn the_block_device_reads_verified_data_and_rejects_writes() {
     once(|world| {
         let image = small(40);
         let devices = Devices::of(world, &image);
@@ -235,7 +235,7 @@ fn readers_that_race_all_get_checked_data() {
 }
 
 #[test]
-fn the_tree_may_stand_behind_the_data_on_one_device() {
+fn the_hash_tree_may_follow_the_data_on_one_device() {
     once(|world| {
         let image = small(40);
         let both = [&image.data[..], &image.hash].concat();

@@ -3,15 +3,15 @@
 //! | module | holds |
 //! |---|---|
 //! | [`Gfp`] (here) | bits, composites, and the mask after scopes |
-//! | `text` | printing and parsing in the kernel's words |
-//! | [`validate`] | masks that ask for what cannot be |
+//! | `text` | printing and parsing with the kernel's names |
+//! | `validate` | rules that a mask can break |
 //!
-//! Numeric positions are ours: the kernel moved its own between releases, so nothing may depend on
-//! them. Mirrors `include/linux/gfp_types.h`; written from the project's description of scoped
+//! The bit positions are ours: the kernel has moved its own between releases, so nothing may depend
+//! on them. Mirrors `include/linux/gfp_types.h`; written from the project's description of scoped
 //! allocation, 1.1, 1.2 and 2.3.
 
 mod text;
-pub mod validate;
+mod validate;
 
 pub use text::ParseGfpError;
 pub use validate::{GfpRule, InvalidGfp};
@@ -35,7 +35,7 @@ macro_rules! bits {
 }
 
 bits! {
-    /// The caller is important: the min mark is lowered by half.
+    /// The request is important: its min watermark is halved.
     HIGH = 0, "__GFP_HIGH";
     /// Reclaim may start physical I/O.
     IO = 3, "__GFP_IO";
@@ -43,35 +43,35 @@ bits! {
     FS = 2, "__GFP_FS";
     /// The caller may sleep and may reclaim synchronously.
     DIRECT_RECLAIM = 1, "__GFP_DIRECT_RECLAIM";
-    /// Wake kswapd when below the low mark.
+    /// Wake kswapd when free memory is below the low watermark.
     KSWAPD_RECLAIM = 4, "__GFP_KSWAPD_RECLAIM";
-    /// No failure report.
+    /// Do not report a failure.
     NOWARN = 5, "__GFP_NOWARN";
     /// Retry while there is progress, fail at the end.
     RETRY_MAYFAIL = 6, "__GFP_RETRY_MAYFAIL";
-    /// Loop for ever.
+    /// Retry for ever.
     NOFAIL = 7, "__GFP_NOFAIL";
     /// One round of reclaim, then fail.
     NORETRY = 8, "__GFP_NORETRY";
-    /// May take every last page.
+    /// May use all reserves, down to the last page.
     MEMALLOC = 9, "__GFP_MEMALLOC";
-    /// Never dip into emergency reserves.
+    /// Never use emergency reserves.
     NOMEMALLOC = 10, "__GFP_NOMEMALLOC";
-    /// Mobility bit, cleared by the pin scope.
+    /// The page may be moved; cleared by the pin scope.
     MOVABLE = 12, "__GFP_MOVABLE";
-    /// Placement.
+    /// Placement: only on the nodes of the task's cpuset.
     HARDWALL = 11, "__GFP_HARDWALL";
-    /// Placement.
+    /// Placement: high memory is allowed.
     HIGHMEM = 13, "__GFP_HIGHMEM";
-    /// Charged to a memory cgroup.
+    /// Charge the memory to a memcg.
     ACCOUNT = 14, "__GFP_ACCOUNT";
-    /// Zeroed memory.
+    /// Zero the memory.
     ZERO = 15, "__GFP_ZERO";
-    /// Compound page.
+    /// Make a compound page.
     COMP = 16, "__GFP_COMP";
-    /// Only this node.
+    /// Placement: only on this node.
     THISNODE = 17, "__GFP_THISNODE";
-    /// Exempt from reclaim dependency tracking.
+    /// Exempt from dependency tracking by lockdep.
     NOLOCKDEP = 18, "__GFP_NOLOCKDEP";
 }
 
@@ -82,7 +82,7 @@ impl Gfp {
     pub const RECLAIM: Self = Self(Self::DIRECT_RECLAIM.0 | Self::KSWAPD_RECLAIM.0);
     /// High priority, never sleeps.
     pub const ATOMIC: Self = Self(Self::HIGH.0 | Self::KSWAPD_RECLAIM.0);
-    /// Never sleeps, may fail quietly.
+    /// Never sleeps; a failure is not reported.
     pub const NOWAIT: Self = Self(Self::KSWAPD_RECLAIM.0 | Self::NOWARN.0);
     /// May reclaim, but without starting I/O.
     pub const NOIO: Self = Self::RECLAIM;
@@ -90,7 +90,7 @@ impl Gfp {
     pub const NOFS: Self = Self(Self::RECLAIM.0 | Self::IO.0);
     /// May do everything.
     pub const KERNEL: Self = Self(Self::NOFS.0 | Self::FS.0);
-    /// [`Gfp::KERNEL`], charged to a memory cgroup.
+    /// [`Gfp::KERNEL`], charged to a memcg.
     pub const KERNEL_ACCOUNT: Self = Self(Self::KERNEL.0 | Self::ACCOUNT.0);
     /// For user space.
     pub const USER: Self = Self(Self::KERNEL.0 | Self::HARDWALL.0);
@@ -98,12 +98,12 @@ impl Gfp {
     pub const HIGHUSER: Self = Self(Self::USER.0 | Self::HIGHMEM.0);
     /// For user space, movable.
     pub const HIGHUSER_MOVABLE: Self = Self(Self::HIGHUSER.0 | Self::MOVABLE.0);
-    /// A huge page, if one is there.
+    /// A huge page, if one is free.
     pub const TRANSHUGE_LIGHT: Self = Self(
         (Self::HIGHUSER_MOVABLE.0 | Self::COMP.0 | Self::NOMEMALLOC.0 | Self::NOWARN.0)
             & !Self::RECLAIM.0,
     );
-    /// A huge page, for which it is worth reclaiming.
+    /// A huge page, with direct reclaim to get one.
     pub const TRANSHUGE: Self = Self(Self::TRANSHUGE_LIGHT.0 | Self::DIRECT_RECLAIM.0);
 
     /// Whether every bit of `other` is set here.
@@ -112,13 +112,14 @@ impl Gfp {
         self.0 & other.0 == other.0
     }
 
-    /// Whether the allocation may sleep: the direct-reclaim bit, and no other, says so.
+    /// Whether the allocation may sleep. Only the direct-reclaim bit decides that.
     #[must_use]
     pub const fn allow_blocking(self) -> bool {
         self.contains(Self::DIRECT_RECLAIM)
     }
 
-    /// Whether reclaim may call into filesystems and start I/O: FS means nothing without IO.
+    /// Whether reclaim may call into filesystems. That needs both bits: FS without IO permits
+    /// nothing.
     #[must_use]
     pub const fn has_io_fs(self) -> bool {
         self.contains(Self(Self::IO.0 | Self::FS.0))
@@ -133,8 +134,9 @@ impl Gfp {
     /// The mask after the scopes in `flags` were applied (`current_gfp_context`).
     ///
     /// NOIO clears IO and FS; otherwise NOFS clears FS; PIN independently clears MOVABLE. The
-    /// experimental nowait bit comes before NOIO and clears DIRECT_RECLAIM alone: IO and FS are out
-    /// of reach without it. The rule only clears bits, so it is monotone and idempotent.
+    /// experimental nowait bit takes precedence over NOIO and clears only DIRECT_RECLAIM, because
+    /// IO and FS permit nothing without it. The rule only clears bits, so it is monotone and
+    /// idempotent.
     #[inline]
     #[must_use]
     pub const fn effective(self, flags: TaskFlags) -> Self {
@@ -161,8 +163,8 @@ const RESTRICTING: TaskFlags = TaskFlags::MEMALLOC_NOFS
     .union(TaskFlags::MEMALLOC_PIN)
     .union(TaskFlags::MEMALLOC_NOWAIT);
 
-/// From a flag to the bit that it clears: the positions of FS, IO and MOVABLE are chosen so that
-/// one shift serves all three. Every allocation of production code comes by here.
+/// The shift from a flag to the bit that it clears. The positions of FS, IO and MOVABLE are chosen
+/// so that one shift serves all three, because every allocation of production code computes this.
 const FLAG_TO_BIT: u32 = 16;
 const IO_TO_FS: u32 = 1;
 const CLEARED: u32 = Gfp::FS.0 | Gfp::IO.0 | Gfp::MOVABLE.0;
@@ -230,7 +232,7 @@ mod tests {
         let flags = TaskFlags::MEMALLOC_NOWAIT | TaskFlags::MEMALLOC_NOIO;
         assert_eq!(Gfp::KERNEL.effective(flags), Gfp::KERNEL - Gfp::DIRECT_RECLAIM);
         let movable = Gfp::MOVABLE.effective(flags | TaskFlags::MEMALLOC_PIN);
-        assert_eq!(movable, Gfp::EMPTY, "pin is independent of it");
+        assert_eq!(movable, Gfp::EMPTY, "the pin scope still clears MOVABLE");
     }
 
     #[test]
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn composites_are_what_the_kernel_says() {
+    fn composites_have_the_bits_of_the_kernels_composites() {
         assert_eq!(Gfp::NOWAIT, Gfp::KSWAPD_RECLAIM | Gfp::NOWARN);
         assert_eq!(Gfp::TRANSHUGE_LIGHT & Gfp::RECLAIM, Gfp::EMPTY);
         assert_eq!(Gfp::TRANSHUGE - Gfp::TRANSHUGE_LIGHT, Gfp::DIRECT_RECLAIM);

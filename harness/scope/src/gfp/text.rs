@@ -1,10 +1,10 @@
-//! Masks in the kernel's words: `GFP_NOFS|__GFP_NORETRY`.
+//! Printing and parsing masks with the kernel's names: `GFP_NOFS|__GFP_NORETRY`.
 
 use core::fmt;
 
 use super::{BITS, Gfp};
 
-/// Composites, most bits first, so that printing takes the longest that fits.
+/// Composites, those with most bits first, so that printing finds the largest one that fits.
 const COMPOSITES: &[(Gfp, &str)] = &[
     (Gfp::TRANSHUGE, "GFP_TRANSHUGE"),
     (Gfp::TRANSHUGE_LIGHT, "GFP_TRANSHUGE_LIGHT"),
@@ -19,11 +19,11 @@ const COMPOSITES: &[(Gfp, &str)] = &[
     (Gfp::NOWAIT, "GFP_NOWAIT"),
 ];
 
-/// Names that are read and never printed: another has the same bits.
+/// Names that are parsed but never printed, because another name has the same bits.
 const PARSED_ONLY: &[(Gfp, &str)] = &[(Gfp::RECLAIM, "__GFP_RECLAIM")];
 
 impl fmt::Display for Gfp {
-    /// Kernel style: the longest composite that fits, then single bits: `GFP_NOFS|__GFP_NORETRY`.
+    /// Kernel style: the largest composite that fits, then single bits: `GFP_NOFS|__GFP_NORETRY`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = *self;
         let mut first = true;
@@ -51,7 +51,7 @@ impl fmt::Debug for Gfp {
     }
 }
 
-/// A mask in text that is not one.
+/// A text could not be parsed as a mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseGfpError {
     word_start: usize,
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_an_error_that_names_its_place() {
+    fn an_unknown_name_is_an_error_with_its_byte_range() {
         let error = "GFP_NOFS|__GFP_NOPE".parse::<Gfp>().unwrap_err();
         assert_eq!(error.range(), 9..19);
     }
 
     #[test]
-    fn what_the_kernel_prints_is_read() {
+    fn masks_as_the_kernel_prints_them_are_parsed() {
         assert_eq!("none".parse(), Ok(Gfp::EMPTY));
         assert_eq!(
             "GFP_KERNEL|__GFP_COMP | __GFP_ZERO".parse(),

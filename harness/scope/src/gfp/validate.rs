@@ -1,7 +1,7 @@
-//! Masks that ask for what cannot be.
+//! Rules that a mask can break.
 //!
-//! Key types: [`GfpRule`] (the rules, one table), [`InvalidGfp`]. The kernel normalises none of
-//! these: a malformed mask silently means something else. Written from the project's description of
+//! Key types: [`GfpRule`] (the rules, one table), [`InvalidGfp`]. The kernel corrects none of these
+//! masks: a malformed mask silently means something else. Written from the project's description of
 //! scoped allocation, 1.1, 1.3, 2.7, 3.3 (S0) and 9 (invariants 4 and 18).
 
 use core::fmt;
@@ -9,15 +9,15 @@ use core::fmt;
 use super::Gfp;
 use crate::TaskFlags;
 
-/// One request, as the rules look at it.
+/// What the rules look at.
 #[derive(Clone, Copy)]
-struct Request {
+struct CheckedRequest {
     mask: Gfp,
     order: u32,
     flags: TaskFlags,
 }
 
-impl Request {
+impl CheckedRequest {
     const fn has(self, bits: Gfp) -> bool {
         self.mask.contains(bits)
     }
@@ -48,8 +48,8 @@ macro_rules! rules {
                 match self { $(Self::$name => $sentence,)* }
             }
 
-            fn is_broken(self, request: Request) -> bool {
-                let broken: fn(Request) -> bool = match self { $(Self::$name => $broken,)* };
+            fn is_broken(self, request: CheckedRequest) -> bool {
+                let broken: fn(CheckedRequest) -> bool = match self { $(Self::$name => $broken,)* };
                 broken(request)
             }
         }
@@ -63,11 +63,12 @@ const fn both(a: Gfp, b: Gfp) -> Gfp {
 rules! {
     FsWithoutIo, both(Gfp::FS, Gfp::IO), |r| r.has(Gfp::FS) && !r.has(Gfp::IO),
         "__GFP_FS without __GFP_IO permits nothing; add __GFP_IO, or use GFP_NOIO";
-    IoWithoutDirect, both(Gfp::IO, Gfp::DIRECT_RECLAIM), |r| r.has(Gfp::IO) && !r.has(Gfp::DIRECT_RECLAIM),
+    IoWithoutDirect, both(Gfp::IO, Gfp::DIRECT_RECLAIM),
+        |r| r.has(Gfp::IO) && !r.has(Gfp::DIRECT_RECLAIM),
         "__GFP_IO without __GFP_DIRECT_RECLAIM permits nothing; use GFP_NOWAIT, or add __GFP_DIRECT_RECLAIM";
     NofailWithoutDirect, both(Gfp::NOFAIL, Gfp::DIRECT_RECLAIM),
         |r| r.has(Gfp::NOFAIL) && !r.has(Gfp::DIRECT_RECLAIM),
-        "__GFP_NOFAIL without __GFP_DIRECT_RECLAIM may fail all the same; add __GFP_DIRECT_RECLAIM";
+        "__GFP_NOFAIL without __GFP_DIRECT_RECLAIM can still fail; add __GFP_DIRECT_RECLAIM";
     NofailWithNoretry, both(Gfp::NOFAIL, Gfp::NORETRY), |r| r.has(both(Gfp::NOFAIL, Gfp::NORETRY)),
         "__GFP_NOFAIL and __GFP_NORETRY contradict each other; decide whether the caller can go on without memory";
     NofailWithRetryMayfail, both(Gfp::NOFAIL, Gfp::RETRY_MAYFAIL),
@@ -78,13 +79,14 @@ rules! {
         "__GFP_NORETRY and __GFP_RETRY_MAYFAIL contradict each other; keep the one that says how long to try";
     MemallocWithNomemalloc, both(Gfp::MEMALLOC, Gfp::NOMEMALLOC),
         |r| r.has(both(Gfp::MEMALLOC, Gfp::NOMEMALLOC)),
-        "__GFP_NOMEMALLOC beats __GFP_MEMALLOC: no reserve is opened; drop one of them";
+        "__GFP_NOMEMALLOC overrides __GFP_MEMALLOC: no reserve is opened; remove one of them";
     NofailOfHighOrder, Gfp::NOFAIL, |r| r.has(Gfp::NOFAIL) && r.order > 1,
         "__GFP_NOFAIL is not supported above order 1; ask for single pages, or handle the failure";
     NofailOfReclaimer, Gfp::NOFAIL, |r| r.has(Gfp::NOFAIL) && r.flags.contains(TaskFlags::MEMALLOC),
         "__GFP_NOFAIL of a task that is the reclaimer (PF_MEMALLOC) fails when the reserves are empty; handle the failure";
-    NofailInNowait, Gfp::NOFAIL, |r| r.has(Gfp::NOFAIL) && r.flags.contains(TaskFlags::MEMALLOC_NOWAIT),
-        "__GFP_NOFAIL in a nowait scope would be refused; leave the scope before calling what cannot fail";
+    NofailInNowait, Gfp::NOFAIL,
+        |r| r.has(Gfp::NOFAIL) && r.flags.contains(TaskFlags::MEMALLOC_NOWAIT),
+        "__GFP_NOFAIL in a nowait scope would be refused; leave the scope before an allocation that must not fail";
 }
 
 /// A mask or a request that breaks rules.
@@ -95,7 +97,7 @@ pub struct InvalidGfp {
 }
 
 impl InvalidGfp {
-    /// The mask.
+    /// The mask that was checked.
     #[must_use]
     pub const fn mask(&self) -> Gfp {
         self.mask
@@ -122,7 +124,7 @@ impl fmt::Display for InvalidGfp {
 impl core::error::Error for InvalidGfp {}
 
 impl Gfp {
-    /// Whether the mask makes sense, for single pages and a task in no scope.
+    /// Checks the mask for a request of single pages by a task in no scope.
     ///
     /// # Errors
     /// Every rule that it breaks.
@@ -130,13 +132,13 @@ impl Gfp {
         self.validate_request(0, TaskFlags::EMPTY)
     }
 
-    /// Whether a request for `2^order` pages with this mask, as the caller wrote it, makes sense
-    /// for a task with `flags`.
+    /// Checks a request for `2^order` pages with this mask, as the caller wrote it, by a task with
+    /// `flags`.
     ///
     /// # Errors
     /// Every rule that it breaks.
     pub fn validate_request(self, order: u32, flags: TaskFlags) -> Result<(), InvalidGfp> {
-        let request = Request { mask: self, order, flags };
+        let request = CheckedRequest { mask: self, order, flags };
         let rules = GfpRule::ALL.iter().enumerate();
         let broken = rules
             .filter(|(_, rule)| rule.is_broken(request))
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_offers_is_well_formed() {
+    fn the_kernels_composites_break_no_rule() {
         for mask in [
             Gfp::EMPTY,
             Gfp::ATOMIC,
@@ -196,16 +198,16 @@ mod tests {
         for (mask, order, flags, rule) in rows {
             check(mask, order, flags, &[rule]);
         }
-        assert_eq!(rows.map(|row| row.3), GfpRule::ALL, "a rule without a row can never fail");
+        assert_eq!(rows.map(|row| row.3), GfpRule::ALL, "each rule needs a row");
     }
 
     #[test]
-    fn every_broken_rule_is_named_with_what_to_do() {
+    fn the_message_names_every_broken_rule_and_what_to_write() {
         let error = (Gfp::FS | Gfp::NOFAIL).validate().unwrap_err();
         assert_eq!(
             error.to_string(),
             "malformed mask __GFP_FS|__GFP_NOFAIL: __GFP_FS without __GFP_IO permits nothing; add __GFP_IO, or use \
-             GFP_NOIO: __GFP_NOFAIL without __GFP_DIRECT_RECLAIM may fail all the same; add __GFP_DIRECT_RECLAIM"
+             GFP_NOIO: __GFP_NOFAIL without __GFP_DIRECT_RECLAIM can still fail; add __GFP_DIRECT_RECLAIM"
         );
     }
 }

@@ -2,36 +2,38 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`mutex`] | [`Mutex`]: `std`'s mutex, which in a world waits through the world |
-//! | [`scoped`] | [`NofsMutex`], [`NoioMutex`]: the scope is entered before the lock and left after it |
+//! | `mutex` | [`Mutex`]: `std`'s mutex; in a world, tasks wait for it through the world |
+//! | `scoped` | [`NofsMutex`], [`NoioMutex`]: the scope is entered before the lock and left after it |
 //!
-//! A task of a controlled world that blocked on a `std` lock would block the thread that the holder
-//! needs to run on. So in a world the wait is the world's: it parks the task, emits the lock's
-//! events, and when the task has the world's lock nobody holds the inner one.
+//! A task of a controlled world that blocks on a `std` lock would block the thread that the holder
+//! needs to run on. So in a world the task waits for a lock of the world: the world parks the task
+//! and emits the lock's events. When the task has that lock, the inner one is free.
 
-pub mod mutex;
-pub mod scoped;
+mod mutex;
+mod scoped;
 
 pub use mutex::{Mutex, MutexGuard};
 pub use scoped::{LockScope, Nofs, NofsMutex, Noio, NoioMutex, ScopedMutex, ScopedMutexGuard};
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A lock, as a world tells it from others.
+/// The identity of a lock, for the world that its tasks run in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LockRef {
-    /// Unique in the process; a world numbers its locks anew, in the order of first use.
+    /// Unique in the process. A world gives its locks numbers of its own, in the order of first
+    /// use.
     pub key: u64,
-    /// What reports call it: its role, such as `inode`.
+    /// The name in reports: the role of the lock, such as `inode`.
     pub class: &'static str,
 }
 
-/// A number of its own for a long-lived thing, given at its first use so that the thing can be made
-/// in a constant. It is no address: those differ between runs and come back.
+/// A number that identifies a lock or a journal. It is given at the first use, so that the owner
+/// can be made in a constant. An address would not do: addresses differ between runs and are
+/// reused.
 #[derive(Debug)]
-pub(crate) struct Key(AtomicU64);
+pub(crate) struct LazyId(AtomicU64);
 
-impl Key {
+impl LazyId {
     pub(crate) const fn new() -> Self {
         Self(AtomicU64::new(0))
     }

@@ -1,38 +1,39 @@
 //! `Mutex`: an ordinary lock that a world sees.
 //!
 //! Key types: [`Mutex`], [`MutexGuard`]. Outside a world it is `std::sync::Mutex` without
-//! poisoning, as the kernel's has none.
+//! poisoning, because the kernel's mutex has none.
 
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use std::sync::{self, PoisonError, TryLockError};
 
-use super::{Key, LockRef};
+use super::{LazyId, LockRef};
 use crate::context;
-use crate::listener::{self, Site};
+use crate::listener;
+use crate::site::Site;
 
-/// A lock around a value, of a class that reports name.
+/// A lock around a value. Reports call it by its class.
 #[derive(Debug)]
 pub struct Mutex<T: ?Sized> {
     class: &'static str,
-    key: Key,
+    key: LazyId,
     inner: sync::Mutex<T>,
 }
 
-/// The lock, held; dropping it gives it up.
-#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+/// A held lock; dropping the guard releases it.
+#[must_use = "the lock is released when this guard is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct MutexGuard<'a, T: ?Sized> {
-    // Fields drop in this order: in a world, whoever is woken finds the inner lock free.
+    // Fields drop in this order, so that the task that the world wakes finds the inner lock free.
     inner: sync::MutexGuard<'a, T>,
-    _world: InWorld,
+    _world: WorldHold,
 }
 
-/// The world's side of a held lock.
+/// The hold on the world's lock; `None` outside a world.
 #[derive(Debug)]
-struct InWorld(Option<LockRef>);
+struct WorldHold(Option<LockRef>);
 
-impl Drop for InWorld {
+impl Drop for WorldHold {
     fn drop(&mut self) {
         if let Some(lock) = self.0 {
             listener::notify(|l| l.unlock(lock));
@@ -41,13 +42,13 @@ impl Drop for InWorld {
 }
 
 impl<T> Mutex<T> {
-    /// A lock of class `class`: its role, the same for all locks that play it.
+    /// A lock of class `class`: the role of the lock, the same for all locks with that role.
     #[must_use]
     pub const fn new(class: &'static str, value: T) -> Self {
-        Self { class, key: Key::new(), inner: sync::Mutex::new(value) }
+        Self { class, key: LazyId::new(), inner: sync::Mutex::new(value) }
     }
 
-    /// The value, when nobody can hold the lock any more.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,17 +59,17 @@ impl<T: ?Sized> Mutex<T> {
         LockRef { key: self.key.get(), class: self.class }
     }
 
-    /// Takes the lock, waiting for it.
+    /// Takes the lock, waiting until it is free.
     ///
-    /// A holder that panicked poisons nothing. In a world a task that locks twice waits for itself,
-    /// and the judges say so; then the world unwinds every task. A `Drop` that must wait for a lock
-    /// at that moment cannot be unwound and ends the process: let it use [`Mutex::try_lock`].
+    /// A holder that panics does not poison the lock. In a world, a task that takes the lock twice
+    /// waits for itself; the judges report that deadlock and the world unwinds every task. A `Drop`
+    /// that waits for a lock while tasks unwind ends the process, so use [`Mutex::try_lock`] there.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let world = if context::is_attached() {
             self.lock_in_world(Location::caller())
         } else {
-            InWorld(None)
+            WorldHold(None)
         };
         MutexGuard {
             inner: self.inner.lock().unwrap_or_else(PoisonError::into_inner),
@@ -77,16 +78,16 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[cold]
-    fn lock_in_world(&self, location: &'static Location<'static>) -> InWorld {
+    fn lock_in_world(&self, location: &'static Location<'static>) -> WorldHold {
         let lock = self.name();
-        InWorld(listener::ask(|l| l.lock(lock, Site::from(location))).map(|()| lock))
+        WorldHold(listener::ask(|l| l.lock(lock, Site::from(location))).map(|()| lock))
     }
 
     /// Takes the lock if it is free.
     #[track_caller]
     #[must_use]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        let mut world = InWorld(None);
+        let mut world = WorldHold(None);
         if context::is_attached() {
             let (lock, site) = (self.name(), Site::here());
             match listener::ask(|l| l.try_lock(lock, site)) {
@@ -104,7 +105,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The value, through the only reference to the lock.
+    /// The value. No lock is taken: the exclusive reference proves that there is no other holder.
     pub fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,9 @@
-//! Locks that own a scope: whoever holds the lock is in it.
+//! Locks that own a scope: the holder of the lock is in the scope.
 //!
-//! Key types: [`NofsMutex`], [`NoioMutex`], over [`ScopedMutex`]. The scope belongs at the resource
-//! that reclaim may need; with the two in one type neither can be forgotten, and the order is
-//! right: the scope is entered before the lock is taken and left after it was dropped (description
-//! of scoped allocation, 2.5).
+//! Key types: [`NofsMutex`], [`NoioMutex`], over [`ScopedMutex`]. A scope belongs at the resource
+//! that reclaim may need. With both in one type the scope cannot be forgotten and the order is
+//! right: the scope is entered before the lock is taken and left after the lock is released
+//! (description of scoped allocation, 2.5).
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,7 +13,7 @@ use super::mutex::{Mutex, MutexGuard};
 use crate::guard::ScopeGuard;
 use crate::kind::ScopeKind;
 
-/// Which scope a lock owns.
+/// The scope that a lock owns.
 pub trait LockScope {
     /// What it forbids.
     const KIND: ScopeKind;
@@ -35,9 +35,21 @@ impl LockScope for Noio {
     const KIND: ScopeKind = ScopeKind::Noio;
 }
 
-/// A lock that is a NOFS scope: its holder's allocations call into no filesystem.
+/// A lock with a NOFS scope: allocations of its holder call into no filesystem.
+///
+/// ```
+/// use reclaimdep_scope::{Gfp, NofsMutex, effective};
+///
+/// static JOURNAL: NofsMutex<Vec<u64>> = NofsMutex::new("journal", Vec::new());
+///
+/// let mut journal = JOURNAL.lock();
+/// assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS);
+/// journal.push(7);
+/// drop(journal);
+/// assert_eq!(effective(Gfp::KERNEL), Gfp::KERNEL);
+/// ```
 pub type NofsMutex<T> = ScopedMutex<T, Nofs>;
-/// A lock that is a NOIO scope: its holder's allocations start no I/O.
+/// A lock with a NOIO scope: allocations of its holder start no I/O.
 pub type NoioMutex<T> = ScopedMutex<T, Noio>;
 
 /// A lock whose holder is in scope `S`.
@@ -46,7 +58,7 @@ pub struct ScopedMutex<T: ?Sized, S> {
     inner: Mutex<T>,
 }
 
-/// The lock and its scope; dropping it gives up the lock, then leaves the scope.
+/// A held lock and its scope; dropping the guard releases the lock, then leaves the scope.
 #[must_use = "lock and scope end when this guard is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct ScopedMutexGuard<'a, T: ?Sized> {
@@ -68,7 +80,7 @@ impl<T, S: LockScope> ScopedMutex<T, S> {
         Self { scope: PhantomData, inner: Mutex::new(class, value) }
     }
 
-    /// The value, when nobody can hold the lock any more.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner()
     }
@@ -82,7 +94,7 @@ impl<T: ?Sized, S: LockScope> ScopedMutex<T, S> {
         ScopedMutexGuard { inner: self.inner.lock(), scope }
     }
 
-    /// Enters the scope and takes the lock if it is free; else neither.
+    /// Enters the scope and takes the lock if the lock is free; otherwise does neither.
     #[track_caller]
     #[must_use]
     pub fn try_lock(&self) -> Option<ScopedMutexGuard<'_, T>> {
@@ -90,7 +102,7 @@ impl<T: ?Sized, S: LockScope> ScopedMutex<T, S> {
         Some(ScopedMutexGuard { inner: self.inner.try_lock()?, scope })
     }
 
-    /// The value, through the only reference to the lock.
+    /// The value. No lock is taken: the exclusive reference proves that there is no other holder.
     pub fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut()
     }

@@ -50,7 +50,7 @@ fn a_snapshot_outside_a_world_carries_the_flags() {
 }
 
 #[test]
-fn a_snapshot_keeps_the_order_and_the_innermost() {
+fn a_snapshot_keeps_the_order_and_carries_the_innermost_scopes() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let _guards: Vec<ScopeGuard> = (0..9).map(|n| if n == 1 { noio() } else { nofs() }).collect();
     let kinds: Vec<ScopeKind> = Snapshot::take().kinds().collect();
@@ -58,8 +58,8 @@ fn a_snapshot_keeps_the_order_and_the_innermost() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the spawner is somebody else's")]
-fn a_thread_begins_as_it_was_wrapped() {
+#[expect(clippy::disallowed_methods, reason = "the thread is started by other code")]
+fn a_thread_begins_with_the_flags_that_its_wrapper_sets() {
     let _nofs = nofs();
     let mask = || effective(Gfp::KERNEL);
     for (body, expect) in [
@@ -77,7 +77,7 @@ fn a_thread_begins_as_it_was_wrapped() {
 }
 
 #[test]
-fn a_child_of_fork_has_scopes_that_nobody_holds() {
+fn a_child_of_fork_has_scopes_without_a_token() {
     let parent = Attached::new(1, TaskFlags::EMPTY);
     let (_fs, _pin) = (nofs(), pin());
     let child = Attached::new(2, context::flags());
@@ -98,7 +98,7 @@ fn a_child_of_fork_has_scopes_that_nobody_holds() {
     drop(parent);
 }
 
-/// Pending once, then ready.
+/// Is pending once, then ready.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(
@@ -107,7 +107,7 @@ async fn yield_once() {
     .await;
 }
 
-/// Polls to the end; returns the flags between the polls.
+/// Polls until the future is ready; returns the flags between the polls.
 fn run(future: impl Future<Output = ()>) -> Vec<TaskFlags> {
     let (mut future, mut between) = (pin!(future), Vec::new());
     while future.as_mut().poll(&mut Poller::from_waker(Waker::noop())).is_pending() {
@@ -136,22 +136,22 @@ async fn careless() {
 }
 
 #[test]
-fn a_guard_held_across_an_await_is_noticed() {
+fn a_guard_held_across_an_await_is_reported() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     assert_eq!(
         run(careless().checked()),
         [TaskFlags::MEMALLOC_NOFS],
-        "whoever runs next runs in it"
+        "the next task to run is in the scope"
     );
     assert_eq!(misuses(), [Misuse::HeldAcrossAwait]);
     run(careless().in_scope(ScopeKind::Noio));
     assert_eq!(misuses(), [Misuse::HeldAcrossAwait]);
     run(careless());
-    assert_eq!(misuses(), [], "nobody looks at a future that is not wrapped");
+    assert_eq!(misuses(), [], "a future without a wrapper is not checked");
 }
 
 #[test]
-fn a_permanent_scope_entered_in_a_poll_is_meant() {
+fn a_permanent_scope_entered_in_a_poll_is_no_misuse() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     run(async {
         enter_permanent(ScopeKind::Nofs);

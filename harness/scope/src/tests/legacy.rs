@@ -1,12 +1,13 @@
-//! The table of token generations, row by row: what the flag word did, and what the stack says.
+//! The table of token generations, row by row: the flag word of each kernel, and the misuses that
+//! the record stack reports.
 
 use crate::legacy::{Style, Token, restore, restore_as, save};
 use crate::testing::{Attached, misuses};
 use crate::*;
 
-/// Runs a sequence of `S1`, `R1`, ... (save and restore of level 1, a restore of `R0` is of a
-/// zeroed token) in one kind; returns the flag after each step and what the stack said, in order,
-/// with the scopes still open at the end.
+/// Runs a sequence of `S1`, `R1`, ... (save and restore of level 1; `R0` restores a zeroed token)
+/// in one kind. Returns the flag after each step and the reported misuses, in order, followed by
+/// one for each scope that is still open at the end.
 fn replay(sequence: &str, style: Style) -> (String, Vec<Misuse>) {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let mut tokens = [Token::zero(ScopeKind::Nofs, style); 4];
@@ -25,14 +26,14 @@ fn replay(sequence: &str, style: Style) -> (String, Vec<Misuse>) {
 }
 
 #[test]
-fn one_kind_on_one_task_behaves_as_each_kernel_did_and_is_judged() {
+fn the_flag_behaves_as_in_each_kernel_and_the_misuses_are_reported() {
     use Misuse::*;
     for (sequence, old, new, expect) in [
         ("S1 S2 R2 R1", "1110", "1110", &[][..]),
         ("S1 S2 R1 R2", "1101", "1100", &[OutOfOrder]),
-        // The inner scope was forgotten: harmless by luck, and leaked.
+        // The inner scope was forgotten: harmless by luck, but leaked.
         ("S1 S2 R1", "110", "110", &[OutOfOrder, LeakedAtExit]),
-        // The outer one was: the flag stays for the task's life.
+        // The outer scope was forgotten: the flag stays set for the task's life.
         ("S1 S2 R2", "111", "111", &[LeakedAtExit]),
         // The first token is used again and cuts the second scope short.
         ("S1 R1 S2 R1", "1010", "1010", &[Stale, LeakedAtExit]),
@@ -48,8 +49,9 @@ fn one_kind_on_one_task_behaves_as_each_kernel_did_and_is_judged() {
 }
 
 #[test]
-fn a_flag_that_no_scope_explains_is_noticed() {
-    // The inner part runs unprotected; that the older tokens then leak the flag is not said again.
+fn a_flag_that_follows_from_no_scope_is_reported() {
+    // The inner part runs unprotected. That the older tokens then leak the flag is not reported
+    // again.
     for style in [Style::Previous, Style::NewlySet] {
         assert_eq!(replay("S1 S2 R1 R2", style).1, [Misuse::OutOfOrder, Misuse::WordDiffers]);
     }
@@ -83,7 +85,7 @@ fn different_flags_interleave_unless_the_whole_word_is_restored() {
 }
 
 #[test]
-fn a_whole_word_clobbers_bits_that_changed_in_between() {
+fn restoring_a_whole_word_overwrites_bits_that_changed_in_between() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let token = save(ScopeKind::Noio, Style::WholeWord);
     let kswapd = become_kswapd();
@@ -94,7 +96,7 @@ fn a_whole_word_clobbers_bits_that_changed_in_between() {
 }
 
 #[test]
-fn a_token_handed_to_the_restore_of_another_kind_is_noticed() {
+fn a_token_passed_to_the_restore_of_another_kind_is_reported() {
     for (style, nested, expect) in [
         (Style::Previous, false, TaskFlags::MEMALLOC_NOFS),
         (Style::Previous, true, TaskFlags::MEMALLOC_NOFS),
@@ -115,7 +117,7 @@ fn a_token_handed_to_the_restore_of_another_kind_is_noticed() {
 }
 
 /// Task A saves (inside another scope if `nested`); task B, inside its own scope if `own`, restores
-/// A's token. Returns A's and B's flag after that and what B was told.
+/// A's token. Returns A's and B's flag after that, and the misuses reported for B.
 fn across(style: Style, nested: bool, own: bool) -> (bool, bool, Vec<Misuse>) {
     let set = || context::flags().contains(TaskFlags::MEMALLOC_NOFS);
     let a = Attached::new(1, TaskFlags::EMPTY);
@@ -133,13 +135,13 @@ fn across(style: Style, nested: bool, own: bool) -> (bool, bool, Vec<Misuse>) {
 }
 
 #[test]
-fn a_token_of_another_task_unprotects_it_and_leaks_here() {
+fn restoring_a_token_of_another_task_unprotects_one_task_and_leaks_on_the_other() {
     for style in [Style::Previous, Style::NewlySet] {
         // B loses its protection while inside its own scope; A leaks for ever.
         let (a, b, told) = across(style, false, true);
         assert_eq!((a, b, told[0]), (true, false, Misuse::OtherTask), "{style:?}");
     }
-    // A was nested, so its token says "was set": clean B gets the flag for life.
+    // A was nested, so its token says "was set": B, which is in no scope, keeps the flag for life.
     let (_, b, told) = across(Style::Previous, true, false);
     assert_eq!((b, told), (true, vec![Misuse::OtherTask, Misuse::WordDiffers]));
     // The newer token of a nested save is empty: B is unaffected.
@@ -148,7 +150,7 @@ fn a_token_of_another_task_unprotects_it_and_leaks_here() {
 }
 
 #[test]
-fn outside_a_world_the_word_behaves_the_same_and_nobody_judges() {
+fn outside_a_world_the_word_behaves_the_same_and_nothing_is_reported() {
     let token = save(ScopeKind::Nofs, Style::Previous);
     assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS);
     restore(token);

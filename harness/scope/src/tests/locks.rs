@@ -18,7 +18,7 @@ fn a_world_sees_a_lock_that_its_task_takes() {
 }
 
 #[test]
-fn a_lock_that_owns_a_scope_is_inside_it() {
+fn a_lock_that_owns_a_scope_is_taken_inside_the_scope() {
     let journal = NofsMutex::new("journal", 7);
     {
         let guard = journal.lock();
@@ -45,19 +45,19 @@ fn a_lock_that_owns_a_scope_is_inside_it() {
     assert_eq!(effective(Gfp::KERNEL), Gfp::NOIO);
 }
 
-/// Runs `story` on a thread of no world and on a task of one; returns what the task was told.
+/// Runs `body` outside a world and on a task of a world; returns the misuses reported for the task.
 #[track_caller]
-fn both(story: impl Fn()) -> Vec<Misuse> {
-    story();
+fn both(body: impl Fn()) -> Vec<Misuse> {
+    body();
     assert_eq!(context::flags(), TaskFlags::EMPTY, "outside a world");
     let _task = Attached::new(1, TaskFlags::EMPTY);
-    story();
+    body();
     assert_eq!(context::flags(), TaskFlags::EMPTY, "on a task of a world");
     misuses()
 }
 
 #[test]
-fn nested_starts_on_one_journal_only_count() {
+fn a_nested_start_on_the_same_journal_enters_no_scope() {
     let told = both(|| {
         let (journal, other) = (Journal::new(), Journal::default());
         let outer = journal.start();
@@ -72,7 +72,7 @@ fn nested_starts_on_one_journal_only_count() {
             );
         }
         drop(foreign);
-        // In whatever order the handles go, the last one ends the scope.
+        // The last handle ends the scope, in whatever order the handles are dropped.
         drop(outer);
         assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS);
         drop(inner);
@@ -104,7 +104,7 @@ fn a_roll_ends_one_scope_and_enters_another() {
 }
 
 #[test]
-fn more_journals_than_are_counted_are_scopes_all_the_same() {
+fn a_transaction_on_a_journal_beyond_the_counted_ones_is_still_a_scope() {
     let told = both(|| {
         let journals: [Journal; 6] = Default::default();
         let mut open: Vec<Transaction> = journals.iter().map(Journal::start).collect();
@@ -116,7 +116,7 @@ fn more_journals_than_are_counted_are_scopes_all_the_same() {
 }
 
 #[test]
-fn a_transaction_changes_tasks_by_leaving_and_entering() {
+fn a_transaction_moves_to_another_task_by_leaving_and_entering_a_scope() {
     let context = ReclaimContext { superblock: Superblock(1), depth: Depth::Known(0), private: 4 };
     let journal = Journal::with_context(context);
     let starter = Attached::new(1, TaskFlags::EMPTY);
@@ -135,7 +135,7 @@ fn a_transaction_changes_tasks_by_leaving_and_entering() {
 }
 
 #[test]
-fn an_intent_that_nobody_enters_is_misused() {
+fn an_intent_that_is_never_entered_is_a_misuse() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     drop(Journal::new().start().handoff());
     assert_eq!(misuses(), [Misuse::NeverReentered]);
@@ -164,7 +164,7 @@ impl Shrinker for Cache {
 }
 
 #[test]
-fn a_shrinker_is_registered_with_a_world_or_with_nobody() {
+fn a_shrinker_is_registered_only_in_a_world() {
     assert!(!register_shrinker(Arc::new(Cache)).is_active());
     let _task = Attached::new(1, TaskFlags::EMPTY);
     assert!(register_shrinker(Arc::new(Cache)).is_active());

@@ -1,4 +1,4 @@
-//! Scopes on a thread of no world, and on a task of one.
+//! Scopes on a thread outside any world and on a task of a world.
 
 mod across;
 mod bracket;

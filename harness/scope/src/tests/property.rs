@@ -1,4 +1,4 @@
-//! Random nestings: mask, word and stack agree, whatever is entered and left.
+//! Random nestings: mask, flag word and record stack agree whatever scopes are entered and left.
 
 use proptest::prelude::*;
 
@@ -26,24 +26,24 @@ fn mask() -> impl Strategy<Value = Gfp> {
         .prop_map(|bits| bits.into_iter().fold(Gfp::EMPTY, |mask, (bit, _)| mask | bit))
 }
 
-/// Enter a scope, or leave one of those that are open: the innermost, or any.
+/// Enters a scope, leaves the innermost open scope, or leaves any open scope.
 #[derive(Clone, Debug)]
-enum Step {
+enum ScopeStep {
     Enter(ScopeKind),
     Leave,
     LeaveAny(prop::sample::Index),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ScopeStep>> {
     let step = prop_oneof![
-        3 => kind().prop_map(Step::Enter),
-        2 => Just(Step::Leave),
-        1 => any::<prop::sample::Index>().prop_map(Step::LeaveAny),
+        3 => kind().prop_map(ScopeStep::Enter),
+        2 => Just(ScopeStep::Leave),
+        1 => any::<prop::sample::Index>().prop_map(ScopeStep::LeaveAny),
     ];
     proptest::collection::vec(step, 0..40)
 }
 
-/// The rule of the description, written once more in its own order.
+/// The rule of [`Gfp::effective`], written a second time in the order of the description.
 fn rule(mask: Gfp, open: &[ScopeGuard]) -> Gfp {
     let on = |flag| open.iter().any(|guard| guard.kind().bit().contains(flag));
     let mut mask = mask;
@@ -60,8 +60,8 @@ fn rule(mask: Gfp, open: &[ScopeGuard]) -> Gfp {
 fn check_step(mask: Gfp, open: &[ScopeGuard]) -> Result<(), TestCaseError> {
     let effective = effective(mask);
     prop_assert_eq!(effective, rule(mask, open));
-    prop_assert_eq!(effective - mask, Gfp::EMPTY, "it only clears bits");
-    prop_assert_eq!(crate::effective(effective), effective, "twice is once");
+    prop_assert_eq!(effective - mask, Gfp::EMPTY, "the rule only clears bits");
+    prop_assert_eq!(crate::effective(effective), effective, "the rule is idempotent");
     Ok(())
 }
 
@@ -69,23 +69,29 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn on_a_task_of_a_world_the_word_is_what_the_stack_makes_it(steps in steps(), mask in mask()) {
+    fn on_a_task_of_a_world_the_flag_word_follows_from_the_record_stack(
+        steps in steps(), mask in mask()
+    ) {
         let _task = Attached::new(1, TaskFlags::EMPTY);
         let mut open: Vec<ScopeGuard> = Vec::new();
         for step in steps {
             match step {
-                Step::Enter(kind) => open.push(kind.enter()),
-                Step::Leave => drop(open.pop()),
-                Step::LeaveAny(index) if !open.is_empty() => drop(open.remove(index.index(open.len()))),
-                Step::LeaveAny(_) => {}
+                ScopeStep::Enter(kind) => open.push(kind.enter()),
+                ScopeStep::Leave => drop(open.pop()),
+                ScopeStep::LeaveAny(index) if !open.is_empty() => {
+                    drop(open.remove(index.index(open.len())));
+                }
+                ScopeStep::LeaveAny(_) => {}
             }
             check_step(mask, &open)?;
-            let bits = open.iter().fold(TaskFlags::EMPTY, |flags, guard| flags | guard.kind().bit());
+            let bits = open.iter().map(|guard| guard.kind().bit());
+            let bits = bits.fold(TaskFlags::EMPTY, |all, bits| all | bits);
             prop_assert_eq!(context::flags(), bits);
             prop_assert_eq!(context::scopes().count(), open.len().min(context::MAX_DEPTH));
         }
         open.into_iter().rev().for_each(drop);
-        prop_assert!(misuses().iter().all(|what| matches!(what, Misuse::OutOfOrder | Misuse::TooDeep)));
+        let expected = |what: &Misuse| matches!(what, Misuse::OutOfOrder | Misuse::TooDeep);
+        prop_assert!(misuses().iter().all(expected));
         prop_assert_eq!(context::flags(), TaskFlags::EMPTY);
     }
 

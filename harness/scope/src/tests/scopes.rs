@@ -1,4 +1,4 @@
-//! Guards: what they restrict, and what of their misuse the record stack sees.
+//! Guards: what they restrict, and which misuses the record stack reports.
 
 use crate::testing::{Attached, Heard, heard, misuses};
 use crate::*;
@@ -19,7 +19,7 @@ fn a_scope_restricts_until_its_guard_drops() {
     assert_eq!(effective(Gfp::KERNEL), Gfp::KERNEL);
 }
 
-/// Enters the outer, then the inner, leaves them in the order `inner_first`; checks the flags.
+/// Enters `outer`, then `inner`, leaves the inner one first if `inner_first`, and checks the flags.
 #[track_caller]
 fn check_pair(outer: ScopeKind, inner: ScopeKind, inner_first: bool, expect: &[Misuse]) {
     for attached in [false, true] {
@@ -47,7 +47,7 @@ fn scopes_nest_and_different_flags_interleave() {
 }
 
 #[test]
-fn scopes_that_share_a_flag_and_end_out_of_order_are_misused() {
+fn leaving_scopes_that_share_a_flag_out_of_order_is_a_misuse() {
     check_pair(ScopeKind::Nofs, ScopeKind::Nofs, false, &[Misuse::OutOfOrder]);
     check_pair(ScopeKind::Nofs, ScopeKind::Context(upper(7)), false, &[Misuse::OutOfOrder]);
     check_pair(ScopeKind::Noreclaim, ScopeKind::Kswapd, true, &[]);
@@ -55,7 +55,7 @@ fn scopes_that_share_a_flag_and_end_out_of_order_are_misused() {
 }
 
 #[test]
-fn kswapd_is_left_with_the_bits_that_were_there_before() {
+fn leaving_the_role_of_kswapd_keeps_the_bits_that_were_set_before() {
     for attached in [false, true] {
         let _task = attached.then(|| Attached::new(1, TaskFlags::KTHREAD));
         let outside = context::flags();
@@ -72,7 +72,7 @@ fn kswapd_is_left_with_the_bits_that_were_there_before() {
 }
 
 #[test]
-fn a_guard_of_a_task_names_its_scope_and_is_told_of() {
+fn a_guard_on_a_task_names_its_scope_and_the_listener_is_told() {
     let _task = Attached::new(5, TaskFlags::EMPTY);
     let outer = nofs();
     let line = line!() - 1;
@@ -89,7 +89,7 @@ fn a_guard_of_a_task_names_its_scope_and_is_told_of() {
 }
 
 #[test]
-fn outside_a_world_nothing_is_told_and_nothing_recorded() {
+fn outside_a_world_nothing_is_reported_or_recorded() {
     drop(Attached::new(1, TaskFlags::EMPTY));
     let guard = nofs();
     let _raft = enter(Layer::new("raft"), 0);
@@ -97,7 +97,7 @@ fn outside_a_world_nothing_is_told_and_nothing_recorded() {
 }
 
 #[test]
-fn below_the_deepest_nest_the_flag_is_set_and_the_misuse_named() {
+fn a_scope_nested_too_deeply_sets_its_flag_and_is_reported() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let outer: Vec<ScopeGuard> = (0..context::MAX_DEPTH).map(|_| nofs()).collect();
     assert_eq!(misuses(), []);
@@ -111,7 +111,7 @@ fn below_the_deepest_nest_the_flag_is_set_and_the_misuse_named() {
 }
 
 #[test]
-fn a_guard_that_another_task_drops_changes_nothing_there() {
+fn a_guard_dropped_on_another_task_changes_nothing_on_that_task() {
     let foreign = {
         let _task = Attached::new(1, TaskFlags::EMPTY);
         nofs()
@@ -132,7 +132,7 @@ fn a_guard_from_outside_the_world_changes_nothing_in_it() {
 }
 
 #[test]
-fn a_permanent_scope_is_the_tasks_for_life() {
+fn a_permanent_scope_lasts_as_long_as_the_task() {
     let _task = Attached::new(1, TaskFlags::EMPTY);
     let outer = nofs();
     enter_permanent(ScopeKind::Nofs);
@@ -161,7 +161,7 @@ fn a_filesystem_finds_its_own_value_and_no_other() {
 }
 
 #[test]
-fn a_context_follows_its_task_however_deep() {
+fn a_context_follows_its_task_at_any_depth() {
     for depth in [0, 1, 4, 5, 20, context::MAX_DEPTH] {
         let _task = Attached::new(1, TaskFlags::KTHREAD);
         let guards: Vec<ScopeGuard> = (0..depth).map(|_| nofs()).collect();

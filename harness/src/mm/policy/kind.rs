@@ -15,7 +15,8 @@ use crate::error::Error;
 macro_rules! policies {
     ($($(#[$attr:meta])* $kind:ident, $name:literal, $policy:ty, $meaning:literal;)*) => {
         /// A policy by name.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        #[derive(Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         #[non_exhaustive]
         pub enum PolicyKind {

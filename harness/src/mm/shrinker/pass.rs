@@ -167,7 +167,8 @@ mod tests {
                 let scanned = pass.scanned_in_batches(batch.max(freeable / 100_000).max(1));
                 let after = pass.deferred_after(scanned);
                 prop_assert!(pass.total <= 2 * freeable && scanned <= pass.total);
-                let debt = (i128::from(deferred) + i128::from(pass.delta) - i128::from(scanned)).max(0);
+                let debt = i128::from(deferred) + i128::from(pass.delta) - i128::from(scanned);
+                let debt = debt.max(0);
                 match algorithm {
                     V5_13 => prop_assert_eq!(i128::from(after), debt.min(2 * i128::from(freeable))),
                     V2_6 => prop_assert_eq!(i128::from(after), debt),

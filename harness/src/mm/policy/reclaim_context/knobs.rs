@@ -140,7 +140,7 @@ knobs! {
         Task = "That of the charging task.",
         Nobody = "None: a NOFS scope counts as plain.";
     "A8" work_items: WorkItems,
-        "Has a work item the context of who waits for it?",
+        "Has a work item the context of the task that waits for it?",
         "The waiter's locks are held until the item is done.",
         Carried = "Yes, it is carried along.",
         Empty = "No: the worker allocates as nobody.";

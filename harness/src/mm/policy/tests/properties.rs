@@ -234,7 +234,9 @@ proptest! {
     }
 
     #[test]
-    fn the_graph_takes_every_edge_but_those_that_close_a_cycle(recipe in recipe(), a: Index, b: Index) {
+    fn the_graph_takes_every_edge_but_those_that_close_a_cycle(
+        recipe in recipe(), a: Index, b: Index
+    ) {
         let (mut stack, nodes) = recipe.build();
         let (a, b) = (a.index(nodes.len()), b.index(nodes.len()));
         let closes = a == b || recipe.reaches(b, a);
@@ -248,7 +250,8 @@ proptest! {
             if lower.superblock().is_none() || !stack.reaches(upper, lower) {
                 continue;
             }
-            if let (Depth::Known(upper), Depth::Known(lower)) = (stack.depth_at(upper), stack.depth_at(lower)) {
+            let depths = (stack.depth_at(upper), stack.depth_at(lower));
+            if let (Depth::Known(upper), Depth::Known(lower)) = depths {
                 prop_assert!(upper > lower);
             }
         }
@@ -258,14 +261,17 @@ proptest! {
     fn the_oracle_denies_what_some_way_leads_back_from_and_nothing_else(recipe in recipe()) {
         let (stack, nodes) = recipe.build();
         let superblocks = || (0..nodes.len()).filter(|part| nodes[*part].superblock().is_some());
-        let closed = |part: usize| recipe.parts[part].0 == NodeKind::Server && recipe.needs(part).is_empty();
+        let server = |part: usize| recipe.parts[part].0 == NodeKind::Server;
+        let closed = |part: usize| server(part) && recipe.needs(part).is_empty();
         for (s, t) in superblocks().flat_map(|s| superblocks().map(move |t| (s, t))) {
             let context = |part: usize| nodes[part].superblock().expect("it is one");
-            let contexts = [ReclaimContext { superblock: context(s), depth: Depth::Unknown, private: 0 }];
+            let (superblock, depth) = (context(s), Depth::Unknown);
+            let contexts = [ReclaimContext { superblock, depth, private: 0 }];
             let unknowable = (0..nodes.len()).any(|part| closed(part) && recipe.reaches(t, part));
             let leads_back = s == t || recipe.reaches(t, s) || unknowable;
             let target = Target::Superblock(context(t));
-            let permitted = Oracle::default().permits(&Holder::in_contexts(&contexts), &target, &stack);
+            let holder = Holder::in_contexts(&contexts);
+            let permitted = Oracle::default().permits(&holder, &target, &stack);
             // The holder's own superblock is asked about before anything else, and says no.
             prop_assert_eq!(permitted, !leads_back, "{} from {}", t, s);
         }
@@ -278,7 +284,8 @@ proptest! {
         let holder = scopes.holder(&own, &carried);
         for kind in PolicyKind::ALL {
             let policy = kind.policy();
-            prop_assert!(holder.requested.contains(policy.effective(holder.requested, holder.flags)));
+            let effective = policy.effective(holder.requested, holder.flags);
+            prop_assert!(holder.requested.contains(effective));
             for target in targets(&stack) {
                 let mask = policy.mask_for(&holder, &target, &stack);
                 prop_assert!(holder.requested.contains(mask), "{}: {} for {:?}", kind, mask, target);
