@@ -16,7 +16,7 @@ use reclaimdep::report::Report;
 use reclaimdep::scope::{self, Superblock};
 use reclaimdep::stack::{BufioSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
-use reclaimdep::witness::oracle::Pairs;
+use reclaimdep::witness::Pairs;
 use reclaimdep::world::Builder;
 
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};

@@ -20,10 +20,9 @@ use crate::report::{Outcome, Report, describe, order, stalls};
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages, Ticks};
-use crate::witness::oracle::Pairs;
-use crate::witness::order::Cycle;
-use crate::witness::stalls::{Stall, Thing};
-use crate::witness::{Code, Finding, OrderGraph, Witness};
+use crate::witness::{
+    Code, Cycle, Finding, JudgeOptions, OrderGraph, Pairs, Stall, StallCause, Witness,
+};
 
 /// A report with more notes than these about the class view of the order would be about nothing
 /// else.
@@ -63,7 +62,7 @@ pub(super) struct Execution {
     pub(super) trouble: Option<Error>,
     pub(super) latency: Option<Nanos>,
     /// How long tasks stood.
-    pub(super) stalls: Vec<(Thing, Stall)>,
+    pub(super) stalls: Vec<(StallCause, Stall)>,
     /// Whether anybody reclaimed.
     pub(super) reclaimed: bool,
     /// The fewest pages that were left, and the min watermark, where the one is below the other.
@@ -83,13 +82,17 @@ impl Setup {
         if !self.judged {
             return Hub::deaf();
         }
-        let witness = Witness::ordered(self.learned.clone().unwrap_or_default(), self.class_view);
-        let witness = match self.convoy_bound {
-            Some(bound) => witness.with_convoy_bound(bound),
-            None => witness,
+        let mut options = JudgeOptions {
+            order: Some(self.learned.clone().unwrap_or_default()),
+            class_view: self.class_view,
+            oracle: self.oracle,
+            lints: self.lints,
+            ..JudgeOptions::default()
         };
-        let witness = if self.lints { witness.with_lints() } else { witness };
-        Hub::new(if self.oracle { witness.with_oracle() } else { witness })
+        if let Some(bound) = self.convoy_bound {
+            options.convoy_bound = bound;
+        }
+        Hub::new(Witness::new(options))
     }
 
     /// Runs once on `sched`, whose observer is `hub`.

@@ -11,10 +11,7 @@ use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
 use crate::units::{Nanos, Pages};
-use crate::witness::oracle::Pairs;
-use crate::witness::order::Cycle;
-use crate::witness::stalls::{Stall, Thing};
-use crate::witness::{Code, Finding, OrderGraph, Witness};
+use crate::witness::{Code, Cycle, Finding, OrderGraph, Pairs, Stall, StallCause, Witness};
 
 /// What a run's hub has heard; shared between the scheduler, which tells, and the world, which
 /// asks.
@@ -81,7 +78,7 @@ impl Hub {
     }
 
     /// How long tasks stood, the longest wait first.
-    pub(super) fn stalls(&self) -> Vec<(Thing, Stall)> {
+    pub(super) fn stalls(&self) -> Vec<(StallCause, Stall)> {
         self.0.lock().witness.stalls().longest_first()
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::event::{EventReader, Names};
 use crate::recording::{Imported, import};
 use crate::report::{Report, describe};
-use crate::witness::{OrderGraph, Witness};
+use crate::witness::{JudgeOptions, OrderGraph, Witness};
 
 /// What a recording came to.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ pub struct Judged {
 /// is wrong further down is [`Judged::damage`].
 pub fn judge_events(input: impl BufRead) -> Result<Judged> {
     let mut reader = EventReader::new(input)?;
-    let (mut witness, mut damage) = (Witness::ordered(OrderGraph::default(), false), None);
+    let options = JudgeOptions { order: Some(OrderGraph::default()), ..JudgeOptions::default() };
+    let (mut witness, mut damage) = (Witness::new(options), None);
     while let Some(event) = reader.next() {
         match event {
             Ok(event) => drop(witness.observe(&event, reader.names())),
@@ -57,7 +58,7 @@ pub fn judge_recording(name: &str, text: &[u8]) -> Result<Judged> {
             .unwrap_or_else(|| Error::input(format!("{name} is no recording")))
             .advice(advice));
     }
-    let mut witness = Witness::new();
+    let mut witness = Witness::default();
     for event in &events {
         witness.observe(event, &names);
     }
