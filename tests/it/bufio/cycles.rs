@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use reclaimdep::World;
 use reclaimdep::block::{BackingFile, BlockDevice, LateDevice, LoopDevice, MemoryDevice, write_at};
+use reclaimdep::bufio::shrinker::describe;
 use reclaimdep::bufio::{Bufio, Client, ClientOptions};
 use reclaimdep::era::{Era, Knobs, ShrinkerForm};
 use reclaimdep::error::Errno;
@@ -169,7 +170,7 @@ fn cycle_d(form: ShrinkerForm) -> Report {
 fn check(code: Code, expect: &[ShrinkerForm], run: impl Fn(ShrinkerForm) -> Report) {
     for form in ShrinkerForm::ALL {
         let report = run(*form);
-        assert_eq!(report.has(code), expect.contains(form), "{form:?}:\n{report}");
+        assert_eq!(report.has(code), expect.contains(form), "{}:\n{report}", describe(*form));
     }
 }
 
@@ -204,7 +205,7 @@ fn d_is_possible_where_reclaimers_sleep_on_the_client_lock() {
 fn forms_without_a_wait_in_the_scan_are_quiet_in_all_four() {
     for form in [S5, S6] {
         for report in [cycle_a(form), cycle_b(form, false), cycle_c(form, false), cycle_d(form)] {
-            assert!(report.is_quiet(), "{form:?}:\n{report}");
+            assert!(report.is_quiet(), "{}:\n{report}", describe(form));
         }
     }
 }

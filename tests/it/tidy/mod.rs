@@ -5,6 +5,7 @@
 //!
 //! | module | rules |
 //! |---|---|
+//! | [`floors`] | which file of dm-bufio may import which other |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
 //! | [`text`] | headers, ASCII, lengths, paths of this machine |
@@ -12,6 +13,7 @@
 //! | [`tree`] | what may stand at the top |
 //! | [`source`] | reading the tree; what of a file is code |
 
+mod floors;
 mod imports;
 mod invariants;
 mod source;
