@@ -17,7 +17,7 @@ use reclaimdep_scope as scope;
 use super::annotation::annotation;
 use super::lru::{LruList, Lruvec};
 use super::memory::{MemoryState, Mm};
-use super::policy::{Holder, Reclaimer, Target};
+use super::policy::{Holder, ReclaimerKind, Target};
 use super::shrinker::{PortShrinker, ShrinkerWalk};
 use super::slow_path::AllocRequest;
 use super::throttle::ThrottleReason;
@@ -236,9 +236,9 @@ impl Mm {
             contexts: &contexts,
             plain_nofs,
             kind: match scan.kind {
-                ReclaimKind::Kswapd => Reclaimer::Kswapd,
-                ReclaimKind::Memcg => Reclaimer::Memcg,
-                ReclaimKind::Direct | ReclaimKind::Compaction => Reclaimer::Direct,
+                ReclaimKind::Kswapd => ReclaimerKind::Kswapd,
+                ReclaimKind::Memcg => ReclaimerKind::Memcg,
+                ReclaimKind::Direct | ReclaimKind::Compaction => ReclaimerKind::Direct,
             },
             ..Holder::new(scan.requested, scope::context::flags())
         };

@@ -1,6 +1,6 @@
 //! The holder: the task for which memory is reclaimed, and its scopes.
 //!
-//! Key types: [`Holder`], [`Reclaimer`]. It does not contain the effective mask, since policies
+//! Key types: [`Holder`], [`ReclaimerKind`]. It does not contain the effective mask, since policies
 //! differ in how scopes restrict the request ([`super::Policy::effective`]).
 
 use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
@@ -9,7 +9,7 @@ use super::topology::Node;
 
 /// Which task reclaims.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Reclaimer {
+pub enum ReclaimerKind {
     /// The allocating task itself.
     #[default]
     Direct,
@@ -36,7 +36,7 @@ pub struct Holder<'a> {
     /// Requests to it complete only if this task makes progress.
     pub serving: Option<Node>,
     /// Which task reclaims.
-    pub kind: Reclaimer,
+    pub kind: ReclaimerKind,
 }
 
 impl Holder<'static> {
@@ -51,14 +51,14 @@ impl Holder<'static> {
             plain_nofs: flags.contains(TaskFlags::MEMALLOC_NOFS),
             carried: &[],
             serving: None,
-            kind: Reclaimer::Direct,
+            kind: ReclaimerKind::Direct,
         }
     }
 
     /// kswapd: GFP_KERNEL, whatever the mask of the request that woke it.
     #[must_use]
     pub const fn kswapd() -> Self {
-        Self { kind: Reclaimer::Kswapd, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC) }
+        Self { kind: ReclaimerKind::Kswapd, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC) }
     }
 
     /// A task that asked for GFP_KERNEL in NOFS scopes, each with one of `contexts`, innermost

@@ -50,7 +50,7 @@ mod target;
 mod topology;
 
 pub use ask::{AskFilesystem, SaysNo};
-pub use holder::{Holder, Reclaimer};
+pub use holder::{Holder, ReclaimerKind};
 pub use join::Join;
 pub use kind::PolicyKind;
 pub use mainline::{Mainline, SwapFiles};

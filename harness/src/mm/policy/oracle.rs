@@ -13,8 +13,8 @@ use std::sync::Arc;
 use reclaimdep_scope::{Gfp, ReclaimContext};
 
 use super::{
-    AskFilesystem, Holder, Node, NodeKind, Policy, PolicyVerdict, Reclaimer, SaysNo, StackingData,
-    Target, Topology,
+    AskFilesystem, Holder, Node, NodeKind, Policy, PolicyVerdict, ReclaimerKind, SaysNo,
+    StackingData, Target, Topology,
 };
 
 /// The exact rule.
@@ -33,7 +33,7 @@ impl Default for Oracle {
 impl Oracle {
     fn verdict(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> PolicyVerdict {
         let served = holder.serving.is_some_and(|node| may_need(target, node, stack));
-        let scoped = holder.kind != Reclaimer::Kswapd;
+        let scoped = holder.kind != ReclaimerKind::Kswapd;
         let mut contexts = holder.contexts.iter().chain(holder.carried);
         let dangerous = served
             || scoped && holder.is_plain() && may_need_some_filesystem(target, stack)

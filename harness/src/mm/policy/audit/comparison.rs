@@ -57,7 +57,8 @@ pub fn rows() -> Vec<Row> {
 #[must_use]
 pub fn table() -> String {
     let mut text = String::from(
-        "| policy | wait | worker | other filesystems from NOFS | swap from NOFS | needs to know |\n|---|---|---|---|---|---|\n",
+        "| policy | wait | worker | other filesystems from NOFS | swap from NOFS | needs to know |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in rows() {
         let cells = row.cells().join(" | ");

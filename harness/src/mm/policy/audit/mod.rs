@@ -9,7 +9,7 @@
 //! | `story` | [`Story`]: the stack of the mailing list thread, with filesystems beside it |
 //! | [`comparison`] | the table of policies, computed on that stack |
 //! | `random` | [`Shape`], [`random_stack`]: stacks by seed |
-//! | [`measure`] | [`measure::measure`]: an audit over many random stacks, with the depths they had |
+//! | [`measure`] | [`measure::measure`]: an audit over many random stacks, and their depths |
 //!
 //! Written from the project's description of scoped allocation, 7.5 (hypotheses H5 and H6:
 //! cost and soundness) and 9 (question 20).
@@ -116,7 +116,8 @@ impl fmt::Display for Audit {
         let Self { pairs, safe, permitted, unsound, denied_but_safe, shared_lower } = self;
         write!(
             f,
-            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, {denied_but_safe} denied but safe"
+            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, \
+             {denied_but_safe} denied but safe"
         )?;
         match shared_lower {
             0 => Ok(()),

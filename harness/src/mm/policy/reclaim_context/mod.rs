@@ -18,7 +18,7 @@ use std::sync::Arc;
 use reclaimdep_scope::{Depth, Gfp, ReclaimContext, Superblock};
 
 use super::{
-    AskFilesystem, Holder, Policy, PolicyVerdict, Reclaimer, SaysNo, StackingData, Target,
+    AskFilesystem, Holder, Policy, PolicyVerdict, ReclaimerKind, SaysNo, StackingData, Target,
     Topology, Waits,
 };
 
@@ -74,10 +74,11 @@ impl ReclaimContextPolicy {
         target: &Target,
         stack: &Topology,
     ) -> Option<PolicyVerdict> {
-        if holder.kind == Reclaimer::Kswapd || !self.covers(target) {
+        if holder.kind == ReclaimerKind::Kswapd || !self.covers(target) {
             return None;
         }
-        let nobody = holder.kind == Reclaimer::Memcg && self.knobs.memcg == MemcgContext::Nobody;
+        let nobody =
+            holder.kind == ReclaimerKind::Memcg && self.knobs.memcg == MemcgContext::Nobody;
         let own = match self.knobs.several {
             _ if nobody => &[],
             SeveralContexts::All => holder.contexts,

@@ -10,7 +10,7 @@ use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
 use super::super::audit::{Audit, Story};
 use super::super::reclaim_context::*;
 use super::super::{
-    Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, Reclaimer, SwapPlace, Target, Waits,
+    Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, ReclaimerKind, SwapPlace, Target, Waits,
 };
 use super::{Outcome, SafeTransaction, outcome, with};
 use Outcome::{Denied, Needless, Unsound, Works};
@@ -202,7 +202,7 @@ fn a_filesystem_decides_by_its_context() {
 fn limit_reclaim_has_the_context_of_the_charging_task() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
-    let holder = Holder { kind: Reclaimer::Memcg, ..Holder::in_contexts(&contexts) };
+    let holder = Holder { kind: ReclaimerKind::Memcg, ..Holder::in_contexts(&contexts) };
     let nobody = |knobs: &mut ReclaimContextKnobs| knobs.memcg = MemcgContext::Nobody;
     check(&story, &holder, Target::Superblock(story.g), Works, nobody, Needless);
     check(&story, &holder, Target::Superblock(story.f), Denied, nobody, Denied);

@@ -13,7 +13,7 @@ use super::super::audit::measure::measure;
 use super::super::reclaim_context::*;
 use super::super::topology::{Node, NodeKind, Topology};
 use super::super::{
-    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, Reclaimer, SwapPlace,
+    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, ReclaimerKind, SwapPlace,
     Target, Waits,
 };
 use super::with;
@@ -76,7 +76,7 @@ struct Scopes {
     requested: Gfp,
     flags: TaskFlags,
     plain: bool,
-    kind: Reclaimer,
+    kind: ReclaimerKind,
     own: Vec<Index>,
     carried: Vec<Index>,
 }
@@ -94,7 +94,7 @@ fn scopes() -> impl Strategy<Value = Scopes> {
     let bits = vec![TaskFlags::MEMALLOC_NOFS, TaskFlags::MEMALLOC_NOIO, TaskFlags::MEMALLOC_PIN];
     let flags = subsequence(bits, 0..=3)
         .prop_map(|bits| bits.into_iter().fold(TaskFlags::EMPTY, |flags, bit| flags | bit));
-    let kinds = [Reclaimer::Direct, Reclaimer::Kswapd, Reclaimer::Memcg];
+    let kinds = [ReclaimerKind::Direct, ReclaimerKind::Kswapd, ReclaimerKind::Memcg];
     let some = || prop::collection::vec(any::<Index>(), 0..3);
     (
         select(requests.to_vec()),
@@ -274,7 +274,8 @@ proptest! {
             let contexts = [ReclaimContext { superblock: superblock(s), depth, private }];
             let unknowable = (0..nodes.len()).any(|part| closed(part) && recipe.reaches(t, part));
             let leads_back = s == t || recipe.reaches(t, s) || unknowable;
-            let (holder, target) = (Holder::in_contexts(&contexts), Target::Superblock(superblock(t)));
+            let holder = Holder::in_contexts(&contexts);
+            let target = Target::Superblock(superblock(t));
             let permitted = Oracle::default().permits(&holder, &target, &stack);
             // For the holder's own superblock the filesystem is asked, and denies.
             prop_assert_eq!(permitted, !leads_back, "{} from {}", t, s);
