@@ -5,8 +5,7 @@
 
 use reclaimdep::mm::policy::audit::comparison;
 use reclaimdep::mm::policy::audit::measure::{self, SHAPES, STACKS};
-use reclaimdep::mm::policy::reclaim_context::Knob;
-use reclaimdep::mm::policy::{ReclaimContextKnobs, ReclaimContextPolicy};
+use reclaimdep::mm::policy::{Knob, ReclaimContextKnobs, ReclaimContextPolicy};
 
 fn main() {
     println!("{}", comparison::table());

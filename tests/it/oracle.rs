@@ -7,8 +7,9 @@ use reclaimdep::World;
 use reclaimdep::era::{Era, Knobs};
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
-use reclaimdep::mm::policy::reclaim_context::knobs::WithoutSuperblock;
-use reclaimdep::mm::policy::{PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Waits};
+use reclaimdep::mm::policy::{
+    PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Waits, WithoutSuperblock,
+};
 use reclaimdep::mm::{Page, PageOwner, PageState};
 use reclaimdep::report::Report;
 use reclaimdep::scope::{self, Shrinker, Stop, Superblock};

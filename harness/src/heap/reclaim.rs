@@ -12,7 +12,7 @@ use crate::mm::Mm;
 /// The running task allocates `2^order` pages on the heap, with GFP_KERNEL after its scopes.
 pub(super) fn allocate(mm: &Mm, order: u32, site: Site) {
     let _added = mm.plan().added_scope(site);
-    let (mask, flags) = mm.tell_begin(order, Gfp::KERNEL, site);
+    let (mask, flags) = mm.emit_begin(order, Gfp::KERNEL, site);
     let _told = AllocEnd(mm);
     let point = AllocPoint { order, mask, flags, site, of: AllocSource::Heap };
     if let Some(hit) = mm.plan().press(mm.sched(), &point) {

@@ -1,8 +1,7 @@
-//! Scopes that the plan adds around allocations which the code under test makes without.
+//! Scopes that the plan adds around allocations of the code under test.
 //!
-//! Key type: [`AddedScope`]. "Would a scope here have helped?" is asked by adding it and running
-//! again; what cuts a finding is found so. Written from the project's description of reclaim, 2.5
-//! and 5.4.
+//! Key type: [`AddedScope`]. A run with an added scope shows whether a scope at that allocation
+//! would have prevented a finding. Written from the project's description of reclaim, 2.5 and 5.4.
 
 use reclaimdep_scope::{ScopeGuard, ScopeKind, nofs, noio};
 use serde::{Deserialize, Serialize};
@@ -38,9 +37,9 @@ impl ScopeChoice {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddedScope {
-    /// Which.
+    /// The scope.
     pub scope: ScopeChoice,
-    /// The line of the allocation, as reports have it: `src/rsync.rs:12`.
+    /// The line of the allocation, as in reports: `src/rsync.rs:12`.
     pub at: String,
 }
 
@@ -54,11 +53,11 @@ impl AddedScope {
             return Ok(());
         }
         let what = format!(
-            "the plan adds a scope {} at `{}`, which is no line",
+            "the plan adds a scope {} at `{}`, which is not a line of a file",
             self.scope.name(),
             self.at
         );
-        Err(Error::input(what).advice("name it as reports do: src/rsync.rs:12"))
+        Err(Error::input(what).advice("write it as in reports: src/rsync.rs:12"))
     }
 
     /// Whether this is about an allocation made at `site`.
@@ -73,7 +72,8 @@ impl AddedScope {
     }
 }
 
-/// Enters what `added` says of an allocation at `site`; one scope of them, for NOIO includes NOFS.
+/// Enters the scope that `added` has for an allocation at `site`. If it has both, NOIO is enough,
+/// since it includes NOFS.
 pub(super) fn enter(added: &[AddedScope], site: Site) -> Option<ScopeGuard> {
     let here = || added.iter().filter(|scope| scope.is_about(site));
     let strictest =
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_known_by_the_end_of_its_path() {
+    fn a_line_is_matched_by_the_end_of_its_path() {
         check("src/rsync.rs:12", "src/rsync.rs", 12, true);
         check("src/rsync.rs:12", "tests/../src/rsync.rs", 12, true);
         check("src/rsync.rs:12", "other\\src\\rsync.rs", 12, true);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn text_that_is_not_a_line_is_refused() {
         for at in ["", "src/rsync.rs", "src/rsync.rs:", ":12", "src/rsync.rs:-1"] {
             let refused = AddedScope { scope: ScopeChoice::Noio, at: at.to_owned() }.check();
             assert!(refused.unwrap_err().to_string().contains("src/rsync.rs:12"), "{at}");

@@ -1,10 +1,8 @@
-//! `Bug`: mistakes that can be planted in the ports, each against one rule that a judge holds them
-//! to.
+//! `Bug`: mistakes that can be planted in the ports, each against one rule of a judge.
 //!
-//! A judge that never fires is no judge. What a user can do wrong, tests do wrong; what only the
-//! simulated kernel can do wrong is here, one row for each, off unless
-//! [`crate::world::Builder::plant`] says so. Where a row stands in `docs/invariants.md` says what
-//! finds it.
+//! They show that a judge finds them. Tests make the mistakes that a user can make; this table has
+//! the mistakes that only the simulated kernel can make. A mistake is planted only by
+//! [`crate::world::Builder::plant`]. `docs/invariants.md` names the judge of each.
 
 macro_rules! bugs {
     ($($name:ident, $sentence:literal;)*) => {
@@ -29,18 +27,18 @@ macro_rules! bugs {
 }
 
 bugs! {
-    ScopeIgnored, "An allocation's effective mask is what was asked for, whatever the scopes say.";
-    AnnotationInside, "Reclaim gives up its pseudo-locks before it clears PF_MEMALLOC.";
+    ScopeIgnored, "An allocation's effective mask is the requested one; scopes have no effect.";
+    AnnotationInside, "Reclaim releases its pseudo-locks before it clears PF_MEMALLOC.";
     KswapdBorrowsMask, "kswapd reclaims with GFP_NOFS, as if its waker's mask counted.";
     DeferredForgotten, "A pass over a shrinker defers nothing.";
-    DeferredUnbounded, "What a pass defers has no bound.";
+    DeferredUnbounded, "The number of objects that a pass defers has no bound.";
     PoolSleeps, "A mempool waits for an element although the mask does not let it.";
-    PoolTakesReserves, "A mempool asks memory without __GFP_NOMEMALLOC.";
-    PoolStarves, "A mempool that has waited looks no more at its reserve.";
+    PoolTakesReserves, "A mempool allocates memory without __GFP_NOMEMALLOC.";
+    PoolStarves, "A mempool that has waited does not try its reserve again.";
     PoolFails, "A mempool gives up where it should wait.";
-    ReservesOpen, "Whoever finds memory short takes every last page.";
-    NofailTakesAll, "A __GFP_NOFAIL request takes every last page before anybody was killed for it.";
-    NofailFails, "A __GFP_NOFAIL request fails at the failpoint of allocations, as any other does.";
+    ReservesOpen, "A request that finds memory short takes every last page.";
+    NofailTakesAll, "A __GFP_NOFAIL request takes every last page before the OOM killer runs.";
+    NofailFails, "A __GFP_NOFAIL request fails at the failpoint of allocations, as others do.";
 }
 
 /// The planted mistakes of one world.

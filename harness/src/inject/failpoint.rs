@@ -1,4 +1,4 @@
-//! Failpoints: named places where the stack can be made to fail.
+//! Failpoints: named places at which a plan can make the stack fail.
 //!
 //! Key types: [`Failpoint`], [`FailpointRule`]. One registry; a rule that names no row of it is an
 //! error that lists the rows.
@@ -39,21 +39,21 @@ macro_rules! failpoints {
 }
 
 failpoints! {
-    /// mm: an allocation fails before anything is tried; one with NOFAIL never does.
+    /// mm: an allocation fails before its fast path; one with NOFAIL never does.
     MmAlloc = "mm::alloc", ENOMEM;
-    /// mm: what is below a mempool fails, so that only its reserve is left.
+    /// mm: the allocation below a mempool fails, so that only its reserve is left.
     MempoolAlloc = "mm::mempool_alloc", ENOMEM;
     /// dm-bufio: the allocation that must not sleep fails (1.6 step 1).
     BufioAllocNowait = "bufio::alloc_nowait", ENOMEM;
     /// dm-bufio: the allocation without the client lock fails (1.6 step 3).
     BufioAllocNoio = "bufio::alloc_noio", ENOMEM;
-    /// dm-bufio: the reserve is taken for empty (1.6 step 4).
+    /// dm-bufio: the reserve counts as empty (1.6 step 4).
     BufioReserve = "bufio::reserve", ENOMEM;
-    /// dm-bufio: no buffer of the client's own is found to be reused (1.6 step 5).
+    /// dm-bufio: no buffer of the client can be reused (1.6 step 5).
     BufioSteal = "bufio::steal", ENOMEM;
-    /// dm-bufio: whoever waits for a free buffer is not woken by this one.
+    /// dm-bufio: a freed buffer does not wake the tasks that wait for one.
     BufioLostWake = "bufio::lost_wake", EAGAIN;
-    /// dm-bufio: every buffer is old for the age-out.
+    /// dm-bufio: the age-out treats every buffer as old.
     BufioAge = "bufio::age", EAGAIN;
     /// dm-bufio: a work item (shrink, cleanup) starts 10 ms late.
     BufioWorkLate = "bufio::work_late", EAGAIN;
@@ -107,12 +107,12 @@ impl From<Failpoint> for String {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FailpointRule {
-    /// Which point.
+    /// The point.
     pub point: Failpoint,
     /// Skip this many passes first.
     #[serde(default)]
     pub skip: u64,
-    /// Then fire this many times; none for every pass that follows.
+    /// Then fire this many times; `None` for every later pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }

@@ -1,17 +1,17 @@
 //! The plan: what goes wrong, where, how often.
 //!
-//! Key types: [`Plan`], [`Pressure`], [`Failpoint`]. Failing an allocation tests error paths;
-//! *pressure* sends it through reclaim, which is where recursion is. Every failpoint is one row of
-//! one table ([`Failpoint::ALL`]); the parser, the help and the docs read it, and a name that is
+//! Key types: [`Plan`], [`Pressure`], [`Failpoint`]. A failed allocation tests error paths;
+//! *pressure* makes an allocation reclaim, and only reclaim can recurse. Every failpoint is one row
+//! of one table ([`Failpoint::ALL`]); the parser, the help and the docs read it, and a name that is
 //! not in it is an error.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`plan`] | [`Plan`]: the armed plan of a world |
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
-//! | [`added`] | [`AddedScope`]: scopes around allocations that are made without |
+//! | [`added`] | [`AddedScope`]: scopes that are added around allocations |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
-//! | [`bug`] | [`Bug`]: mistakes planted in the ports, to see that judges find them |
+//! | [`bug`] | [`Bug`]: mistakes planted in the ports, to show that judges find them |
 //!
 //! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio,
 //! 1.11.

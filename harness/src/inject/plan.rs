@@ -26,22 +26,22 @@ pub struct PlanSpec {
     /// Which failpoints fire.
     #[serde(default)]
     pub failpoints: Vec<FailpointRule>,
-    /// Scopes around allocations that are made without.
+    /// Scopes that are added around allocations.
     #[serde(default)]
     pub scopes: Vec<AddedScope>,
 }
 
 #[derive(Default)]
-struct Counts {
+struct RuleCounts {
     pressure: Vec<u64>,
     failpoints: Vec<u64>,
 }
 
-struct Inner {
+struct PlanState {
     scopes: Vec<AddedScope>,
     failpoints: Vec<FailpointRule>,
     pressure: Vec<Arc<Pressure>>,
-    counts: SpinLock<Counts>,
+    counts: SpinLock<RuleCounts>,
     /// Event numbers of the points, by position in [`Failpoint::ALL`].
     points: Vec<PointId>,
 }
@@ -49,8 +49,8 @@ struct Inner {
 /// A plan in force. Cheap to clone.
 #[derive(Clone)]
 pub struct Plan {
-    inner: Arc<Inner>,
-    /// Whether there is any failpoint rule: what a point costs where there is none is the load of
+    state: Arc<PlanState>,
+    /// Whether there is any failpoint rule. Without one, passing a point costs only the load of
     /// this.
     fails: bool,
     bugs: Bugs,
@@ -95,7 +95,7 @@ impl Plan {
     /// Arms `spec` in a world.
     ///
     /// # Errors
-    /// A rule that could never hit, or that contradicts itself.
+    /// A rule can never hit, or contradicts itself.
     pub fn arm(sched: &Sched, spec: PlanSpec) -> Result<Self, Error> {
         let PlanSpec { pressure, failpoints, scopes } = spec;
         scopes.iter().try_for_each(AddedScope::check)?;
@@ -110,17 +110,18 @@ impl Plan {
             return Err(Error::input(what).advice("leave `times` out for every pass"));
         }
         let counts =
-            Counts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
+            RuleCounts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
         let points = sched.names(|names| {
             Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect()
         });
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
-        let inner = Inner { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
-        Ok(Self { inner: Arc::new(inner), fails, bugs: Bugs::default() })
+        let state =
+            PlanState { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
+        Ok(Self { state: Arc::new(state), fails, bugs: Bugs::default() })
     }
 
-    /// The same plan, with `bugs` planted in whatever asks it.
+    /// The same plan, with `bugs` planted.
     #[must_use]
     pub fn planting(self, bugs: &[Bug]) -> Self {
         Self { bugs: Bugs::of(bugs), ..self }
@@ -133,7 +134,7 @@ impl Plan {
 
     /// The scope that the plan adds around an allocation at `site`.
     pub(crate) fn added_scope(&self, site: Site) -> Option<ScopeGuard> {
-        let scopes = &self.inner.scopes;
+        let scopes = &self.state.scopes;
         if scopes.is_empty() { None } else { added::enter(scopes, site) }
     }
 
@@ -154,7 +155,7 @@ impl Plan {
 
     /// The first rule that hits; every rule that is about it counts it.
     fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<PressureHit> {
-        let Inner { pressure, counts, .. } = &*self.inner;
+        let PlanState { pressure, counts, .. } = &*self.state;
         if pressure.is_empty() {
             return None;
         }
@@ -174,18 +175,18 @@ impl Plan {
         hit
     }
 
-    /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 for a rule that
-    /// is not there.
+    /// How often the point of failpoint rule number `rule` (from 0) was passed; 0 if there is no
+    /// such rule.
     #[must_use]
     pub fn seen(&self, rule: usize) -> u64 {
-        self.inner.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
+        self.state.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
     }
 
-    /// Rules that came to nothing so far, each in words: what such a rule was to show was not
-    /// shown.
+    /// A sentence for each rule that has not hit or fired yet: the run does not show what the rule
+    /// is for.
     #[must_use]
     pub fn idle(&self) -> Vec<String> {
-        let Inner { failpoints, pressure, counts, .. } = &*self.inner;
+        let PlanState { failpoints, pressure, counts, .. } = &*self.state;
         let counts = counts.lock();
         let pressure = pressure
             .iter()
@@ -193,9 +194,9 @@ impl Plan {
             .zip(1..)
             .filter(|((rule, seen), _)| **seen <= rule.skip);
         let pressure = pressure.map(|((_, seen), number)| match seen {
-            0 => format!("pressure rule {number} never hit: nothing that it is about happened"),
+            0 => format!("pressure rule {number} never hit: nothing matched it"),
             seen => format!(
-                "pressure rule {number} never hit: of what it is about, {seen} happened, and it skips as many"
+                "pressure rule {number} never hit: it matched {seen} times, and it skips as many"
             ),
         });
         let failpoints =
@@ -213,7 +214,7 @@ impl Plan {
     /// Passes a failpoint.
     ///
     /// # Errors
-    /// The point's errno, where a rule makes it fire.
+    /// The point's errno, if a rule makes it fire.
     #[inline]
     pub fn pass(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
         if self.fails { self.pass_armed(sched, point) } else { Ok(()) }
@@ -221,7 +222,7 @@ impl Plan {
 
     #[cold]
     fn pass_armed(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
-        let Inner { failpoints, counts, points, .. } = &*self.inner;
+        let PlanState { failpoints, counts, points, .. } = &*self.state;
         let mut fired = false;
         for (rule, seen) in failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {

@@ -1,9 +1,9 @@
-//! Which allocations find memory short, and what reclaim is given to work on.
+//! Pressure: which allocations find memory short, and which targets their reclaim has.
 //!
-//! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`PressureHit`] (what
-//! it asks for). Rules match, and count, allocations that may reclaim; one that is hit skips the
-//! fast path and must reclaim. A rule may choose the shrinkers and the states of pages that this
-//! reclaim sees; it may make kswapd reclaim at that point instead; and it may stand at the
+//! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`PressureHit`]
+//! (what it asks for). Rules match, and count, allocations that may reclaim; one that is hit skips
+//! the fast path and must reclaim. A rule may choose the shrinkers and the states of pages that
+//! this reclaim sees; it may make kswapd reclaim at that point instead; and it may stand at the
 //! acquisition of a lock rather than at an allocation. Written from the project's description of
 //! fault injection, 6.4.
 
@@ -36,9 +36,9 @@ pub enum AllocSource {
     /// Every one.
     #[default]
     Any,
-    /// Those of the world's pages.
+    /// Those of pages of the world.
     Pages,
-    /// Those on the process's heap, heard of where [`crate::Heap`] is its allocator.
+    /// Those on the process's heap, which the world sees if [`crate::Heap`] is the allocator.
     Heap,
 }
 
@@ -71,7 +71,7 @@ pub struct Pressure {
     /// Only allocations of at least this order.
     #[serde(default)]
     pub min_order: u32,
-    /// Only allocations whose source file ends like this; one on the heap knows none.
+    /// Only allocations whose source file ends like this; one on the heap has no source file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Not at allocations, but where a lock of this class was taken.
@@ -94,7 +94,7 @@ pub struct Pressure {
     pub pages: Option<Vec<PageFilter>>,
 }
 
-/// What an allocation is, as far as rules ask.
+/// The properties of an allocation that rules match.
 #[derive(Clone, Copy, Debug)]
 pub struct AllocPoint {
     /// Pages as a power of two.
@@ -103,9 +103,9 @@ pub struct AllocPoint {
     pub mask: Gfp,
     /// The task's flag word.
     pub flags: TaskFlags,
-    /// Where.
+    /// The line of the allocation.
     pub site: Site,
-    /// Whether it is of the world's pages or on the heap.
+    /// Whether it is of pages of the world or on the heap.
     pub of: AllocSource,
 }
 
@@ -144,35 +144,35 @@ impl Pressure {
         }
     }
 
-    /// The same rule, for the task of this name alone.
+    /// The same rule, only for the task of this name.
     #[must_use]
     pub fn task(mut self, name: impl Into<String>) -> Self {
         self.task = Some(name.into());
         self
     }
 
-    /// The same rule, for tasks inside such a scope alone.
+    /// The same rule, only for tasks inside such a scope.
     #[must_use]
     pub fn scope(mut self, scope: InScope) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// The same rule, for allocations whose effective mask has no `__GFP_FS` alone.
+    /// The same rule, only for allocations whose effective mask has no `__GFP_FS`.
     #[must_use]
     pub fn in_nofs(mut self) -> Self {
         self.in_nofs = true;
         self
     }
 
-    /// The same rule, for allocations of at least this order (a power of two of pages) alone.
+    /// The same rule, only for allocations of at least this order (a power of two of pages).
     #[must_use]
     pub fn min_order(mut self, order: u32) -> Self {
         self.min_order = order;
         self
     }
 
-    /// The same rule, for allocations in a source file whose name ends like this alone.
+    /// The same rule, only for allocations in a source file whose name ends like this.
     #[must_use]
     pub fn file(mut self, end: impl Into<String>) -> Self {
         self.file = Some(end.into());
@@ -193,7 +193,7 @@ impl Pressure {
         self
     }
 
-    /// The same rule, about allocations of this kind alone.
+    /// The same rule, only about allocations of this kind.
     #[must_use]
     pub fn of(mut self, of: AllocSource) -> Self {
         self.of = of;
@@ -207,21 +207,21 @@ impl Pressure {
         self
     }
 
-    /// The same rule, asking these shrinkers alone.
+    /// The same rule, asking only these shrinkers.
     #[must_use]
     pub fn with_shrinkers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.shrinkers = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The same rule, looking at pages in these states alone.
+    /// The same rule, working only on pages in these states.
     #[must_use]
     pub fn with_pages(mut self, pages: impl IntoIterator<Item = PageFilter>) -> Self {
         self.pages = Some(pages.into_iter().collect());
         self
     }
 
-    /// Refuses a rule that could never hit, or that says two things.
+    /// Refuses a rule that can never hit, or that contradicts itself.
     pub(super) fn check(&self, number: usize) -> Result<()> {
         let wrong = |what: &str, advice: &str| {
             Err(Error::input(format!("pressure rule {number}: {what}")).advice(advice))
@@ -273,7 +273,7 @@ impl Pressure {
         let of_kind = self.of == AllocSource::Any || self.of == of;
         let asked =
             of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
-        // One that may not reclaim cannot be made to; it would just fail, which is a failpoint.
+        // An allocation that may not reclaim would only fail here; failpoints do that.
         let may_reclaim = mask.allow_blocking() && !flags.contains(TaskFlags::MEMALLOC);
         self.at_lock.is_none() && asked && (may_reclaim || self.by == Reclaimer::Kswapd)
     }
@@ -299,7 +299,7 @@ impl InScope {
     }
 }
 
-/// What a rule that hit asks for.
+/// A rule that has hit.
 #[derive(Clone, Debug)]
 pub struct PressureHit(pub(super) Arc<Pressure>);
 
@@ -316,7 +316,7 @@ impl PressureHit {
         self.0.shrinkers.as_deref()
     }
 
-    /// Whether this reclaim looks at pages that are called so.
+    /// Whether this reclaim works on pages in this state.
     #[must_use]
     pub fn wants_page(&self, page: PageFilter) -> bool {
         self.0.pages.as_ref().is_none_or(|pages| pages.contains(&page))
@@ -325,7 +325,8 @@ impl PressureHit {
 
 macro_rules! page_filters {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// A state of pages that a rule can ask for: what a page holds, and whether it is stored.
+        /// A state of pages that a rule can choose: the content of a page, and whether it is
+        /// stored.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub enum PageFilter {
@@ -348,15 +349,15 @@ macro_rules! page_filters {
 page_filters! {
     /// A file page that is stored.
     FileClean = "file-clean";
-    /// A file page that is not.
+    /// A file page that is not stored.
     FileDirty = "file-dirty";
     /// A file page that is being written.
     FileWriteback = "file-writeback";
-    /// An anonymous page without a place in swap.
+    /// An anonymous page without a slot in a swap area.
     Anon = "anon";
     /// A page of the swap cache that is stored.
     SwapClean = "swap-clean";
-    /// A page of the swap cache that is not.
+    /// A page of the swap cache that is not stored.
     SwapDirty = "swap-dirty";
     /// A page of the swap cache that is being written.
     SwapWriteback = "swap-writeback";

@@ -1,32 +1,32 @@
 //! One allocation, from the request to its pages.
 //!
 //! Key type: [`PageBlock`]. The order of steps is that of the project's description of the
-//! allocation path, 3.1: the global mask, the task's scopes, the annotation (told by
-//! [`EventKind::AllocBegin`] for every request, whatever path it takes), the injected failure, the
-//! fast path against the low watermark, the slow path. Mirrors `__alloc_pages`.
+//! allocation path, 3.1: the global mask, the task's scopes, the annotation
+//! ([`EventKind::AllocBegin`] reports it for every request, on the fast path too), the injected
+//! failure, the fast path against the low watermark, the slow path. Mirrors `__alloc_pages`.
 
-use super::memory::{Inner, Mm};
-use super::slow_path::{Request, flags};
+use super::memory::{MemoryState, Mm};
+use super::slow_path::{AllocRequest, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
 use crate::inject::{AllocPoint, AllocSource, Bug, Failpoint};
 use crate::sched::quiet;
 use crate::units::Pages;
 
-/// The largest order that there is (MAX_PAGE_ORDER).
+/// The largest order that an allocation can have (MAX_PAGE_ORDER).
 pub const MAX_ORDER: u32 = 10;
 
-/// Pages that were allocated; dropping them frees them.
+/// Allocated pages; dropping the block frees them.
 #[must_use = "the pages are freed when this is dropped"]
 pub struct PageBlock {
     mm: Mm,
-    /// What was free right after they were taken; more than 16 TiB counts as that.
+    /// Free pages right after this allocation, at most `u32::MAX` (16 TiB).
     left: u32,
     order: u8,
     movable: bool,
     charged: bool,
 }
 
-// Who caches pages keeps one for each.
+// Page caches and buffer caches keep one block for each page.
 const _: () = assert!(size_of::<PageBlock>() <= 16);
 
 impl std::fmt::Debug for PageBlock {
@@ -40,7 +40,7 @@ impl PageBlock {
         Pages(1 << self.order)
     }
 
-    /// Whether the pages lie among those that may be moved away, so that they must not be pinned.
+    /// Whether the pages lie in a movable zone, so that they must not be pinned.
     #[must_use]
     pub const fn is_movable(&self) -> bool {
         self.movable
@@ -54,7 +54,7 @@ impl PageBlock {
 impl Drop for PageBlock {
     fn drop(&mut self) {
         let _ours = quiet();
-        let Inner { free, reclaim_states, memcg, .. } = &*self.mm.0;
+        let MemoryState { free, reclaim_states, memcg, .. } = &*self.mm.0;
         *free.lock() += self.pages();
         if let (true, Some(memcg)) = (self.charged, memcg) {
             memcg.uncharge(self.pages());
@@ -66,8 +66,8 @@ impl Drop for PageBlock {
 }
 
 impl Mm {
-    /// The mask that a request of the running task really has: what is allowed at all, then the
-    /// task's scopes, as the policy reads them.
+    /// The effective mask of a request of the running task: `requested` within the world's allowed
+    /// mask ([`Mm::allowed`]), then within the task's scopes, as the policy reads them.
     #[must_use]
     pub fn effective(&self, requested: Gfp) -> Gfp {
         self.in_scopes(self.allowed().constrained(requested))
@@ -85,9 +85,9 @@ impl Mm {
         policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
     }
 
-    /// Tells that the running task begins an allocation; returns the effective mask and the task's
-    /// flags.
-    pub(crate) fn tell_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
+    /// Reports that the running task begins an allocation; returns the effective mask and the
+    /// task's flags.
+    pub(crate) fn emit_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
         let (sched, flags) = (self.sched(), flags());
         let allowed = self.allowed().constrained(requested);
         let effective = self.in_scopes(allowed);
@@ -100,31 +100,31 @@ impl Mm {
 
     /// Allocates `2^order` pages with `requested`, as the running task (`__alloc_pages`).
     ///
-    /// `None` where the mask does not let the allocation wait for memory, where it may fail and
-    /// reclaim made no progress, or where the plan says so. A NOFAIL request that may reclaim never
-    /// gets `None`; another small request that may reclaim gets it only where nobody is left to
-    /// kill. No memory has an order above [`MAX_ORDER`].
+    /// Returns `None` if memory is short and the mask does not permit waiting for it, if the
+    /// request may fail and reclaim made no progress, if the plan injects a failure, or if `order`
+    /// is above [`MAX_ORDER`]. A NOFAIL request that may reclaim never gets `None`; another small
+    /// request that may reclaim gets it only when the OOM killer finds no victim.
     #[track_caller]
     pub fn alloc(&self, order: u32, requested: Gfp) -> Option<PageBlock> {
         self.alloc_at(order, requested, Site::here())
     }
 
-    /// The same for an allocation that was made elsewhere.
+    /// As [`Mm::alloc`], for an allocation whose call is at `site`.
     pub(crate) fn alloc_at(&self, order: u32, requested: Gfp, site: Site) -> Option<PageBlock> {
         let _ours = quiet();
         let sched = self.sched();
         sched.point();
         let _added = self.plan().added_scope(site);
         let task = sched.current();
-        self.tell_policy(&Request {
+        self.emit_policy_masks(&AllocRequest {
             order,
             requested,
             mask: self.effective(requested),
             flags: flags(),
             task,
         });
-        let (mask, flags) = self.tell_begin(order, requested, site);
-        let request = Request { order, requested, mask, flags, task };
+        let (mask, flags) = self.emit_begin(order, requested, site);
+        let request = AllocRequest { order, requested, mask, flags, task };
         let mut block = self.alloc_pages(&request, site);
         if let Some(memcg) = self.0.memcg.as_ref().filter(|_| requested.contains(Gfp::ACCOUNT)) {
             block = block.filter(|_| self.charge(memcg, &request));
@@ -138,8 +138,8 @@ impl Mm {
         block
     }
 
-    fn alloc_pages(&self, request: &Request, site: Site) -> Option<PageBlock> {
-        let Request { order, mask, .. } = *request;
+    fn alloc_pages(&self, request: &AllocRequest, site: Site) -> Option<PageBlock> {
+        let AllocRequest { order, mask, .. } = *request;
         let (sched, plan) = (self.sched(), self.plan());
         if order > MAX_ORDER {
             return None;
@@ -156,7 +156,7 @@ impl Mm {
         }
         let pressed = pressed.filter(|pressed| !pressed.by_kswapd());
         if pressed.is_none() {
-            // The low watermark: below it the slow path wakes kswapd.
+            // Below the low watermark the slow path wakes kswapd.
             let placed = if self.knobs().scope_on_fast_path { mask } else { request.requested };
             if let Some(mut block) = self.take(request, self.watermarks().low) {
                 block.movable = placed.contains(Gfp::MOVABLE);
@@ -166,13 +166,13 @@ impl Mm {
         self.slow_path(request, pressed.as_ref())
     }
 
-    /// Takes pages if that leaves more than `mark` free, or any at all where the mark is 0.
-    pub(super) fn take(&self, request: &Request, mark: Pages) -> Option<PageBlock> {
-        let Inner { free, low_point, .. } = &*self.0;
+    /// Takes pages if at least `watermark` pages stay free.
+    pub(super) fn take(&self, request: &AllocRequest, watermark: Pages) -> Option<PageBlock> {
+        let MemoryState { free, low_point, .. } = &*self.0;
         let pages = Pages(1 << request.order);
         let left = {
             let mut free = free.lock();
-            if free.0 < mark.0.saturating_add(pages.0) {
+            if free.0 < watermark.0.saturating_add(pages.0) {
                 return None;
             }
             *free = *free - pages;

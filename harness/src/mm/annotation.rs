@@ -1,20 +1,20 @@
 //! The reclaim annotation: which allocations depend on reclaim, whether they reclaim or not.
 //!
-//! Key function: [`annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`, which every
-//! allocation that could reclaim into a filesystem takes and drops; there is none for I/O, which is
-//! why it cannot see the deadlock that this project began with. Here there are three, nested: any,
-//! io, fs. Mirrors `fs_reclaim_acquire` and `might_alloc`; written from the project's description
-//! of reclaim, 5.1, 5.3, 5.8.
+//! Key function: [`annotation`]. Kernel lockdep has one pseudo-lock, `fs_reclaim`. Every allocation
+//! whose reclaim could call into a filesystem acquires and releases it. There is no such
+//! pseudo-lock for I/O, so kernel lockdep cannot see the deadlock that this project began with.
+//! This harness has three, nested: any, io, fs. Mirrors `fs_reclaim_acquire` and `might_alloc`;
+//! written from the project's description of reclaim, 5.1, 5.3, 5.8.
 
 use crate::event::{Gfp, Levels, TaskFlags};
 
-/// What a request with effective mask `mask` takes on a task with `flags`.
+/// The pseudo-locks that a request with effective mask `mask` acquires on a task with `flags`.
 ///
-/// Until 2018 a task in reclaim was exempt only where the mask lacked `__GFP_NOMEMALLOC` (`by_task`
-/// false), so that a release hook which passed such a mask on was reported although it could not
-/// recurse.
+/// Until 2018 (`by_task` is false) a task in reclaim was exempt only if the mask lacked
+/// `__GFP_NOMEMALLOC`. A release hook that passed such a mask on was reported, although it could
+/// not recurse.
 #[must_use]
-pub fn annotation(mask: Gfp, flags: TaskFlags, by_task: bool) -> Levels {
+pub(super) fn annotation(mask: Gfp, flags: TaskFlags, by_task: bool) -> Levels {
     let reclaimer = flags.contains(TaskFlags::MEMALLOC);
     let exempt = reclaimer && (by_task || !mask.contains(Gfp::NOMEMALLOC));
     let any = mask.allow_blocking() && !exempt && !mask.contains(Gfp::NOLOCKDEP);
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_takes_what_its_effective_mask_may_reach() {
+    fn a_request_acquires_the_levels_that_its_effective_mask_permits() {
         let none = TaskFlags::EMPTY;
         check(Gfp::KERNEL, none, [true, true, true]);
         check(Gfp::NOFS, none, [true, true, false]);
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn until_2018_nomemalloc_made_a_reclaimer_look_as_if_it_could_recurse() {
         let (mask, flags) = (Gfp::KERNEL | Gfp::NOMEMALLOC, TaskFlags::MEMALLOC);
-        assert!(annotation(mask, flags, false).fs, "the false report");
+        assert!(annotation(mask, flags, false).fs, "the false report of that time");
         assert!(!annotation(mask, flags, true).fs);
     }
 }

@@ -1,44 +1,44 @@
-//! Direct compaction: moving pages together for a request of more than one.
+//! Direct compaction: moving pages together for a request of more than one page.
 //!
-//! Key type: [`Compacted`]. The model's memory is not fragmented, so that compaction succeeds where
-//! enough is free; what it keeps of the real thing is what can recurse: it calls filesystems'
-//! release hooks with the request's mask, inside a bracket of PF_MEMALLOC. Mirrors
-//! `__alloc_pages_direct_compact`; written from the project's description, 3.3 (S2, S7, S11), 3.4
-//! and 4.2.
+//! Key type: [`CompactResult`]. Memory in the model is not fragmented, so compaction succeeds if
+//! enough pages are free. The part that can recurse is modelled: compaction calls the release hooks
+//! of filesystems with the request's mask while PF_MEMALLOC is set. Mirrors
+//! `__alloc_pages_direct_compact`; written from the project's description, 3.3 (steps S2, S7, S11),
+//! 3.4 and 4.2.
 
 use std::sync::atomic::Ordering;
 
 use reclaimdep_scope::{self as scope, legacy};
 
 use super::memory::Mm;
-use super::slow_path::Request;
+use super::slow_path::AllocRequest;
 use crate::event::{EventKind, Gfp, ReclaimKind, ScopeKind, TaskFlags};
 
-/// After a failure the next attempts are deferred, each time twice as many, at the most this many.
+/// After each failure twice as many attempts are deferred, at most this many.
 const MAX_DEFERRED: u32 = 64;
 
-/// What compaction came to.
+/// The result of one attempt (`enum compact_result`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Compacted {
-    /// It may not, or there is too little to move.
+pub(super) enum CompactResult {
+    /// The mask lacks IO, or too few pages are free to move others.
     Skipped,
-    /// It failed lately.
+    /// An earlier attempt failed, so this one was deferred.
     Deferred,
-    /// It moved what it could.
+    /// It ran.
     Done,
 }
 
 impl Mm {
     /// Compacts for `request`, with its mask.
-    pub(super) fn compact(&self, request: &Request) -> Compacted {
+    pub(super) fn compact(&self, request: &AllocRequest) -> CompactResult {
         let enough = self.free().0 >= self.watermarks().min.0 + (2 << request.order);
         if !request.mask.contains(Gfp::IO) || !enough {
             self.0.compaction_failed.fetch_max(1, Ordering::AcqRel);
-            return Compacted::Skipped;
+            return CompactResult::Skipped;
         }
         let considered = self.0.compaction_considered.fetch_add(1, Ordering::AcqRel);
         if !considered.is_multiple_of(self.0.compaction_failed.load(Ordering::Acquire).max(1)) {
-            return Compacted::Deferred;
+            return CompactResult::Deferred;
         }
         let kind = ReclaimKind::Compaction;
         self.sched().emit(EventKind::ReclaimEnter { kind, mask: request.mask });
@@ -50,11 +50,11 @@ impl Mm {
             let failed = self.0.compaction_failed.load(Ordering::Acquire).max(1);
             self.0.compaction_failed.store((failed * 2).min(MAX_DEFERRED), Ordering::Release);
         }
-        Compacted::Done
+        CompactResult::Done
     }
 
-    /// Compaction is as exempt from reclaim as reclaim is, and says so by a nested save. Until 2017
-    /// it cleared the flag when it was done, whoever had set it.
+    /// An allocation below compaction must not reclaim, so compaction sets PF_MEMALLOC and restores
+    /// its previous value. Until 2017 it cleared the flag at its end even if a caller had set it.
     fn in_compaction<R>(&self, move_pages: impl FnOnce() -> R) -> R {
         if self.knobs().compaction_nests {
             let _reclaimer = scope::noreclaim();
@@ -75,10 +75,10 @@ impl Mm {
     pub fn compact_memory(&self) {
         let (requested, flags) = (Gfp::KERNEL, scope::context::flags());
         let (mask, task) = (self.effective(requested), self.sched().current());
-        self.compact(&Request { order: 0, requested, mask, flags, task });
+        self.compact(&AllocRequest { order: 0, requested, mask, flags, task });
     }
 
-    /// Asks every owner to let go of what it keeps with its pages; says whether all did.
+    /// Calls the release hook of every page that has private data; returns whether all released it.
     fn move_pages(&self, mask: Gfp) -> bool {
         let mut all = true;
         for page in self.pages() {

@@ -1,13 +1,13 @@
-//! What this memory knows of the stack, told as events: parts, what each needs, and what reclaim
-//! may come to.
+//! The stack as events for the judges: its parts, what each part needs, and the targets of reclaim.
 //!
-//! Key type: [`Declared`]. Judges import nothing of the simulated kernel, so they know of the stack
-//! what is said here ([`Fact`]). Whoever changes the topology through [`Mm::topology`] has the
-//! difference told; locks and queues of parts are told by whoever has them; targets when they come.
-//! Under a policy that decides by target its word is told before each allocation, where a judge
-//! asked for it. Written from the project's description of storage, 3.3, and of reclaim, 9 (20).
+//! Key type: [`Declared`]. Judges import nothing of the simulated kernel, so all that they know
+//! about the stack is declared here ([`Fact`]). A change through [`Mm::topology`] declares the
+//! difference to the topology before. The ports declare the locks and queues of their parts; a
+//! reclaim target is declared when it is registered. If a judge asked for it and the policy decides
+//! by target, the policy's mask for each target is reported before each allocation. Written from
+//! the project's description of storage, 3.3, and of reclaim, 9 (question 20).
 //!
-//! Locking: the topology > what was told > the names of the world.
+//! Locking: the topology > [`Declared`] > the names of the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,19 +15,19 @@ use super::memory::Mm;
 use super::page::PageOwner;
 use super::policy::{self, Node, NodeKind, StackingData, Target, Topology, Waits};
 use super::reclaim::Scan;
-use super::slow_path::Request;
+use super::slow_path::AllocRequest;
 use super::swap::SwapArea;
 use crate::event::{
     EventKind, Fact, LockId, MayWait, PartId, PartKind, QueueId, ReclaimTarget, ShrinkerId, TaskId,
 };
 use crate::sched::{Sched, quiet};
 
-/// What was told so far.
+/// The facts that were declared so far.
 #[derive(Default)]
 pub(super) struct Declared {
     parts: BTreeMap<Node, PartId>,
     needs: BTreeSet<(Node, Node)>,
-    /// Swap areas and pages; shrinkers are asked when it matters, since they come and go.
+    /// Swap areas and pages. Shrinkers are looked up in the registry, since they come and go.
     targets: BTreeMap<ReclaimTarget, Target>,
 }
 
@@ -50,8 +50,8 @@ const fn may_wait(waits: Waits) -> MayWait {
 }
 
 impl Declared {
-    /// What `stack` has that was not told, and the reverse.
-    fn news(&mut self, sched: &Sched, stack: &Topology) -> Vec<Fact> {
+    /// The facts by which `stack` differs from what was declared; they count as declared then.
+    fn update(&mut self, sched: &Sched, stack: &Topology) -> Vec<Fact> {
         let mut facts = Vec::new();
         for node in stack.nodes().filter(|node| !self.parts.contains_key(node)).collect::<Vec<_>>()
         {
@@ -61,12 +61,12 @@ impl Declared {
         }
         let needs: BTreeSet<_> =
             stack.nodes().flat_map(|node| stack.needs(node).map(move |on| (node, on))).collect();
-        let told = std::mem::replace(&mut self.needs, needs);
+        let before = std::mem::replace(&mut self.needs, needs);
         let ids = |(node, on): &(Node, Node)| (self.parts[node], self.parts[on]);
-        for (part, on) in told.difference(&self.needs).map(ids) {
+        for (part, on) in before.difference(&self.needs).map(ids) {
             facts.push(Fact::NeedsNoMore { part, on });
         }
-        for (part, on) in self.needs.difference(&told).map(ids) {
+        for (part, on) in self.needs.difference(&before).map(ids) {
             facts.push(Fact::Needs { part, on });
         }
         self.parts.retain(|node, part| {
@@ -81,30 +81,30 @@ impl Declared {
 }
 
 impl Mm {
-    /// The stack as policies know it; whoever builds it says what depends on what. Whatever `f`
-    /// changes is told to the judges.
+    /// Calls `f` with the stack that policies see, and declares to the judges what `f` changed in
+    /// it.
     pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
         let _ours = quiet();
         let mut stack = self.0.topology.lock();
         let answer = f(&mut stack);
-        let facts = self.0.declared.lock().news(self.sched(), &stack);
+        let facts = self.0.declared.lock().update(self.sched(), &stack);
         drop(stack);
-        facts.into_iter().for_each(|fact| self.tell(fact));
+        facts.into_iter().for_each(|fact| self.declare(fact));
         answer
     }
 
-    /// Says that work on `node` takes `lock` exclusively, and waits for it: a filesystem's journal,
-    /// a cache's own lock. Nothing is said of a part that is not in the topology.
+    /// Declares that work on `node` waits for `lock` and takes it exclusively: a filesystem's
+    /// journal, a cache's own lock. Does nothing if the part is not in the topology.
     pub fn part_takes(&self, node: impl Into<Node>, lock: LockId) {
         if let Some(part) = self.part(node.into()) {
-            self.tell(Fact::Takes { part, lock });
+            self.declare(Fact::Takes { part, lock });
         }
     }
 
-    /// Says that work on `node` is requests in `queue`, which a server of that queue does.
+    /// Declares that work on `node` is requests in `queue`, which a server of that queue handles.
     pub fn part_queues(&self, node: impl Into<Node>, queue: QueueId) {
         if let Some(part) = self.part(node.into()) {
-            self.tell(Fact::Queues { part, queue });
+            self.declare(Fact::Queues { part, queue });
         }
     }
 
@@ -112,13 +112,13 @@ impl Mm {
         self.0.declared.lock().parts.get(&node).copied()
     }
 
-    fn tell(&self, fact: Fact) {
-        // A page's owner may be added by whoever is no task.
+    fn declare(&self, fact: Fact) {
+        // A thread that is no task of the world may add a page's owner.
         let task = self.sched().try_current().unwrap_or(TaskId(0));
         self.sched().emit_for(task, EventKind::Declared { fact });
     }
 
-    /// Says where a shrinker's work is done, if it stands in the stack.
+    /// Declares the part that a shrinker works on, if it has a position in the stack.
     pub(super) fn declare_shrinker(&self, shrinker: ShrinkerId, target: Option<Target>) {
         let Some((target, part)) =
             target.and_then(|target| Some((target, self.part(target.place())?)))
@@ -126,21 +126,21 @@ impl Mm {
             return;
         };
         let waits = may_wait(target.waits());
-        self.tell(Fact::Target { target: ReclaimTarget::Shrinker(shrinker), part, waits });
+        self.declare(Fact::Target { target: ReclaimTarget::Shrinker(shrinker), part, waits });
     }
 
-    /// Says where swap is written.
+    /// Declares the part that a swap area writes to.
     pub(super) fn declare_swap(&self, area: &SwapArea) {
         let target = Target::SwapPage(area.place());
         let needs_fs = self.knobs().swap_over_fs_needs_fs;
         let waits = match area.place() {
-            policy::SwapArea::File(_) if needs_fs => MayWait::WithFs,
-            policy::SwapArea::File(_) | policy::SwapArea::Device(_) => MayWait::WithIo,
+            policy::SwapPlace::File(_) if needs_fs => MayWait::WithFs,
+            policy::SwapPlace::File(_) | policy::SwapPlace::Device(_) => MayWait::WithIo,
         };
         self.declare_target(target, waits, ReclaimTarget::Swap);
     }
 
-    /// Says what asking `owner` to let go of a page may wait for.
+    /// Declares what `owner`'s release hook may wait for.
     pub(super) fn declare_pages(&self, owner: &dyn PageOwner) {
         if let (Some(superblock), waits) = (owner.superblock(), owner.waits())
             && waits != Waits::Never
@@ -159,14 +159,14 @@ impl Mm {
         };
         let known = self.0.declared.lock().targets.insert(called(part), target);
         if known.is_none() {
-            self.tell(Fact::Target { target: called(part), part, waits });
+            self.declare(Fact::Target { target: called(part), part, waits });
         }
     }
 
-    /// Tells the policy's word on each target for which it is another than the effective mask,
-    /// where a judge asked for that and the request may reclaim.
-    pub(super) fn tell_policy(&self, request: &Request) {
-        if !self.0.tells_policy || !self.asks_policy() || !request.may_reclaim() {
+    /// Reports the policy's mask for each target where it differs from the effective mask, if a
+    /// judge asked for that and the request may reclaim.
+    pub(super) fn emit_policy_masks(&self, request: &AllocRequest) {
+        if !self.0.emit_policy_masks || !self.asks_policy() || !request.may_reclaim() {
             return;
         }
         let scan = Scan::of(request);
@@ -182,7 +182,7 @@ impl Mm {
         }
     }
 
-    /// Whether the policy may differ from the effective mask.
+    /// Whether the policy's mask may differ from the effective mask.
     pub(super) fn asks_policy(&self) -> bool {
         self.0.policy.needs() != StackingData::Nothing
     }

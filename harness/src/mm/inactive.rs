@@ -1,63 +1,63 @@
-//! The oldest pages of a list: each is looked at, and something becomes of it.
+//! Reclaim from the old end of an inactive list.
 //!
-//! Carries out what [`decide`] says, step by step, and keeps the counts that throttle reclaim
-//! afterwards. Mirrors `shrink_inactive_list` and `shrink_folio_list`; written from the project's
-//! description of reclaim, 3.7 and 4.2.
+//! Carries out for each page what [`decide`] returns, step by step, and keeps the counts by which
+//! reclaim is throttled afterwards. Mirrors `shrink_inactive_list` and `shrink_folio_list`; written
+//! from the project's description of reclaim, 3.7 and 4.2.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::lru::{List, Lists};
-use super::memory::{Inner, Mm};
-use super::page::{Class, Io, Page, PageControl, PageState, Verdict, decide};
+use super::lru::{LruList, Lruvec};
+use super::memory::{MemoryState, Mm};
+use super::page::{Page, PageClass, PageControl, PageIo, PageState, PageVerdict, decide};
 use super::policy::Target;
 use super::reclaim::{NodeFlags, Scan};
-use super::throttle::Cause;
+use super::throttle::ThrottleReason;
 use crate::event::{Gfp, ReclaimKind};
 use crate::inject::PageFilter;
 
-/// Verdicts for one page after which it is left alone: each changes it, so that this is never
-/// reached.
+/// Verdicts for one page. Each verdict changes the page's state, so this bound is never reached.
 const MAX_VERDICTS: u32 = 16;
 
-/// What became of a batch.
+/// Counts over one batch of isolated pages (`struct reclaim_stat`).
 #[derive(Default)]
-struct Batch {
+struct BatchCounts {
     taken: u64,
     freed: u64,
     dirty: u64,
-    /// Dirty, and nobody writes them yet.
+    /// Dirty, and not queued for writing yet.
     unqueued: u64,
     writeback: u64,
     immediate: u64,
-    /// Under writeback and seen before.
+    /// Under writeback, and reclaim has seen them before.
     congested: u64,
 }
 
-/// What a page's visit ends with.
-enum End {
+/// What became of a page.
+enum PageEnd {
     Freed,
     Back { activate: bool },
 }
 
-/// How far a visit came.
-enum Visit {
-    Ended(End),
-    /// The page must be waited for, and looked at again.
+/// The result of one look at a locked page.
+enum PageVisit {
+    Ended(PageEnd),
+    /// Wait for the write to end, then look at the page again.
     Wait,
 }
 
-impl Visit {
-    const BACK: Self = Self::Ended(End::Back { activate: false });
-    const ACTIVATE: Self = Self::Ended(End::Back { activate: true });
+impl PageVisit {
+    const BACK: Self = Self::Ended(PageEnd::Back { activate: false });
+    const ACTIVATE: Self = Self::Ended(PageEnd::Back { activate: true });
 }
 
 impl Mm {
-    /// Looks at up to `count` pages; none where too many are isolated already.
+    /// Reclaims from up to `count` pages and returns how many it freed; `None` if too many pages
+    /// are isolated already.
     pub(super) fn shrink_inactive(
         &self,
-        lists: &Lists,
-        list: List,
+        lists: &Lruvec,
+        list: LruList,
         count: usize,
         scan: &Scan<'_>,
     ) -> Option<u64> {
@@ -67,18 +67,18 @@ impl Mm {
                 return None;
             }
             waited = true;
-            self.throttle(Cause::Isolated);
+            self.throttle(ThrottleReason::Isolated);
         }
         let pages = lists.isolate(list, count);
-        let mut batch = Batch::default();
+        let mut batch = BatchCounts::default();
         for page in pages {
             batch.taken += 1;
             match self.visit(&page, scan, &mut batch) {
-                End::Freed => {
+                PageEnd::Freed => {
                     batch.freed += 1;
                     lists.freed(list);
                 }
-                End::Back { activate } => lists.put_back(list, page, activate),
+                PageEnd::Back { activate } => lists.put_back(list, page, activate),
             }
         }
         self.after(&batch, scan);
@@ -86,7 +86,8 @@ impl Mm {
     }
 
     fn control(&self, scan: &Scan<'_>, mask: Gfp) -> PageControl {
-        let Inner { node: NodeFlags { dirty_heavy, writeback_heavy, .. }, memcg, .. } = &*self.0;
+        let MemoryState { node: NodeFlags { dirty_heavy, writeback_heavy, .. }, memcg, .. } =
+            &*self.0;
         let legacy = memcg.as_ref().is_some_and(|memcg| memcg.spec.legacy);
         PageControl {
             mask,
@@ -101,20 +102,20 @@ impl Mm {
         }
     }
 
-    fn visit(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut Batch) -> End {
+    fn visit(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut BatchCounts) -> PageEnd {
         let wanted = scan.pressed.is_none_or(|pressed| pressed.wants_page(filter(&page.state())));
         let Some(mut lock) = page.try_lock().filter(|_| wanted) else {
-            return End::Back { activate: false };
+            return PageEnd::Back { activate: false };
         };
         loop {
             match self.visit_locked(page, scan, batch) {
-                Visit::Ended(end) => return end,
-                Visit::Wait => {
-                    // Without the page lock: whoever writes may need it.
+                PageVisit::Ended(end) => return end,
+                PageVisit::Wait => {
+                    // The writer may need the page lock.
                     drop(lock);
                     page.wait_for_writeback();
                     let Some(again) = page.try_lock() else {
-                        return End::Back { activate: false };
+                        return PageEnd::Back { activate: false };
                     };
                     lock = again;
                 }
@@ -122,54 +123,59 @@ impl Mm {
         }
     }
 
-    fn visit_locked(&self, page: &Arc<Page>, scan: &Scan<'_>, batch: &mut Batch) -> Visit {
+    fn visit_locked(
+        &self,
+        page: &Arc<Page>,
+        scan: &Scan<'_>,
+        batch: &mut BatchCounts,
+    ) -> PageVisit {
         count(&page.state(), batch);
         for _ in 0..MAX_VERDICTS {
             let state = page.state();
             let mask =
                 self.page_target(page).map_or(scan.mask, |target| self.mask_for(scan, &target));
             match decide(&state, &self.control(scan, mask)) {
-                Verdict::Keep => return Visit::BACK,
-                Verdict::Activate => {
+                PageVerdict::Keep => return PageVisit::BACK,
+                PageVerdict::Activate => {
                     page.update(|state| state.referenced = false);
-                    return Visit::ACTIVATE;
+                    return PageVisit::ACTIVATE;
                 }
-                Verdict::Mark => {
+                PageVerdict::Mark => {
                     page.update(|state| state.marked = true);
-                    return Visit::ACTIVATE;
+                    return PageVisit::ACTIVATE;
                 }
-                Verdict::Immediate => {
+                PageVerdict::Immediate => {
                     batch.immediate += 1;
-                    return Visit::ACTIVATE;
+                    return PageVisit::ACTIVATE;
                 }
-                Verdict::WaitForWriteback => {
-                    return Visit::Wait;
+                PageVerdict::WaitForWriteback => {
+                    return PageVisit::Wait;
                 }
-                Verdict::AddToSwap => match self.take_slot() {
+                PageVerdict::AddToSwap => match self.take_swap_slot() {
                     Some(slot) => {
                         let fs_backed = slot.area().fs_backed();
                         page.give_slot(slot, fs_backed);
                     }
-                    None => return Visit::ACTIVATE,
+                    None => return PageVisit::ACTIVATE,
                 },
-                Verdict::Unmap => page.update(|state| state.mapped = false),
-                Verdict::Write => return Visit::Ended(self.write(page, mask)),
-                Verdict::Release => {
+                PageVerdict::Unmap => page.update(|state| state.mapped = false),
+                PageVerdict::Write => return PageVisit::Ended(self.write(page, mask)),
+                PageVerdict::Release => {
                     if !page.release(mask) {
-                        return Visit::ACTIVATE;
+                        return PageVisit::ACTIVATE;
                     }
                     page.update(|state| state.private = false);
                 }
-                Verdict::Free => {
+                PageVerdict::Free => {
                     let Some(block) = page.take() else {
-                        return Visit::BACK;
+                        return PageVisit::BACK;
                     };
                     drop(block);
-                    return Visit::Ended(End::Freed);
+                    return PageVisit::Ended(PageEnd::Freed);
                 }
             }
         }
-        Visit::BACK
+        PageVisit::BACK
     }
 
     fn page_target(&self, page: &Page) -> Option<Target> {
@@ -179,27 +185,27 @@ impl Mm {
         }
     }
 
-    /// Starts the write and goes on: it is for another pass to find the page clean.
-    fn write(&self, page: &Arc<Page>, mask: Gfp) -> End {
+    /// Starts the write and does not wait for it: a later pass finds the page clean.
+    fn write(&self, page: &Arc<Page>, mask: Gfp) -> PageEnd {
         let started = match page.slot() {
             Some(slot) => Some(slot.write(page, mask)),
             None => page.writepage(mask),
         };
         let Some(started) = started else {
-            return End::Back { activate: true };
+            return PageEnd::Back { activate: true };
         };
         page.update(|state| state.marked = started.is_ok());
-        End::Back { activate: started.is_err() }
+        PageEnd::Back { activate: started.is_err() }
     }
 
-    /// What the batch says about the node, and whether the task is slowed down for it.
-    fn after(&self, batch: &Batch, scan: &Scan<'_>) {
+    /// Sets the node's flags from the batch, and throttles the task if the node is congested.
+    fn after(&self, batch: &BatchCounts, scan: &Scan<'_>) {
         if batch.taken == 0 {
             return;
         }
         let NodeFlags { dirty_heavy, writeback_heavy, congested } = &self.0.node;
         if batch.unqueued == batch.taken {
-            // Nobody writes what reclaim waits for.
+            // Nothing writes these pages, so reclaim would never find them clean.
             self.wake_flushers();
         }
         if scan.is_kswapd() {
@@ -213,35 +219,35 @@ impl Mm {
                 congested.store(true, Ordering::Release);
             }
             if batch.immediate > 0 {
-                self.throttle(Cause::Writeback);
+                self.throttle(ThrottleReason::Writeback);
             }
         } else if congested.load(Ordering::Acquire) {
-            self.throttle(Cause::Congested);
+            self.throttle(ThrottleReason::Congested);
         }
     }
 }
 
-/// What plans call the page.
+/// The name of the page's state in plans.
 const fn filter(state: &PageState) -> PageFilter {
     match (state.class, state.io) {
-        (Class::File, Io::Clean) => PageFilter::FileClean,
-        (Class::File, Io::Dirty) => PageFilter::FileDirty,
-        (Class::File, Io::Writeback) => PageFilter::FileWriteback,
-        (Class::Anon, _) => PageFilter::Anon,
-        (Class::SwapCache { .. }, Io::Clean) => PageFilter::SwapClean,
-        (Class::SwapCache { .. }, Io::Dirty) => PageFilter::SwapDirty,
-        (Class::SwapCache { .. }, Io::Writeback) => PageFilter::SwapWriteback,
+        (PageClass::File, PageIo::Clean) => PageFilter::FileClean,
+        (PageClass::File, PageIo::Dirty) => PageFilter::FileDirty,
+        (PageClass::File, PageIo::Writeback) => PageFilter::FileWriteback,
+        (PageClass::Anon, _) => PageFilter::Anon,
+        (PageClass::SwapCache { .. }, PageIo::Clean) => PageFilter::SwapClean,
+        (PageClass::SwapCache { .. }, PageIo::Dirty) => PageFilter::SwapDirty,
+        (PageClass::SwapCache { .. }, PageIo::Writeback) => PageFilter::SwapWriteback,
     }
 }
 
-fn count(state: &PageState, batch: &mut Batch) {
+fn count(state: &PageState, batch: &mut BatchCounts) {
     match state.io {
-        Io::Clean => {}
-        Io::Dirty => {
+        PageIo::Clean => {}
+        PageIo::Dirty => {
             batch.dirty += 1;
             batch.unqueued += 1;
         }
-        Io::Writeback => {
+        PageIo::Writeback => {
             batch.dirty += 1;
             batch.writeback += 1;
             batch.congested += u64::from(state.marked);

@@ -1,10 +1,10 @@
 //! kswapd: the background reclaimer, a task of the world.
 //!
-//! Key type: [`Kswapd`]. Woken by a request that fails at the low watermark, it reclaims with GFP_KERNEL
-//! whatever the waker's mask was, until the high watermark is reached; after 16 runs without progress it
-//! gives up until a direct reclaimer makes some. It is the reclaimer (PF_MEMALLOC) and waits for no
-//! task's scope. Mirrors `kswapd` and `balance_pgdat` in `mm/vmscan.c`; written from the project's
-//! description, 3.2, 3.7 and 4.1.
+//! Key type: [`Kswapd`]. A request that fails at the low watermark wakes it. It reclaims with
+//! GFP_KERNEL, whatever the mask of that request, until the high watermark is reached. After 16
+//! runs without progress it gives up until a direct reclaimer makes progress. PF_MEMALLOC is set on
+//! its task, and no other task's scope restricts it. Mirrors `kswapd` and `balance_pgdat` in
+//! `mm/vmscan.c`; written from the project's description, 3.2, 3.7 and 4.1.
 //!
 //! Locking: its state is a leaf.
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reclaimdep_scope as scope;
 
-use super::memory::{Inner, Mm};
+use super::memory::{MemoryState, Mm};
 use super::reclaim::{SWAP_CLUSTER_MAX, Scan};
 use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskFlags, TaskKind};
 use crate::inject::Bug;
@@ -25,7 +25,7 @@ pub(super) struct Kswapd {
     queue: QueueId,
     wake: WaitQueue,
     woken: AtomicBool,
-    /// It is to make one whole run, whatever the watermarks say.
+    /// It shall make one whole run, whatever the watermarks say.
     forced: AtomicBool,
     stopping: AtomicBool,
     failures: AtomicU32,
@@ -58,15 +58,15 @@ impl Mm {
         }
         kswapd.stopping.store(false, Ordering::Release);
         let memory = self.clone();
-        // Starting a task may let others run: no lock is held over it.
+        // Other tasks may run during the spawn, so no lock is held over it.
         let task = self.sched().spawn("kswapd0", TaskKind::Server, move || memory.kswapd());
         *kswapd.task.lock() = Some(task);
     }
 
-    /// Ends kswapd and waits for that. Until then it keeps the memory.
+    /// Stops kswapd and waits until its task has ended. The task holds a reference to this memory.
     pub fn stop_kswapd(&self) {
         let _ours = quiet();
-        let Inner { kswapd, .. } = &*self.0;
+        let MemoryState { kswapd, .. } = &*self.0;
         kswapd.stopping.store(true, Ordering::Release);
         kswapd.wake.wake_all();
         let task = kswapd.task.lock().take();
@@ -77,7 +77,7 @@ impl Mm {
         self.wake_throttled();
     }
 
-    /// Whether the world has one.
+    /// Whether kswapd runs.
     #[must_use]
     pub fn kswapd_runs(&self) -> bool {
         self.0.kswapd.running.load(Ordering::Acquire)
@@ -91,13 +91,13 @@ impl Mm {
         self.kswapd_failures() >= MAX_FAILURES
     }
 
-    /// A direct reclaimer got on: kswapd may try again.
+    /// A direct reclaimer made progress: kswapd may try again.
     pub(super) fn reset_kswapd_failures(&self) {
         self.0.kswapd.failures.store(0, Ordering::Release);
     }
 
-    /// Wakes it unless memory is at the high watermark (`wakeup_kswapd`); called where a request failed
-    /// at the low one.
+    /// Wakes kswapd unless memory is at the high watermark (`wakeup_kswapd`). Called for a request
+    /// that failed at the low watermark.
     pub(super) fn wake_kswapd(&self) {
         if self.free() < self.watermarks().high && !self.kswapd_gave_up() {
             self.0.kswapd.woken.store(true, Ordering::Release);
@@ -105,8 +105,8 @@ impl Mm {
         }
     }
 
-    /// Makes it reclaim now, though memory is plentiful. What a reclaimer allocates does not ask
-    /// for more.
+    /// Makes kswapd reclaim now, although memory is not short. Does nothing for an allocation of a
+    /// reclaimer.
     pub(super) fn force_kswapd(&self) {
         if scope::context::flags().contains(TaskFlags::MEMALLOC) {
             return;
@@ -132,16 +132,15 @@ impl Mm {
             }
             woken.store(false, Ordering::Release);
             let whole = forced.swap(false, Ordering::AcqRel);
-            // What woke it may have come before it gave up.
+            // The wake-up may be older than the decision to give up.
             if whole || !self.kswapd_gave_up() {
-                self.balance(whole);
+                self.balance_pgdat(whole);
             }
         }
     }
 
-    /// Reclaims until the high watermark is reached, or once through where `whole` says so
-    /// (`balance_pgdat`).
-    fn balance(&self, whole: bool) {
+    /// Reclaims until the high watermark is reached, or one whole run if `whole` is set.
+    fn balance_pgdat(&self, whole: bool) {
         loop {
             let goal =
                 if whole { u64::MAX } else { self.watermarks().high.0.max(SWAP_CLUSTER_MAX) };
@@ -167,7 +166,7 @@ impl Mm {
 }
 
 impl Scan<'static> {
-    /// kswapd's own.
+    /// A reclaim by kswapd.
     pub(super) fn by_kswapd() -> Self {
         Self { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL, requested: Gfp::KERNEL, ..Self::EMPTY }
     }

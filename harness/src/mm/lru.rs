@@ -1,32 +1,33 @@
 //! Reclaim's lists of pages.
 //!
-//! Key types: [`Lists`], [`List`]. Two pairs, file and anonymous, each with pages that were used
-//! lately (active) and pages that are next (inactive). Isolated pages are on no list and are
-//! counted, because too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written
-//! from the project's description of reclaim, 3.7 and 4.1.
+//! Key types: [`Lruvec`], [`LruList`]. There are two pairs of lists, for file pages and for
+//! anonymous pages. Of each pair one list holds pages that were used lately (active), the other the
+//! pages that reclaim takes next (inactive). Isolated pages are on no list and are counted, because
+//! too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written from the project's
+//! description of reclaim, 3.7 and 4.1.
 //!
 //! Locking: one leaf lock around the four lists.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::page::{Class, Page};
+use super::page::{Page, PageClass};
 use crate::sched::SpinLock;
 
-/// Which pair.
+/// A pair of lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum List {
+pub(super) enum LruList {
     File,
     Anon,
 }
 
-impl List {
+impl LruList {
     pub(super) const ALL: [Self; 2] = [Self::File, Self::Anon];
 
-    const fn of(class: Class) -> Self {
+    const fn of(class: PageClass) -> Self {
         match class {
-            Class::File => Self::File,
-            Class::Anon | Class::SwapCache { .. } => Self::Anon,
+            PageClass::File => Self::File,
+            PageClass::Anon | PageClass::SwapCache { .. } => Self::Anon,
         }
     }
 
@@ -39,49 +40,49 @@ impl List {
 }
 
 #[derive(Default)]
-struct Pair {
+struct LruPair {
     active: VecDeque<Arc<Page>>,
     inactive: VecDeque<Arc<Page>>,
     isolated: u64,
 }
 
-/// The lists of the world, or of its memcg.
+/// The lists of the world or of its memcg (`struct lruvec`).
 #[derive(Default)]
-pub(super) struct Lists(SpinLock<[Pair; 2]>);
+pub(super) struct Lruvec(SpinLock<[LruPair; 2]>);
 
-impl Lists {
-    /// A page that was not on a list comes to the end of the inactive one.
+impl Lruvec {
+    /// Adds a page to the young end of its inactive list.
     pub(super) fn add(&self, page: Arc<Page>) {
-        let list = List::of(page.state().class);
+        let list = LruList::of(page.state().class);
         self.0.lock()[list.index()].inactive.push_back(page);
     }
 
-    /// Pages of both lists of a pair.
-    pub(super) fn size(&self, list: List) -> u64 {
+    /// How many pages both lists of a pair hold.
+    pub(super) fn size(&self, list: LruList) -> u64 {
         let pair = &self.0.lock()[list.index()];
         (pair.active.len() + pair.inactive.len()) as u64
     }
 
-    pub(super) fn inactive(&self, list: List) -> u64 {
+    pub(super) fn inactive(&self, list: LruList) -> u64 {
         self.0.lock()[list.index()].inactive.len() as u64
     }
 
-    pub(super) fn isolated(&self, list: List) -> u64 {
+    pub(super) fn isolated(&self, list: LruList) -> u64 {
         self.0.lock()[list.index()].isolated
     }
 
     /// Takes up to `count` pages off the old end of the inactive list.
-    pub(super) fn isolate(&self, list: List, count: usize) -> Vec<Arc<Page>> {
+    pub(super) fn isolate(&self, list: LruList, count: usize) -> Vec<Arc<Page>> {
         let pair = &mut self.0.lock()[list.index()];
         let count = count.min(pair.inactive.len());
         pair.isolated += count as u64;
         pair.inactive.drain(..count).collect()
     }
 
-    /// Puts an isolated page of `from` back, among those in use or among those that are next; its
-    /// pair may be another by now.
-    pub(super) fn put_back(&self, from: List, page: Arc<Page>, activate: bool) {
-        let to = List::of(page.state().class);
+    /// Puts an isolated page of `from` back on the active or the inactive list. Its pair may have
+    /// changed meanwhile.
+    pub(super) fn put_back(&self, from: LruList, page: Arc<Page>, activate: bool) {
+        let to = LruList::of(page.state().class);
         let mut pairs = self.0.lock();
         pairs[from.index()].isolated -= 1;
         let pair = &mut pairs[to.index()];
@@ -89,13 +90,13 @@ impl Lists {
     }
 
     /// An isolated page of `from` was freed.
-    pub(super) fn freed(&self, from: List) {
+    pub(super) fn freed(&self, from: LruList) {
         self.0.lock()[from.index()].isolated -= 1;
     }
 
-    /// Makes up to `count` of the oldest pages in use the next ones, where those are fewer
-    /// (`shrink_active_list`, `inactive_is_low`) or where `force` says so.
-    pub(super) fn deactivate(&self, list: List, count: usize, force: bool) {
+    /// Moves up to `count` of the oldest active pages to the inactive list, if that one is shorter
+    /// or `force` is set (`shrink_active_list`, `inactive_is_low`).
+    pub(super) fn deactivate(&self, list: LruList, count: usize, force: bool) {
         let pair = &mut self.0.lock()[list.index()];
         if !force && pair.inactive.len() >= pair.active.len() {
             return;
@@ -116,7 +117,7 @@ impl Lists {
             .collect()
     }
 
-    /// Every page, for those who only look.
+    /// A copy of every page's reference; the pages stay on their lists.
     pub(super) fn pages(&self) -> Vec<Arc<Page>> {
         let pairs = self.0.lock();
         pairs.iter().flat_map(|pair| pair.inactive.iter().chain(&pair.active)).cloned().collect()

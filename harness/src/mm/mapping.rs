@@ -1,9 +1,10 @@
-//! The mask that belongs to an object rather than to a task.
+//! The mask that belongs to an object and not to a task.
 //!
 //! Key types: [`Mapping`], [`Constraint`]. A file's page cache carries a mask of what its
-//! allocations may do; whoever binds the file to a loop device takes IO and FS away, and must give
-//! them back. Here a constraint is a guard, so that two devices on one file do not undo each other;
-//! the kernel's way, saving and storing the whole mask, is kept to show what it loses. Mirrors
+//! allocations may do. When a loop device is bound to the file, the driver takes IO and FS away; it
+//! must give them back later. Here a constraint is a guard, so two devices on one file do not undo
+//! each other. The kernel's way, which saves and stores the whole mask, is kept
+//! ([`Mapping::set_mask`]) to show what it loses. Mirrors
 //! `mapping_set_gfp_mask` and its uses in `drivers/block/loop.c`; written from the project's
 //! description of scoped allocation, 2.6.
 //!
@@ -14,17 +15,17 @@ use std::sync::Arc;
 use crate::event::Gfp;
 use crate::sched::{SpinLock, quiet};
 
-struct State {
-    /// What allocations may do without a constraint; none for anything.
+struct MappingState {
+    /// The mask without constraints; `None` permits every bit.
     base: Option<Gfp>,
-    /// What each live constraint takes away.
+    /// The bits that each live constraint takes away, by the number of the constraint.
     taken: Vec<(u64, Gfp)>,
     next: u64,
 }
 
-/// An object's mask. Cheap to clone.
+/// The mask of an object, as a file or all of memory. Cheap to clone.
 #[derive(Clone)]
-pub struct Mapping(Arc<SpinLock<State>>);
+pub struct Mapping(Arc<SpinLock<MappingState>>);
 
 impl std::fmt::Debug for Mapping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,18 +47,18 @@ impl Mapping {
         Self::with(Some(mask))
     }
 
-    /// What everybody's allocations may do: anything, until somebody takes bits away, as boot and
-    /// hibernation do (`gfp_allowed_mask`).
+    /// A mapping that permits every bit until a constraint takes some away, as boot and hibernation
+    /// do (`gfp_allowed_mask`).
     #[must_use]
     pub fn unrestricted() -> Self {
         Self::with(None)
     }
 
     fn with(base: Option<Gfp>) -> Self {
-        Self(Arc::new(SpinLock::new(State { base, taken: Vec::new(), next: 0 })))
+        Self(Arc::new(SpinLock::new(MappingState { base, taken: Vec::new(), next: 0 })))
     }
 
-    /// What a request for a page of it may do, before the task's scopes (`mapping_gfp_constraint`).
+    /// `request` within this mask, before the task's scopes (`mapping_gfp_constraint`).
     #[must_use]
     pub fn constrained(&self, request: Gfp) -> Gfp {
         let state = self.0.lock();
@@ -75,8 +76,8 @@ impl Mapping {
         Constraint { mapping: self.clone(), number }
     }
 
-    /// Stores a mask and returns what was stored before, as the loop driver does at
-    /// bind and unbind. Nothing stops two of them from storing what the other saved.
+    /// Stores a mask and returns the previous one, as the loop driver does at bind and unbind. Two
+    /// drivers on one file can store what the other has saved.
     pub fn set_mask(&self, mask: Gfp) -> Gfp {
         self.0.lock().base.replace(mask).unwrap_or(mask)
     }
@@ -117,7 +118,11 @@ mod tests {
             "the second device is still bound"
         );
         mapping.set_mask(second);
-        assert_eq!(mapping.constrained(Gfp::KERNEL), Gfp::NOIO, "and nobody gives the bits back");
+        assert_eq!(
+            mapping.constrained(Gfp::KERNEL),
+            Gfp::NOIO,
+            "and the bits are never given back"
+        );
     }
 
     #[test]

@@ -1,33 +1,34 @@
-//! A memory cgroup (memcg): one,  with a limit, its own lists of pages, and limit reclaim in the
-//! charging task.
+//! A memory cgroup (memcg): one cgroup with a limit, its own lists of pages, and limit reclaim in
+//! the charging task.
 //!
 //! Key types: [`Memcg`], [`MemcgSpec`]. Requests with `__GFP_ACCOUNT` are charged to it. Limit
 //! reclaim runs with the request's own effective mask, so an accounted NOFS allocation enters NOFS
-//! reclaim; a reclaimer bypasses the limit, NOFAIL and HIGH overshoot it; and, unlike the global
-//! killer, the memcg's may kill for a NOFS request. Mirrors `mm/memcontrol.c`; written from the
-//! project's description of reclaim, 4.3 (last paragraph).
+//! reclaim. A reclaimer bypasses the limit; NOFAIL and HIGH requests overshoot it. Unlike the
+//! global OOM killer, that of the memcg may kill for a NOFS request. Mirrors `mm/memcontrol.c`;
+//! written from the project's description of reclaim, 4.3 (last paragraph).
 //!
 //! Locking: the usage is a leaf.
 
-use super::lru::Lists;
+use super::lru::Lruvec;
 use super::memory::Mm;
 use super::reclaim::Scan;
-use super::slow_path::{MAX_RECLAIM_RETRIES, PAGE_ALLOC_COSTLY_ORDER, Request};
+use super::slow_path::{AllocRequest, MAX_RECLAIM_RETRIES, PAGE_ALLOC_COSTLY_ORDER};
 use crate::error::{Error, Result};
 use crate::event::{Gfp, ReclaimKind};
 use crate::sched::SpinLock;
 use crate::units::Pages;
 
-/// What memcg to make.
+/// A memcg, as data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MemcgSpec {
-    /// Pages that it may be charged for.
+    /// The most pages that can be charged to it; above 0.
     pub limit: Pages,
-    /// Pages that global reclaim leaves it as long as others have any (`memory.low`).
+    /// Global reclaim leaves it alone up to this many charged pages, as long as it frees others
+    /// (`memory.low`).
     #[serde(default)]
     pub low: Pages,
-    /// It is a cgroup of version 1, whose limit reclaim waits for writeback.
+    /// Whether it is a cgroup of version 1, whose limit reclaim waits for writeback.
     #[serde(default)]
     pub legacy: bool,
 }
@@ -57,7 +58,7 @@ impl MemcgSpec {
 /// The world's memcg.
 pub(super) struct Memcg {
     pub(super) spec: MemcgSpec,
-    pub(super) lists: Lists,
+    pub(super) lists: Lruvec,
     charged: SpinLock<Pages>,
 }
 
@@ -68,14 +69,14 @@ impl Memcg {
             return Err(Error::input(format!("a memcg with limit {limit} and low {low} pages"))
                 .advice("give it a limit above 0 and no less than low"));
         }
-        Ok(Self { spec, lists: Lists::default(), charged: SpinLock::new(Pages(0)) })
+        Ok(Self { spec, lists: Lruvec::default(), charged: SpinLock::new(Pages(0)) })
     }
 
     pub(super) fn charged(&self) -> Pages {
         *self.charged.lock()
     }
 
-    /// Whether global reclaim should leave it alone.
+    /// Whether `memory.low` protects it from global reclaim.
     pub(super) fn is_protected(&self) -> bool {
         let charged = self.charged();
         charged.0 > 0 && charged <= self.spec.low
@@ -101,8 +102,8 @@ impl Memcg {
 }
 
 impl Mm {
-    /// Charges the pages of a request to the memcg (`try_charge`); says whether it may have them.
-    pub(super) fn charge(&self, memcg: &Memcg, request: &Request) -> bool {
+    /// Charges the pages of a request to the memcg (`try_charge`); returns whether that succeeded.
+    pub(super) fn charge(&self, memcg: &Memcg, request: &AllocRequest) -> bool {
         let (pages, mask) = (Pages(1 << request.order), request.mask);
         let mut rounds_without_progress = 0;
         loop {
@@ -123,13 +124,13 @@ impl Mm {
                 return true;
             }
             rounds_without_progress = if progress { 0 } else { rounds_without_progress + 1 };
-            let stubborn = request.order <= PAGE_ALLOC_COSTLY_ORDER && !mask.contains(Gfp::NORETRY);
-            if stubborn && rounds_without_progress <= MAX_RECLAIM_RETRIES {
+            let retries = request.order <= PAGE_ALLOC_COSTLY_ORDER && !mask.contains(Gfp::NORETRY);
+            if retries && rounds_without_progress <= MAX_RECLAIM_RETRIES {
                 self.sched().point();
                 continue;
             }
-            let may_kill = stubborn && !mask.contains(Gfp::RETRY_MAYFAIL);
-            if may_kill && self.kill_somebody() {
+            let may_kill = retries && !mask.contains(Gfp::RETRY_MAYFAIL);
+            if may_kill && self.kill_victim() {
                 rounds_without_progress = 0;
                 self.sched().point();
                 continue;

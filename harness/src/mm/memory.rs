@@ -1,6 +1,6 @@
-//! The memory of a world: everything that its allocator and reclaim know.
+//! The memory of a world: the state that its allocator and reclaim share.
 //!
-//! Key types: [`Mm`], [`MmOptions`]. Neighbours: `alloc` takes pages, `reclaim` gets them back,
+//! Key types: [`Mm`], [`MmOptions`]. Neighbours: `alloc` takes pages, `reclaim` frees them;
 //! `kswapd`, `oom`, `memcg` and `throttle` add their parts to [`Mm`].
 //!
 //! Locking: every lock here is a leaf; none is held over a callback.
@@ -13,16 +13,16 @@ use reclaimdep_scope::{self as scope, ReclaimContext, Shrinker, Superblock};
 use super::PageBlock;
 use super::declare::Declared;
 use super::kswapd::Kswapd;
-use super::lru::Lists;
+use super::lru::Lruvec;
 use super::mapping::Mapping;
 use super::memcg::{Memcg, MemcgSpec};
-use super::oom::Oom;
+use super::oom::OomKiller;
 use super::page::{Page, PageOwner, PageState};
 use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
 use super::reclaim_state::ReclaimStates;
 use super::shrinker::{PortShrinker, Production, Registration, Registry};
-use super::swap::{Slot, SwapArea};
+use super::swap::{SwapArea, SwapSlot};
 use super::throttle::Throttle;
 use super::watermarks::Watermarks;
 use crate::era::MmKnobs;
@@ -32,23 +32,23 @@ use crate::inject::Plan;
 use crate::sched::{Sched, Side, SpinLock, quiet};
 use crate::units::Pages;
 
-/// What memory to make.
+/// A memory, as data.
 #[derive(Clone, Debug)]
 pub struct MmOptions {
-    /// All of it.
+    /// Its size.
     pub pages: Pages,
-    /// Its watermarks; in the kernel's proportions where none are given.
+    /// Its watermarks; `None` for the kernel's proportions.
     pub watermarks: Option<Watermarks>,
-    /// The era's behaviours.
+    /// How the kernel of the world's era behaves.
     pub knobs: MmKnobs,
-    /// How masks and shrinkers decide.
+    /// How a scope decides what reclaim may do.
     pub policy: PolicyKind,
     /// A memory cgroup that accounted requests are charged to.
     pub memcg: Option<MemcgSpec>,
-    /// A policy of the user's own, instead of `policy`.
+    /// The user's own policy, instead of `policy`.
     pub own_policy: Option<Arc<dyn Policy>>,
-    /// Whether the policy's word on each target is told before each allocation
-    /// ([`EventKind::PolicyMask`]), for a judge that looks at what an allocation could come to.
+    /// Whether each allocation first reports the policy's mask for each target
+    /// ([`EventKind::PolicyMask`]), for a judge of what the allocation could reclaim from.
     pub tells_policy: bool,
 }
 
@@ -70,7 +70,7 @@ impl MmOptions {
 
 type Flusher = dyn Fn() + Send + Sync;
 
-pub(super) struct Inner {
+pub(super) struct MemoryState {
     sched: Sched,
     plan: Plan,
     knobs: MmKnobs,
@@ -78,20 +78,20 @@ pub(super) struct Inner {
     total: Pages,
     pub(super) free: SpinLock<Pages>,
     pub(super) low_point: AtomicU64,
-    /// What nobody may do now (`gfp_allowed_mask`).
+    /// What no allocation may do now (`gfp_allowed_mask`).
     allowed: Mapping,
     pub(super) reclaim_states: ReclaimStates,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) topology: SpinLock<Topology>,
     pub(super) declared: SpinLock<Declared>,
-    /// A judge asked for the policy's word on each target.
-    pub(super) tells_policy: bool,
+    /// A judge asked for the policy's mask for each target.
+    pub(super) emit_policy_masks: bool,
     pub(super) registry: Arc<Registry>,
-    pub(super) lists: Lists,
+    pub(super) lists: Lruvec,
     pub(super) node: NodeFlags,
     pub(super) memcg: Option<Memcg>,
     pub(super) kswapd: Kswapd,
-    pub(super) oom: Oom,
+    pub(super) oom: OomKiller,
     pub(super) throttle: Throttle,
     pub(super) compaction_failed: AtomicU32,
     pub(super) compaction_considered: AtomicU32,
@@ -101,10 +101,10 @@ pub(super) struct Inner {
 
 /// A world's memory. Cheap to clone.
 #[derive(Clone)]
-pub struct Mm(pub(super) Arc<Inner>);
+pub struct Mm(pub(super) Arc<MemoryState>);
 
 /// A world's memory, for what lives as long as the scheduler: it does not keep the memory.
-pub(crate) struct WeakMm(Weak<Inner>);
+pub(crate) struct WeakMm(Weak<MemoryState>);
 
 impl WeakMm {
     /// The memory, unless it is gone.
@@ -120,20 +120,22 @@ impl std::fmt::Debug for Mm {
 }
 
 impl Mm {
-    /// Memory as `options` say; `plan` says which allocations find it short.
+    /// Memory with these options; `plan` says which allocations find it short.
     ///
     /// # Errors
-    /// No page at all, watermarks that are none, a memcg without a limit.
+    /// `pages` is 0, the watermarks are out of order or leave no page, or the memcg has no limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
         let MmOptions { pages, knobs, memcg, own_policy, .. } = options.clone();
         if pages.0 == 0 {
-            return Err(Error::input("a world of 0 pages of memory").advice("give it some"));
+            return Err(
+                Error::input("a world with 0 pages of memory").advice("set `pages` above 0")
+            );
         }
         let watermarks = match options.watermarks {
             Some(watermarks) => watermarks.checked(pages)?,
             None => Watermarks::for_total(pages).checked(pages)?,
         };
-        let mm = Self(Arc::new(Inner {
+        let mm = Self(Arc::new(MemoryState {
             sched: sched.clone(),
             knobs,
             watermarks,
@@ -145,13 +147,13 @@ impl Mm {
             policy: own_policy.unwrap_or_else(|| options.policy.policy()),
             topology: SpinLock::default(),
             declared: SpinLock::default(),
-            tells_policy: options.tells_policy,
+            emit_policy_masks: options.tells_policy,
             registry: Registry::new(sched, &knobs),
-            lists: Lists::default(),
+            lists: Lruvec::default(),
             node: NodeFlags::default(),
             memcg: memcg.map(Memcg::new).transpose()?,
             kswapd: Kswapd::new(sched),
-            oom: Oom::default(),
+            oom: OomKiller::default(),
             throttle: Throttle::new(sched),
             compaction_failed: AtomicU32::new(0),
             compaction_considered: AtomicU32::new(0),
@@ -167,7 +169,7 @@ impl Mm {
         Ok(mm)
     }
 
-    /// The world.
+    /// The scheduler of the world.
     #[must_use]
     pub fn sched(&self) -> &Sched {
         &self.0.sched
@@ -179,25 +181,25 @@ impl Mm {
         &self.0.plan
     }
 
-    /// The era's behaviours.
+    /// How the kernel of the world's era behaves.
     #[must_use]
     pub fn knobs(&self) -> &MmKnobs {
         &self.0.knobs
     }
 
-    /// All pages, free or not.
+    /// How many pages there are, free or not.
     #[must_use]
     pub fn total(&self) -> Pages {
         self.0.total
     }
 
-    /// Pages that are free now.
+    /// How many pages are free now.
     #[must_use]
     pub fn free(&self) -> Pages {
         *self.0.free.lock()
     }
 
-    /// The fewest pages that were ever free: how deep the reserves were drawn on.
+    /// The fewest pages that were ever free.
     #[must_use]
     pub fn low_point(&self) -> Pages {
         Pages(self.0.low_point.load(Ordering::Acquire))
@@ -209,13 +211,13 @@ impl Mm {
         self.0.watermarks
     }
 
-    /// Pages that the memcg is charged for, if there is one.
+    /// How many pages the memcg is charged for; `None` without a memcg.
     #[must_use]
     pub fn charged(&self) -> Option<Pages> {
         self.0.memcg.as_ref().map(Memcg::charged)
     }
 
-    /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
+    /// Registers a shrinker. With the old rwsem (until 6.6) this waits for every scan in flight.
     #[track_caller]
     pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
         self.register_port_shrinker(Arc::new(Production(shrinker)))
@@ -231,10 +233,9 @@ impl Mm {
         registered
     }
 
-    /// Enters the scope in which `superblock` protects itself: NOFS, with its reclaim context where
-    /// the world's policy reads one. `private` is the filesystem's own value. The depth is what it
-    /// is now: a stack that changes below an open transaction does not change what that transaction
-    /// promised.
+    /// Enters a NOFS scope of `superblock`, with its reclaim context if the world's policy reads
+    /// one. `private` is a value of the filesystem's own. The context keeps the depth of now: a
+    /// stack that changes below an open transaction does not change the transaction's promise.
     #[track_caller]
     pub fn enter_filesystem(&self, superblock: Superblock, private: u64) -> scope::ScopeGuard {
         if self.0.policy.needs() < StackingData::Depth {
@@ -244,8 +245,8 @@ impl Mm {
         scope::reclaim_context(ReclaimContext { superblock, depth, private })
     }
 
-    /// Asks every shrinker for its count, twice with one mask and once with each other: a count
-    /// that changes the cache, or depends on the mask, is a finding.
+    /// Asks every shrinker for its count, twice with GFP_KERNEL and once with each other mask. A
+    /// count that changes the cache or depends on the mask is a finding.
     pub fn probe_shrinkers(&self) {
         let _ours = quiet();
         for mask in [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
@@ -253,7 +254,7 @@ impl Mm {
         }
     }
 
-    /// What anybody's allocations may do at all (`gfp_allowed_mask`).
+    /// What allocations of all tasks may do (`gfp_allowed_mask`).
     #[must_use]
     pub fn allowed(&self) -> &Mapping {
         &self.0.allowed
@@ -264,8 +265,8 @@ impl Mm {
         WeakMm(Arc::downgrade(&self.0))
     }
 
-    /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the
-    /// lock reclaims as an allocation with GFP_KERNEL under that lock would, or kswapd does.
+    /// Applies the plan's rules about locks. Where one hits, the task that took the lock reclaims
+    /// as an allocation with GFP_KERNEL under that lock would, or kswapd reclaims.
     pub fn watch_locks(&self) {
         let memory = self.downgrade();
         self.0.sched.on_lock(move |class| {
@@ -275,21 +276,21 @@ impl Mm {
         });
     }
 
-    /// Adds a swap area; the first with room is used.
+    /// Adds a swap area; reclaim uses the first one with a free slot.
     pub fn add_swap(&self, area: SwapArea) {
         let _ours = quiet();
         self.declare_swap(&area);
         self.0.swap.lock().push(area);
     }
 
-    /// Calls `flusher` when reclaim meets nothing but dirty pages that nobody writes.
+    /// Calls `flusher` when all pages that reclaim sees are dirty and none is queued for writing.
     pub fn on_dirty(&self, flusher: impl Fn() + Send + Sync + 'static) {
         let side = Side::now();
         let _ours = quiet();
         self.0.flushers.lock().push(Arc::new(move || side.call(&flusher)));
     }
 
-    /// A page on reclaim's lists, in the memory of `block`.
+    /// Adds a page to reclaim's lists; its memory is `block`.
     pub fn add_page(
         &self,
         block: PageBlock,
@@ -310,9 +311,9 @@ impl Mm {
         page
     }
 
-    /// Gives up everything that was handed in: pages on the lists, swap areas, victims, notifiers,
-    /// flushers. Each may keep this memory, and so the world, for ever; a world calls this at its
-    /// end.
+    /// Drops everything that callers added: pages on the lists, swap areas, victims, notifiers,
+    /// flushers. Each may hold a reference to this memory, and so keep the world alive; a world
+    /// calls this at its end.
     pub fn forget(&self) {
         let _ours = quiet();
         drop(self.0.lists.drain());
@@ -326,7 +327,7 @@ impl Mm {
         self.0.oom.is_victim(task)
     }
 
-    /// Whether the running task works for a queue.
+    /// Whether the running task is the server of a queue.
     pub(super) fn is_worker(&self) -> bool {
         self.0.sched.kind(self.0.sched.current()) == Some(TaskKind::Server)
     }
@@ -335,7 +336,7 @@ impl Mm {
         self.0.swap.lock().iter().any(SwapArea::has_room)
     }
 
-    pub(super) fn take_slot(&self) -> Option<Slot> {
+    pub(super) fn take_swap_slot(&self) -> Option<SwapSlot> {
         self.0.swap.lock().iter().find_map(SwapArea::take)
     }
 

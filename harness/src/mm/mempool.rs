@@ -1,10 +1,10 @@
 //! Memory pools: forward progress without the emergency reserves.
 //!
-//! Key types: [`Mempool`], [`Element`]. A request first asks memory without waiting for it, then
-//! takes an element of the reserve, then asks with its full mask, and at last waits for somebody to
-//! give an element back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that elements come
-//! back from tasks that do not need this pool. Mirrors `mm/mempool.c`; written from the project's
-//! description of the allocation path, 3.6.
+//! Key types: [`Mempool`], [`Element`]. A request first allocates without reclaim, then takes an
+//! element of the reserve, then allocates with its full mask, and at last waits until an element
+//! comes back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that the tasks that hold
+//! elements do not need this pool to give them back. Mirrors `mm/mempool.c`; written from the
+//! project's description of the allocation path, 3.6.
 //!
 //! Locking: the reserve is a leaf.
 
@@ -19,26 +19,26 @@ use crate::inject::{Bug, Failpoint};
 use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
 use crate::units::Ticks;
 
-/// A waiter tries again after this long, whatever happens (5 s).
+/// A waiter tries again after this time even without a wake-up (5 s).
 const WAIT: Ticks = Ticks(5_000);
 
-/// Rounds of a waiter for which a planted mistake keeps it from the reserve.
+/// Rounds in which [`Bug::PoolStarves`] keeps a waiter from the reserve.
 const STARVED_ROUNDS: u32 = 64;
 
-struct Inner {
+struct PoolState {
     mm: Mm,
     id: PoolId,
     order: u32,
     min: usize,
     reserve: SpinLock<Vec<PageBlock>>,
     waiters: WaitQueue,
-    /// How often an element came back, so that a waiter can tell.
+    /// How many elements came back; a waiter compares it to detect one.
     given: AtomicU64,
 }
 
 /// A pool of elements of `2^order` pages each. Cheap to clone.
 #[derive(Clone)]
-pub struct Mempool(Arc<Inner>);
+pub struct Mempool(Arc<PoolState>);
 
 impl std::fmt::Debug for Mempool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,16 +60,16 @@ impl std::fmt::Debug for Element {
     }
 }
 
-/// An allocation from a pool that was told to have begun; dropping it tells the end.
-struct Told<'a> {
+/// An allocation from a pool whose begin was reported; dropping it reports the end.
+struct PoolAllocation<'a> {
     pool: &'a Mempool,
-    /// None while it is under way: what is dropped then unwinds.
+    /// `None` while the allocation runs, so a drop with `None` unwinds.
     got: Option<bool>,
 }
 
-impl Drop for Told<'_> {
+impl Drop for PoolAllocation<'_> {
     fn drop(&mut self) {
-        let Inner { mm, id, .. } = &*self.pool.0;
+        let PoolState { mm, id, .. } = &*self.pool.0;
         mm.sched().emit(EventKind::PoolAllocEnd { pool: *id, got: self.got });
     }
 }
@@ -78,12 +78,12 @@ impl Mempool {
     /// A pool called `name` that keeps `min` elements of `2^order` pages (`mempool_create`).
     ///
     /// # Errors
-    /// A pool that keeps nothing, or memory that cannot be had for what it keeps.
+    /// `min` is 0, or there is no memory for the reserve.
     pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
         let _ours = quiet();
         if min == 0 {
             return Err(Error::input(format!("mempool `{name}` with a reserve of 0"))
-                .advice("keep at least one"));
+                .advice("set `min` above 0"));
         }
         let mut reserve = Vec::new();
         for _ in 0..min {
@@ -96,7 +96,7 @@ impl Mempool {
             reserve.push(pages);
         }
         let id = mm.sched().names(|names| names.add_pool(name));
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(PoolState {
             mm: mm.clone(),
             id,
             order,
@@ -107,14 +107,14 @@ impl Mempool {
         })))
     }
 
-    /// Elements that the reserve has now.
+    /// How many elements the reserve has now.
     #[must_use]
     pub fn reserve(&self) -> usize {
         self.0.reserve.lock().len()
     }
 
-    /// An element (`mempool_alloc`). With `__GFP_DIRECT_RECLAIM` it waits until there is one;
-    /// without, it never sleeps.
+    /// Allocates an element (`mempool_alloc`). With `__GFP_DIRECT_RECLAIM` it waits until there is
+    /// one; without, it never sleeps and may return `None`.
     ///
     /// # Panics
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
@@ -123,26 +123,27 @@ impl Mempool {
         let _ours = quiet();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
-        let Inner { mm, id, min, reserve, .. } = &*self.0;
+        let PoolState { mm, id, min, reserve, .. } = &*self.0;
         let (sched, plan) = (mm.sched(), mm.plan());
         let keeps = u32::try_from(*min).unwrap_or(u32::MAX);
         sched.emit(EventKind::PoolAllocBegin { pool: *id, mask, keeps, site });
-        let mut told = Told { pool: self, got: None };
-        let careful = if plan.has(Bug::PoolTakesReserves) { Gfp::EMPTY } else { Gfp::NOMEMALLOC };
-        let full = mask | careful | Gfp::NORETRY | Gfp::NOWARN;
-        // The kernel leaves FS, which means nothing without the others; here it would be a
-        // malformed mask.
+        let mut allocation = PoolAllocation { pool: self, got: None };
+        let nomemalloc =
+            if plan.has(Bug::PoolTakesReserves) { Gfp::EMPTY } else { Gfp::NOMEMALLOC };
+        let full = mask | nomemalloc | Gfp::NORETRY | Gfp::NOWARN;
+        // The kernel keeps FS here, which has no meaning without the other bits; the judges report
+        // such a mask as malformed.
         let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO - Gfp::FS;
         let mut starving = 0;
         let element = loop {
-            // Read before anything is tried: what is given back during the attempt ends the wait.
+            // Read before the attempt: an element that comes back during the attempt ends the wait.
             let seen = self.0.given.load(Ordering::Acquire);
             if let Some(pages) = self.underlying(now) {
                 sched.emit(EventKind::PoolTake { pool: *id });
                 break Some(self.element(pages));
             }
             let spare = {
-                // Told under the lock, so that the events are in the order in which elements went.
+                // Reported under the lock: events have the order in which elements are taken.
                 let mut reserve = reserve.lock();
                 let spare = if starving > 0 { None } else { reserve.pop() };
                 spare.inspect(|_| sched.emit(EventKind::PoolTake { pool: *id }))
@@ -163,7 +164,7 @@ impl Mempool {
             self.wait(seen, site);
             starving = if plan.has(Bug::PoolStarves) { (starving + 1) % STARVED_ROUNDS } else { 0 };
         };
-        told.got = Some(element.is_some());
+        allocation.got = Some(element.is_some());
         element
     }
 
@@ -186,14 +187,14 @@ impl Mempool {
             site,
         };
         let given = || self.0.given.load(Ordering::Acquire) != seen;
-        // Timed out or not, it tries again from where it is.
+        // After a timeout too it tries again.
         let _came = self.0.waiters.wait_timeout(waiting, WAIT, given);
     }
 }
 
 impl Element {
-    /// Says that `request` carries the element from now on: whoever completes it gives the element
-    /// back. The judges need to know on whose progress a waiter depends.
+    /// Reports that `request` owns the element from now on: its completion gives the element back.
+    /// The judges need to know which progress a waiter depends on.
     pub fn hand_over(&self, request: RequestId) {
         self.pool.0.mm.sched().emit(EventKind::PoolHandOver { pool: self.pool.0.id, request });
     }
@@ -202,18 +203,18 @@ impl Element {
 impl Drop for Element {
     fn drop(&mut self) {
         let _ours = quiet();
-        let Inner { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
+        let PoolState { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
         {
             let mut reserve = reserve.lock();
             if reserve.len() < *min {
                 reserve.extend(self.pages.take());
             }
-            // Whoever completes I/O may be no task of the world: then it is told on the taker's
-            // behalf.
+            // The thread that completes I/O may be no task of the world; then the event names the
+            // taker.
             let giver = mm.sched().try_current().unwrap_or(self.taker);
             mm.sched().emit_for(giver, EventKind::PoolGive { pool: *id });
         }
-        // Beyond the reserve the memory itself goes back; a waiter finds it there.
+        // If the reserve is full, the pages are freed, and a waiter can allocate them.
         drop(self.pages.take());
         given.fetch_add(1, Ordering::AcqRel);
         waiters.wake_one();

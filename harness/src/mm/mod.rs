@@ -1,61 +1,66 @@
-//! Memory: a page budget, the allocator's path through it, reclaim, shrinkers.
+//! Memory: a budget of pages, the allocator, reclaim, and shrinkers.
 //!
-//! An allocation takes pages from the budget. Below its mark, or where the plan says that memory is
-//! short, it enters the slow path: if its effective mask lets it, it becomes a reclaimer
-//! (PF_MEMALLOC, so that it never reclaims below itself), takes pages off the lists, walks the
-//! shrinkers, and tries again.
+//! Key types: [`Mm`] (the memory of a world), [`PageBlock`] (an allocation), [`Page`] (a page on
+//! reclaim's lists), [`policy::Policy`]. An allocation takes pages from the budget. Below its
+//! watermark, or where the plan says that memory is short, it enters the slow path. If its
+//! effective mask permits it, the task reclaims there: it sets PF_MEMALLOC, so that no allocation
+//! below it reclaims again, frees pages from the lists, calls the shrinkers, and tries once more.
+//! Users are the ports (`block`, `bufio`, `fs`, `verity`), `stack`, and tests.
 //!
-//! | module | holds |
-//! |---|---|
-//! | [`memory`] | [`Mm`], [`MmOptions`]: the memory of a world |
-//! | [`alloc`], `slow_path` | [`PageBlock`]: one allocation, step by step |
-//! | [`watermarks`] | [`Watermarks`], [`Reserves`](watermarks::Reserves): how far down a request may go |
-//! | [`annotation`] | [`Annotation`](annotation::Annotation): what an allocation depends on, reclaiming or not |
-//! | `reclaim`, `inactive` over `lru`, `reclaim_state` | priorities, the node, pages one by one |
-//! | [`page`] | [`Page`], [`PageOwner`], and [`decide`](page::decide): what reclaim does with one |
-//! | [`swap`] | [`SwapArea`]: where anonymous pages go |
-//! | `shrinker` | [`Registration`], [`SuperblockShrinker`], the registry, the count/scan protocol |
-//! | `kswapd`, `throttle`, [`oom`], `compaction` | the background reclaimer; who sleeps; who is killed; moving pages |
-//! | [`memcg`] | [`MemcgSpec`]: one memory cgroup with a limit |
-//! | [`mempool`], [`mapping`], [`vmalloc`] | progress without reserves; masks of objects; masks that become scopes |
-//! | [`policy`] | how masks and shrinkers decide: mainline and the proposals |
+//! Locking: leaf locks only; none is held while a shrinker, a page's owner or a victim runs.
+//!
+//! | floor | module | holds |
+//! |---|---|---|
+//! | data | `watermarks` | [`Watermarks`], and how far below them a request may go |
+//! | | `annotation` | which requests depend on reclaim |
+//! | | `page`, `lru` | [`Page`], what reclaim does with one; the lists |
+//! | | `mapping` | [`Mapping`]: the mask of a file or of all memory |
+//! | | `swap`, `reclaim_state` | [`SwapArea`]; pages that came back to a reclaiming task |
+//! | | [`policy`] | which mask reclaim gets for each target: mainline and the proposals |
+//! | memory | `memory` | [`Mm`], [`MmOptions`] |
+//! | | `shrinker` | the registry, the count/scan protocol, [`SuperblockShrinker`] |
+//! | | `memcg` | [`MemcgSpec`]: one memory cgroup with a limit |
+//! | | `declare` | the stack and its reclaim targets, as events for the judges |
+//! | reclaim | `reclaim`, `inactive` | the priorities and the node; the pages of one list |
+//! | | `kswapd`, `throttle` | the background reclaimer; sleeps of reclaimers |
+//! | | `compaction`, `oom` | moving pages together; the OOM killer |
+//! | allocation | `alloc`, `slow_path` | [`PageBlock`], step by step |
+//! | | `mempool`, `vmalloc` | [`Mempool`]; areas |
 //!
 //! Mirrors `mm/page_alloc.c` and `mm/vmscan.c`; written from the project's description of scoped
 //! allocation and reclaim, sections 1-4, 6 and 7.
-//!
-//! Locking: leaf locks alone; none is held while a shrinker, a page's owner or a victim runs.
 
-pub mod alloc;
-pub mod annotation;
+mod alloc;
+mod annotation;
 mod compaction;
 mod declare;
 mod inactive;
 mod kswapd;
 mod lru;
-pub mod mapping;
-pub mod memcg;
-pub mod memory;
-pub mod mempool;
-pub mod oom;
-pub mod page;
+mod mapping;
+mod memcg;
+mod memory;
+mod mempool;
+mod oom;
+mod page;
 pub mod policy;
 mod reclaim;
 mod reclaim_state;
 mod shrinker;
 mod slow_path;
-pub mod swap;
+mod swap;
 mod throttle;
-pub mod vmalloc;
-pub mod watermarks;
+mod vmalloc;
+mod watermarks;
 
-pub use alloc::PageBlock;
-pub use mapping::Mapping;
+pub use alloc::{MAX_ORDER, PageBlock};
+pub use mapping::{Constraint, Mapping};
 pub use memcg::MemcgSpec;
 pub(crate) use memory::WeakMm;
 pub use memory::{Mm, MmOptions};
-pub use mempool::Mempool;
+pub use mempool::{Element, Mempool};
 pub use oom::Victim;
-pub use page::{Page, PageOwner, PageState};
+pub use page::{Page, PageClass, PageIo, PageLock, PageOwner, PageState};
 pub(crate) use shrinker::{PortShrinker, ScanControl};
 pub use shrinker::{Registration, SuperCounts, SuperOps, SuperblockShrinker};
 pub use swap::{SwapArea, SwapIo};

@@ -1,12 +1,12 @@
 //! Pages, and what reclaim does with one.
 //!
-//! Key types: [`PageState`], [`Verdict`], [`Page`], [`PageOwner`]. A page is {file, anonymous, in
-//! the swap cache} x {clean, dirty, under writeback} x {marked for reclaim} x {of a filesystem or
-//! of none}. [`decide`] is the decision for an isolated page, one step at a time: a verdict that
-//! changes the page is followed by another. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written
-//! from the project's description of reclaim, 4.2.
+//! Key types: [`PageState`], [`PageVerdict`], [`Page`], [`PageOwner`]. A page is {file, anonymous,
+//! in the swap cache} x {clean, dirty, under writeback} x {marked for reclaim or not} x {with or
+//! without a filesystem}. [`decide`] returns the next step for an isolated page; after a step that
+//! changes the page it is called again. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written from
+//! the project's description of reclaim, 4.2.
 //!
-//! Locking: a page's state is a leaf; its page lock ([`PageLock`]) is only ever tried for.
+//! Locking: a page's state is a leaf; for its page lock ([`PageLock`]) reclaim never waits.
 
 mod lock;
 
@@ -19,64 +19,64 @@ use reclaimdep_scope::{Bracket, Superblock};
 
 use super::alloc::PageBlock;
 use super::policy::Waits;
-use super::swap::Slot;
+use super::swap::SwapSlot;
 use crate::error::Errno;
 use crate::event::{Gfp, Resource};
 use crate::sched::{Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
-/// What a page holds.
+/// The content of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Class {
+pub enum PageClass {
     /// Part of a file.
     File,
-    /// Anonymous, without a place in swap.
+    /// Anonymous, without a slot in a swap area.
     Anon,
-    /// Anonymous, with a place in a swap area.
+    /// Anonymous, with a slot in a swap area.
     SwapCache {
-        /// The area is a file that its filesystem writes itself.
+        /// Whether the area is a file that its filesystem writes itself.
         fs_backed: bool,
     },
 }
 
-/// Whether what is stored is what is in memory.
+/// Whether the stored content is that in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Io {
-    /// It is.
+pub enum PageIo {
+    /// It is the same.
     Clean,
-    /// It is not.
+    /// It differs.
     Dirty,
-    /// It is being written.
+    /// A write is in flight.
     Writeback,
 }
 
-/// What a page is, as far as reclaim asks.
+/// The state of a page, as far as reclaim reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageState {
-    /// What it holds.
-    pub class: Class,
-    /// Whether it is stored.
-    pub io: Io,
-    /// Reclaim has seen it before and wants it soon (PG_reclaim).
+    /// Its content.
+    pub class: PageClass,
+    /// Whether its content is stored.
+    pub io: PageIo,
+    /// Reclaim has seen it dirty or under writeback before (PG_reclaim).
     pub marked: bool,
     /// Page tables point to it.
     pub mapped: bool,
     /// It must stay where it is (pinned for DMA).
     pub pinned: bool,
-    /// The filesystem keeps something with it and must be asked to let go.
+    /// The filesystem has private data with it, which its release hook must free (PG_private).
     pub private: bool,
-    /// Somebody else has a reference to it.
+    /// Another user has a reference to it.
     pub in_use: bool,
-    /// It was used since reclaim last looked.
+    /// It was used since reclaim saw it last.
     pub referenced: bool,
     /// Its owner can write a single page (`->writepage`, removed in 6.16).
     pub has_writepage: bool,
 }
 
 impl PageState {
-    /// A clean file page that nobody uses.
+    /// A clean file page without users.
     pub const CLEAN_FILE: Self = Self {
-        class: Class::File,
-        io: Io::Clean,
+        class: PageClass::File,
+        io: PageIo::Clean,
         marked: false,
         mapped: false,
         pinned: false,
@@ -86,40 +86,41 @@ impl PageState {
         has_writepage: true,
     };
 
-    /// The same in another class and state of storage.
+    /// The same state with another content and storage state.
     #[must_use]
-    pub const fn with(self, class: Class, io: Io) -> Self {
+    pub const fn with(self, class: PageClass, io: PageIo) -> Self {
         Self { class, io, ..self }
     }
 }
 
-/// On whose behalf the page is looked at.
+/// The reclaim that looks at a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PageControl {
-    /// What may be done for it.
-    pub mask: Gfp,
-    /// By kswapd.
-    pub kswapd: bool,
-    /// For the limit of a memory cgroup of version 1, which has no throttling of dirtiers.
-    pub legacy_memcg: bool,
+pub(super) struct PageControl {
+    /// What reclaim may do with the page.
+    pub(super) mask: Gfp,
+    /// The reclaimer is kswapd.
+    pub(super) kswapd: bool,
+    /// Reclaim for the limit of a version 1 memory cgroup, which does not throttle dirtiers.
+    pub(super) legacy_memcg: bool,
     /// Pages may be written at all.
-    pub may_writepage: bool,
+    pub(super) may_writepage: bool,
     /// Pages may be unmapped at all.
-    pub may_unmap: bool,
-    /// There is room in swap.
-    pub may_swap: bool,
+    pub(super) may_unmap: bool,
+    /// A swap area has a free slot.
+    pub(super) may_swap: bool,
     /// The node is full of pages under writeback.
-    pub writeback_heavy: bool,
+    pub(super) writeback_heavy: bool,
     /// The node is full of dirty pages.
-    pub dirty_heavy: bool,
+    pub(super) dirty_heavy: bool,
     /// A swap area on a filesystem needs FS (5.19).
-    pub swap_over_fs_needs_fs: bool,
+    pub(super) swap_over_fs_needs_fs: bool,
 }
 
 impl PageControl {
     /// Direct reclaim with `mask`, with swap, under Linux 6.12.
+    #[cfg(test)]
     #[must_use]
-    pub const fn direct(mask: Gfp) -> Self {
+    pub(super) const fn direct(mask: Gfp) -> Self {
         Self {
             mask,
             kswapd: false,
@@ -133,99 +134,100 @@ impl PageControl {
         }
     }
 
-    /// Whether working on a page of `class` may call into a filesystem, or need not.
+    /// Whether reclaim may work on a page of `class`, which may call into a filesystem
+    /// (`may_enter_fs`).
     #[must_use]
-    pub const fn may_enter_fs(&self, class: Class) -> bool {
+    pub(super) const fn may_enter_fs(&self, class: PageClass) -> bool {
         if self.mask.contains(Gfp::FS) {
             return true;
         }
         match class {
-            Class::SwapCache { fs_backed } => {
+            PageClass::SwapCache { fs_backed } => {
                 self.mask.contains(Gfp::IO) && !(fs_backed && self.swap_over_fs_needs_fs)
             }
-            Class::File | Class::Anon => false,
+            PageClass::File | PageClass::Anon => false,
         }
     }
 }
 
-/// The next thing to do with an isolated page.
+/// The next step for an isolated page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub(super) enum PageVerdict {
     /// Leave it on its list.
     Keep,
-    /// Put it back among the pages in use.
+    /// Put it on the active list.
     Activate,
-    /// Mark it for reclaim, and put it back among the pages in use.
+    /// Mark it for reclaim, and put it on the active list.
     Mark,
-    /// Under writeback and seen before, by kswapd: counted, so that kswapd sleeps later, once.
+    /// kswapd has seen it under writeback before: count it, so that kswapd sleeps once afterwards.
     Immediate,
-    /// Wait until it is written. Limit reclaim of a version 1 memory cgroup alone.
+    /// Wait until it is written. Only limit reclaim of a version 1 memory cgroup does this.
     WaitForWriteback,
-    /// Give it a place in swap; it is dirty then.
+    /// Give it a slot in a swap area; it is dirty then.
     AddToSwap,
-    /// Take it out of the page tables.
+    /// Unmap it from the page tables.
     Unmap,
     /// Start to write it, and go on to the next page.
     Write,
-    /// Ask the filesystem to let go of what it keeps with the page.
+    /// Call the release hook of its filesystem.
     Release,
     /// Free it.
     Free,
 }
 
-/// What to do with a page that was isolated and locked.
+/// The next step for an isolated and locked page.
 #[must_use]
-pub fn decide(page: &PageState, control: &PageControl) -> Verdict {
+pub(super) fn decide(page: &PageState, control: &PageControl) -> PageVerdict {
     if page.referenced {
-        return Verdict::Activate;
+        return PageVerdict::Activate;
     }
     if page.mapped && !control.may_unmap {
-        return Verdict::Keep;
+        return PageVerdict::Keep;
     }
     let may_enter_fs = control.may_enter_fs(page.class);
-    if page.io == Io::Writeback {
+    if page.io == PageIo::Writeback {
         return if control.kswapd && page.marked && control.writeback_heavy {
-            Verdict::Immediate
+            PageVerdict::Immediate
         } else if !control.legacy_memcg || !page.marked || !may_enter_fs {
-            // The page may wait for a write that is not submitted yet, or that this very task
-            // serves.
-            Verdict::Mark
+            // A wait could deadlock: the write may not be submitted yet, or this task may be the
+            // one that must complete it.
+            PageVerdict::Mark
         } else {
-            Verdict::WaitForWriteback
+            PageVerdict::WaitForWriteback
         };
     }
-    if page.class == Class::Anon {
+    if page.class == PageClass::Anon {
         let fits = control.mask.contains(Gfp::IO) && !page.pinned;
         return match (fits, control.may_swap) {
-            (false, _) => Verdict::Keep,
-            (true, false) => Verdict::Activate,
-            (true, true) => Verdict::AddToSwap,
+            (false, _) => PageVerdict::Keep,
+            (true, false) => PageVerdict::Activate,
+            (true, true) => PageVerdict::AddToSwap,
         };
     }
     if page.mapped {
-        return Verdict::Unmap;
+        return PageVerdict::Unmap;
     }
-    if page.io == Io::Dirty {
+    if page.io == PageIo::Dirty {
         let by_kswapd = control.kswapd && page.marked && control.dirty_heavy;
-        if page.class == Class::File && !by_kswapd {
-            // Direct reclaim never writes file pages: its stack may be deep already.
-            return Verdict::Mark;
+        if page.class == PageClass::File && !by_kswapd {
+            // Direct reclaim never writes file pages, because its call stack may be deep already.
+            return PageVerdict::Mark;
         }
         return match (may_enter_fs && control.may_writepage, page.has_writepage) {
-            (false, _) => Verdict::Keep,
-            (true, false) => Verdict::Activate,
-            (true, true) => Verdict::Write,
+            (false, _) => PageVerdict::Keep,
+            (true, false) => PageVerdict::Activate,
+            (true, true) => PageVerdict::Write,
         };
     }
     if page.private {
-        return Verdict::Release;
+        return PageVerdict::Release;
     }
-    if page.in_use { Verdict::Keep } else { Verdict::Free }
+    if page.in_use { PageVerdict::Keep } else { PageVerdict::Free }
 }
 
-/// Whose page it is: a filesystem's mapping, the swap cache.
+/// The owner of a page, such as a file's mapping.
 pub trait PageOwner: Send + Sync {
-    /// The filesystem, if it is one's.
+    /// The filesystem of the page, if it has one.
     fn superblock(&self) -> Option<Superblock> {
         None
     }
@@ -235,32 +237,32 @@ pub trait PageOwner: Send + Sync {
         false
     }
 
-    /// Starts to write the page: calls [`Page::start_writeback`], and when it is stored
-    /// [`Page::end_writeback`]. It must not wait for that.
+    /// Starts to write the page: calls [`Page::start_writeback`], and when the write has ended
+    /// [`Page::end_writeback`]. It must not wait for that end.
     ///
     /// # Errors
-    /// What the write was refused with.
+    /// The error of the write, if it could not be started.
     fn writepage(&self, _page: &Arc<Page>, _mask: Gfp) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// When letting go ([`PageOwner::release`]) waits for the filesystem: the rule that it follows,
-    /// not the one that it should.
+    /// Under which mask [`PageOwner::release`] waits for the filesystem. This is the rule that it
+    /// follows, even if that rule is a bug.
     fn waits(&self) -> Waits {
         Waits::Never
     }
 
-    /// Lets go of what is kept with a clean page; says whether it did (`->release_folio`). Called
-    /// also for an allocation that must not enter a filesystem: it has to look at the mask.
+    /// Frees the private data of a clean page; returns whether it did (`->release_folio`). It is
+    /// also called for an allocation that must not enter a filesystem, so it must check the mask.
     fn release(&self, _page: &Arc<Page>, _mask: Gfp) -> bool {
         true
     }
 }
 
-struct Inner {
+struct PageRecord {
     state: PageState,
-    slot: Option<Slot>,
-    /// What a wait for the write is a wait for.
+    slot: Option<SwapSlot>,
+    /// The resource that a wait for the write depends on.
     written_by: Option<Resource>,
     block: Option<PageBlock>,
 }
@@ -268,7 +270,7 @@ struct Inner {
 /// A page on reclaim's lists.
 pub struct Page {
     owner: Option<(Side, Arc<dyn PageOwner>)>,
-    inner: SpinLock<Inner>,
+    record: SpinLock<PageRecord>,
     locked: AtomicBool,
     written: WaitQueue,
 }
@@ -289,101 +291,106 @@ impl Page {
         let state = PageState {
             has_writepage: owner
                 .as_ref()
-                .map_or(state.class != Class::File, |(_, owner)| owner.has_writepage()),
+                .map_or(state.class != PageClass::File, |(_, owner)| owner.has_writepage()),
             ..state
         };
         Arc::new(Self {
             owner,
-            inner: SpinLock::new(Inner { state, slot: None, written_by: None, block: Some(block) }),
+            record: SpinLock::new(PageRecord {
+                state,
+                slot: None,
+                written_by: None,
+                block: Some(block),
+            }),
             locked: AtomicBool::new(false),
             written: WaitQueue::new(sched),
         })
     }
 
-    /// What it is now.
+    /// Its state now.
     #[must_use]
     pub fn state(&self) -> PageState {
-        self.inner.lock().state
+        self.record.lock().state
     }
 
-    /// Whether reclaim has taken its memory.
+    /// Whether reclaim has freed it.
     #[must_use]
     pub fn is_freed(&self) -> bool {
-        self.inner.lock().block.is_none()
+        self.record.lock().block.is_none()
     }
 
-    /// Whose it is.
+    /// Its owner, if it has one.
     #[must_use]
     pub fn owner(&self) -> Option<&Arc<dyn PageOwner>> {
         self.owner.as_ref().map(|(_, owner)| owner)
     }
 
-    /// Asks the owner to let go of what it keeps with the page; a page of nobody's has nothing.
+    /// Calls the owner's release hook; a page without an owner has no private data.
     pub(super) fn release(self: &Arc<Self>, mask: Gfp) -> bool {
         self.owner
             .as_ref()
             .is_none_or(|(side, owner)| Bracket::around(|| side.call(|| owner.release(self, mask))))
     }
 
-    /// Tells the owner, if there is one, to write the page.
+    /// Makes the owner write the page; `None` without an owner.
     pub(super) fn writepage(self: &Arc<Self>, mask: Gfp) -> Option<Result<(), Errno>> {
         let owner = self.owner.as_ref();
         owner.map(|(side, owner)| Bracket::around(|| side.call(|| owner.writepage(self, mask))))
     }
 
-    /// Changes what it is.
+    /// Changes its state.
     pub fn update(&self, change: impl FnOnce(&mut PageState)) {
         let _ours = quiet();
-        change(&mut self.inner.lock().state);
+        change(&mut self.record.lock().state);
     }
 
-    /// Says that a write was started; `by` is what it is a wait for to wait until it is stored.
+    /// Marks the page as under writeback; a wait for the write depends on `by`.
     pub fn start_writeback(&self, by: Resource) {
-        let mut inner = self.inner.lock();
-        inner.state.io = Io::Writeback;
-        inner.written_by = Some(by);
+        let mut record = self.record.lock();
+        record.state.io = PageIo::Writeback;
+        record.written_by = Some(by);
     }
 
-    /// Says that the write ended; a page that failed is dirty again.
+    /// Ends the write; after an error the page is dirty again.
     pub fn end_writeback(&self, outcome: Result<(), Errno>) {
         {
-            let mut inner = self.inner.lock();
-            inner.state.io = if outcome.is_ok() { Io::Clean } else { Io::Dirty };
-            inner.written_by = None;
+            let mut record = self.record.lock();
+            record.state.io = if outcome.is_ok() { PageIo::Clean } else { PageIo::Dirty };
+            record.written_by = None;
         }
         self.written.wake_all();
     }
 
-    /// Waits until the write, if there is one, has ended.
+    /// Waits until the write in flight, if there is one, has ended.
     pub fn wait_for_writeback(&self) {
         let (by, io) = {
-            let inner = self.inner.lock();
-            (inner.written_by, inner.state.io)
+            let record = self.record.lock();
+            (record.written_by, record.state.io)
         };
-        let (Io::Writeback, Some(resource)) = (io, by) else {
+        let (PageIo::Writeback, Some(resource)) = (io, by) else {
             return;
         };
         let waiting = Waiting::on(resource, "page writeback");
-        let ended = self.written.wait_until(waiting, || self.state().io != Io::Writeback);
+        let ended = self.written.wait_until(waiting, || self.state().io != PageIo::Writeback);
         debug_assert!(ended.is_ok(), "a wait for a page is never broken");
     }
 
-    pub(super) fn give_slot(&self, slot: Slot, fs_backed: bool) {
-        let mut inner = self.inner.lock();
-        inner.state = inner.state.with(Class::SwapCache { fs_backed }, Io::Dirty);
-        inner.slot = Some(slot);
+    pub(super) fn give_slot(&self, slot: SwapSlot, fs_backed: bool) {
+        let mut record = self.record.lock();
+        record.state = record.state.with(PageClass::SwapCache { fs_backed }, PageIo::Dirty);
+        record.slot = Some(slot);
     }
 
-    pub(super) fn slot(&self) -> Option<Slot> {
-        self.inner.lock().slot.clone()
+    pub(super) fn slot(&self) -> Option<SwapSlot> {
+        self.record.lock().slot.clone()
     }
 
-    /// Takes the page's memory if nobody began to use it meanwhile (`__remove_mapping`).
+    /// Takes the page's memory if the page is still clean and unused (`__remove_mapping`).
     pub(super) fn take(&self) -> Option<PageBlock> {
-        let mut inner = self.inner.lock();
-        let state = inner.state;
-        let idle = state.io == Io::Clean && !state.in_use && !state.private;
-        if idle { inner.block.take() } else { None }
+        let mut record = self.record.lock();
+        let state = record.state;
+        let idle = state.io == PageIo::Clean && !state.in_use && !state.private;
+        if idle { record.block.take() } else { None }
     }
 }
 

@@ -1,36 +1,36 @@
 //! Reclaim: the bracket around it, the priorities, the node.
 //!
-//! Key types: [`Scan`], [`Progress`]. Direct reclaim goes from priority 12 to 0 and stops at 32
-//! pages; each step takes a share of every list of pages, then of every shrinker. Where nothing
-//! came of it, it goes round again with forced deactivation, then ignoring `memory.low`. kswapd
-//! stops at priority 1. Mirrors `__perform_reclaim`, `do_try_to_free_pages` and `shrink_node`;
-//! written from the project's description of reclaim, 3.4 and 4.1.
+//! Key types: [`Scan`], [`Progress`]. Direct reclaim goes from priority 12 to 0 and stops when it
+//! has freed 32 pages. At each priority it takes a share of every list of pages, then of every
+//! shrinker. If it freed nothing, it starts again with forced deactivation, then also without
+//! `memory.low`. kswapd stops at priority 1. Mirrors `__perform_reclaim`, `do_try_to_free_pages`
+//! and `shrink_node`; written from the project's description of reclaim, 3.4 and 4.1.
 //!
-//! Order of the bracket: say that reclaim begins, set PF_MEMALLOC by a nested save, reclaim,
-//! restore, say that it ended. A reclaimer is exempt from the annotation, so the annotation is the
-//! outer one.
+//! Order of the bracket: acquire the annotation, set PF_MEMALLOC, reclaim, restore PF_MEMALLOC,
+//! release the annotation. A task with PF_MEMALLOC is exempt from the annotation, so the annotation
+//! must be the outer one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reclaimdep_scope as scope;
 
 use super::annotation::annotation;
-use super::lru::{List, Lists};
-use super::memory::{Inner, Mm};
-use super::policy::{Holder, Reclaimer, Target};
+use super::lru::{LruList, Lruvec};
+use super::memory::{MemoryState, Mm};
+use super::policy::{Holder, ReclaimerKind, Target};
 use super::shrinker::{PortShrinker, ShrinkerWalk};
-use super::slow_path::Request;
-use super::throttle::Cause;
+use super::slow_path::AllocRequest;
+use super::throttle::ThrottleReason;
 use crate::era::ShrinkerProgress;
 use crate::event::{EventKind, Gfp, Levels, ReclaimKind, ScopeKind};
 use crate::inject::{Bug, PressureHit};
 
 /// Reclaim starts at this priority.
 const DEF_PRIORITY: u32 = 12;
-/// Direct reclaim stops when it freed this many.
+/// Direct reclaim stops when it has freed this many pages.
 pub(super) const SWAP_CLUSTER_MAX: u64 = 32;
 
-/// What the node looks like to reclaim, for kswapd's next decisions.
+/// The state of the node as reclaim found it, for kswapd's next decisions.
 #[derive(Default)]
 pub(super) struct NodeFlags {
     pub(super) dirty_heavy: AtomicBool,
@@ -42,14 +42,14 @@ pub(super) struct NodeFlags {
 #[derive(Clone, Copy)]
 pub(super) struct Scan<'a> {
     pub(super) kind: ReclaimKind,
-    /// What the allocation wrote, before scopes.
+    /// The mask of the request, before scopes.
     pub(super) requested: Gfp,
     /// What reclaim may do.
     pub(super) mask: Gfp,
-    /// It stops when it freed this many.
+    /// It stops when it has freed this many pages.
     pub(super) goal: u64,
     pub(super) priority: u32,
-    /// What the plan chose, if the plan asked for this reclaim.
+    /// The plan's rule, if the plan asked for this reclaim.
     pub(super) pressed: Option<&'a PressureHit>,
     pub(super) force_deactivate: bool,
     pub(super) ignore_low: bool,
@@ -70,7 +70,7 @@ impl Scan<'static> {
 
 impl<'a> Scan<'a> {
     /// Direct reclaim for a request.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &AllocRequest) -> Self {
         Self { requested: request.requested, mask: request.mask, ..Scan::EMPTY }
     }
 
@@ -87,11 +87,11 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What reclaim came to.
+/// The result of a reclaim.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Progress {
     pub(super) freed: u64,
-    /// Something was left out that another round would not.
+    /// What this round did not reclaim from and another one can.
     left_out: LeftOut,
 }
 
@@ -106,8 +106,7 @@ impl Mm {
     /// `try_to_free_mem_cgroup_pages`).
     pub(super) fn reclaim(&self, scan: &Scan<'_>) -> Progress {
         let me = self.sched().current();
-        // The scope is applied once more: what runs between the request and here may have entered
-        // one.
+        // The scopes are applied once more: code between the request and here may have entered one.
         let mask = if scan.is_kswapd() { scan.mask } else { self.effective(scan.mask) };
         let scan = Scan { mask, ..*scan };
         let bracket = scope::Bracket::open();
@@ -123,7 +122,7 @@ impl Mm {
         if self.knobs().progress == ShrinkerProgress::Claimed {
             progress.freed = progress.freed.max(self.0.reclaim_states.pages(me));
         }
-        self.0.reclaim_states.note(me, progress.freed);
+        self.0.reclaim_states.set_freed(me, progress.freed);
         if self.plan().has(Bug::AnnotationInside) {
             annotated.release();
         }
@@ -155,12 +154,12 @@ impl Mm {
             sum.freed = sum.freed.saturating_add(step.freed);
             sum.left_out.deactivation |= step.left_out.deactivation;
             sum.left_out.protected |= step.left_out.protected;
-            self.0.reclaim_states.came_to(self.sched().current(), priority);
+            self.0.reclaim_states.set_priority(self.sched().current(), priority);
             if sum.freed >= scan.goal {
                 break;
             }
             if priority == 1 && sum.freed == 0 && !scan.is_kswapd() && self.has_pages() {
-                self.throttle(Cause::NoProgress);
+                self.throttle(ThrottleReason::NoProgress);
             }
         }
         sum
@@ -168,7 +167,7 @@ impl Mm {
 
     /// One step over every list and every shrinker (`shrink_node`).
     fn shrink_node(&self, scan: &Scan<'_>) -> Progress {
-        let Inner { lists, memcg, .. } = &*self.0;
+        let MemoryState { lists, memcg, .. } = &*self.0;
         let mut progress = Progress::default();
         if !scan.in_memcg() {
             progress.freed += self.shrink_lists(lists, scan, &mut progress.left_out.deactivation);
@@ -186,9 +185,9 @@ impl Mm {
         progress
     }
 
-    fn shrink_lists(&self, lists: &Lists, scan: &Scan<'_>, left_out: &mut bool) -> u64 {
+    fn shrink_lists(&self, lists: &Lruvec, scan: &Scan<'_>, left_out: &mut bool) -> u64 {
         let mut freed = 0;
-        for list in List::ALL {
+        for list in LruList::ALL {
             let mut left = lists.size(list) >> scan.priority;
             while left > 0 && freed < scan.goal {
                 let chunk = usize::try_from(left.min(SWAP_CLUSTER_MAX)).expect("32 at the most");
@@ -217,16 +216,16 @@ impl Mm {
             only,
             plan: self.plan(),
         };
-        let credited = || self.0.reclaim_states.pages(self.sched().current());
-        let before = credited();
+        let reclaimed_pages = || self.0.reclaim_states.pages(self.sched().current());
+        let before = reclaimed_pages();
         let claimed = self.0.registry.shrink(&walk);
         match self.knobs().progress {
             ShrinkerProgress::Claimed => claimed,
-            ShrinkerProgress::ReclaimState => credited() - before,
+            ShrinkerProgress::ReclaimState => reclaimed_pages() - before,
         }
     }
 
-    /// The mask with which this reclaim may work on `target`; the policy decides.
+    /// The mask with which this reclaim may work on `target`, by the policy.
     pub(super) fn mask_for(&self, scan: &Scan<'_>, target: &Target) -> Gfp {
         if !self.asks_policy() {
             return scan.mask;
@@ -237,9 +236,9 @@ impl Mm {
             contexts: &contexts,
             plain_nofs,
             kind: match scan.kind {
-                ReclaimKind::Kswapd => Reclaimer::Kswapd,
-                ReclaimKind::Memcg => Reclaimer::Memcg,
-                ReclaimKind::Direct | ReclaimKind::Compaction => Reclaimer::Direct,
+                ReclaimKind::Kswapd => ReclaimerKind::Kswapd,
+                ReclaimKind::Memcg => ReclaimerKind::Memcg,
+                ReclaimKind::Direct | ReclaimKind::Compaction => ReclaimerKind::Direct,
             },
             ..Holder::new(scan.requested, scope::context::flags())
         };
@@ -247,7 +246,7 @@ impl Mm {
     }
 
     fn has_pages(&self) -> bool {
-        List::ALL.iter().any(|list| self.0.lists.size(*list) > 0) || self.0.memcg.is_some()
+        LruList::ALL.iter().any(|list| self.0.lists.size(*list) > 0) || self.0.memcg.is_some()
     }
 
     pub(super) fn clear_node_flags(&self) {
@@ -258,7 +257,7 @@ impl Mm {
     }
 }
 
-/// Reclaim that is told to have begun; dropping it tells the end, also while a world unwinds.
+/// A reclaim whose begin was reported; dropping it reports the end, also while a world unwinds.
 struct Annotated<'a> {
     mm: &'a Mm,
     kind: ReclaimKind,
@@ -283,7 +282,8 @@ impl<'a> Annotated<'a> {
         self.kind != ReclaimKind::Memcg
     }
 
-    /// What is taken, and given up, as things are now: by condition, but for kswapd.
+    /// The pseudo-locks that are acquired or released now. kswapd takes all; for other reclaimers
+    /// they depend on the mask and the flags of this moment.
     fn levels(&self) -> Levels {
         if self.kind == ReclaimKind::Kswapd {
             return Levels::ALL;

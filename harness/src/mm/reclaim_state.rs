@@ -1,8 +1,8 @@
-//! What a reclaimer's own work gave back, and how far it came.
+//! For each reclaiming task: the pages that came back, the result of its reclaim, the priority.
 //!
-//! Key type: [`ReclaimStates`]. The kernel credits slab pages that a shrinker freed to the reclaiming
-//! task through a counter of that task (`reclaim_state`); so does this, for every page that comes
-//! back to the budget.
+//! Key type: [`ReclaimStates`]. The kernel counts slab pages that a shrinker frees in a counter of
+//! the reclaiming task (`struct reclaim_state`). Here every page that this task gives back to the
+//! budget is counted.
 //!
 //! Locking: one leaf.
 
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use crate::event::TaskId;
 use crate::sched::SpinLock;
 
-/// The open reclaims of one task.
+/// The reclaims of one task that have not ended (`struct reclaim_state`).
 #[derive(Default)]
 struct ReclaimState {
-    /// How many: reclaim nests only where a bug makes it.
+    /// How many there are; more than one only because of a bug.
     open: u32,
     pages: u64,
     freed: u64,
@@ -30,7 +30,7 @@ impl ReclaimStates {
         self.0.lock().entry(task).or_default().open += 1;
     }
 
-    /// Ends a reclaim; returns what it freed and the priority that it came to.
+    /// Ends a reclaim; returns how many pages it freed and its last priority.
     pub(super) fn close(&self, task: TaskId) -> (u64, u32) {
         let mut reclaim_states = self.0.lock();
         let Some(state) = reclaim_states.get_mut(&task) else {
@@ -44,7 +44,7 @@ impl ReclaimStates {
         outcome
     }
 
-    /// Pages that came back on this task since its reclaim began.
+    /// How many pages this task has given back since its reclaim began.
     pub(super) fn pages(&self, task: TaskId) -> u64 {
         self.0.lock().get(&task).map_or(0, |state| state.pages)
     }
@@ -55,13 +55,13 @@ impl ReclaimStates {
         }
     }
 
-    pub(super) fn note(&self, task: TaskId, freed: u64) {
+    pub(super) fn set_freed(&self, task: TaskId, freed: u64) {
         if let Some(state) = self.0.lock().get_mut(&task) {
             state.freed = freed;
         }
     }
 
-    pub(super) fn came_to(&self, task: TaskId, priority: u32) {
+    pub(super) fn set_priority(&self, task: TaskId, priority: u32) {
         if let Some(state) = self.0.lock().get_mut(&task) {
             state.priority = priority;
         }

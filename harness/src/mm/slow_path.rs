@@ -1,47 +1,48 @@
 //! The allocator's slow path, step by step.
 //!
-//! Key type: [`Request`]. The steps are numbered as in the project's description of the allocation
-//! path, 3.3; per-CPU lists (the drain of S6) are not part of the model. Mirrors
+//! Key type: [`AllocRequest`]. The steps are those of the project's description of the allocation
+//! path, 3.3; per-CPU lists, which step S6 drains there, are not part of the model. Mirrors
 //! `__alloc_pages_slowpath`.
 
 use reclaimdep_scope as scope;
 
 use super::alloc::PageBlock;
-use super::compaction::Compacted;
-use super::lru::{List, Lists};
+use super::compaction::CompactResult;
+use super::lru::{LruList, Lruvec};
 use super::memory::Mm;
-use super::oom;
+use super::oom::OomStep;
 use super::reclaim::Scan;
 use super::watermarks::Reserves;
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId};
 use crate::inject::{AllocPoint, Bug, PressureHit};
 use crate::units::{Pages, Ticks};
 
-/// Orders above this one are costly: reclaim does not promise them.
+/// Orders above this one are costly: their requests may fail although they may reclaim.
 pub(super) const PAGE_ALLOC_COSTLY_ORDER: u32 = 3;
-/// Rounds without progress after which an allocation gives up, and retries of compaction.
+/// Rounds without progress after which reclaim is not tried again.
 pub(super) const MAX_RECLAIM_RETRIES: u32 = 16;
+/// Rounds after which compaction is not tried again.
 const MAX_COMPACT_RETRIES: u32 = 16;
 
 /// Rounds after which an allocation on OS threads counts as a hang.
 const MAX_ROUNDS: u32 = 1 << 15;
-/// Rounds without progress after which an allocation counts as a hang where nobody else can run and
+/// Rounds without progress after which an allocation counts as a hang if no other task can run and
 /// no time passes.
 const MAX_IDLE_ROUNDS: u32 = 1 << 12;
 
-/// One allocation.
+/// One request for pages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
+pub(super) struct AllocRequest {
     pub(super) order: u32,
-    /// What the caller wrote.
+    /// The mask that the caller wrote.
     pub(super) requested: Gfp,
-    /// What it may do: after the scopes.
+    /// The effective mask, after the scopes.
     pub(super) mask: Gfp,
     pub(super) flags: TaskFlags,
     pub(super) task: TaskId,
 }
 
-impl Request {
+impl AllocRequest {
     pub(super) const fn is_reclaimer(&self) -> bool {
         self.flags.contains(TaskFlags::MEMALLOC)
     }
@@ -55,21 +56,21 @@ impl Request {
     }
 }
 
-/// How often the loop went round without getting on.
+/// Counts of the rounds of one request.
 #[derive(Default)]
 struct Rounds {
     no_progress: u32,
     compactions: u32,
-    /// All of them.
+    /// All rounds.
     all: u32,
-    /// Those in a row in which nothing was freed and nobody else could run.
+    /// Consecutive rounds in which nothing was freed and no other task could run.
     idle: u32,
     solitude: Option<(usize, u64, Ticks)>,
-    /// Whether the last one freed anything.
+    /// Whether the last round freed a page.
     freed: bool,
 }
 
-/// What a round ended with.
+/// The result of one round.
 enum Round {
     Got(PageBlock),
     Again,
@@ -77,33 +78,33 @@ enum Round {
 }
 
 impl Mm {
-    /// Everything after the fast path. `pressed` says that the plan wants this request to find
-    /// memory short: it gets nothing before it reclaimed once.
+    /// Everything after the fast path. With `pressed` the plan makes memory short for this request:
+    /// it gets no page before it has reclaimed once.
     pub(super) fn slow_path(
         &self,
-        request: &Request,
+        request: &AllocRequest,
         pressed: Option<&PressureHit>,
     ) -> Option<PageBlock> {
-        // S1
+        // S1: wake kswapd, then try the min watermark.
         self.wake_kswapd_for(request);
         if pressed.is_none()
-            && let Some(block) = self.take(request, self.ordinary_mark(request))
+            && let Some(block) = self.take(request, self.ordinary_watermark(request))
         {
             return Some(block);
         }
-        // S2
+        // S2: compact first, if the order asks for it.
         let mut rounds = Rounds::default();
         let high_order = request.order > 0 && !request.mask.contains(Gfp::MOVABLE);
         let compacts = request.mask.allow_blocking() && !self.reserves(request).emergency();
         if compacts && (request.is_costly() || high_order) {
             let compacted = self.compact(request);
-            let may_take = compacted == Compacted::Done && pressed.is_none();
+            let may_take = compacted == CompactResult::Done && pressed.is_none();
             if let Some(block) = self.take_if(may_take, request) {
                 return Some(block);
             }
             if request.is_costly()
                 && request.mask.contains(Gfp::NORETRY)
-                && compacted != Compacted::Done
+                && compacted != CompactResult::Done
                 && !Self::must_not_fail(request)
             {
                 return None;
@@ -128,9 +129,9 @@ impl Mm {
         }
     }
 
-    /// Whether the world is at its end: it unwinds, and this is the allocation of a drop; or it is
-    /// not controlled, so that no step budget ends what goes round for ever; or it is, and nothing
-    /// is left that could change anything.
+    /// Whether the request must end because the world ends. A world that unwinds still allocates in
+    /// drops. An uncontrolled world has no step budget that ends an endless loop, so its rounds are
+    /// counted here. A controlled world ends here if no other task can run and no time passes.
     fn gives_up(&self, rounds: &mut Rounds) -> bool {
         let sched = self.sched();
         rounds.all += 1;
@@ -142,7 +143,7 @@ impl Mm {
         if (endless || rounds.idle > MAX_IDLE_ROUNDS) && !sched.is_aborted() {
             sched.emit(EventKind::Stall { step_budget: true });
             sched.abort();
-            // Controlled, the task unwinds here, as it does where the step budget is spent.
+            // A controlled task unwinds here, as it does when the step budget is spent.
             if !endless {
                 sched.point();
             }
@@ -150,94 +151,96 @@ impl Mm {
         sched.is_aborted()
     }
 
-    fn take_if(&self, condition: bool, request: &Request) -> Option<PageBlock> {
-        condition.then(|| self.take(request, self.ordinary_mark(request))).flatten()
+    fn take_if(&self, condition: bool, request: &AllocRequest) -> Option<PageBlock> {
+        condition.then(|| self.take(request, self.ordinary_watermark(request))).flatten()
     }
 
-    const fn must_not_fail(request: &Request) -> bool {
+    const fn must_not_fail(request: &AllocRequest) -> bool {
         request.mask.contains(Gfp::NOFAIL) && request.mask.allow_blocking()
     }
 
-    fn wake_kswapd_for(&self, request: &Request) {
+    fn wake_kswapd_for(&self, request: &AllocRequest) {
         if request.mask.contains(Gfp::KSWAPD_RECLAIM) {
             self.wake_kswapd();
         }
     }
 
-    fn reserves(&self, request: &Request) -> Reserves {
+    fn reserves(&self, request: &AllocRequest) -> Reserves {
         Reserves::of(request.mask, request.flags, self.is_oom_victim(request.task))
     }
 
     /// Whether a planted mistake opens all reserves to the request.
-    fn opens_reserves(&self, request: &Request) -> bool {
+    fn opens_reserves(&self, request: &AllocRequest) -> bool {
         let plan = self.plan();
         plan.has(Bug::ReservesOpen)
             || plan.has(Bug::NofailTakesAll) && request.mask.contains(Gfp::NOFAIL)
     }
 
-    /// The mark without emergency reserves.
-    fn ordinary_mark(&self, request: &Request) -> Pages {
+    /// The watermark without emergency reserves.
+    fn ordinary_watermark(&self, request: &AllocRequest) -> Pages {
         let reserves = Reserves { no_watermarks: false, oom: false, ..self.reserves(request) };
         reserves.reduce(self.watermarks().min)
     }
 
-    /// S3 to S14.
+    /// Steps S3 to S14: one round of reclaim, compaction and the OOM step.
     fn round(
         &self,
-        request: &Request,
+        request: &AllocRequest,
         pressed: Option<&PressureHit>,
         rounds: &mut Rounds,
     ) -> Round {
         self.wake_kswapd_for(request);
         let reserves = self.reserves(request);
         if pressed.is_none() || reserves.emergency() {
-            let mark = if self.opens_reserves(request) {
+            let watermark = if self.opens_reserves(request) {
                 Pages(0)
             } else {
                 reserves.reduce(self.watermarks().min)
             };
-            if let Some(block) = self.take(request, mark) {
+            if let Some(block) = self.take(request, watermark) {
                 return Round::Got(block);
             }
         }
-        // S4, and S5: the one guard against recursion.
+        // S4: without permission to wait the request fails. S5: so does a reclaimer; this is the
+        // only guard against recursion.
         if !request.may_reclaim() {
             return Round::Fail;
         }
-        // S6
+        // S6: direct reclaim.
         let progress = self.reclaim(&Scan::of(request).pressed(pressed)).freed > 0;
         rounds.freed = progress;
-        if let Some(block) = self.take(request, self.ordinary_mark(request)) {
+        if let Some(block) = self.take(request, self.ordinary_watermark(request)) {
             return Round::Got(block);
         }
-        // S7
-        let compacted = if request.order > 0 { self.compact(request) } else { Compacted::Skipped };
-        if let Some(block) = self.take_if(compacted == Compacted::Done, request) {
+        // S7: direct compaction.
+        let compacted =
+            if request.order > 0 { self.compact(request) } else { CompactResult::Skipped };
+        if let Some(block) = self.take_if(compacted == CompactResult::Done, request) {
             return Round::Got(block);
         }
-        // S8 and S9
-        let stubborn = request.mask.contains(Gfp::RETRY_MAYFAIL);
-        if request.mask.contains(Gfp::NORETRY) || (request.is_costly() && !stubborn) {
+        // S8: NORETRY fails now. S9: so does a costly order, unless it may retry.
+        let retries = request.mask.contains(Gfp::RETRY_MAYFAIL);
+        if request.mask.contains(Gfp::NORETRY) || (request.is_costly() && !retries) {
             return Round::Fail;
         }
-        // S10 and S11
+        // S10 and S11: try reclaim or compaction again.
         if self.should_reclaim_again(request, progress, rounds)
             || (progress && Self::should_compact_again(request, compacted, rounds))
         {
             return Round::Again;
         }
-        // S12
+        // S12: the OOM killer.
         let step = self.oom_step(request);
-        if let oom::Step::Got(block) = step {
+        if let OomStep::Got(block) = step {
             return Round::Got(block);
         }
-        // S13: the reserve of victims was tried at the beginning of the round.
+        // S13: an OOM victim fails; this round has tried the victims' reserve in S3.
         if self.is_oom_victim(request.task) && !Self::must_not_fail(request) {
             return Round::Fail;
         }
-        // S14
+        // S14: after progress of the OOM step, the next round.
         match step {
-            oom::Step::Progress => {
+            OomStep::Progress => {
                 rounds.no_progress = 0;
                 Round::Again
             }
@@ -245,57 +248,63 @@ impl Mm {
         }
     }
 
-    /// S10: whether there is a point in another round (`should_reclaim_retry`).
-    fn should_reclaim_again(&self, request: &Request, progress: bool, rounds: &mut Rounds) -> bool {
-        let got_on = progress && !request.is_costly();
-        rounds.no_progress = if got_on { 0 } else { rounds.no_progress + 1 };
+    /// Step S10: whether another round of reclaim can succeed (`should_reclaim_retry`).
+    fn should_reclaim_again(
+        &self,
+        request: &AllocRequest,
+        progress: bool,
+        rounds: &mut Rounds,
+    ) -> bool {
+        let progress = progress && !request.is_costly();
+        rounds.no_progress = if progress { 0 } else { rounds.no_progress + 1 };
         if rounds.no_progress > MAX_RECLAIM_RETRIES {
             return false;
         }
         let possible = self.free().0 + self.reclaimable();
-        if possible < self.ordinary_mark(request).0 + (1 << request.order) {
+        if possible < self.ordinary_watermark(request).0 + (1 << request.order) {
             return false;
         }
         if self.is_worker() {
-            // Its pool should notice that it does not get on.
+            // The sleep lets the worker pool notice that this worker makes no progress.
             self.sleep(Ticks(1));
         }
         true
     }
 
-    /// Pages that reclaim could free at the most: what is on its lists, anonymous ones where there
-    /// is swap.
+    /// How many pages reclaim could free at most: file pages on its lists, and anonymous pages if a
+    /// swap area has a free slot.
     fn reclaimable(&self) -> u64 {
         let lists = &self.0.lists;
-        let swappable = if self.swap_has_room() { &List::ALL[..] } else { &[List::File] };
-        let of = |lists: &Lists| swappable.iter().map(|list| lists.size(*list)).sum::<u64>();
+        let swappable = if self.swap_has_room() { &LruList::ALL[..] } else { &[LruList::File] };
+        let of = |lists: &Lruvec| swappable.iter().map(|list| lists.size(*list)).sum::<u64>();
         of(lists) + self.0.memcg.as_ref().map_or(0, |memcg| of(&memcg.lists))
     }
 
     const fn should_compact_again(
-        request: &Request,
-        compacted: Compacted,
+        request: &AllocRequest,
+        compacted: CompactResult,
         rounds: &mut Rounds,
     ) -> bool {
-        if request.order == 0 || matches!(compacted, Compacted::Skipped) {
+        if request.order == 0 || matches!(compacted, CompactResult::Skipped) {
             return false;
         }
         rounds.compactions += 1;
         rounds.compactions <= MAX_COMPACT_RETRIES
     }
 
-    /// The fail path: a request that must not fail gets a last reserve, and otherwise goes on.
-    fn fail(&self, request: &Request) -> Option<PageBlock> {
+    /// The fail path: a request that must not fail gets the last reserve, or goes on.
+    fn fail(&self, request: &AllocRequest) -> Option<PageBlock> {
         if !Self::must_not_fail(request) {
             return None;
         }
         self.take(request, Reserves::LAST_RESORT.reduce(self.watermarks().min))
     }
 
-    /// The running task has taken a lock of this class, and the plan may want reclaim here.
+    /// Called when the running task has taken a lock of this class: a rule of the plan may make it
+    /// reclaim here.
     pub(super) fn at_lock(&self, class: &str) {
         let flags = flags();
-        // What reclaim itself locks is below the point, not at it.
+        // The rule is about locks of the code under test, not about locks that reclaim takes.
         if flags.contains(TaskFlags::MEMALLOC) {
             return;
         }
@@ -307,7 +316,8 @@ impl Mm {
             return self.sched().point();
         }
         let (requested, mask) = (Gfp::KERNEL, self.effective(Gfp::KERNEL));
-        let request = Request { order: 0, requested, mask, flags, task: self.sched().current() };
+        let request =
+            AllocRequest { order: 0, requested, mask, flags, task: self.sched().current() };
         self.reclaim(&Scan::of(&request).pressed(Some(&pressed)));
     }
 
@@ -318,14 +328,15 @@ impl Mm {
     pub(crate) fn reclaim_for(&self, requested: Gfp, point: &AllocPoint, hit: &PressureHit) {
         let AllocPoint { order, mask, flags, .. } = *point;
         if !hit.by_kswapd() {
-            let request = Request { order, requested, mask, flags, task: self.sched().current() };
+            let request =
+                AllocRequest { order, requested, mask, flags, task: self.sched().current() };
             self.reclaim(&Scan::of(&request).pressed(Some(hit)));
         } else if !flags.contains(TaskFlags::MEMALLOC) {
             self.force_kswapd();
         }
     }
 
-    /// Waits before an open-coded loop asks again (`memalloc_retry_wait`).
+    /// Sleeps before an open-coded loop retries its allocation (`memalloc_retry_wait`).
     pub fn retry_wait(&self, mask: Gfp) {
         let mask = self.effective(mask);
         let patient = mask.allow_blocking() && !mask.contains(Gfp::NORETRY);

@@ -1,9 +1,10 @@
-//! Swap areas: where anonymous pages go.
+//! Swap areas: where reclaim writes anonymous pages.
 //!
-//! Key types: [`SwapArea`], [`SwapIo`], [`Slot`]. An area knows what it stands on, since that
-//! decides who may write to it: a plain device, a file that its filesystem writes itself, or a
-//! device whose stack has a filesystem in it. Mirrors `mm/swapfile.c` and `mm/page_io.c` as far as
-//! reclaim asks; written from the project's description of reclaim, 4.2 and 7.4.
+//! Key types: [`SwapArea`], [`SwapIo`], [`SwapSlot`]. An area knows its place in the stack, since
+//! that decides which requests may write to it: a plain device, a file that its filesystem writes
+//! itself, or a device whose stack has a filesystem in it. Mirrors `mm/swapfile.c` and
+//! `mm/page_io.c` as far as reclaim asks; written from the project's description of reclaim, 4.2
+//! and 7.4.
 //!
 //! Locking: the map of slots is a leaf.
 
@@ -15,28 +16,28 @@ use crate::error::{Errno, Error, Result};
 use crate::event::Gfp;
 use crate::sched::{Side, SpinLock, quiet};
 
-/// What writes a page of swap.
+/// Writes pages to a swap area.
 pub trait SwapIo: Send + Sync {
-    /// Starts to write the page to its slot: calls [`Page::start_writeback`], and when it is stored
-    /// [`Page::end_writeback`]. It must not wait for that.
+    /// Starts to write the page to its slot: calls [`Page::start_writeback`], and when the write
+    /// has ended [`Page::end_writeback`]. It must not wait for that end.
     ///
     /// # Errors
-    /// What the write was refused with.
+    /// The error of the write, if it could not be started.
     fn write(&self, page: &Arc<Page>, slot: u64, mask: Gfp) -> Result<(), Errno>;
 }
 
-struct Inner {
+struct SwapState {
     name: String,
-    place: policy::SwapArea,
+    place: policy::SwapPlace,
     io: Arc<dyn SwapIo>,
-    /// Whose code `io` is.
+    /// The side whose code `io` is.
     side: Side,
     used: SpinLock<Vec<bool>>,
 }
 
 /// A swap area. Cheap to clone.
 #[derive(Clone)]
-pub struct SwapArea(Arc<Inner>);
+pub struct SwapArea(Arc<SwapState>);
 
 impl std::fmt::Debug for SwapArea {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,17 +45,17 @@ impl std::fmt::Debug for SwapArea {
     }
 }
 
-/// The most pages of one area: 64 GiB.
+/// The most slots of one area: 64 GiB.
 const MAX_SLOTS: usize = 1 << 24;
 
 impl SwapArea {
-    /// An area of `slots` pages called `name`.
+    /// An area called `name` with `slots` slots of one page each.
     ///
     /// # Errors
-    /// If it has no page, or more than any world needs.
+    /// `slots` is 0 or above 16 Mi (64 GiB).
     pub fn new(
         name: &str,
-        place: policy::SwapArea,
+        place: policy::SwapPlace,
         slots: usize,
         io: Arc<dyn SwapIo>,
     ) -> Result<Self> {
@@ -65,22 +66,22 @@ impl SwapArea {
         let side = Side::now();
         let _ours = quiet();
         let used = SpinLock::new(vec![false; slots]);
-        Ok(Self(Arc::new(Inner { name: name.to_owned(), place, io, side, used })))
+        Ok(Self(Arc::new(SwapState { name: name.to_owned(), place, io, side, used })))
     }
 
-    /// What it stands on.
+    /// Its place in the stack.
     #[must_use]
-    pub fn place(&self) -> policy::SwapArea {
+    pub fn place(&self) -> policy::SwapPlace {
         self.0.place
     }
 
-    /// Whether its filesystem writes it itself (`SWP_FS_OPS`).
+    /// Whether it is a file that its filesystem writes itself (`SWP_FS_OPS`).
     #[must_use]
     pub fn fs_backed(&self) -> bool {
-        matches!(self.0.place, policy::SwapArea::File(_))
+        matches!(self.0.place, policy::SwapPlace::File(_))
     }
 
-    /// Pages that are in it.
+    /// How many slots are in use.
     #[must_use]
     pub fn used(&self) -> usize {
         self.0.used.lock().iter().filter(|used| **used).count()
@@ -91,36 +92,36 @@ impl SwapArea {
     }
 
     /// Takes a free slot.
-    pub(super) fn take(&self) -> Option<Slot> {
+    pub(super) fn take(&self) -> Option<SwapSlot> {
         let mut used = self.0.used.lock();
         let index = used.iter().position(|used| !used)?;
         used[index] = true;
-        Some(Slot(Arc::new(Taken { area: self.clone(), index })))
+        Some(SwapSlot(Arc::new(TakenSlot { area: self.clone(), index })))
     }
 }
 
-struct Taken {
+struct TakenSlot {
     area: SwapArea,
     index: usize,
 }
 
-impl Drop for Taken {
+impl Drop for TakenSlot {
     fn drop(&mut self) {
         self.area.0.used.lock()[self.index] = false;
     }
 }
 
-/// A page's place in swap; free again when the last clone is dropped.
+/// The slot of a page in a swap area; it is free again when the last clone is dropped.
 #[derive(Clone)]
-pub(super) struct Slot(Arc<Taken>);
+pub(super) struct SwapSlot(Arc<TakenSlot>);
 
-impl Slot {
+impl SwapSlot {
     pub(super) fn area(&self) -> &SwapArea {
         &self.0.area
     }
 
     pub(super) fn write(&self, page: &Arc<Page>, mask: Gfp) -> Result<(), Errno> {
-        let Inner { io, side, .. } = &*self.0.area.0;
+        let SwapState { io, side, .. } = &*self.0.area.0;
         side.call(|| io.write(page, self.0.index as u64, mask))
     }
 }

@@ -1,15 +1,15 @@
-//! The allocator and reclaim, in controlled worlds with caches and pages of the tests' own.
+//! Tests of the allocator and reclaim, in controlled worlds with small caches and pages.
 //!
-//! | module | asks |
+//! | module | tests |
 //! |---|---|
-//! | [`alloc`] | who gets memory, who fails, who goes round |
-//! | [`shrinkers`] | the protocol, and shrinkers that break it |
+//! | [`alloc`] | which requests get memory, which fail, which try again |
+//! | [`shrinkers`] | the count/scan protocol, and shrinkers that break it |
 //! | [`pages`] | the lists, write-out, swap |
 //! | [`background`] | kswapd, throttling, the OOM killer |
 //! | [`memcgs`] | limit reclaim |
 //! | [`pools`] | mempools |
-//! | [`plans`] | pressure: which reclaim, at which point, over what |
-//! | [`regressions`] | each as it was, and as it is |
+//! | [`plans`] | pressure: at which allocations, by which reclaimer, on which targets |
+//! | [`regressions`] | bugs of older kernels, each with and without the fix |
 
 mod alloc;
 mod background;
@@ -36,7 +36,7 @@ use crate::units::Pages;
 /// Steps after which a world of these tests counts as hung.
 const STEPS: u64 = 20_000;
 
-/// What memory, and what goes wrong.
+/// The memory and the plan of a test.
 struct Rig {
     options: MmOptions,
     plan: PlanSpec,
@@ -46,7 +46,7 @@ struct Rig {
 struct Ran {
     events: Vec<EventKind>,
     panic: Option<String>,
-    /// The body came to its end.
+    /// Whether the body returned.
     finished: bool,
 }
 
@@ -65,12 +65,12 @@ impl Rig {
         self
     }
 
-    /// Runs `body` to its end; returns what happened.
+    /// Runs `body` to its end; returns the events.
     #[track_caller]
     fn run(self, body: impl Fn(&Mm) + Send + Sync + 'static) -> Vec<EventKind> {
         let Ran { events, panic, finished } = self.try_run(body);
         assert_eq!(panic, None);
-        assert!(finished, "the body comes to its end");
+        assert!(finished, "the body returns");
         events
     }
 
@@ -83,8 +83,8 @@ impl Rig {
             let sched = Sched::controlled(Arc::clone(&choices), STEPS, Box::new(log.clone()));
             let (options, plan) = (self.options.clone(), self.plan.clone());
             let ended = sched.run_main(|| {
-                let plan = Plan::arm(&sched, plan).expect("the plan makes sense");
-                let mm = Mm::new(&sched, &options, plan).expect("the memory makes sense");
+                let plan = Plan::arm(&sched, plan).expect("the plan is valid");
+                let mm = Mm::new(&sched, &options, plan).expect("the options are valid");
                 body(&mm);
                 mm.stop_kswapd();
             });
@@ -95,7 +95,7 @@ impl Rig {
     }
 }
 
-/// How often reclaim of this kind began.
+/// How many reclaims of this kind began.
 fn reclaims(events: &[EventKind], of: ReclaimKind) -> usize {
     let of_kind =
         |kind: &&EventKind| matches!(kind, EventKind::ReclaimEnter { kind, .. } if *kind == of);

@@ -1,21 +1,21 @@
-//! Throttling: who sleeps in reclaim, for how long, in virtual or real time.
+//! Throttling: which reclaimers sleep, and for how long, in virtual or real time.
 //!
-//! Key types: [`Throttle`], [`Cause`]. Kernel threads but kswapd never sleep here: they may be
-//! needed for progress. A task that cleans pages of one device by dirtying another
-//! (PF_LOCAL_THROTTLE) does not sleep for congestion. Mirrors `reclaim_throttle` and
+//! Key types: [`Throttle`], [`ThrottleReason`]. Kernel threads except kswapd never sleep here,
+//! since other tasks may need their progress. A task that cleans pages of one device by dirtying
+//! another (PF_LOCAL_THROTTLE) does not sleep for congestion. Mirrors `reclaim_throttle` and
 //! `throttle_direct_reclaim` in `mm/vmscan.c`; written from the project's description of the
 //! allocation path, 3.7.
 //!
-//! Locking: none held over a sleep.
+//! Locking: no lock is held over a sleep.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reclaimdep_scope as scope;
 
 use super::kswapd::MAX_FAILURES;
-use super::lru::{List, Lists};
+use super::lru::{LruList, Lruvec};
 use super::memory::Mm;
-use super::page::Io;
+use super::page::PageIo;
 use crate::era::ReclaimThrottle;
 use crate::event::{Gfp, Resource, TaskFlags, TaskKind, WaitId};
 use crate::sched::{Sched, WaitQueue, Waiting};
@@ -23,26 +23,26 @@ use crate::units::{Pages, Ticks};
 
 /// Ticks in a second.
 const HZ: u64 = 1000;
-/// Pages written for each throttled task before they go on.
+/// Pages that must be written for each throttled task before the tasks go on.
 const WRITTEN_PER_TASK: u64 = 32;
-/// Masks with IO and FS get this part of the room that others have.
+/// Masks with IO and FS may isolate one part in this many of what other masks may.
 const FULL_MASK_SHARE: u64 = 8;
 
-/// Why a reclaimer sleeps.
+/// Why a reclaimer sleeps (`enum vmscan_throttle_state`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Cause {
-    /// More pages are off the lists than on them.
+pub(super) enum ThrottleReason {
+    /// Too many pages are isolated.
     Isolated,
-    /// What there is is under writeback.
+    /// All pages that kswapd saw are under writeback.
     Writeback,
-    /// The node is congested: what reclaim meets is under writeback for the second time.
+    /// The node is congested: reclaim sees the same pages under writeback again.
     Congested,
-    /// Nothing was freed, almost to the end.
+    /// Reclaim has freed nothing down to priority 1.
     NoProgress,
 }
 
-impl Cause {
-    /// The longest that it sleeps.
+impl ThrottleReason {
+    /// The longest time that it sleeps.
     pub(super) const fn timeout(self, era: ReclaimThrottle) -> Ticks {
         match (era, self) {
             (ReclaimThrottle::Congestion, _) | (_, Self::Writeback) => Ticks(HZ / 10),
@@ -61,12 +61,12 @@ impl Cause {
     }
 }
 
-/// Who is throttled.
+/// The throttled tasks of a world.
 pub(super) struct Throttle {
     writers: WaitQueue,
     throttled: AtomicU64,
     written: AtomicU64,
-    /// Those that wait for kswapd because the reserves run out, and what that wait is called.
+    /// Tasks that wait for kswapd because the reserves are low, and the condition of that wait.
     pfmemalloc: WaitQueue,
     reserves: WaitId,
 }
@@ -94,67 +94,67 @@ impl Mm {
         let _never = alone.wait_timeout(Waiting::on(Resource::Timer, why), ticks, || false);
     }
 
-    /// Whether the running task may be put to sleep to slow it down.
+    /// Whether the running task is a user task, which may be throttled.
     fn is_user_task(&self) -> bool {
         let sched = self.sched();
         sched.kind(sched.current()) == Some(TaskKind::Task)
     }
 
-    /// Whether a list has more pages isolated than it has left, as far as this mask counts them
-    /// (`too_many_isolated`). Ordinary masks stop at an eighth, so NOFS and NOIO callers are never
-    /// starved by reclaimers that wait for them.
-    pub(super) fn too_many_isolated(lists: &Lists, list: List, mask: Gfp) -> bool {
+    /// Whether more pages of a list are isolated than this mask permits (`too_many_isolated`).
+    /// Masks with IO and FS stop at an eighth of the inactive pages, so they cannot starve NOFS and
+    /// NOIO reclaimers, which they may wait for.
+    pub(super) fn too_many_isolated(lists: &Lruvec, list: LruList, mask: Gfp) -> bool {
         let left = lists.inactive(list);
         let room = if mask.contains(Gfp::IO | Gfp::FS) { left / FULL_MASK_SHARE } else { left };
         lists.isolated(list) > room
     }
 
-    /// Puts the running task to sleep for `cause`, unless it must not be.
-    pub(super) fn throttle(&self, cause: Cause) {
+    /// Puts the running task to sleep for `reason`, unless it must not sleep here.
+    pub(super) fn throttle(&self, reason: ThrottleReason) {
         let local = scope::context::flags().contains(TaskFlags::LOCAL_THROTTLE);
-        let skipped = match cause {
-            Cause::Congested | Cause::NoProgress => {
+        let skipped = match reason {
+            ThrottleReason::Congested | ThrottleReason::NoProgress => {
                 self.kswapd_gave_up()
-                    || (local && cause == Cause::Congested)
+                    || (local && reason == ThrottleReason::Congested)
                     || !self.mostly_written()
             }
-            Cause::Isolated | Cause::Writeback => false,
+            ThrottleReason::Isolated | ThrottleReason::Writeback => false,
         };
-        // kswapd is the one kernel thread that sleeps here: once, for all.
+        // kswapd is the only kernel thread that sleeps here.
         let kswapd = scope::context::flags().contains(TaskFlags::KSWAPD);
         if skipped || !(kswapd || self.is_user_task()) {
             return;
         }
         let Throttle { writers, throttled, written, .. } = &self.0.throttle;
-        let timeout = cause.timeout(self.knobs().throttle);
-        if cause != Cause::Writeback {
-            return self.sleep_for(timeout, cause.why());
+        let timeout = reason.timeout(self.knobs().throttle);
+        if reason != ThrottleReason::Writeback {
+            return self.sleep_for(timeout, reason.why());
         }
         let goal = throttled.fetch_add(1, Ordering::AcqRel) + 1;
         let start = written.load(Ordering::Acquire);
         let enough = || written.load(Ordering::Acquire) - start >= goal * WRITTEN_PER_TASK;
         let _enough =
-            writers.wait_timeout(Waiting::on(Resource::Timer, cause.why()), timeout, enough);
+            writers.wait_timeout(Waiting::on(Resource::Timer, reason.why()), timeout, enough);
         throttled.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Whether more than half of what reclaim could free is being written: only then is there
-    /// something to wait for.
+    /// Whether more than half of the pages on the lists are under writeback. Otherwise a sleep does
+    /// not help reclaim.
     fn mostly_written(&self) -> bool {
         let pages = self.pages();
-        let written = pages.iter().filter(|page| page.state().io == Io::Writeback).count();
+        let written = pages.iter().filter(|page| page.state().io == PageIo::Writeback).count();
         written * 2 > pages.len()
     }
 
-    /// A page that reclaim wrote is stored: throttled tasks may have waited for it.
+    /// Reports that a page which reclaim wrote is stored, and wakes throttled tasks.
     pub fn page_written(&self) {
         self.0.throttle.written.fetch_add(1, Ordering::AcqRel);
         self.0.throttle.writers.wake_all();
     }
 
-    /// Half of the min watermark is left for those that free memory: others wait for kswapd. A task that
-    /// may not enter a filesystem waits a second at the most, since kswapd may need a lock that it
-    /// holds (`throttle_direct_reclaim`).
+    /// Half of the min watermark is kept for tasks that free memory; user tasks wait here for
+    /// kswapd. A task that may not enter a filesystem waits a second at most, since kswapd may need
+    /// a lock that the task holds (`throttle_direct_reclaim`).
     pub(super) fn throttle_on_reserves(&self, mask: Gfp) {
         if !self.is_user_task() || self.reserves_are_fine() {
             return;
@@ -162,7 +162,7 @@ impl Mm {
         self.wake_kswapd();
         let Throttle { pfmemalloc: queue, reserves, .. } = &self.0.throttle;
         let waiting = Waiting::on(Resource::Condition(*reserves), "pfmemalloc reserves");
-        // Somebody may have let kswapd try again after it gave up and went to sleep.
+        // kswapd may have given up and gone to sleep, and its failures may have been reset since.
         let fine = || {
             let fine = self.reserves_are_fine();
             if !fine {
@@ -183,7 +183,7 @@ impl Mm {
         !self.kswapd_runs() || self.kswapd_failures() >= MAX_FAILURES || self.free().0 > min / 2
     }
 
-    /// kswapd got on, or gave up: whoever waited for the reserves looks again.
+    /// Wakes tasks that wait for the reserves, after kswapd has made progress or given up.
     pub(super) fn wake_throttled(&self) {
         self.0.throttle.pfmemalloc.wake_all();
     }
@@ -194,16 +194,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(cause: Cause, by_cause: u64, congestion: u64) {
-        assert_eq!(cause.timeout(ReclaimThrottle::ByCause), Ticks(by_cause), "{cause:?}");
-        assert_eq!(cause.timeout(ReclaimThrottle::Congestion), Ticks(congestion), "{cause:?}");
+    fn check(reason: ThrottleReason, by_cause: u64, congestion: u64) {
+        assert_eq!(reason.timeout(ReclaimThrottle::ByCause), Ticks(by_cause), "{reason:?}");
+        assert_eq!(reason.timeout(ReclaimThrottle::Congestion), Ticks(congestion), "{reason:?}");
     }
 
     #[test]
-    fn each_cause_sleeps_as_long_as_the_description_says() {
-        check(Cause::Isolated, 20, 100);
-        check(Cause::Writeback, 100, 100);
-        check(Cause::Congested, 1, 100);
-        check(Cause::NoProgress, 1, 100);
+    fn each_reason_has_its_own_timeout() {
+        check(ThrottleReason::Isolated, 20, 100);
+        check(ThrottleReason::Writeback, 100, 100);
+        check(ThrottleReason::Congested, 1, 100);
+        check(ThrottleReason::NoProgress, 1, 100);
     }
 }

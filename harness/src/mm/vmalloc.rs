@@ -1,8 +1,8 @@
-//! `vmalloc`: pages one by one, and page tables that hard-code GFP_KERNEL.
+//! `vmalloc`: single pages with the caller's mask, and page tables with a fixed GFP_KERNEL.
 //!
-//! Key type: [`VmallocScope`]. The page tables ignore the caller's mask, so since 5.17 the mask
-//! becomes a scope around them; before, `vmalloc(GFP_NOFS)` was simply a bug. Mirrors
-//! `mm/vmalloc.c`; written from the project's description of scoped allocation, 2.7.
+//! Key type: [`VmallocScope`]. The allocation of page tables ignores the caller's mask. Since 5.17
+//! a scope around it applies the mask; before, `vmalloc(GFP_NOFS)` could call into a filesystem.
+//! Mirrors `mm/vmalloc.c`; written from the project's description of scoped allocation, 2.7.
 
 use reclaimdep_scope as scope;
 
@@ -11,23 +11,23 @@ use super::memory::Mm;
 use crate::event::Gfp;
 use crate::sched::quiet;
 
-/// The scope that a caller's mask becomes.
+/// The scope that applies a caller's mask to the page tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum VmallocScope {
-    /// It may do everything.
+pub(super) enum VmallocScope {
+    /// The mask forbids nothing.
     None,
-    /// It may not call into a filesystem.
+    /// The mask forbids calls into a filesystem.
     Nofs,
-    /// It may not start I/O.
+    /// The mask forbids I/O.
     Noio,
-    /// It may not wait.
+    /// The mask forbids waiting.
     Noreclaim,
 }
 
 impl VmallocScope {
     /// The scope of `mask`.
     #[must_use]
-    pub const fn of(mask: Gfp) -> Self {
+    pub(super) const fn of(mask: Gfp) -> Self {
         match (mask.allow_blocking(), mask.contains(Gfp::IO), mask.contains(Gfp::FS)) {
             (false, _, _) => Self::Noreclaim,
             (true, true, true) => Self::None,
@@ -47,15 +47,15 @@ impl VmallocScope {
     }
 }
 
-/// Pages of an area that one page table maps.
+/// How many pages one page table maps.
 const PER_TABLE: u64 = 512;
 
 impl Mm {
-    /// An area of `pages` pages (`__vmalloc`): its pages with `mask`, its page tables with
-    /// GFP_KERNEL.
+    /// Allocates an area of `pages` pages (`__vmalloc`): its pages with `mask`, its page tables
+    /// with GFP_KERNEL.
     ///
-    /// `None` where a page or a table could not be had. NOFAIL counts only where the mask may
-    /// block.
+    /// Returns `None` if a page or a page table could not be allocated. NOFAIL has an effect only
+    /// if the mask permits waiting.
     #[track_caller]
     pub fn vmalloc(&self, pages: u64, mask: Gfp) -> Option<Vec<PageBlock>> {
         let _ours = quiet();
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_becomes_the_scope_that_keeps_its_promise() {
+    fn the_scope_forbids_what_the_mask_forbids() {
         for (mask, expect) in [
             (Gfp::KERNEL, VmallocScope::None),
             (Gfp::NOFS, VmallocScope::Nofs),

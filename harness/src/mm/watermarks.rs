@@ -1,7 +1,7 @@
 //! Watermarks, and how far below them a request may go.
 //!
-//! Key types: [`Watermarks`], [`Reserves`]. Arithmetic alone. Written from the project's description of
-//! the allocation path, 3.2.
+//! Key types: [`Watermarks`], [`Reserves`]. Arithmetic only, without state. Written from the
+//! project's description of the allocation path, 3.2.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,36 +13,36 @@ use crate::units::Pages;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watermarks {
-    /// The ordinary request stops here.
+    /// An ordinary request leaves at least this many pages free.
     pub min: Pages,
-    /// Below it kswapd is woken, and the fast path ends.
+    /// Below it the fast path fails and kswapd is woken.
     pub low: Pages,
-    /// kswapd stops here; the last try before the OOM killer asks for it.
+    /// kswapd stops here; the last attempt before the OOM killer asks for it.
     pub high: Pages,
 }
 
-/// What the distance between watermarks is at the least, in ten-thousandths of the memory.
+/// The smallest distance between watermarks, in ten-thousandths of the memory.
 const WATERMARK_SCALE_FACTOR: u64 = 10;
 
 impl Watermarks {
-    /// Watermarks for `total` pages: min a 64th, and between watermarks the larger of a quarter of min and
-    /// the kernel's default share of the memory.
+    /// Watermarks for `total` pages: min is a 64th. The distance between them is the larger of a
+    /// quarter of min and the kernel's default share of the memory.
     #[must_use]
     pub fn for_total(total: Pages) -> Self {
         Self::from_min(total, Pages((total.0 / 64).max(1)))
     }
 
-    /// Watermarks for `total` pages above a given min.
+    /// Watermarks for `total` pages with a given min.
     #[must_use]
     pub fn from_min(total: Pages, min: Pages) -> Self {
         let step = (min.0 / 4).max(total.0.saturating_mul(WATERMARK_SCALE_FACTOR) / 10_000).max(1);
         Self { min, low: Pages(min.0 + step), high: Pages(min.0 + 2 * step) }
     }
 
-    /// The same watermarks, if they are watermarks of `total` pages.
+    /// These watermarks, if they are valid for `total` pages.
     ///
     /// # Errors
-    /// If they are not in order, or leave no page to allocate.
+    /// They are out of order, or leave no page to allocate.
     pub fn checked(self, total: Pages) -> Result<Self> {
         let Self { min, low, high } = self;
         if min.0 == 0 || min >= low || low > high || high >= total {
@@ -55,24 +55,24 @@ impl Watermarks {
     }
 }
 
-/// Which reserves a request may go into, besides what the min watermark leaves it (`ALLOC_*`).
+/// Which reserves below the min watermark a request may use (`ALLOC_*`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reserves {
+pub(super) struct Reserves {
     /// Half of min (ALLOC_MIN_RESERVE).
-    pub min_reserve: bool,
-    /// Another quarter of what is left then, for those that cannot sleep (ALLOC_NON_BLOCK).
-    pub non_block: bool,
-    /// Half of what is left then, for tasks that the OOM killer chose (ALLOC_OOM).
-    pub oom: bool,
+    pub(super) min_reserve: bool,
+    /// A quarter of the rest, for requests that cannot sleep (ALLOC_NON_BLOCK).
+    pub(super) non_block: bool,
+    /// Half of the rest, for tasks that the OOM killer chose (ALLOC_OOM).
+    pub(super) oom: bool,
     /// Every last page (ALLOC_NO_WATERMARKS).
-    pub no_watermarks: bool,
+    pub(super) no_watermarks: bool,
 }
 
 impl Reserves {
-    /// What `mask` on a task with `flags` may take; `victim` says that the OOM killer chose the
-    /// task.
+    /// The reserves of a request with `mask` on a task with `flags`; `victim` says that the OOM
+    /// killer chose the task.
     #[must_use]
-    pub fn of(mask: Gfp, flags: TaskFlags, victim: bool) -> Self {
+    pub(super) fn of(mask: Gfp, flags: TaskFlags, victim: bool) -> Self {
         let below = !mask.contains(Gfp::NOMEMALLOC);
         let reclaimer = flags.contains(TaskFlags::MEMALLOC) || mask.contains(Gfp::MEMALLOC);
         Self {
@@ -83,35 +83,35 @@ impl Reserves {
         }
     }
 
-    /// The reserve of the last resort of a request that must not fail.
+    /// The last reserve of a request that must not fail.
     pub(super) const LAST_RESORT: Self =
         Self { min_reserve: true, non_block: false, oom: false, no_watermarks: false };
 
-    /// Whether the request may take what an ordinary one may not, ignoring watermarks or as a victim.
+    /// Whether the request may ignore the watermarks, or is that of an OOM victim.
     #[must_use]
-    pub const fn emergency(self) -> bool {
+    pub(super) const fn emergency(self) -> bool {
         self.no_watermarks || self.oom
     }
 
-    /// The mark that this request may go down to, where the ordinary one stops at `min`.
+    /// The watermark of this request, where that of an ordinary request is `min`.
     #[must_use]
-    pub const fn reduce(self, min: Pages) -> Pages {
+    pub(super) const fn reduce(self, min: Pages) -> Pages {
         let Self { min_reserve, non_block, oom, no_watermarks } = self;
         if no_watermarks {
             return Pages(0);
         }
-        let mut mark = min.0;
+        let mut watermark = min.0;
         if min_reserve {
-            mark -= mark / 2;
-            // Without HIGH a request that cannot sleep gets nothing more.
+            watermark -= watermark / 2;
+            // Without HIGH a request that cannot sleep gets no reserve.
             if non_block {
-                mark -= mark / 4;
+                watermark -= watermark / 4;
             }
         }
         if oom {
-            mark -= mark / 2;
+            watermark -= watermark / 2;
         }
-        Pages(mark)
+        Pages(watermark)
     }
 }
 
@@ -119,15 +119,15 @@ impl Reserves {
 mod tests {
     use super::*;
 
-    /// The mark that `mask` goes down to where min is 1000.
+    /// The watermark of a request with `mask`, where min is 1000.
     #[track_caller]
     fn check(mask: Gfp, flags: TaskFlags, victim: bool, expect: u64) {
-        let mark = Reserves::of(mask, flags, victim).reduce(Pages(1000));
-        assert_eq!(mark, Pages(expect), "{mask}, {flags:?}, victim {victim}");
+        let watermark = Reserves::of(mask, flags, victim).reduce(Pages(1000));
+        assert_eq!(watermark, Pages(expect), "{mask}, {flags:?}, victim {victim}");
     }
 
     #[test]
-    fn requests_go_down_to_the_marks_of_the_description() {
+    fn each_request_has_the_watermark_of_its_reserves() {
         let none = TaskFlags::EMPTY;
         check(Gfp::KERNEL, none, false, 1000);
         check(Gfp::KERNEL | Gfp::HIGH, none, false, 500);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn nomemalloc_beats_both_ways_into_the_reserves() {
+    fn nomemalloc_forbids_the_reserves_of_the_flag_and_of_the_mask() {
         for mask in [Gfp::KERNEL, Gfp::KERNEL | Gfp::MEMALLOC] {
             check(mask | Gfp::NOMEMALLOC, TaskFlags::MEMALLOC, true, 1000);
         }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_have_the_kernels_proportions() {
+    fn watermarks_have_the_kernels_proportions() {
         let watermarks = Watermarks::from_min(Pages(64_000), Pages(1000));
         assert_eq!(
             (watermarks.low, watermarks.high),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_out_of_order_are_refused() {
+    fn watermarks_out_of_order_are_refused() {
         let good = Watermarks { min: Pages(10), low: Pages(12), high: Pages(14) };
         assert_eq!(good.checked(Pages(64)).unwrap(), good);
         for bad in [

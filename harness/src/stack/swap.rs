@@ -39,7 +39,7 @@ impl Stack {
                         Error::input(what).advice("the device is shorter: give it fewer pages")
                     );
                 }
-                (policy::SwapArea::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
+                (policy::SwapPlace::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
             }
             (None, Some(fs)) => {
                 let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
@@ -54,7 +54,7 @@ impl Stack {
                     .sched
                     .names(|names| names.add_condition(format!("write to {}", spec.name)));
                 (
-                    policy::SwapArea::File(fs.superblock()),
+                    policy::SwapPlace::File(fs.superblock()),
                     Arc::new(InFile { mm, file: Arc::new(file), written }),
                 )
             }
@@ -62,7 +62,7 @@ impl Stack {
                 let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
                 let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
                 (
-                    policy::SwapArea::Device(node),
+                    policy::SwapPlace::Device(node),
                     Arc::new(OnDevice { mm, device: Arc::new(device) }),
                 )
             }

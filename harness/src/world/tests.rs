@@ -215,12 +215,8 @@ fn a_pressure_rule_that_never_hit_is_a_note() {
         crate::inject::PlanSpec { pressure: vec![pressure], ..crate::inject::PlanSpec::default() }
     };
     check_idle(rule("main", 0), &[]);
-    check_idle(
-        rule("nobody", 0),
-        &["pressure rule 1 never hit: nothing that it is about happened"],
-    );
-    let skipped =
-        "pressure rule 1 never hit: of what it is about, 1 happened, and it skips as many";
+    check_idle(rule("nobody", 0), &["pressure rule 1 never hit: nothing matched it"]);
+    let skipped = "pressure rule 1 never hit: it matched 1 times, and it skips as many";
     check_idle(rule("main", 1), &[skipped]);
 }
 

@@ -6,8 +6,7 @@ use reclaimdep::World;
 use reclaimdep::era::{Era, Knobs, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
 use reclaimdep::inject::Pressure;
-use reclaimdep::mm::page::{Class, Io};
-use reclaimdep::mm::{PageOwner, PageState};
+use reclaimdep::mm::{PageClass, PageIo, PageOwner, PageState};
 use reclaimdep::report::{Finding, Report};
 use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
 use reclaimdep::scope::{self, Stop};
@@ -83,7 +82,8 @@ fn check_swap_file(builder: Builder, expect: &[Code]) -> Report {
     check(expect, builder.stack(stack), |world| {
         let mm = world.mm();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
-        let _page = mm.add_page(block, PageState::CLEAN_FILE.with(Class::Anon, Io::Dirty), None);
+        let _page =
+            mm.add_page(block, PageState::CLEAN_FILE.with(PageClass::Anon, PageIo::Dirty), None);
         let _nofs = scope::nofs();
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
     })
@@ -100,7 +100,8 @@ fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
     check(&[], World::builder().stack(stack).pressure(rule), |world| {
         let mm = world.mm().clone();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
-        let page = mm.add_page(block, PageState::CLEAN_FILE.with(Class::Anon, Io::Dirty), None);
+        let page =
+            mm.add_page(block, PageState::CLEAN_FILE.with(PageClass::Anon, PageIo::Dirty), None);
         let theirs = Arc::clone(&page);
         world
             .spawn("app", move || {

@@ -1,4 +1,4 @@
-//! The page lock, which reclaim only ever tries for.
+//! The page lock, for which reclaim never waits.
 //!
 //! Key type: [`PageLock`]. Written from the project's description of reclaim, 4.2.
 
@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering;
 use super::Page;
 
 impl Page {
-    /// Tries for the page lock. Reclaim never waits for it.
+    /// Takes the page lock if it is free. Reclaim never waits for it.
     pub fn try_lock(&self) -> Option<PageLock<'_>> {
         let taken = !self.locked.swap(true, Ordering::AcqRel);
         taken.then_some(PageLock(self))
     }
 }
 
-/// The page lock, held; dropping it gives it up.
-#[must_use = "the page lock is given up when this is dropped; bind it to a name"]
+/// The held page lock; dropping it releases it.
+#[must_use = "the page lock is released when this is dropped; bind it to a name"]
 #[derive(Debug)]
 pub struct PageLock<'a>(&'a Page);
 

@@ -1,17 +1,17 @@
-//! The decision, row by row.
+//! The decision for each state of a page.
 
-use super::Class::{Anon, File, SwapCache};
-use super::Io::{Clean, Dirty, Writeback};
+use super::PageClass::{Anon, File, SwapCache};
+use super::PageIo::{Clean, Dirty, Writeback};
 use super::*;
 
-const PLAIN_SWAP: Class = SwapCache { fs_backed: false };
-const FS_SWAP: Class = SwapCache { fs_backed: true };
+const PLAIN_SWAP: PageClass = SwapCache { fs_backed: false };
+const FS_SWAP: PageClass = SwapCache { fs_backed: true };
 
-fn page(class: Class, io: Io) -> PageState {
+fn page(class: PageClass, io: PageIo) -> PageState {
     PageState::CLEAN_FILE.with(class, io)
 }
 
-fn marked(class: Class, io: Io) -> PageState {
+fn marked(class: PageClass, io: PageIo) -> PageState {
     PageState { marked: true, ..page(class, io) }
 }
 
@@ -20,13 +20,13 @@ fn kswapd() -> PageControl {
 }
 
 #[track_caller]
-fn check(page: PageState, control: PageControl, expect: Verdict) {
+fn check(page: PageState, control: PageControl, expect: PageVerdict) {
     assert_eq!(decide(&page, &control), expect, "{page:?} under {control:?}");
 }
 
 /// Direct reclaim with KERNEL, NOFS and NOIO.
 #[track_caller]
-fn check_masks(page: PageState, expect: [Verdict; 3]) {
+fn check_masks(page: PageState, expect: [PageVerdict; 3]) {
     for (mask, expect) in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO].into_iter().zip(expect) {
         check(page, PageControl::direct(mask), expect);
     }
@@ -34,88 +34,94 @@ fn check_masks(page: PageState, expect: [Verdict; 3]) {
 
 #[test]
 fn clean_pages_are_freed_whatever_the_mask() {
-    check_masks(page(File, Clean), [Verdict::Free; 3]);
-    check_masks(page(PLAIN_SWAP, Clean), [Verdict::Free; 3]);
-    check_masks(page(FS_SWAP, Clean), [Verdict::Free; 3]);
+    check_masks(page(File, Clean), [PageVerdict::Free; 3]);
+    check_masks(page(PLAIN_SWAP, Clean), [PageVerdict::Free; 3]);
+    check_masks(page(FS_SWAP, Clean), [PageVerdict::Free; 3]);
 }
 
 #[test]
 fn direct_reclaim_never_writes_a_file_page() {
     for page in [page(File, Dirty), marked(File, Dirty)] {
-        check_masks(page, [Verdict::Mark; 3]);
+        check_masks(page, [PageVerdict::Mark; 3]);
         check(
             page,
             PageControl { dirty_heavy: true, ..PageControl::direct(Gfp::KERNEL) },
-            Verdict::Mark,
+            PageVerdict::Mark,
         );
     }
 }
 
 #[test]
-fn kswapd_writes_a_file_page_that_it_saw_before_on_a_dirty_node() {
+fn kswapd_writes_a_file_page_that_it_saw_before_on_a_node_full_of_dirty_pages() {
     let heavy = PageControl { dirty_heavy: true, ..kswapd() };
-    check(marked(File, Dirty), heavy, Verdict::Write);
-    check(page(File, Dirty), heavy, Verdict::Mark);
-    check(marked(File, Dirty), kswapd(), Verdict::Mark);
-    check(marked(File, Dirty), PageControl { may_writepage: false, ..heavy }, Verdict::Keep);
+    check(marked(File, Dirty), heavy, PageVerdict::Write);
+    check(page(File, Dirty), heavy, PageVerdict::Mark);
+    check(marked(File, Dirty), kswapd(), PageVerdict::Mark);
+    check(marked(File, Dirty), PageControl { may_writepage: false, ..heavy }, PageVerdict::Keep);
     let single = PageState { has_writepage: false, ..marked(File, Dirty) };
-    check(single, heavy, Verdict::Activate);
+    check(single, heavy, PageVerdict::Activate);
 }
 
 #[test]
 fn an_anonymous_page_needs_io_and_room_in_swap() {
-    check_masks(page(Anon, Dirty), [Verdict::AddToSwap, Verdict::AddToSwap, Verdict::Keep]);
+    check_masks(
+        page(Anon, Dirty),
+        [PageVerdict::AddToSwap, PageVerdict::AddToSwap, PageVerdict::Keep],
+    );
     let full = PageControl { may_swap: false, ..PageControl::direct(Gfp::KERNEL) };
-    check(page(Anon, Dirty), full, Verdict::Activate);
+    check(page(Anon, Dirty), full, PageVerdict::Activate);
     let pinned = PageState { pinned: true, ..page(Anon, Dirty) };
-    check(pinned, PageControl::direct(Gfp::KERNEL), Verdict::Keep);
+    check(pinned, PageControl::direct(Gfp::KERNEL), PageVerdict::Keep);
 }
 
 #[test]
 fn swap_on_a_device_needs_io_and_on_a_filesystem_needs_fs() {
-    check_masks(page(PLAIN_SWAP, Dirty), [Verdict::Write, Verdict::Write, Verdict::Keep]);
-    check_masks(page(FS_SWAP, Dirty), [Verdict::Write, Verdict::Keep, Verdict::Keep]);
+    check_masks(
+        page(PLAIN_SWAP, Dirty),
+        [PageVerdict::Write, PageVerdict::Write, PageVerdict::Keep],
+    );
+    check_masks(page(FS_SWAP, Dirty), [PageVerdict::Write, PageVerdict::Keep, PageVerdict::Keep]);
 }
 
 #[test]
 fn until_5_18_a_nofs_allocation_wrote_to_a_swap_file() {
     let old = PageControl { swap_over_fs_needs_fs: false, ..PageControl::direct(Gfp::NOFS) };
-    check(page(FS_SWAP, Dirty), old, Verdict::Write);
-    check(page(FS_SWAP, Dirty), PageControl::direct(Gfp::NOFS), Verdict::Keep);
+    check(page(FS_SWAP, Dirty), old, PageVerdict::Write);
+    check(page(FS_SWAP, Dirty), PageControl::direct(Gfp::NOFS), PageVerdict::Keep);
 }
 
 #[test]
-fn nobody_but_old_limit_reclaim_waits_for_writeback() {
+fn only_limit_reclaim_of_cgroup_v1_waits_for_writeback() {
     let legacy = |mask| PageControl { legacy_memcg: true, ..PageControl::direct(mask) };
     for page in [page(File, Writeback), marked(File, Writeback)] {
-        check_masks(page, [Verdict::Mark; 3]);
+        check_masks(page, [PageVerdict::Mark; 3]);
     }
-    check(marked(File, Writeback), legacy(Gfp::KERNEL), Verdict::WaitForWriteback);
-    check(page(File, Writeback), legacy(Gfp::KERNEL), Verdict::Mark);
-    check(marked(File, Writeback), legacy(Gfp::NOFS), Verdict::Mark);
-    check(marked(PLAIN_SWAP, Writeback), legacy(Gfp::NOFS), Verdict::WaitForWriteback);
-    check(marked(FS_SWAP, Writeback), legacy(Gfp::NOFS), Verdict::Mark);
+    check(marked(File, Writeback), legacy(Gfp::KERNEL), PageVerdict::WaitForWriteback);
+    check(page(File, Writeback), legacy(Gfp::KERNEL), PageVerdict::Mark);
+    check(marked(File, Writeback), legacy(Gfp::NOFS), PageVerdict::Mark);
+    check(marked(PLAIN_SWAP, Writeback), legacy(Gfp::NOFS), PageVerdict::WaitForWriteback);
+    check(marked(FS_SWAP, Writeback), legacy(Gfp::NOFS), PageVerdict::Mark);
 }
 
 #[test]
-fn kswapd_counts_what_it_meets_again_on_a_node_full_of_writeback() {
+fn kswapd_counts_pages_that_it_sees_under_writeback_again() {
     let heavy = PageControl { writeback_heavy: true, ..kswapd() };
-    check(marked(File, Writeback), heavy, Verdict::Immediate);
-    check(page(File, Writeback), heavy, Verdict::Mark);
-    check(marked(File, Writeback), kswapd(), Verdict::Mark);
+    check(marked(File, Writeback), heavy, PageVerdict::Immediate);
+    check(page(File, Writeback), heavy, PageVerdict::Mark);
+    check(marked(File, Writeback), kswapd(), PageVerdict::Mark);
 }
 
 #[test]
-fn what_is_used_mapped_or_kept_stays() {
+fn a_used_mapped_or_private_page_is_not_freed_at_once() {
     let clean = page(File, Clean);
     let direct = PageControl::direct(Gfp::KERNEL);
-    check(PageState { referenced: true, ..clean }, direct, Verdict::Activate);
-    check(PageState { mapped: true, ..clean }, direct, Verdict::Unmap);
+    check(PageState { referenced: true, ..clean }, direct, PageVerdict::Activate);
+    check(PageState { mapped: true, ..clean }, direct, PageVerdict::Unmap);
     check(
         PageState { mapped: true, ..clean },
         PageControl { may_unmap: false, ..direct },
-        Verdict::Keep,
+        PageVerdict::Keep,
     );
-    check(PageState { private: true, ..clean }, direct, Verdict::Release);
-    check(PageState { in_use: true, ..clean }, direct, Verdict::Keep);
+    check(PageState { private: true, ..clean }, direct, PageVerdict::Release);
+    check(PageState { in_use: true, ..clean }, direct, PageVerdict::Keep);
 }

@@ -1,7 +1,8 @@
 //! Asking a filesystem whether reclaim may work on it while one of its own scopes is active.
 //!
 //! Key types: [`AskFilesystem`], [`SaysNo`]. Rule R3 of Chinner's proposal: same superblock, "pass
-//! context to filesystem to decide". Written from the project's description, 7.3 (A7).
+//! context to filesystem to decide". Written from the project's description, 7.3 (question A7: what
+//! may the filesystem do when it is asked?).
 
 use core::fmt::Debug;
 
@@ -9,20 +10,21 @@ use reclaimdep_scope::ReclaimContext;
 
 use super::Target;
 
-/// Answers for filesystems. The implementor knows which filesystem a context belongs to.
+/// Answers for filesystems. The implementor knows to which filesystem a context belongs.
 ///
-/// It is called from reclaim, below an allocation of the very task whose scope it decides about. So
-/// it must not wait and must not allocate; it may compare what it has: the context's transaction
-/// number, a lock's owner. It gets no stack to walk and nothing to change.
+/// Reclaim calls it below an allocation of the task whose scope it decides about. So it must not
+/// wait and must not allocate. It may compare values: the context's transaction number, the owner
+/// of a lock.
 pub trait AskFilesystem: Send + Sync + Debug {
-    /// Whether `context`'s filesystem says that reclaim may work on `target`, which is its own.
+    /// Whether the filesystem of `context` permits reclaim to work on `target`, which belongs to
+    /// it.
     fn may_reclaim(&self, context: &ReclaimContext, target: &Target) -> bool {
         let _ = (context, target);
         false
     }
 }
 
-/// The answer of a filesystem that does not know better.
+/// A filesystem that always denies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SaysNo;
 

@@ -1,25 +1,25 @@
-//! The holder: the task on whose behalf memory is reclaimed, and what its scopes say about it.
+//! The holder: the task for which memory is reclaimed, and its scopes.
 //!
-//! Key types: [`Holder`], [`Reclaimer`]. The effective mask is not in it: what the scopes make of
-//! the request is the first thing that policies differ in ([`super::Policy::effective`]).
+//! Key types: [`Holder`], [`ReclaimerKind`]. It does not contain the effective mask, since policies
+//! differ in how scopes restrict the request ([`super::Policy::effective`]).
 
 use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
 
 use super::topology::Node;
 
-/// Who reclaims.
+/// Which task reclaims.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Reclaimer {
+pub enum ReclaimerKind {
     /// The allocating task itself.
     #[default]
     Direct,
-    /// The background reclaimer, which no scope of another task restricts.
+    /// The background reclaimer; no scope of another task restricts it.
     Kswapd,
     /// The charging task, for its memory cgroup's limit.
     Memcg,
 }
 
-/// The task on whose behalf memory is reclaimed. Plain data, borrowed from the task.
+/// The task for which memory is reclaimed. Plain data, borrowed from the task.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
     /// What the allocation asked for, before any scope.
@@ -32,11 +32,11 @@ pub struct Holder<'a> {
     pub plain_nofs: bool,
     /// The contexts of the tasks that wait for the work item that this task runs.
     pub carried: &'a [ReclaimContext],
-    /// The part of the stack whose requests this task serves: a loop worker's device. Others cannot
-    /// finish on it before this task goes on.
+    /// The part of the stack whose requests this task handles, such as the device of a loop worker.
+    /// Requests to it complete only if this task makes progress.
     pub serving: Option<Node>,
-    /// Who reclaims.
-    pub kind: Reclaimer,
+    /// Which task reclaims.
+    pub kind: ReclaimerKind,
 }
 
 impl Holder<'static> {
@@ -51,14 +51,14 @@ impl Holder<'static> {
             plain_nofs: flags.contains(TaskFlags::MEMALLOC_NOFS),
             carried: &[],
             serving: None,
-            kind: Reclaimer::Direct,
+            kind: ReclaimerKind::Direct,
         }
     }
 
-    /// kswapd: GFP_KERNEL, whatever the mask of who woke it.
+    /// kswapd: GFP_KERNEL, whatever the mask of the request that woke it.
     #[must_use]
     pub const fn kswapd() -> Self {
-        Self { kind: Reclaimer::Kswapd, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC) }
+        Self { kind: ReclaimerKind::Kswapd, ..Self::new(Gfp::KERNEL, TaskFlags::MEMALLOC) }
     }
 
     /// A task that asked for GFP_KERNEL in NOFS scopes, each with one of `contexts`, innermost
@@ -70,10 +70,10 @@ impl Holder<'static> {
 }
 
 impl Holder<'_> {
-    /// Whether something restricts it to "no filesystem" without saying which one it protects: a
-    /// NOFS scope without a context, or a request that is GFP_NOFS by itself.
+    /// Whether it is restricted to "no filesystem" without naming the filesystem that it protects:
+    /// by a NOFS scope without a context, or by a request with the mask GFP_NOFS.
     ///
-    /// An explicit mask is a plain scope around one allocation. Whoever wrote it protects *some*
+    /// An explicit mask is a plain scope around one allocation. Its caller protects *some*
     /// filesystem, so all of them are protected.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -83,7 +83,7 @@ impl Holder<'_> {
         self.plain_nofs || unnamed_scope || explicit
     }
 
-    /// The request under every scope but NOFS: all that may be given back to an allowed target.
+    /// The request under every scope except NOFS: the most that an allowed target may get.
     #[must_use]
     pub const fn without_nofs(&self) -> Gfp {
         self.requested.effective(self.flags.without(TaskFlags::MEMALLOC_NOFS))

@@ -1,8 +1,9 @@
-//! `join`: one scope for both. A NOFS scope behaves as a NOIO scope.
+//! `join`: a NOFS scope behaves as a NOIO scope.
 //!
 //! Key type: [`Join`]. Mikulas Patocka's argument: any I/O may come back to a filesystem through a
-//! loop device, so a scope with I/O and without filesystems makes no sense. It cuts the wait edge
-//! for every shrinker that reads either bit, and costs all swap-out from NOFS scopes. It joins the
+//! loop device, so a scope with I/O and without filesystems makes no sense. It
+//! prevents the wait for every shrinker that checks either bit, and it prevents all swap-out from
+//! NOFS scopes. It joins the
 //! *scopes*: an explicit GFP_NOFS mask keeps I/O, and with it the deadlock. Written from the
 //! project's description, 7.4.
 

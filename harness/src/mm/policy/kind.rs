@@ -1,7 +1,7 @@
 //! `PolicyKind`: the registry of policies.
 //!
-//! One table; parser, help and docs read it. A kind is a policy with its decided knobs; other knobs
-//! are set on the policy itself.
+//! One table, which parser, help and docs read. A kind is a policy with its decided knobs; other
+//! knobs are set on the policy itself.
 
 use core::fmt;
 use core::str::FromStr;
@@ -33,7 +33,7 @@ macro_rules! policies {
                 match self { $(Self::$kind => $name,)* }
             }
 
-            /// What a NOFS scope means to it, in one sentence.
+            /// What a NOFS scope means to the policy, in one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$kind => $meaning,)* }
@@ -51,15 +51,15 @@ macro_rules! policies {
 policies! {
     #[default]
     Mainline, "mainline", Mainline,
-        "A NOFS scope forbids every filesystem, and leaves it to each shrinker to read the mask right.";
+        "A NOFS scope forbids every filesystem; each shrinker must check the mask itself.";
     Join, "join", Join,
         "A NOFS scope behaves as a NOIO scope.";
     OnlySwapIo, "join+only-swap-io", OnlySwapIo,
-        "A NOFS scope forbids I/O too, but to swap areas on plain devices.";
+        "A NOFS scope forbids I/O too, except to swap areas on plain devices.";
     ReclaimContext, "reclaim-context", ReclaimContextPolicy,
-        "A NOFS scope names its superblock, and forbids what stands at another depth.";
+        "A NOFS scope names its superblock, and forbids targets at another depth.";
     Oracle, "oracle", Oracle,
-        "A NOFS scope names its superblock, and forbids what really needs it.";
+        "A NOFS scope names its superblock, and forbids targets that need it.";
 }
 
 impl fmt::Display for PolicyKind {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back_and_is_what_its_policy_calls_itself() {
+    fn every_name_parses_and_is_the_name_of_its_policy() {
         for kind in PolicyKind::ALL {
             assert_eq!(kind.name().parse::<PolicyKind>().unwrap(), *kind);
             assert_eq!(kind.policy().name(), kind.name());

@@ -1,12 +1,13 @@
-//! `mainline`: a NOFS scope means every filesystem, and nothing but filesystems.
+//! `mainline`: a NOFS scope forbids every filesystem, and nothing else.
 //!
 //! Key types: [`Mainline`], [`SwapFiles`]. The mask is the effective mask, whatever the target;
-//! each shrinker must read it right by itself. That is the E2 deadlock of 2014: dm-bufio read I/O
-//! as permission to wait, over a loop device. Written from the project's description, 2.3 and 4.2.
+//! each shrinker must check it correctly. In the deadlock of 2014 dm-bufio did not: it read
+//! `__GFP_IO` as permission to wait for a loop device. Written from the project's description, 2.3
+//! and 4.2.
 
 use reclaimdep_scope::Gfp;
 
-use super::{Holder, Policy, StackingData, SwapArea, Target, Topology};
+use super::{Holder, Policy, StackingData, SwapPlace, Target, Topology};
 
 /// When reclaim writes to a swap file that its filesystem writes itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,7 +15,7 @@ pub enum SwapFiles {
     /// With FS (since 5.19).
     #[default]
     NeedFs,
-    /// With I/O alone, as to any swap area (until 5.18): a NOFS allocation could recurse.
+    /// With only I/O, as to any swap area (until 5.18): a NOFS allocation could recurse.
     NeedIo,
 }
 
@@ -38,7 +39,7 @@ impl Policy for Mainline {
         self.effective(holder.requested, holder.flags)
     }
 
-    fn may_swap(&self, holder: &Holder<'_>, area: SwapArea, _: &Topology) -> bool {
+    fn may_swap(&self, holder: &Holder<'_>, area: SwapPlace, _: &Topology) -> bool {
         let mask = self.effective(holder.requested, holder.flags);
         match self.swap_files {
             SwapFiles::NeedFs => area.may_enter(mask),

@@ -1,67 +1,70 @@
-//! Policies: how a task's scopes become masks, and which targets reclaim may work on for whom.
+//! Policies: which mask reclaim gets for each target, by the scopes of the task.
 //!
-//! A NOFS scope says "no filesystem". Whether that means every filesystem or one, and whether it
-//! means I/O too, is what the thread of June 2020 could not agree on. Each answer is a [`Policy`]
+//! A NOFS scope says "no filesystem". The mailing list thread of June 2020 did not agree whether
+//! that means every filesystem or one, and whether it means I/O too. Each answer is a [`Policy`]
 //! here: a pure function of the holder ([`Holder`]), the target ([`Target`]) and the built stack
-//! ([`Topology`]). The reclaim core asks it, target by target, for the mask with which it may work;
-//! [`Audit`] compares it with the oracle.
+//! ([`Topology`]). Reclaim asks the policy for the mask of each target; [`audit::Audit`] compares
+//! the policy with the oracle.
 //!
 //! | policy | a NOFS scope forbids | needs to know of the stack |
 //! |---|---|---|
 //! | [`Mainline`] | every filesystem | nothing |
 //! | [`Join`] | every filesystem, and I/O | nothing |
-//! | [`OnlySwapIo`] | every filesystem, and I/O but to swap | what is below swap areas |
+//! | [`OnlySwapIo`] | every filesystem, and I/O except to swap | what is below swap areas |
 //! | [`ReclaimContextPolicy`] | filesystems at another depth than the holder's | depths |
-//! | [`Oracle`] | what really needs the holder | everything |
+//! | [`Oracle`] | targets that need the holder | everything |
 //!
-//! What an explicit GFP_NOFS request without a scope means: to `mainline` the same as the scope; to
-//! `join` and `join+only-swap-io` less, since they join the scopes and leave masks alone, so I/O
-//! stays allowed; to `reclaim-context` and the oracle a plain scope around one allocation
+//! An explicit GFP_NOFS request without a scope is the same as the scope for `mainline`. `join` and
+//! `join+only-swap-io` change scopes and not masks, so such a request keeps I/O. For
+//! `reclaim-context` and the oracle it is a plain scope around one allocation
 //! ([`Holder::is_plain`]): it protects some filesystem and does not say which, so all are
-//! protected. No policy permits what the request itself did not.
+//! protected. No policy permits a bit that the request lacks.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`holder`], [`target`] | the two sides of the question |
-//! | [`topology`] | the real dependency graph, recorded by whoever builds the stack |
-//! | [`mainline`], [`join`], [`only_swap_io`], [`reclaim_context`], [`oracle`] | a policy each |
-//! | [`ask`] | asking a filesystem about itself |
-//! | [`kind`] | [`PolicyKind`]: the registry of names |
-//! | [`audit`] | counting what a policy gets wrong; random stacks to measure it on |
+//! | `holder`, `target` | [`Holder`], [`Target`]: the two arguments of a policy |
+//! | `topology` | [`Topology`]: the dependency graph, recorded while the stack is built |
+//! | `mainline`, `join`, `only_swap_io`, `reclaim_context`, `oracle` | one policy each |
+//! | `ask` | [`AskFilesystem`]: asking a filesystem about its own objects |
+//! | `kind` | [`PolicyKind`]: the registry of names |
+//! | [`audit`] | counting the wrong decisions of a policy, also on random stacks |
 //!
-//! Written from the project's description of scoped allocation, 1, 2.3, 4.2, 7 and 9 (20).
-//! `docs/policies.md` has the tables and what was measured. No locks, no clock, no events; nothing
-//! allocates but what walks the topology.
+//! Written from the project's description of scoped allocation, 1, 2.3, 4.2, 7 and 9 (question
+//! 20). `docs/policies.md` has the tables and measurements. No locks, no clock, no events; only
+//! walks of the topology allocate.
 
 use core::fmt::Debug;
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 
-pub mod ask;
+mod ask;
 pub mod audit;
-pub mod holder;
-pub mod join;
-pub mod kind;
-pub mod mainline;
-pub mod only_swap_io;
-pub mod oracle;
-pub mod reclaim_context;
-pub mod target;
-pub mod topology;
+mod holder;
+mod join;
+mod kind;
+mod mainline;
+mod only_swap_io;
+mod oracle;
+mod reclaim_context;
+mod target;
+mod topology;
 
 pub use ask::{AskFilesystem, SaysNo};
-pub use audit::Audit;
-pub use holder::{Holder, Reclaimer};
+pub use holder::{Holder, ReclaimerKind};
 pub use join::Join;
 pub use kind::PolicyKind;
-pub use mainline::Mainline;
-pub use only_swap_io::OnlySwapIo;
+pub use mainline::{Mainline, SwapFiles};
+pub use only_swap_io::{OnlySwapIo, SwapAreas};
 pub use oracle::Oracle;
-pub use reclaim_context::{ReclaimContextKnobs, ReclaimContextPolicy};
-pub use target::{SwapArea, Target, Waits};
+pub use reclaim_context::{
+    DeniedWork, DepthSource, DepthWhen, FilePages, Knob, MemcgContext, PlainNofs,
+    ReclaimContextKnobs, ReclaimContextPolicy, Rule, RuleOrder, SameSuperblock, SeveralContexts,
+    SharedLower, Spanning, SwapPages, UnknownDepth, WithoutSuperblock, WorkItems,
+};
+pub use target::{SwapPlace, Target, Waits};
 pub use topology::{Node, NodeKind, Topology};
 
-/// What a policy must know of the stack.
+/// What a policy must know about the stack.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum StackingData {
     /// Nothing.
@@ -74,17 +77,17 @@ pub enum StackingData {
     Graph,
 }
 
-/// How masks and shrinkers decide. Pure: equal arguments give equal answers, and asking changes
-/// nothing.
+/// Decides which mask reclaim gets for a target. Pure: equal arguments give equal results, and a
+/// call changes nothing.
 pub trait Policy: Send + Sync + Debug {
-    /// What the registry calls it.
+    /// Its name in the registry.
     fn name(&self) -> &'static str;
 
-    /// What it must know of the stack.
+    /// What it must know about the stack.
     fn needs(&self) -> StackingData;
 
-    /// The mask of an allocation that has no target yet: what watermarks, OOM, throttling and traces
-    /// see.
+    /// The mask of an allocation before there is a target: watermarks, the OOM killer, throttling
+    /// and traces use it.
     ///
     /// It never has a bit that `requested` lacks.
     fn effective(&self, requested: Gfp, flags: TaskFlags) -> Gfp {
@@ -98,11 +101,11 @@ pub trait Policy: Send + Sync + Debug {
     fn mask_for(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Gfp;
 
     /// Whether reclaim for `holder` may write an anonymous page to `area`.
-    fn may_swap(&self, holder: &Holder<'_>, area: SwapArea, stack: &Topology) -> bool {
+    fn may_swap(&self, holder: &Holder<'_>, area: SwapPlace, stack: &Topology) -> bool {
         area.may_enter(self.mask_for(holder, &Target::SwapPage(area), stack))
     }
 
-    /// Whether the target would work for the holder: the pair as [`Audit`] counts it.
+    /// Whether reclaim for the holder works on the target; [`audit::Audit`] counts such pairs.
     fn permits(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> bool {
         match target {
             Target::SwapPage(area) => self.may_swap(holder, *area, stack),
@@ -110,24 +113,24 @@ pub trait Policy: Send + Sync + Debug {
         }
     }
 
-    /// Whether the scan that a denied target did not get stays owed, as after SHRINK_STOP. If not,
-    /// reclaim passes the target over and the pressure is lost.
+    /// Whether the scan of a denied target is deferred, as after SHRINK_STOP. If not, reclaim skips
+    /// the target and the pressure is lost.
     fn defers_denied(&self) -> bool {
         true
     }
 }
 
-/// What a rule says of one holder and one target.
+/// The decision for one holder and one target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
+enum PolicyVerdict {
     Allow,
     Deny,
 }
 
-impl Verdict {
-    /// The mask that follows. An allowed target gets FS back, as far as the request had it. A
-    /// denied one has no FS; where there may be a filesystem under something that is none itself,
-    /// I/O goes too, because I/O is the way into it (the wait edge, E2).
+impl PolicyVerdict {
+    /// The mask of the decision. An allowed target gets FS back, if the request had it. A denied
+    /// one has no FS. If the target is no filesystem and there may be one below it, it has no I/O
+    /// either, because a wait for I/O leads into that filesystem (the deadlock of 2014).
     fn mask(self, holder: &Holder<'_>, target: &Target, over_filesystem: bool) -> Gfp {
         let all = holder.without_nofs();
         match self {

@@ -1,40 +1,40 @@
-//! `join+only-swap-io`: a NOFS scope forbids I/O, but for swap.
+//! `join+only-swap-io`: a NOFS scope forbids I/O, except to swap areas.
 //!
 //! Key types: [`OnlySwapIo`], [`SwapAreas`]. Patocka's answer to the objection that [`super::Join`]
-//! stops swap-out: a bit of its own for swap I/O, which NOFS would keep. It is safe only where the
-//! swap I/O cannot come back either, so the area must be known to be plain; proposed without that,
-//! it lets in through the swap area what `join` keeps out. Written from the project's description,
-//! 7.4.
+//! stops swap-out: a separate bit for swap I/O, which NOFS would keep. It is safe only if the swap
+//! I/O cannot lead back to the holder, so the area must be known to be plain. The proposal lacked
+//! that condition and allows over a swap area what `join` forbids. Written from the project's
+//! description, 7.4.
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 
-use super::{Holder, Join, Policy, StackingData, SwapArea, Target, Topology};
+use super::{Holder, Join, Policy, StackingData, SwapPlace, Target, Topology};
 
 /// Which swap areas a NOFS scope may write to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SwapAreas {
-    /// Those with nothing but plain devices below: depth 0, no server, and no cache, which
+    /// Areas with only plain devices below: depth 0, no server, and no cache, since a cache
     /// allocates while it writes.
     #[default]
     Plain,
-    /// All, as proposed.
+    /// All areas, as proposed.
     Any,
 }
 
-/// NOFS scopes forbid I/O but to swap.
+/// NOFS scopes forbid I/O except to swap areas.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OnlySwapIo {
-    /// Which areas.
+    /// The areas that keep I/O.
     pub areas: SwapAreas,
 }
 
 impl OnlySwapIo {
-    fn keeps(self, holder: &Holder<'_>, area: SwapArea, stack: &Topology) -> bool {
+    fn keeps(self, holder: &Holder<'_>, area: SwapPlace, stack: &Topology) -> bool {
         let nofs = holder.flags.contains(TaskFlags::MEMALLOC_NOFS);
         let fits = match (self.areas, area) {
             (SwapAreas::Any, _) => true,
-            (SwapAreas::Plain, SwapArea::Device(node)) => stack.is_plain(node),
-            (SwapAreas::Plain, SwapArea::File(_)) => false,
+            (SwapAreas::Plain, SwapPlace::Device(node)) => stack.is_plain(node),
+            (SwapAreas::Plain, SwapPlace::File(_)) => false,
         };
         nofs && fits
     }
@@ -65,9 +65,9 @@ impl Policy for OnlySwapIo {
         }
     }
 
-    fn may_swap(&self, holder: &Holder<'_>, area: SwapArea, stack: &Topology) -> bool {
+    fn may_swap(&self, holder: &Holder<'_>, area: SwapPlace, stack: &Topology) -> bool {
         let mask = self.mask_for(holder, &Target::SwapPage(area), stack);
-        // The proposal is older than the rule for swap files: "any" asks for I/O alone.
+        // The proposal is older than the rule for swap files, so `Any` needs only I/O.
         let any = self.areas == SwapAreas::Any && mask.contains(Gfp::IO);
         any || area.may_enter(mask)
     }

@@ -1,26 +1,26 @@
-//! `oracle`: denies what really needs the holder, and nothing else.
+//! `oracle`: denies exactly the targets that need the holder.
 //!
-//! Key type: [`Oracle`]. With the whole graph at hand the question has an exact answer: for a
-//! holder that protects S, a target T is denied iff T = S (then the filesystem is asked) or T needs
-//! S, however far below; for a task that serves a device, iff T needs that device. No kernel has
-//! the graph; other policies are measured against this. It is as good as the graph is: a server in
-//! user space whose needs nobody recorded may need anything, and so may a target that is not in the
-//! graph; a holder that is not in it may be needed by anything. Written from the project's
-//! description, 7.3.
+//! Key type: [`Oracle`]. With the whole graph the question has an exact answer. For a holder that
+//! protects S, a target T is denied iff T = S and the filesystem denies it, or T needs S directly
+//! or indirectly. For a task that handles the requests of a device, T is denied iff T needs that
+//! device. No kernel has the graph; the other policies are measured against this one. It depends on
+//! the graph: a server in user space whose needs were not recorded may need anything, and so may a
+//! target that is not in the graph; anything may need a holder that is not in the graph. Written
+//! from the project's description, 7.3.
 
 use std::sync::Arc;
 
 use reclaimdep_scope::{Gfp, ReclaimContext};
 
 use super::{
-    AskFilesystem, Holder, Node, NodeKind, Policy, Reclaimer, SaysNo, StackingData, Target,
-    Topology, Verdict,
+    AskFilesystem, Holder, Node, NodeKind, Policy, PolicyVerdict, ReclaimerKind, SaysNo,
+    StackingData, Target, Topology,
 };
 
 /// The exact rule.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    /// Who answers for T = S.
+    /// The filesystem that is asked if T = S.
     pub ask: Arc<dyn AskFilesystem>,
 }
 
@@ -31,14 +31,14 @@ impl Default for Oracle {
 }
 
 impl Oracle {
-    fn verdict(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Verdict {
+    fn verdict(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> PolicyVerdict {
         let served = holder.serving.is_some_and(|node| may_need(target, node, stack));
-        let scoped = holder.kind != Reclaimer::Kswapd;
+        let scoped = holder.kind != ReclaimerKind::Kswapd;
         let mut contexts = holder.contexts.iter().chain(holder.carried);
         let dangerous = served
             || scoped && holder.is_plain() && may_need_some_filesystem(target, stack)
             || scoped && contexts.any(|context| self.in_danger(context, target, stack));
-        if dangerous { Verdict::Deny } else { Verdict::Allow }
+        if dangerous { PolicyVerdict::Deny } else { PolicyVerdict::Allow }
     }
 
     fn in_danger(&self, context: &ReclaimContext, target: &Target, stack: &Topology) -> bool {
@@ -49,7 +49,7 @@ impl Oracle {
     }
 }
 
-/// Whether something on the way down from the target cannot be looked into.
+/// Whether the target needs a part whose own needs are not known.
 fn unknowable(target: &Target, stack: &Topology) -> bool {
     let closed = |node: Node| node.kind() == NodeKind::Server && stack.needs(node).next().is_none();
     let place = target.place();
@@ -78,7 +78,7 @@ impl Policy for Oracle {
     }
 
     fn mask_for(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Gfp {
-        // What the oracle denies does lead back, so a denied target loses I/O whatever is below it.
+        // A target that the oracle denies needs the holder, so it loses I/O whatever is below it.
         self.verdict(holder, target, stack).mask(holder, target, true)
     }
 }

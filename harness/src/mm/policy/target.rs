@@ -1,52 +1,53 @@
-//! The target: what reclaim wants to work on.
+//! The target: the object that reclaim wants to work on.
 //!
-//! Key types: [`Target`], [`Waits`], [`SwapArea`]. Each says where it stands in the stack and which
-//! bit of a mask it reads as permission.
+//! Key types: [`Target`], [`Waits`], [`SwapPlace`]. Each has a place in the stack and reads some
+//! bit of the mask as permission.
 
 use reclaimdep_scope::{Gfp, Superblock};
 
 use super::topology::{Node, Topology};
 
-/// When a shrinker without a superblock waits for I/O: the rule it follows, not the one it should.
+/// Under which mask a shrinker without a superblock waits for I/O. This is the rule that it
+/// follows, even if that rule is a bug.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Waits {
-    /// Never: it hands the work to somebody else (dm-bufio since 5.9).
+    /// Never: it leaves the work to a work item (dm-bufio since 5.9).
     Never,
-    /// Where the mask has `__GFP_IO` (dm-bufio until 3.17).
+    /// If the mask has `__GFP_IO` (dm-bufio until 3.17).
     WithIo,
-    /// Where the mask has `__GFP_FS` (dm-bufio from 3.18).
+    /// If the mask has `__GFP_FS` (dm-bufio from 3.18).
     WithFs,
 }
 
-/// Where a swap page goes.
+/// Where a swap area is written to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum SwapArea {
+pub enum SwapPlace {
     /// A device, plain or stacked.
     Device(Node),
-    /// A swap file that the filesystem itself writes (`SWP_FS_OPS`).
+    /// A swap file that its filesystem writes itself (`SWP_FS_OPS`).
     File(Superblock),
 }
 
-/// What reclaim wants to work on.
+/// An object that reclaim wants to work on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Target {
     /// The superblock's own shrinker: its dentries and inodes.
     Superblock(Superblock),
     /// A shrinker without a superblock.
     Shrinker {
-        /// Where in the stack its objects are written to.
+        /// The part that its objects are written to.
         node: Node,
-        /// When it waits for that.
+        /// Under which mask it waits for that.
         waits: Waits,
     },
     /// A page of a file: its filesystem's release hook is called.
     FilePage(Superblock),
     /// An anonymous page.
-    SwapPage(SwapArea),
+    SwapPage(SwapPlace),
 }
 
 impl Target {
-    /// The filesystem whose code runs, if there is one whose locks it takes as itself.
+    /// The filesystem whose own code runs for this target.
     #[must_use]
     pub const fn superblock(&self) -> Option<Superblock> {
         match self {
@@ -55,13 +56,13 @@ impl Target {
         }
     }
 
-    /// Where it stands: the part itself for a filesystem, what it stands on for everything else.
+    /// Its place in the stack: a filesystem itself; for other targets the part below them.
     #[must_use]
     pub fn place(&self) -> Node {
         match self {
             Self::Superblock(superblock) | Self::FilePage(superblock) => (*superblock).into(),
-            Self::Shrinker { node, .. } | Self::SwapPage(SwapArea::Device(node)) => *node,
-            Self::SwapPage(SwapArea::File(superblock)) => (*superblock).into(),
+            Self::Shrinker { node, .. } | Self::SwapPage(SwapPlace::Device(node)) => *node,
+            Self::SwapPage(SwapPlace::File(superblock)) => (*superblock).into(),
         }
     }
 
@@ -72,19 +73,19 @@ impl Target {
         (self.superblock().is_none() && place == node) || stack.reaches(place, node)
     }
 
-    /// When it waits: the rule that it follows.
+    /// Under which mask it waits.
     #[must_use]
     pub const fn waits(&self) -> Waits {
         match self {
             Self::Shrinker { waits, .. } => *waits,
-            Self::Superblock(_) | Self::FilePage(_) | Self::SwapPage(SwapArea::File(_)) => {
+            Self::Superblock(_) | Self::FilePage(_) | Self::SwapPage(SwapPlace::File(_)) => {
                 Waits::WithFs
             }
-            Self::SwapPage(SwapArea::Device(_)) => Waits::WithIo,
+            Self::SwapPage(SwapPlace::Device(_)) => Waits::WithIo,
         }
     }
 
-    /// Whether it would really work, and so wait, under `mask`.
+    /// Whether it works, and so may wait, under `mask`.
     ///
     /// Only a target that works can deadlock: a superblock's shrinker without `__GFP_FS` stops at
     /// once. A shrinker that never waits works under any mask.
@@ -100,8 +101,8 @@ impl Target {
     }
 }
 
-impl SwapArea {
-    /// `may_enter_fs` since 5.19: FS, or IO where no filesystem writes the area itself.
+impl SwapPlace {
+    /// `may_enter_fs` since 5.19: FS, or IO if no filesystem writes the area itself.
     #[must_use]
     pub const fn may_enter(&self, mask: Gfp) -> bool {
         mask.contains(Gfp::FS) || (mask.contains(Gfp::IO) && matches!(self, Self::Device(_)))

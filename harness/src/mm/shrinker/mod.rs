@@ -1,16 +1,16 @@
-//! Shrinkers: caches that give memory back when asked, and the protocol by which they are asked.
+//! Shrinkers: caches that free objects for reclaim, and the protocol between them and reclaim.
 //!
 //! Key types: [`PortShrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written
 //! from the project's description of reclaim, 4.3-4.5.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`pass`] | [`Pass`](pass::Pass): how many objects a pass scans, and what it defers |
-//! | [`registry`] | who is registered; walking them without a lock, or under the old rwsem |
-//! | [`superblock`] | the shrinker of a mounted filesystem: dentries, inodes, its own objects |
+//! | `pass` | how many objects a pass scans, and how many it defers |
+//! | `registry` | [`Registration`]; calling the shrinkers without a lock, or under the old rwsem |
+//! | `superblock` | [`SuperblockShrinker`]: dentries, inodes and other objects of a filesystem |
 //!
-//! Locking: the registry's list is a leaf and is held over no callback. Since 6.7 a scan holds the
-//! pseudo-lock of its shrinker shared; before, all scans held the registry's rwsem shared.
+//! Locking: the registry's list is a leaf and is not held over a callback. Since 6.7 a scan holds
+//! the pseudo-lock of its shrinker shared; before, all scans held the registry's rwsem shared.
 
 mod pass;
 mod registry;

@@ -1,24 +1,24 @@
-//! How many objects one pass over a shrinker scans, and what it leaves for the next.
+//! How many objects one pass over a shrinker scans, and how many it defers to the next pass.
 //!
-//! Key types: [`Pass`], [`SlabAlgorithm`](crate::era::SlabAlgorithm). Arithmetic alone
-//! (`do_shrink_slab`). Written from the project's description of reclaim, 4.3.
+//! Key types: [`Pass`], [`SlabAlgorithm`](crate::era::SlabAlgorithm). Arithmetic only, without
+//! state (`do_shrink_slab`). Written from the project's description of reclaim, 4.3.
 
 use crate::era::SlabAlgorithm;
 
-/// Objects a scan looks at when a shrinker does not say (SHRINK_BATCH).
+/// Objects of one scan, if a shrinker does not set its batch (SHRINK_BATCH).
 pub(super) const DEFAULT_BATCH: u64 = 128;
-/// How costly an object is to bring back, when a shrinker does not say (DEFAULT_SEEKS).
+/// Seeks to recreate an object, if a shrinker does not set them (DEFAULT_SEEKS).
 pub(super) const DEFAULT_SEEKS: u64 = 2;
 
-/// One pass.
+/// One pass over one shrinker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Pass {
     algorithm: SlabAlgorithm,
     freeable: u64,
     deferred: u64,
-    /// What this pass alone asks for.
+    /// Objects that this pass adds.
     pub(super) delta: u64,
-    /// What it asks for with what was deferred, after the caps.
+    /// Objects to scan: `delta` and the deferred ones, after the caps.
     pub(super) total: u64,
 }
 
@@ -41,7 +41,7 @@ impl Pass {
             }
             SlabAlgorithm::V2_6 => {
                 let wanted = deferred.saturating_add(delta);
-                // A little pressure must not empty the cache because of a large debt.
+                // Low pressure must not empty the cache because of a large deferred count.
                 let little = if delta < freeable / 4 { wanted.min(freeable / 2) } else { wanted };
                 little.min(cap)
             }
@@ -49,13 +49,13 @@ impl Pass {
         Self { algorithm, freeable, deferred, delta, total }
     }
 
-    /// Whether `left` objects are worth another scan: a whole batch, or all there is.
+    /// Whether `left` objects are enough for another scan: a whole batch, or the whole cache.
     #[must_use]
     pub(super) const fn goes_on(&self, left: u64, batch: u64) -> bool {
         left >= batch || left >= self.freeable
     }
 
-    /// What is left for the next pass after `scanned` objects.
+    /// How many objects are deferred to the next pass after `scanned` objects.
     #[must_use]
     pub(super) fn deferred_after(&self, scanned: u64) -> u64 {
         let left = self.deferred.saturating_add(self.delta).saturating_sub(scanned);
@@ -91,10 +91,10 @@ mod tests {
     const DEFERRED: u64 = 4_994_376_020;
 
     #[test]
-    fn the_trace_of_2020_digit_by_digit() {
+    fn the_numbers_are_those_of_the_trace_of_2020() {
         let pass = Pass::new(V2_6, FREEABLE, DEFERRED, 12, 2);
         assert_eq!(pass.delta, 45_746);
-        assert_eq!(pass.total, 46_844_936, "half of the cache, in one pass of the lowest priority");
+        assert_eq!(pass.total, 46_844_936, "half of the cache, in one pass at the lowest pressure");
         assert_eq!(pass.scanned_in_batches(DEFAULT_BATCH), 46_844_928);
         assert_eq!(pass.deferred_after(46_844_928), 4_947_576_838);
     }
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// What the next pass scans that is allowed to, after a thousand that were not.
+    /// Objects that the next permitted pass scans, after a thousand passes that were not permitted.
     #[track_caller]
     fn check_payback(algorithm: SlabAlgorithm, priority: u32, expect: u64) {
         let pass = Pass::new(algorithm, 10_000, 4_000, priority, 2);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_debt_of_those_passes_is_paid_at_once_or_by_priority() {
+    fn deferred_objects_are_scanned_at_once_or_by_priority() {
         check_payback(V2_6, 12, 3_968);
         check_payback(V5_13, 12, 0);
         check_payback(V5_13, 7, 128);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_costs_nothing_to_refill_is_half_scanned() {
+    fn half_of_a_cache_with_no_seeks_is_scanned() {
         for algorithm in [V2_6, V5_13] {
             assert_eq!(Pass::new(algorithm, 1000, 0, 12, 0).delta, 500);
         }
@@ -153,9 +153,10 @@ mod tests {
     }
 
     proptest! {
-        /// Invariant 14: the debt is the formula of 4.3, and since 5.13 at most twice the cache.
+        /// Invariant 14 of docs/invariants.md: the deferred count follows the formula, and since
+        /// 5.13 it is at most twice the cache.
         #[test]
-        fn what_is_deferred_follows_the_formula(
+        fn the_deferred_count_follows_the_formula(
             freeable in 0_u64..1 << 40,
             deferred in 0_u64..1 << 50,
             priority in 0_u32..=12,
@@ -167,11 +168,11 @@ mod tests {
                 let scanned = pass.scanned_in_batches(batch.max(freeable / 100_000).max(1));
                 let after = pass.deferred_after(scanned);
                 prop_assert!(pass.total <= 2 * freeable && scanned <= pass.total);
-                let debt = i128::from(deferred) + i128::from(pass.delta) - i128::from(scanned);
-                let debt = debt.max(0);
+                let [before, delta, scanned] = [deferred, pass.delta, scanned].map(i128::from);
+                let left = (before + delta - scanned).max(0);
                 match algorithm {
-                    V5_13 => prop_assert_eq!(i128::from(after), debt.min(2 * i128::from(freeable))),
-                    V2_6 => prop_assert_eq!(i128::from(after), debt),
+                    V5_13 => prop_assert_eq!(i128::from(after), left.min(2 * i128::from(freeable))),
+                    V2_6 => prop_assert_eq!(i128::from(after), left),
                 }
             }
         }

@@ -1,10 +1,10 @@
-//! Who is registered, and one walk over them.
+//! The registered shrinkers, and one walk over them.
 //!
-//! Key types: [`Registry`], [`Registration`], [`ShrinkerWalk`]. A walk copies the list and holds no lock
-//! over a callback, so a shrinker may register, unregister or wait; what it holds is the
-//! pseudo-lock of the shrinker that runs, so that unregistering waits for that scan, and the judges
-//! see whom it waits for (F11). With the old rwsem every scan holds the registry itself, and
-//! registering waits for them all. A shrinker that panics is a finding, and is not called again.
+//! Key types: [`Registry`], [`Registration`], [`ShrinkerWalk`]. A walk copies the list and holds no
+//! lock over a callback, so a shrinker may register, unregister or wait. The walk holds a
+//! pseudo-lock of the shrinker that runs: unregistering waits for that scan, and the judges see
+//! which task it waits for. With the old rwsem every scan holds the rwsem of the registry, and
+//! registering waits for all scans. A shrinker that panics is a finding and is not called again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -24,22 +24,22 @@ use crate::inject::{Bug, Plan};
 use crate::mm::policy::Target;
 use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
 
-/// Scans of one shrinker in one pass after which the pass ends: a shrinker that says it looked at
-/// nothing would otherwise be called for ever.
+/// The most scans of one shrinker in one pass. Without this bound a pass would never end for a
+/// shrinker that scans 0 objects.
 const MAX_SCANS: u32 = 1 << 16;
 
-struct Entry {
+struct RegisteredShrinker {
     id: ShrinkerId,
     /// The pseudo-lock that a scan holds.
     lock: LockId,
     shrinker: Arc<dyn PortShrinker>,
     registrar: TaskId,
-    /// Whose code it is.
+    /// The side whose code it is.
     side: Side,
-    /// Objects that passes before left undone: of everything, and of the memcg.
+    /// Deferred objects, by whether they are of memcg reclaim.
     deferred: SpinLock<BTreeMap<bool, u64>>,
     scans: AtomicU32,
-    /// It was unregistered, or it panicked.
+    /// It was unregistered, or it has panicked.
     dead: AtomicBool,
     idle: WaitQueue,
 }
@@ -48,16 +48,16 @@ struct Entry {
 pub(in super::super) struct Registry {
     sched: Sched,
     algorithm: SlabAlgorithm,
-    entries: SpinLock<Vec<Arc<Entry>>>,
+    entries: SpinLock<Vec<Arc<RegisteredShrinker>>>,
     rwsem: Option<RwSem<()>>,
 }
 
-/// A registered shrinker. [`Registration::unregister`] ends that and waits for scans in flight; a
-/// drop ends it too, but waits for nobody.
+/// A registered shrinker. [`Registration::unregister`] unregisters it and waits for scans in
+/// flight; a drop unregisters it without waiting.
 #[must_use = "the shrinker is unregistered when this is dropped"]
 pub struct Registration {
     registry: Arc<Registry>,
-    entry: Arc<Entry>,
+    entry: Arc<RegisteredShrinker>,
 }
 
 impl std::fmt::Debug for Registration {
@@ -67,19 +67,19 @@ impl std::fmt::Debug for Registration {
 }
 
 impl Registration {
-    /// The shrinker's number in events.
+    /// The shrinker's id in events.
     pub(in super::super) fn id(&self) -> ShrinkerId {
         self.entry.id
     }
 
-    /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). Called below a
-    /// scan of the shrinker itself it waits for itself, and the judges say so.
+    /// Unregisters, and waits until no scan of the shrinker runs (`shrinker_free`). A call from a
+    /// scan of the same shrinker waits for itself; the judges report that.
     #[track_caller]
     pub fn unregister(self) {
         let _ours = quiet();
         let site = Site::here();
         let Self { registry, entry } = &self;
-        // The old lock is what this waits for, and the wait is over once it was had.
+        // With the old rwsem this waits for all scans by taking it once.
         drop(registry.rwsem.as_ref().map(RwSem::write));
         registry.remove(entry);
         let sched = &registry.sched;
@@ -105,14 +105,14 @@ impl Drop for Registration {
     }
 }
 
-/// On whose behalf shrinkers are walked, and how hard.
+/// The reclaim that walks the shrinkers.
 pub(in super::super) struct ShrinkerWalk<'a> {
-    /// The mask for one shrinker; a policy decides.
+    /// The mask for one shrinker, by the policy.
     pub(in super::super) mask: &'a dyn Fn(&dyn PortShrinker) -> Gfp,
     pub(in super::super) priority: u32,
     /// Only the memcg's objects.
     pub(in super::super) in_memcg: bool,
-    /// Only shrinkers of these names; none for all.
+    /// Only shrinkers of these names; `None` for all.
     pub(in super::super) only: Option<&'a [String]>,
     pub(in super::super) plan: &'a Plan,
 }
@@ -128,7 +128,7 @@ impl Registry {
         })
     }
 
-    /// Registers (`register_shrinker`); with the old rwsem it waits for every scan in flight.
+    /// Registers (`register_shrinker`); with the old rwsem this waits for every scan in flight.
     #[track_caller]
     pub(in super::super) fn register(
         self: &Arc<Self>,
@@ -137,12 +137,12 @@ impl Registry {
         let side = Side::now();
         let _ours = quiet();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
-        // The user's own: not under the lock of events.
+        // This is code of the user, so it must not run under the lock of events.
         let name = side.call(|| shrinker.name().to_owned());
         let (id, lock) = self
             .sched
             .names(|names| (names.add_shrinker(&name), names.add_lock("shrinker", &name)));
-        let entry = Arc::new(Entry {
+        let entry = Arc::new(RegisteredShrinker {
             id,
             lock,
             shrinker,
@@ -158,7 +158,7 @@ impl Registry {
         Registration { registry: Arc::clone(self), entry }
     }
 
-    fn remove(&self, entry: &Arc<Entry>) {
+    fn remove(&self, entry: &Arc<RegisteredShrinker>) {
         entry.dead.store(true, Ordering::SeqCst);
         let mut entries = self.entries.lock();
         let before = entries.len();
@@ -166,34 +166,34 @@ impl Registry {
         let gone = entries.len() < before;
         drop(entries);
         if gone {
-            // Whoever drops it may be no task any more.
+            // The dropping thread may be no task of the world any more.
             let task = self.sched.try_current().unwrap_or(entry.registrar);
             self.sched.emit_for(task, EventKind::ShrinkerUnregistered { shrinker: entry.id });
         }
     }
 
-    /// Every shrinker that stands in the stack, and where.
+    /// Every shrinker with a position in the stack, and that position.
     pub(in super::super) fn targets(&self) -> Vec<(ReclaimTarget, Target)> {
         let entries = self.entries.lock().clone();
-        let target = |entry: &Arc<Entry>| {
+        let target = |entry: &Arc<RegisteredShrinker>| {
             let target = entry.side.call(|| entry.shrinker.target())?;
             Some((ReclaimTarget::Shrinker(entry.id), target))
         };
         entries.iter().filter_map(target).collect()
     }
 
-    /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
+    /// One pass over every shrinker (`shrink_slab`); returns how many objects they report as freed.
     pub(in super::super) fn shrink(&self, walk: &ShrinkerWalk<'_>) -> u64 {
         let held = match &self.rwsem {
             None => None,
             Some(rwsem) => match rwsem.try_read() {
                 Some(guard) => Some(guard),
-                // Somebody registers. Nothing freed would look as if there were nothing to free.
+                // A task registers a shrinker. 0 would look as if nothing could be freed.
                 None => return 1,
             },
         };
         let entries = self.entries.lock().clone();
-        let wanted = |entry: &&Arc<Entry>| {
+        let wanted = |entry: &&Arc<RegisteredShrinker>| {
             let name = entry.shrinker.name();
             let asked = walk.only.is_none_or(|only| only.iter().any(|wanted| wanted == name));
             asked && (!walk.in_memcg || entry.shrinker.is_memcg_aware())
@@ -206,18 +206,18 @@ impl Registry {
         freed
     }
 
-    /// What every shrinker of a name says that it could free, for those who only ask.
+    /// Asks every shrinker for its count with `mask`, without a scan.
     pub(in super::super) fn count_all(&self, mask: Gfp) {
         let entries = self.entries.lock().clone();
         for entry in entries.iter().filter(|entry| !entry.dead.load(Ordering::SeqCst)) {
-            let mut running = Running::begin(self, entry);
+            let mut running = RunningShrinker::begin(self, entry);
             running.count(mask);
         }
     }
 
     /// One pass over one shrinker (`do_shrink_slab`).
-    fn shrink_one(&self, entry: &Arc<Entry>, walk: &ShrinkerWalk<'_>) -> u64 {
-        let mut running = Running::begin(self, entry);
+    fn shrink_one(&self, entry: &Arc<RegisteredShrinker>, walk: &ShrinkerWalk<'_>) -> u64 {
+        let mut running = RunningShrinker::begin(self, entry);
         if entry.dead.load(Ordering::SeqCst) {
             return 0;
         }
@@ -231,7 +231,7 @@ impl Registry {
         }
         let (in_memcg, priority, seeks) = (walk.in_memcg, walk.priority, shrinker.seeks());
         let before = {
-            // Told under the lock, so that the events are in the order in which the debt changed.
+            // Reported under the lock, so that events have the order of the changes of the count.
             let mut owed = entry.deferred.lock();
             let deferred = owed.insert(in_memcg, 0).unwrap_or(0);
             let bounded = self.algorithm == SlabAlgorithm::V5_13;
@@ -254,18 +254,18 @@ impl Registry {
                 ScanControl { in_memcg: walk.in_memcg, ..ScanControl::new(mask, nr_to_scan) };
             sched.emit(EventKind::ShrinkScanBegin { shrinker: id, mask, nr_to_scan });
             let outcome = running.call(|shrinker| shrinker.scan(&mut control)).unwrap_or(Err(Stop));
-            let looked_at = control.nr_scanned;
+            let nr_scanned = control.nr_scanned;
             let (freed_now, deferred) = (outcome.ok(), shrinker.defers());
             sched.emit(EventKind::ShrinkScanEnd {
                 shrinker: id,
                 freed: freed_now,
-                scanned: looked_at,
+                scanned: nr_scanned,
                 deferred,
             });
             let Ok(count) = outcome else { break };
             freed = freed.saturating_add(count);
-            left = left.saturating_sub(looked_at);
-            scanned = scanned.saturating_add(looked_at);
+            left = left.saturating_sub(nr_scanned);
+            scanned = scanned.saturating_add(nr_scanned);
         }
         let mut deferred = entry.deferred.lock();
         let owed = deferred.entry(in_memcg).or_insert(0);
@@ -280,16 +280,16 @@ impl Registry {
     }
 }
 
-/// A shrinker that runs: unregistering it waits until this is dropped.
-struct Running<'a> {
+/// A running shrinker: unregistering it waits until this is dropped.
+struct RunningShrinker<'a> {
     registry: &'a Registry,
-    entry: &'a Arc<Entry>,
+    entry: &'a Arc<RegisteredShrinker>,
 }
 
-impl<'a> Running<'a> {
-    fn begin(registry: &'a Registry, entry: &'a Arc<Entry>) -> Self {
+impl<'a> RunningShrinker<'a> {
+    fn begin(registry: &'a Registry, entry: &'a Arc<RegisteredShrinker>) -> Self {
         entry.scans.fetch_add(1, Ordering::SeqCst);
-        // Under the old rwsem that is what a scan holds.
+        // With the old rwsem a scan holds the rwsem instead.
         if registry.rwsem.is_none() {
             let (lock, mode, site) = (entry.lock, LockMode::Shared, Site::here());
             registry.sched.emit(EventKind::LockAttempt { lock, mode, try_lock: true, site });
@@ -306,8 +306,8 @@ impl<'a> Running<'a> {
         Some(count)
     }
 
-    /// Calls the shrinker; none where it panics, which is told and ends its being called. The
-    /// unwinding of an aborted world goes on.
+    /// Calls the shrinker; `None` if it panics, which is reported, and then it is not called again.
+    /// The unwinding of an aborted world goes on.
     fn call<R>(&mut self, f: impl FnOnce(&dyn PortShrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
         let bracket = Bracket::open();
@@ -327,14 +327,14 @@ impl<'a> Running<'a> {
 }
 
 impl Registry {
-    fn panicked(&self, entry: &Entry, payload: &(dyn Any + Send)) {
+    fn panicked(&self, entry: &RegisteredShrinker, payload: &(dyn Any + Send)) {
         entry.dead.store(true, Ordering::SeqCst);
         self.sched.note_panic(&format!("shrinker {}", entry.shrinker.name()), payload);
         self.sched.emit(EventKind::ShrinkerPanicked { shrinker: entry.id });
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningShrinker<'_> {
     fn drop(&mut self) {
         if self.registry.rwsem.is_none() {
             self.registry.sched.emit(EventKind::LockReleased { lock: self.entry.lock });

@@ -1,12 +1,12 @@
-//! The shrinker of a mounted filesystem: dentries, inodes, and objects of its own.
+//! The shrinker of a mounted filesystem: dentries, inodes, and other objects of the filesystem.
 //!
-//! Key types: [`SuperblockShrinker`], [`SuperOps`]. The count takes no lock and refuses nobody. The
-//! scan without FS answers STOP; it only tries for the superblock's lock, since whoever unmounts
-//! may wait for reclaim; and it splits what it was asked for in proportion, dentries first, because
-//! they pin inodes. Mirrors `super_cache_count` and `super_cache_scan` in `fs/super.c`; written
-//! from the project's description of reclaim, 4.4.
+//! Key types: [`SuperblockShrinker`], [`SuperOps`]. The count takes no lock and does not depend on
+//! the mask. The scan stops if the mask lacks FS. It only tries to take the superblock's lock,
+//! since the task that unmounts may wait for reclaim. It splits its quota in proportion to the
+//! counts, dentries first, because they pin inodes. Mirrors `super_cache_count` and
+//! `super_cache_scan` in `fs/super.c`; written from the project's description of reclaim, 4.4.
 //!
-//! Locking: the superblock's rwsem (try, shared) > whatever the filesystem takes to evict.
+//! Locking: the superblock's rwsem (try, shared) > the filesystem's locks of eviction.
 
 use std::sync::Arc;
 
@@ -17,25 +17,25 @@ use crate::mm::policy::Target;
 use crate::sched::RwSem;
 use reclaimdep_scope::{Stop, Superblock};
 
-/// What a filesystem could free.
+/// How many objects a filesystem could free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SuperCounts {
     /// Unused dentries.
     pub dentries: u64,
     /// Unused inodes.
     pub inodes: u64,
-    /// Objects of the filesystem's own (`nr_cached_objects`).
+    /// Other objects of the filesystem (`nr_cached_objects`).
     pub objects: u64,
 }
 
 impl SuperCounts {
-    /// All of them.
+    /// The sum.
     #[must_use]
     pub const fn total(self) -> u64 {
         self.dentries + self.inodes + self.objects
     }
 
-    /// How a quota of `nr_to_scan` is split among them, in proportion (`mult_frac`).
+    /// Splits a quota of `nr_to_scan` in proportion to the counts (`mult_frac`).
     #[must_use]
     pub fn split(self, nr_to_scan: u64) -> Self {
         let total = u128::from(self.total() + 1);
@@ -51,18 +51,18 @@ impl SuperCounts {
     }
 }
 
-/// A filesystem, as its shrinker knows it.
+/// The operations of a filesystem that its shrinker calls.
 pub trait SuperOps: Send + Sync {
-    /// What could be freed; none where it is not fully mounted. It must not wait or allocate.
+    /// What could be freed; `None` while it is not fully mounted. It must not wait or allocate.
     fn counts(&self) -> Option<SuperCounts>;
 
-    /// Frees up to `count` dentries; says how many went.
+    /// Frees up to `count` dentries; returns how many it freed.
     fn prune_dentries(&self, count: u64) -> u64;
 
-    /// Evicts up to `count` inodes; says how many went. It may write, wait and start transactions.
+    /// Evicts up to `count` inodes; returns how many. It may write, wait and start transactions.
     fn prune_inodes(&self, count: u64) -> u64;
 
-    /// Frees up to `count` objects of its own; says how many went.
+    /// Frees up to `count` other objects; returns how many it freed.
     fn free_objects(&self, count: u64) -> u64;
 }
 
@@ -72,17 +72,17 @@ pub struct SuperblockShrinker {
     superblock: Superblock,
     s_umount: Arc<RwSem<()>>,
     ops: Arc<dyn SuperOps>,
-    /// Hundredths of the caches that are offered (`vfs_cache_pressure`).
+    /// Percent of the objects that the count reports (`vfs_cache_pressure`).
     pressure: u64,
 }
 
-/// `vfs_cache_pressure` where nothing is said.
+/// The default of `vfs_cache_pressure`.
 const DEFAULT_PRESSURE: u64 = 100;
-/// Objects that one scan takes.
+/// Objects of one scan.
 const SUPER_BATCH: u64 = 1024;
 
 impl SuperblockShrinker {
-    /// The shrinker of a filesystem called `name`, whose unmounting takes `s_umount` exclusively.
+    /// The shrinker of the filesystem `name`; unmounting it takes `s_umount` exclusively.
     pub fn new(
         name: &str,
         superblock: Superblock,
@@ -93,7 +93,7 @@ impl SuperblockShrinker {
         Self { name, superblock, s_umount, ops, pressure: DEFAULT_PRESSURE }
     }
 
-    /// The same, offering `percent` hundredths of its caches.
+    /// The same with a count of `percent` percent of the objects.
     #[must_use]
     pub fn with_pressure(mut self, percent: u64) -> Self {
         self.pressure = percent;
@@ -129,7 +129,7 @@ impl PortShrinker for SuperblockShrinker {
         let _mounted = self.s_umount.try_read().ok_or(Stop)?;
         let SuperCounts { dentries, inodes, objects } =
             self.ops.counts().ok_or(Stop)?.split(control.nr_to_scan);
-        // One more of each, so that none is passed over for ever by rounding.
+        // One more of each, or rounding could skip one kind for ever.
         let (dentries, inodes) = (dentries + 1, inodes + 1);
         let mut freed =
             self.ops.prune_dentries(dentries).saturating_add(self.ops.prune_inodes(inodes));

@@ -1,4 +1,4 @@
-//! Who gets memory, who fails, who goes round.
+//! Which requests get memory, which fail, which try again.
 
 use reclaimdep_scope as scope;
 
@@ -10,7 +10,7 @@ use crate::inject::Pressure;
 use crate::units::Pages;
 
 #[test]
-fn plentiful_memory_is_taken_without_reclaim_and_comes_back() {
+fn with_enough_memory_an_allocation_does_not_reclaim_and_a_drop_frees_it() {
     let events = rig(256).run(|mm| {
         let block = mm.alloc(2, Gfp::KERNEL).expect("there is memory");
         assert_eq!(mm.free(), Pages(252));
@@ -45,7 +45,10 @@ fn reclaim_runs_with_the_effective_mask() {
 #[test]
 fn a_request_that_may_not_sleep_never_reclaims() {
     let events = rig(256).pressure(Pressure::every_allocation()).run(|mm| {
-        assert!(mm.alloc(0, Gfp::NOWAIT).is_some(), "memory looks short only to who may reclaim");
+        assert!(
+            mm.alloc(0, Gfp::NOWAIT).is_some(),
+            "memory is short only for requests that may reclaim"
+        );
     });
     assert_eq!(reclaims(&events, Direct), 0);
 }
@@ -63,7 +66,8 @@ fn an_allocation_below_reclaim_gets_the_reserves_and_does_not_reclaim_again() {
     assert_eq!(reclaims(&events, Direct), 1);
 }
 
-/// What a request gets where every page down to the min watermark is taken, and how often it reclaimed.
+/// The outcome of a request with every page down to the min watermark taken, and how often it
+/// reclaimed.
 #[track_caller]
 fn check_exhausted(mask: Gfp, order: u32, expect: AllocOutcome, rounds: usize) {
     let events = rig(64).run(move |mm| {
@@ -88,16 +92,16 @@ fn exhausted_memory_fails_requests_that_may_fail() {
     check_exhausted(Gfp::KERNEL | Gfp::NORETRY, 0, Failed, 1);
     check_exhausted(Gfp::KERNEL | Gfp::RETRY_MAYFAIL, 0, Failed, 1);
     check_exhausted(Gfp::KERNEL, 4, Failed, 1);
-    // Nobody can be killed.
+    // There is no OOM victim.
     check_exhausted(Gfp::KERNEL, 0, Failed, 1);
-    // The min watermark is 1: half of it, rounded up, leaves a HIGH request one page that others do not
-    // get.
+    // The min watermark is 1: half of it, rounded up, leaves a HIGH request one page that others do
+    // not get.
     check_exhausted(Gfp::KERNEL | Gfp::MEMALLOC, 0, Ok, 0);
     check_exhausted(Gfp::KERNEL | Gfp::NOFAIL, 0, Ok, 1);
 }
 
 #[test]
-fn a_reclaimer_takes_the_last_page_unless_it_says_nomemalloc() {
+fn a_reclaimer_takes_the_last_page_unless_its_mask_has_nomemalloc() {
     let events = rig(64).run(|mm| {
         let _all = hoard(mm);
         let _reclaimer = scope::noreclaim();
@@ -109,7 +113,7 @@ fn a_reclaimer_takes_the_last_page_unless_it_says_nomemalloc() {
 }
 
 #[test]
-fn a_nofs_request_kills_nobody_and_goes_round_for_ever() {
+fn a_nofs_request_kills_no_task_and_never_ends() {
     let ran = rig(64).try_run(|mm| {
         let _all = hoard(mm);
         drop(mm.alloc(0, Gfp::NOFS));
@@ -119,12 +123,12 @@ fn a_nofs_request_kills_nobody_and_goes_round_for_ever() {
     let rounds = reclaims(&ran.events, Direct);
     assert!(
         (4_000..4_200).contains(&rounds),
-        "nobody else can run, so the budget need not be spent: {rounds}"
+        "no other task can run, so it ends before the step budget: {rounds}"
     );
 }
 
 #[test]
-fn a_nofs_request_that_goes_round_gets_what_a_slow_task_gives_back() {
+fn a_nofs_request_that_tries_again_gets_what_a_slow_task_frees() {
     let events = rig(64).run(|mm| {
         let all = hoard(mm);
         let sched = mm.sched().clone();
@@ -135,7 +139,7 @@ fn a_nofs_request_that_goes_round_gets_what_a_slow_task_gives_back() {
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
         holder.join();
     });
-    assert!(reclaims(&events, Direct) > 4_200, "longer than a task that is alone may go on");
+    assert!(reclaims(&events, Direct) > 4_200, "more rounds than without another task");
 }
 
 #[test]
@@ -153,12 +157,12 @@ fn a_high_order_request_compacts_and_a_costly_one_that_may_not_retry_stops_there
 }
 
 #[test]
-fn an_order_that_no_memory_has_fails() {
+fn an_order_above_the_largest_fails() {
     rig(64).run(|mm| assert!(mm.alloc(11, Gfp::KERNEL | Gfp::NOFAIL).is_none()));
 }
 
 #[test]
-fn what_nobody_may_do_is_taken_from_every_mask() {
+fn the_allowed_mask_restricts_every_request() {
     rig(64).run(|mm| {
         let hibernation = mm.allowed().constrain(Gfp::IO | Gfp::FS);
         assert_eq!(mm.effective(Gfp::KERNEL), Gfp::NOIO);

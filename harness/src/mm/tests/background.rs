@@ -14,7 +14,7 @@ use crate::units::Pages;
 use reclaimdep_scope as scope;
 
 #[test]
-fn kswapd_is_woken_at_the_low_mark_and_stops_at_the_high_one() {
+fn kswapd_is_woken_at_the_low_watermark_and_stops_at_the_high_one() {
     let events = rig(1024).run(|mm| {
         mm.start_kswapd();
         let cache = PageCache::filled(mm, 1000, Gfp::FS).shared();
@@ -29,7 +29,7 @@ fn kswapd_is_woken_at_the_low_mark_and_stops_at_the_high_one() {
 }
 
 #[test]
-fn kswapds_mask_is_kernel_whatever_the_wakers_scope() {
+fn kswapd_reclaims_with_kernel_whatever_scope_its_waker_has() {
     let events = rig(256).run(|mm| {
         mm.start_kswapd();
         let _nofs = scope::nofs();
@@ -63,7 +63,7 @@ fn kswapd_gives_up_after_sixteen_runs_and_tries_again_after_progress() {
 }
 
 #[test]
-fn kswapd_is_the_reclaimer_for_all_its_life() {
+fn kswapd_has_one_scope_for_its_whole_run() {
     let events = rig(256).run(|mm| mm.start_kswapd());
     let scopes = events
         .iter()
@@ -71,15 +71,15 @@ fn kswapd_is_the_reclaimer_for_all_its_life() {
     assert_eq!(scopes.count(), 1);
 }
 
-/// Sleeps of a reclaimer that meets pages of which more are isolated than left.
+/// How often a reclaimer sleeps because too many pages are isolated.
 fn isolated_sleeps(mask: Gfp) -> usize {
     let events = rig(1024).pressure(Pressure::default()).run(move |mm| {
         let _clean = pages(mm, 100, PageState::CLEAN_FILE, None);
-        // What others have off the list is more than an eighth of what is on it, and less than all.
-        let off = mm.0.lists.isolate(super::super::lru::List::File, 30);
+        // More isolated pages than an eighth of those on the list, and fewer than all.
+        let off = mm.0.lists.isolate(super::super::lru::LruList::File, 30);
         assert!(mm.alloc(0, mask | Gfp::NORETRY).is_some());
         off.into_iter()
-            .for_each(|page| mm.0.lists.put_back(super::super::lru::List::File, page, false));
+            .for_each(|page| mm.0.lists.put_back(super::super::lru::LruList::File, page, false));
     });
     let sleeps = |kind: &&EventKind| {
         matches!(kind, EventKind::WaitBegin { why: "too many pages isolated", .. })
@@ -88,19 +88,19 @@ fn isolated_sleeps(mask: Gfp) -> usize {
 }
 
 #[test]
-fn nofs_and_noio_reclaimers_get_eight_times_the_room() {
+fn nofs_and_noio_reclaimers_may_isolate_eight_times_as_many_pages() {
     assert!(isolated_sleeps(Gfp::KERNEL) > 0, "30 isolated are more than an eighth of 70");
     assert_eq!(isolated_sleeps(Gfp::NOFS), 0);
     assert_eq!(isolated_sleeps(Gfp::NOIO), 0);
 }
 
-/// How long a task waits for kswapd where the reserves run out and kswapd gets nowhere: none where
-/// it waits for ever.
+/// For how many ticks a task waits for kswapd when the reserves are low and kswapd makes no
+/// progress; `None` if the wait never ends.
 fn wait_for_reserves(kind: TaskKind, mask: Gfp) -> Option<u64> {
     let took = Arc::new(SpinLock::new(None));
     let theirs = Arc::clone(&took);
     let _ran = rig(256).try_run(move |mm| {
-        // kswapd is there, and stuck in its one shrinker.
+        // kswapd runs, and never leaves its only shrinker.
         let stuck = PageCache::filled(mm, 200, Gfp::FS).named("stuck");
         let inner = mm.clone();
         let stuck = stuck.doing(move |_| {
@@ -128,14 +128,18 @@ fn wait_for_reserves(kind: TaskKind, mask: Gfp) -> Option<u64> {
 }
 
 #[test]
-fn user_tasks_wait_for_kswapd_when_the_reserves_run_out_but_nofs_ones_a_second_at_the_most() {
-    assert_eq!(wait_for_reserves(TaskKind::Server, Gfp::KERNEL), Some(0), "kernel threads never");
-    let nofs = wait_for_reserves(TaskKind::Task, Gfp::NOFS).expect("it ends");
+fn user_tasks_wait_for_kswapd_when_the_reserves_are_low_and_nofs_ones_at_most_a_second() {
+    assert_eq!(
+        wait_for_reserves(TaskKind::Server, Gfp::KERNEL),
+        Some(0),
+        "kernel threads never wait"
+    );
+    let nofs = wait_for_reserves(TaskKind::Task, Gfp::NOFS).expect("the wait ends");
     assert!((1000..1100).contains(&nofs), "{nofs} ticks");
     assert_eq!(wait_for_reserves(TaskKind::Task, Gfp::KERNEL), None);
 }
 
-/// A process that gives its pages back when it is killed.
+/// A process that frees its pages when it is killed.
 struct Process {
     task: TaskId,
     pages: SpinLock<Vec<PageBlock>>,
@@ -156,7 +160,7 @@ impl Victim for Process {
     }
 }
 
-/// Runs an allocation where processes hold all memory; says whom the killer chose.
+/// Runs an allocation while processes hold all memory; returns the victims, and whether it ended.
 fn kill_for(mask: Gfp, order: u32, rig: Rig) -> (Vec<Option<TaskId>>, bool) {
     let ran = rig.try_run(move |mm| {
         let mut all = hoard(mm);
@@ -179,16 +183,16 @@ fn the_killer_chooses_the_largest() {
 }
 
 #[test]
-fn the_killer_is_not_for_requests_that_may_fail_or_may_not_enter_a_filesystem() {
+fn no_task_is_killed_for_requests_that_may_fail_or_may_not_enter_a_filesystem() {
     assert_eq!(kill_for(Gfp::KERNEL | Gfp::RETRY_MAYFAIL, 0, rig(64)).0, []);
     assert_eq!(kill_for(Gfp::KERNEL | Gfp::NORETRY, 0, rig(64)).0, []);
     assert_eq!(kill_for(Gfp::KERNEL | Gfp::THISNODE, 0, rig(64)).0, []);
     assert_eq!(kill_for(Gfp::KERNEL, 4, rig(64)).0, []);
-    assert_eq!(kill_for(Gfp::NOFS, 0, rig(64)), (vec![], false), "it goes round for ever");
+    assert_eq!(kill_for(Gfp::NOFS, 0, rig(64)), (vec![], false), "the request never ends");
 }
 
 #[test]
-fn a_notifier_that_frees_something_saves_everybody() {
+fn no_task_is_killed_if_a_notifier_frees_memory() {
     let events = rig(64).run(|mm| {
         let kept = Arc::new(SpinLock::new(hoard(mm)));
         let theirs = Arc::clone(&kept);
@@ -202,12 +206,12 @@ fn a_notifier_that_frees_something_saves_everybody() {
 }
 
 #[test]
-fn a_chosen_victim_may_go_into_the_reserves() {
+fn an_oom_victim_may_use_the_reserves() {
     rig(256).run(|mm| {
         let me = mm.sched().current();
         let all = hoard(mm);
         mm.add_victim(Arc::new(Process { task: me, pages: SpinLock::default() }));
-        assert!(mm.kill_somebody());
+        assert!(mm.kill_victim());
         let before = mm.low_point();
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert!(mm.low_point() < before);
@@ -216,11 +220,12 @@ fn a_chosen_victim_may_go_into_the_reserves() {
 }
 
 #[test]
-fn kswapd_writes_what_it_saw_twice_on_a_node_full_of_dirty_pages() {
+fn kswapd_writes_pages_that_it_saw_before_on_a_node_full_of_dirty_pages() {
     rig(256).run(|mm| {
-        use super::super::page::{Class, Io};
+        use super::super::page::{PageClass, PageIo};
         let owner = Arc::new(Backing::default());
-        let dirty = pages(mm, 64, PageState::CLEAN_FILE.with(Class::File, Io::Dirty), Some(&owner));
+        let dirty =
+            pages(mm, 64, PageState::CLEAN_FILE.with(PageClass::File, PageIo::Dirty), Some(&owner));
         mm.start_kswapd();
         let all = hoard(mm);
         while owner.writing.lock().is_empty() {

@@ -1,5 +1,4 @@
-//! A cache of pages that gives them back one by one, and breaks the protocol where a test wants it
-//! to.
+//! A cache of pages that frees them one by one, or breaks the protocol as a test wants.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +8,13 @@ use crate::event::Gfp;
 use crate::sched::SpinLock;
 use reclaimdep_scope::Stop;
 
-/// What the cache does besides giving pages back.
+/// What a scan does besides freeing pages.
 type Extra = dyn Fn(&ScanControl) + Send + Sync;
 
 pub(super) struct PageCache {
     name: &'static str,
     pages: SpinLock<Vec<PageBlock>>,
-    /// Without this bit the scan refuses.
+    /// A scan without this bit stops.
     needs: Gfp,
     extra: Option<Box<Extra>>,
     pub(super) scans: AtomicU64,
@@ -23,7 +22,7 @@ pub(super) struct PageCache {
 }
 
 impl PageCache {
-    /// As many of `count` pages as there are, which need `needs` to be given back.
+    /// A cache of up to `count` pages; a scan must have the bit `needs`.
     pub(super) fn filled(mm: &Mm, count: usize, needs: Gfp) -> Self {
         let pages = (0..count).map_while(|_| mm.alloc(0, Gfp::NOWAIT)).collect();
         Self {
@@ -74,14 +73,14 @@ impl PortShrinker for PageCache {
         if let Some(extra) = &self.extra {
             extra(control);
         }
-        let going = {
+        let freed = {
             let mut pages = self.pages.lock();
             let kept = pages
                 .len()
                 .saturating_sub(usize::try_from(control.nr_to_scan).unwrap_or(usize::MAX));
             pages.split_off(kept)
         };
-        Ok(going.len() as u64)
+        Ok(freed.len() as u64)
     }
 
     fn is_memcg_aware(&self) -> bool {

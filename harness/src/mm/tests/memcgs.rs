@@ -31,7 +31,7 @@ fn only_accounted_requests_are_charged() {
 }
 
 #[test]
-fn the_limit_is_reclaimed_for_in_the_charging_task_with_its_own_mask() {
+fn limit_reclaim_runs_in_the_charging_task_with_its_own_mask() {
     let events = limited(8, 0).run(|mm| {
         let fill = || mm.alloc(0, Gfp::KERNEL_ACCOUNT).expect("below the limit");
         let clean: Vec<_> =
@@ -51,8 +51,8 @@ fn the_limit_is_reclaimed_for_in_the_charging_task_with_its_own_mask() {
     assert_eq!(reclaims(&events, Direct), 0);
 }
 
-/// Charges one page more than the limit, with nothing to reclaim; returns whether it was had and
-/// what is charged then.
+/// Charges one page more than the limit, with nothing to reclaim: whether that succeeds, and how
+/// many pages are charged then.
 #[track_caller]
 fn check_over(mask: Gfp, enter: Option<fn() -> scope::ScopeGuard>, had: bool, charged: u64) {
     limited(4, 0).run(move |mm| {
@@ -64,7 +64,7 @@ fn check_over(mask: Gfp, enter: Option<fn() -> scope::ScopeGuard>, had: bool, ch
 }
 
 #[test]
-fn over_the_limit_some_fail_some_overshoot_and_a_reclaimer_passes() {
+fn over_the_limit_some_requests_fail_some_overshoot_and_a_reclaimer_bypasses() {
     check_over(Gfp::NOWAIT, None, false, 4);
     check_over(Gfp::KERNEL | Gfp::NORETRY, None, false, 4);
     check_over(Gfp::KERNEL, None, false, 4);
@@ -79,11 +79,11 @@ fn the_memcg_killer_may_kill_for_a_nofs_request() {
         let _full: Vec<_> = (0..4).map(|_| mm.alloc(0, Gfp::KERNEL_ACCOUNT)).collect();
         assert!(mm.alloc(0, Gfp::NOFS | Gfp::ACCOUNT).is_none());
     });
-    assert!(events.contains(&EventKind::OomKill { victim: None }), "nobody is there to be killed");
+    assert!(events.contains(&EventKind::OomKill { victim: None }), "there is no victim");
 }
 
 #[test]
-fn limit_reclaim_calls_aware_shrinkers_alone() {
+fn limit_reclaim_calls_only_memcg_aware_shrinkers() {
     limited(4, 0).run(|mm| {
         let plain = PageCache::filled(mm, 8, Gfp::FS).shared();
         let mut aware = PageCache::filled(mm, 8, Gfp::FS).named("aware");

@@ -1,8 +1,8 @@
-//! The lists, write-out, swap.
+//! The lists of pages, writing, swap.
 
 use std::sync::Arc;
 
-use super::super::page::{Class, Io};
+use super::super::page::{PageClass, PageIo};
 use super::super::policy::{self, NodeKind};
 use super::super::{Mm, Page, PageOwner, PageState, SwapArea, SwapIo};
 use super::rig;
@@ -11,7 +11,7 @@ use crate::event::{Gfp, Resource, WaitId};
 use crate::inject::{PageFilter, Pressure};
 use crate::sched::SpinLock;
 
-/// A mapping or a swap device that notes what reclaim asks of it, and writes when it is told to.
+/// A mapping or a swap device that records the calls of reclaim; writes end when a test ends them.
 #[derive(Default)]
 pub(super) struct Backing {
     pub(super) asked: SpinLock<Vec<(&'static str, Gfp)>>,
@@ -60,7 +60,7 @@ impl SwapIo for Backing {
     }
 }
 
-/// `count` pages in a state, on the lists.
+/// Adds `count` pages in this state to the lists.
 pub(super) fn pages(
     mm: &Mm,
     count: usize,
@@ -76,7 +76,8 @@ pub(super) fn freed(pages: &[Arc<Page>]) -> usize {
     pages.iter().filter(|page| page.is_freed()).count()
 }
 
-/// Allocations of `who` alone find memory short: filling the lists does not.
+/// Memory is short for allocations of the task `main` that may reclaim; filling the lists does not
+/// reclaim.
 pub(super) fn short_for_io_or_fs() -> Pressure {
     Pressure { task: Some("main".into()), skip: 0, ..Pressure::default() }
 }
@@ -84,7 +85,7 @@ pub(super) fn short_for_io_or_fs() -> Pressure {
 const FILE: PageState = PageState::CLEAN_FILE;
 
 #[test]
-fn clean_file_pages_are_freed_in_clusters_whatever_the_mask() {
+fn clean_file_pages_are_freed_in_clusters_with_any_mask() {
     for mask in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
         rig(1024).pressure(short_for_io_or_fs()).run(move |mm| {
             let clean = pages(mm, 100, FILE, None);
@@ -115,56 +116,60 @@ fn dirty_file_pages_are_left_to_kswapd_and_the_flushers() {
         let woken = Arc::new(SpinLock::new(0));
         let theirs = Arc::clone(&woken);
         mm.on_dirty(move || *theirs.lock() += 1);
-        let dirty = pages(mm, 8, FILE.with(Class::File, Io::Dirty), Some(&owner));
+        let dirty = pages(mm, 8, FILE.with(PageClass::File, PageIo::Dirty), Some(&owner));
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((owner.asked(), freed(&dirty)), (Vec::new(), 0));
-        assert!(*woken.lock() > 0, "nobody writes them");
+        assert!(*woken.lock() > 0, "no task writes them");
         assert!(dirty.iter().all(|page| page.state().marked));
     });
 }
 
 fn swap(mm: &Mm, io: &Arc<Backing>, slots: usize) -> SwapArea {
     let node = mm.topology(|stack| stack.add_node(NodeKind::Device, "disk"));
-    let place = policy::SwapArea::Device(node);
+    let place = policy::SwapPlace::Device(node);
     let area = SwapArea::new("swap0", place, slots, Arc::clone(io) as Arc<dyn SwapIo>)
-        .expect("it has room");
+        .expect("the number of slots is valid");
     mm.add_swap(area.clone());
     area
 }
 
 #[test]
-fn anonymous_pages_go_to_swap_and_are_freed_once_they_are_stored() {
+fn anonymous_pages_are_written_to_swap_and_freed_when_they_are_stored() {
     rig(1024).pressure(short_for_io_or_fs()).run(|mm| {
         let io = Arc::new(Backing::default());
         let area = swap(mm, &io, 8);
-        let anon = pages(mm, 4, FILE.with(Class::Anon, Io::Dirty), None);
+        let anon = pages(mm, 4, FILE.with(PageClass::Anon, PageIo::Dirty), None);
         assert!(mm.alloc(0, Gfp::NOIO).is_some());
         assert_eq!((area.used(), io.finish()), (0, 0), "without IO there is no swap");
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
-        assert_eq!((area.used(), io.finish(), freed(&anon)), (4, 4, 0), "written, not waited for");
+        assert_eq!(
+            (area.used(), io.finish(), freed(&anon)),
+            (4, 4, 0),
+            "reclaim writes them and does not wait"
+        );
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
         assert_eq!(freed(&anon), 4);
         drop(anon);
-        assert_eq!(area.used(), 0, "their places are free again");
+        assert_eq!(area.used(), 0, "their slots are free again");
     });
 }
 
 #[test]
-fn anonymous_pages_stay_where_swap_is_full() {
+fn anonymous_pages_stay_if_swap_is_full() {
     rig(1024).pressure(short_for_io_or_fs()).run(|mm| {
         let io = Arc::new(Backing::default());
         let area = swap(mm, &io, 2);
-        let anon = pages(mm, 4, FILE.with(Class::Anon, Io::Dirty), None);
+        let anon = pages(mm, 4, FILE.with(PageClass::Anon, PageIo::Dirty), None);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((area.used(), freed(&anon)), (2, 0));
     });
 }
 
 #[test]
-fn a_page_that_somebody_locked_is_passed_over() {
+fn reclaim_skips_a_locked_page() {
     rig(1024).pressure(short_for_io_or_fs()).run(|mm| {
         let clean = pages(mm, 1, FILE, None);
-        let locked = clean[0].try_lock().expect("nobody has it");
+        let locked = clean[0].try_lock().expect("it is not locked");
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!(freed(&clean), 0);
         drop(locked);
@@ -174,34 +179,34 @@ fn a_page_that_somebody_locked_is_passed_over() {
 }
 
 #[test]
-fn pages_in_use_are_activated_and_come_back_when_little_else_is_left() {
+fn referenced_pages_are_activated_and_freed_when_few_others_are_left() {
     rig(1024).pressure(short_for_io_or_fs()).run(|mm| {
         let used = pages(mm, 8, PageState { referenced: true, ..FILE }, None);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
-        assert_eq!(freed(&used), 8, "used once, and not again since");
+        assert_eq!(freed(&used), 8, "they were not used again");
     });
 }
 
 #[test]
-fn a_plan_can_show_reclaim_pages_of_one_state_alone() {
+fn a_plan_can_restrict_reclaim_to_pages_of_one_state() {
     let rule = short_for_io_or_fs().with_pages([PageFilter::SwapClean]);
     rig(1024).pressure(rule).run(|mm| {
         let file = pages(mm, 4, FILE, None);
         let cached =
-            pages(mm, 4, FILE.with(Class::SwapCache { fs_backed: false }, Io::Clean), None);
+            pages(mm, 4, FILE.with(PageClass::SwapCache { fs_backed: false }, PageIo::Clean), None);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((freed(&file), freed(&cached)), (0, 4));
     });
 }
 
 #[test]
-fn swap_areas_without_room_are_refused() {
+fn swap_areas_without_slots_are_refused() {
     rig(64).run(|mm| {
         let node = mm.topology(|stack| stack.add_node(NodeKind::Device, "disk"));
         let io = Arc::new(Backing::default());
         let refused =
-            SwapArea::new("none", policy::SwapArea::Device(node), 0, io).unwrap_err().to_string();
+            SwapArea::new("none", policy::SwapPlace::Device(node), 0, io).unwrap_err().to_string();
         assert!(refused.contains("`none` of 0 pages"), "{refused}");
     });
 }

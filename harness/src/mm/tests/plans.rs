@@ -1,4 +1,4 @@
-//! Pressure: which reclaim, at which point, over what.
+//! Pressure: at which allocations, by which reclaimer, on which targets.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn check(rule: Pressure, expect: usize) {
 }
 
 #[test]
-fn a_rule_hits_what_it_says() {
+fn a_rule_hits_the_allocations_that_it_describes() {
     check(Pressure::every_allocation(), 6);
     check(Pressure { in_nofs: true, ..Pressure::default() }, 2);
     check(Pressure { scope: Some(InScope::Nofs), ..Pressure::default() }, 2);
@@ -45,13 +45,13 @@ fn a_rule_hits_what_it_says() {
 }
 
 #[test]
-fn a_rule_about_the_heap_is_data() {
+fn a_rule_about_the_heap_can_be_written_as_json() {
     let rule: Pressure = serde_json::from_str(r#"{ "of": "heap", "in-nofs": true }"#).unwrap();
     assert_eq!(rule, Pressure { in_nofs: true, ..Pressure::default() }.of(AllocSource::Heap));
 }
 
 #[test]
-fn each_allocation_of_an_operation_can_be_the_one() {
+fn a_rule_can_hit_each_allocation_of_an_operation() {
     let mut hits = 0;
     loop {
         let rule = Pressure::nth_allocation_of("main", hits + 1);
@@ -95,7 +95,7 @@ fn kswapd_can_be_made_to_reclaim_at_an_allocation() {
 }
 
 #[test]
-fn shrinkers_can_be_run_where_a_lock_was_taken() {
+fn a_rule_can_reclaim_under_a_lock() {
     let rule = Pressure::at_lock("main", "journal");
     let events = rig(1024).pressure(rule).run(|mm| {
         mm.watch_locks();
@@ -105,15 +105,15 @@ fn shrinkers_can_be_run_where_a_lock_was_taken() {
         drop(journal.lock());
         drop(journal.lock());
     });
-    assert_eq!(reclaims(&events, Direct), 1, "the first time");
+    assert_eq!(reclaims(&events, Direct), 1, "only the first time");
     let taken = events.iter().position(|kind| matches!(kind, EventKind::ReclaimEnter { .. }));
     let released = |kind: &&EventKind| matches!(kind, EventKind::LockReleased { .. });
-    let before = events[..taken.expect("it reclaimed")].iter().filter(released).count();
-    assert_eq!(before, 1, "under the lock, after the other one was given up");
+    let before = events[..taken.expect("there was a reclaim")].iter().filter(released).count();
+    assert_eq!(before, 1, "under the lock, after the other one was released");
 }
 
 #[test]
-fn rules_that_could_never_hit_or_say_two_things_are_refused() {
+fn rules_that_can_never_hit_or_contradict_themselves_are_refused() {
     let refused = |rule: Pressure| {
         let sched = crate::sched::Sched::native(1, Box::new(crate::sched::log::Log::default()));
         let spec = PlanSpec { pressure: vec![Pressure::default(), rule], ..PlanSpec::default() };

@@ -6,7 +6,7 @@ use super::rig;
 use crate::event::{EventKind, Gfp, Resource, TaskKind};
 use crate::inject::{Failpoint, FailpointRule};
 
-/// The world's underlying allocations all fail from the pool's point of view.
+/// All allocations of the pool from memory fail.
 fn starved() -> super::Rig {
     let mut rig = rig(256);
     rig.plan.failpoints.push(FailpointRule {
@@ -22,7 +22,7 @@ fn pool(mm: &Mm, min: usize) -> Mempool {
 }
 
 #[test]
-fn memory_comes_first_and_the_reserve_second() {
+fn a_pool_allocates_from_memory_first_and_from_its_reserve_second() {
     rig(256).run(|mm| {
         let pool = pool(mm, 2);
         let element = pool.alloc(Gfp::NOIO);
@@ -34,7 +34,7 @@ fn memory_comes_first_and_the_reserve_second() {
         let element = pool.alloc(Gfp::NOIO);
         assert_eq!(pool.reserve(), 1);
         drop(element);
-        assert_eq!(pool.reserve(), 2, "what comes back refills it");
+        assert_eq!(pool.reserve(), 2, "a returned element refills it");
     });
 }
 
@@ -63,7 +63,7 @@ fn a_request_that_may_sleep_waits_for_an_element_and_gets_it() {
         mm.retry_wait(Gfp::NOWAIT);
         drop(held);
         assert!(waiter.join());
-        assert!(mm.sched().now().0 < 5_000, "the element woke it, and not the clock");
+        assert!(mm.sched().now().0 < 5_000, "the returned element woke it, not the timeout");
     });
     let of_pool =
         |kind: &EventKind| matches!(kind, EventKind::WaitBegin { resource: Resource::Pool(_), .. });
@@ -71,7 +71,7 @@ fn a_request_that_may_sleep_waits_for_an_element_and_gets_it() {
 }
 
 #[test]
-fn a_waiter_asks_again_after_five_seconds() {
+fn a_waiter_tries_again_after_five_seconds() {
     let mut rig = rig(256);
     // Two rounds of the first request, and the first try of the second fail.
     rig.plan.failpoints.push(FailpointRule {
@@ -82,7 +82,7 @@ fn a_waiter_asks_again_after_five_seconds() {
     rig.run(|mm| {
         let pool = pool(mm, 1);
         let _held = pool.alloc(Gfp::NOIO).expect("the reserve has one");
-        let _again = pool.alloc(Gfp::NOIO).expect("memory is back when it asks again");
+        let _again = pool.alloc(Gfp::NOIO).expect("memory is available when it tries again");
         assert_eq!(mm.sched().now().0, 5_000);
     });
 }
@@ -94,14 +94,14 @@ fn an_element_never_comes_from_the_emergency_reserves() {
         let _all = hoard(mm);
         let before = mm.low_point();
         let _reclaimer = reclaimdep_scope::noreclaim();
-        let _held = pool.alloc(Gfp::NOIO).expect("the pool's own reserve");
+        let _held = pool.alloc(Gfp::NOIO).expect("the reserve of the pool has one");
         assert!(pool.alloc(Gfp::NOWAIT).is_none());
         assert_eq!(mm.low_point(), before);
     });
 }
 
 #[test]
-fn two_elements_for_one_task_are_one_too_many() {
+fn a_task_that_takes_two_elements_can_wait_for_itself() {
     let ran = starved().try_run(|mm| {
         let pool = pool(mm, 1);
         let _first = pool.alloc(Gfp::NOIO);
@@ -114,7 +114,7 @@ fn two_elements_for_one_task_are_one_too_many() {
 }
 
 #[test]
-fn a_pool_that_keeps_nothing_is_refused() {
+fn a_pool_without_a_reserve_is_refused() {
     rig(256).run(|mm| {
         let refused = Mempool::new(mm, "none", 0, 0).unwrap_err().to_string();
         assert!(refused.contains("`none` with a reserve of 0"), "{refused}");

@@ -1,5 +1,5 @@
-//! What was wrong in memory management once: each as it was, and as it is. The judges' share of the
-//! list is in the workspace's own tests.
+//! Bugs of memory management in older kernels, each with and without the fix. Those that judges
+//! find are in the tests of the workspace.
 
 use std::sync::Arc;
 
@@ -59,8 +59,7 @@ fn until_5_16_the_page_tables_of_a_nofs_vmalloc_were_allocated_with_kernel() {
     assert_eq!(tables(MmKnobs::NEWEST), [Gfp::NOFS]);
 }
 
-/// Reclaims that began inside a reclaim, where a costly request of a reclaimer compacts and then
-/// its release hook allocates.
+/// How many reclaims begin when a reclaimer allocates after a compaction.
 fn reclaims_after_compaction(knobs: MmKnobs) -> usize {
     let events = rig(1024).knobs(knobs).pressure(Pressure::every_allocation()).run(|mm| {
         let owner = Arc::new(Backing::default());
@@ -79,12 +78,12 @@ fn reclaims_after_compaction(knobs: MmKnobs) -> usize {
 
 #[test]
 fn until_2017_compaction_took_the_reclaimers_flag_away() {
-    assert_eq!(reclaims_after_compaction(MmKnobs::V3_18), 1, "the reclaimer reclaims below itself");
+    assert_eq!(reclaims_after_compaction(MmKnobs::V3_18), 1, "the reclaimer reclaims again");
     assert_eq!(reclaims_after_compaction(MmKnobs::NEWEST), 0);
 }
 
 #[test]
-fn compaction_asks_release_hooks_with_the_requests_mask() {
+fn compaction_calls_release_hooks_with_the_mask_of_the_request() {
     let events = rig(1024).pressure(Pressure { min_order: 1, ..short_for_io_or_fs() }).run(|mm| {
         let owner = Arc::new(Backing { refuses_release: true, ..Backing::default() });
         let _kept =

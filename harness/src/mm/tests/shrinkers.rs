@@ -1,4 +1,4 @@
-//! The protocol, and shrinkers that break it.
+//! The count/scan protocol, and shrinkers that break it.
 
 use std::sync::Arc;
 
@@ -13,36 +13,33 @@ use crate::inject::Pressure;
 use crate::sched::{RwSem, SpinLock};
 use reclaimdep_scope::{Stop, Superblock};
 
-/// The first allocation after the caches were filled.
+/// Pressure on one allocation, after `skip` that fill the caches.
 fn after(skip: u64) -> Pressure {
     Pressure { skip, times: Some(1), ..Pressure::default() }
 }
 
 #[test]
-fn an_allocation_that_finds_memory_short_goes_through_the_shrinkers() {
+fn an_allocation_that_finds_memory_short_calls_the_shrinkers() {
     let events = rig(256).pressure(after(0)).run(|mm| {
         let cache = PageCache::filled(mm, 10, Gfp::FS).shared();
         let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
-        assert_eq!(cache.len(), 0, "the cache gave what it had");
+        assert_eq!(cache.len(), 0, "every page was freed");
     });
     assert_eq!(reclaims(&events, ReclaimKind::Direct), 1);
 }
 
 #[test]
-fn a_shrinker_that_stops_is_not_called_again_in_the_pass_and_owes_the_rest() {
+fn a_shrinker_that_stops_is_not_called_again_in_the_pass_and_the_rest_is_deferred() {
     rig(4096).pressure(Pressure::every_allocation()).run(|mm| {
         let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
         let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
         let stopped = cache.scans();
-        assert!(
-            stopped > 0 && stopped <= 13,
-            "once at each priority that asks for a batch: {stopped}"
-        );
+        assert!(stopped > 0 && stopped <= 13, "at most one scan at each priority: {stopped}");
         assert_eq!(cache.len(), 200);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
-        assert!(cache.len() < 200, "the debt is paid by who may");
+        assert!(cache.len() < 200, "the next permitted scan frees pages");
     });
 }
 
@@ -64,7 +61,7 @@ fn an_unregistered_shrinker_is_not_called() {
 }
 
 #[test]
-fn a_scan_may_say_that_it_looked_at_less() {
+fn a_scan_may_report_fewer_scanned_objects() {
     struct Lazy;
     impl PortShrinker for Lazy {
         fn name(&self) -> &str {
@@ -82,11 +79,11 @@ fn a_scan_may_say_that_it_looked_at_less() {
         let _registered = mm.register_port_shrinker(Arc::new(Lazy));
         assert!(mm.alloc(0, Gfp::KERNEL | Gfp::NORETRY).is_some());
     });
-    assert!(ran.finished, "a shrinker that looks at nothing is called a bounded number of times");
+    assert!(ran.finished, "the number of scans that scan nothing is bounded");
 }
 
 #[test]
-fn a_shrinker_that_panics_is_told_and_not_called_again() {
+fn a_shrinker_that_panics_is_reported_and_not_called_again() {
     let ran = rig(256).pressure(Pressure::every_allocation()).try_run(|mm| {
         let cache = PageCache::filled(mm, 10, Gfp::FS).doing(|_| panic!("planted")).shared();
         let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
@@ -96,8 +93,8 @@ fn a_shrinker_that_panics_is_told_and_not_called_again() {
     });
     assert!(ran.finished);
     assert_eq!(ran.panic.as_deref(), Some("shrinker pages: planted"));
-    let told = |kind: &&EventKind| matches!(kind, EventKind::ShrinkerPanicked { .. });
-    assert_eq!(ran.events.iter().filter(told).count(), 1);
+    let panicked = |kind: &&EventKind| matches!(kind, EventKind::ShrinkerPanicked { .. });
+    assert_eq!(ran.events.iter().filter(panicked).count(), 1);
 }
 
 #[test]
@@ -116,7 +113,7 @@ fn a_scan_may_register_and_unregister_others() {
     });
 }
 
-/// Whether unregistering below the shrinker's own scan waits, and for what.
+/// Unregistering in the shrinker's own scan waits for the lock that `expect` names.
 #[track_caller]
 fn check_self_unregister(knobs: MmKnobs, expect: &str) {
     let ran = rig(256).knobs(knobs).pressure(after(0)).try_run(|mm| {
@@ -136,16 +133,16 @@ fn check_self_unregister(knobs: MmKnobs, expect: &str) {
         EventKind::WaitBegin { resource: Resource::Lock(_), why, .. } => Some(*why),
         _ => None,
     });
-    assert_eq!(waits, Some(expect), "for a lock that the scan holds");
+    assert_eq!(waits, Some(expect), "it waits for a lock that the scan holds");
 }
 
 #[test]
-fn a_shrinker_that_unregisters_itself_waits_for_itself_and_the_judges_see_it() {
+fn a_shrinker_that_unregisters_itself_waits_for_a_lock_of_its_own_scan() {
     check_self_unregister(MmKnobs::NEWEST, "shrinker scans");
     check_self_unregister(MmKnobs::V5_9, "rwsem");
 }
 
-/// How registering went while another task's scan was under way.
+/// The events of a registration during a scan of another task.
 fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
     rig(256)
         .knobs(knobs)
@@ -177,7 +174,7 @@ fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
 }
 
 #[test]
-fn registering_waits_for_scans_under_the_old_rwsem_only() {
+fn registering_waits_for_scans_only_with_the_old_rwsem() {
     let waits = |events: &[EventKind]| {
         events.iter().any(|kind| {
             matches!(kind, EventKind::WaitBegin { resource: Resource::Lock(_), why: "rwsem", .. })
@@ -203,11 +200,11 @@ fn a_probe_asks_every_shrinker_for_each_mask() {
     assert_eq!(
         counts,
         [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO],
-        "one twice: it must say the same"
+        "GFP_KERNEL twice: both counts must be equal"
     );
 }
 
-/// A filesystem whose caches are numbers.
+/// A filesystem with fixed counts.
 struct Caches {
     counts: SpinLock<Option<SuperCounts>>,
     pruned: SpinLock<Vec<(&'static str, u64)>>,
@@ -257,7 +254,7 @@ fn a_superblocks_quota_is_split_in_proportion_dentries_first() {
 }
 
 #[test]
-fn a_superblock_counts_for_everybody_and_scans_only_with_fs() {
+fn a_superblock_counts_with_every_mask_and_scans_only_with_fs() {
     rig(64).run(|mm| {
         let (caches, _, shrinker) = superblock(mm, Some(COUNTS));
         for mask in [Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
@@ -271,7 +268,7 @@ fn a_superblock_counts_for_everybody_and_scans_only_with_fs() {
 }
 
 #[test]
-fn a_superblock_that_is_being_unmounted_is_passed_over() {
+fn a_superblock_that_is_being_unmounted_is_skipped() {
     rig(64).run(|mm| {
         let (_, s_umount, shrinker) = superblock(mm, Some(COUNTS));
         let _unmounting = s_umount.write();
@@ -280,7 +277,7 @@ fn a_superblock_that_is_being_unmounted_is_passed_over() {
 }
 
 #[test]
-fn a_superblock_says_what_it_has_and_how_much_of_it_it_offers() {
+fn the_count_of_a_superblock_depends_on_its_objects_and_on_the_cache_pressure() {
     rig(64).run(|mm| {
         assert_eq!(superblock(mm, None).2.count(Gfp::KERNEL), 0, "not fully mounted");
         let empty = superblock(mm, Some(SuperCounts::default())).2;
@@ -291,7 +288,7 @@ fn a_superblock_says_what_it_has_and_how_much_of_it_it_offers() {
 }
 
 #[test]
-fn the_try_lock_of_a_superblock_is_told_as_one() {
+fn the_try_lock_of_a_superblock_is_reported_as_a_try_lock() {
     let events = rig(64).run(|mm| {
         let shrinker = superblock(mm, Some(COUNTS)).2;
         assert!(shrinker.scan(&mut ScanControl::new(Gfp::KERNEL, 100)).is_ok());
@@ -299,5 +296,5 @@ fn the_try_lock_of_a_superblock_is_told_as_one() {
     let tried = |kind: &EventKind| {
         matches!(kind, EventKind::LockAttempt { mode: LockMode::Shared, try_lock: true, .. })
     };
-    assert!(events.iter().any(tried), "so that it adds no edge into the lock");
+    assert!(events.iter().any(tried), "so it adds no lock order");
 }

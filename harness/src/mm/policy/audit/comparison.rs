@@ -1,30 +1,28 @@
-//! The table of policies: each cell is what the policy and the oracle say on the [`Story`], not an
-//! opinion.
+//! The table of policies: each cell is computed from the policy and the oracle on the [`Story`].
 //!
-//! Key functions: [`table`], [`rows`]. Written from the project's description, 7.4. It differs from
-//! that table where the reference abbreviates: which scope the loop worker needs, and that today's
-//! swap is unsafe over a loop device.
+//! Key functions: [`table`], [`rows`]. Written from the project's description, 7.4. That table does
+//! not show which scope the loop worker needs, and that today's swap is unsafe over a loop device.
 
 use core::fmt::Write as _;
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 
-use super::super::only_swap_io::SwapAreas;
-use super::super::reclaim_context::knobs::WithoutSuperblock;
+use super::super::SwapAreas;
+use super::super::WithoutSuperblock;
 use super::super::{
     Holder, Join, Mainline, OnlySwapIo, Oracle, Policy, ReclaimContextKnobs, ReclaimContextPolicy,
-    StackingData, SwapArea, Target, Waits,
+    StackingData, SwapPlace, Target, Waits,
 };
 use super::Story;
 
-/// A row: a policy, and the shrinker it has to live with.
+/// A row: a policy, and the rule of the shrinker.
 #[derive(Debug)]
 pub struct Row {
-    /// What the table calls it.
+    /// Its label in the table.
     pub label: &'static str,
     /// The policy.
     pub policy: Box<dyn Policy>,
-    /// How the cache's shrinker behaves.
+    /// Under which mask the cache's shrinker waits.
     pub waits: Waits,
 }
 
@@ -45,7 +43,11 @@ pub fn rows() -> Vec<Row> {
         row("join", Join, Waits::WithIo),
         row("join+only-swap-io, any area", OnlySwapIo { areas: SwapAreas::Any }, Waits::WithIo),
         row("join+only-swap-io", OnlySwapIo::default(), Waits::WithIo),
-        row("reclaim-context, A4 uncovered", ReclaimContextPolicy::with(uncovered), Waits::WithIo),
+        row(
+            "reclaim-context, caches uncovered",
+            ReclaimContextPolicy::with(uncovered),
+            Waits::WithIo,
+        ),
         row("reclaim-context", ReclaimContextPolicy::default(), Waits::WithIo),
         row("oracle", Oracle::default(), Waits::WithIo),
     ]
@@ -55,7 +57,8 @@ pub fn rows() -> Vec<Row> {
 #[must_use]
 pub fn table() -> String {
     let mut text = String::from(
-        "| policy | D1 | D2 | other filesystems from NOFS | swap from NOFS | needs to know |\n|---|---|---|---|---|---|\n",
+        "| policy | wait | worker | other filesystems from NOFS | swap from NOFS | needs to know |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in rows() {
         let cells = row.cells().join(" | ");
@@ -64,9 +67,9 @@ pub fn table() -> String {
     text
 }
 
-/// How a pair ends.
+/// The decisions about a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Pair {
+struct PairDecision {
     permitted: bool,
     deadlock: bool,
 }
@@ -76,30 +79,36 @@ impl Row {
     #[must_use]
     pub fn cells(&self) -> [&'static str; 5] {
         let story = Story::default();
-        [self.d1(&story), self.d2(&story), self.others(&story), self.swap(&story), self.needs()]
+        [
+            self.wait(&story),
+            self.worker(&story),
+            self.others(&story),
+            self.swap(&story),
+            self.needs(),
+        ]
     }
 
-    fn pair(&self, story: &Story, holder: &Holder<'_>, target: Target) -> Pair {
+    fn pair(&self, story: &Story, holder: &Holder<'_>, target: Target) -> PairDecision {
         let permitted = self.policy.permits(holder, &target, &story.stack);
-        Pair {
+        PairDecision {
             permitted,
             deadlock: permitted && !Oracle::default().permits(holder, &target, &story.stack),
         }
     }
 
-    fn held_by_f(&self, story: &Story, target: Target) -> Pair {
+    fn held_by_f(&self, story: &Story, target: Target) -> PairDecision {
         self.pair(story, &Holder::in_contexts(&[story.context(story.f)]), target)
     }
 
-    /// The wait edge: who holds `f` waits for the cache, which needs `f`.
-    fn d1(&self, story: &Story) -> &'static str {
+    /// The deadlock by a wait: the holder of `f` waits for the cache, which needs `f`.
+    fn wait(&self, story: &Story) -> &'static str {
         let cache = Target::Shrinker { node: story.cache, waits: self.waits };
         if self.held_by_f(story, cache).deadlock { "deadlock" } else { "ok" }
     }
 
-    /// The allocation edge: the loop worker allocates, and the cache that its device carries waits
-    /// for it. The cell names the weakest scope of the worker that cuts it.
-    fn d2(&self, story: &Story) -> &'static str {
+    /// The deadlock by an allocation: the loop worker allocates, and reclaim waits for the cache on
+    /// its own device. The cell names the weakest scope of the worker that prevents it.
+    fn worker(&self, story: &Story) -> &'static str {
         let cache = Target::Shrinker { node: story.cache, waits: self.waits };
         let workers = [
             (TaskFlags::EMPTY, "ok"),
@@ -126,10 +135,10 @@ impl Row {
 
     fn swap(&self, story: &Story) -> &'static str {
         let to = |area| self.held_by_f(story, Target::SwapPage(area));
-        let plain = to(SwapArea::Device(story.disk)).permitted;
-        let independent = to(SwapArea::Device(story.loop_g)).permitted;
-        let over_loop = to(SwapArea::Device(story.loop_f)).deadlock;
-        let file = to(SwapArea::File(story.f)).deadlock;
+        let plain = to(SwapPlace::Device(story.disk)).permitted;
+        let independent = to(SwapPlace::Device(story.loop_g)).permitted;
+        let over_loop = to(SwapPlace::Device(story.loop_f)).deadlock;
+        let file = to(SwapPlace::File(story.f)).deadlock;
         match (plain, over_loop, file) {
             (false, ..) => "no",
             (_, false, false) if independent => "yes if independent",

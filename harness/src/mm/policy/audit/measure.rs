@@ -1,8 +1,8 @@
 //! Measuring a policy over random stacks: how many safe pairs it denies, at which depths.
 //!
-//! Key types: [`measure`], [`table`], [`Measured`]. The pairs are those of the proposal: every
-//! filesystem as the holder of a NOFS scope with its context, every other one's shrinker, and every
-//! cache, as the target. A filesystem's own shrinker is no pair: there every policy asks.
+//! Key types: [`measure`], [`table`], [`Measured`]. In each pair the holder
+//! is a filesystem in a NOFS scope with its context; the target is the shrinker of another
+//! filesystem, or a cache. A filesystem's own shrinker is no target: there every policy asks.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use super::super::topology::{Node, NodeKind};
 use super::super::{Holder, Oracle, Policy, Target, Topology, Waits};
 use super::{Audit, Shape, random_stack};
 
-/// The shapes of the published measurement: ever more loop devices, then filesystems that span two
-/// devices.
+/// The shapes of the published measurement: more and more loop devices, then filesystems that span
+/// two devices.
 pub const SHAPES: &[Shape] = &[
     shape(0, 1),
     shape(25, 1),
@@ -24,14 +24,14 @@ pub const SHAPES: &[Shape] = &[
     shape(25, 2),
     shape(50, 2),
 ];
-/// How many stacks of each.
+/// How many stacks of each shape.
 pub const STACKS: u64 = 100;
 
 const fn shape(stacked_percent: u32, devices: u32) -> Shape {
     Shape { filesystems: 10, stacked_percent, devices }
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Measured {
     /// Pairs whose target is another superblock.
@@ -82,7 +82,7 @@ fn caches(stack: &Topology) -> Vec<Target> {
         .collect()
 }
 
-/// The depth rule over ever deeper stacks, in Markdown: [`measure`] for each shape.
+/// [`measure`] for each shape, in Markdown.
 #[must_use]
 pub fn table(policy: &dyn Policy, shapes: &[Shape], stacks: u64) -> String {
     let mut text = String::from(

@@ -1,17 +1,18 @@
-//! Audit: what a policy gets wrong, counted against the oracle.
+//! Audit: counts the decisions of a policy that differ from the oracle's.
 //!
-//! Key types: [`Audit`], [`Audit::of`]. A pair is a holder and a target. Permitted and unsound: the
-//! target would work, and so wait, although it needs the holder; that must be none. Denied but
-//! safe: memory that could have been freed. Pure over its arguments.
+//! Key types: [`Audit`], [`Audit::of`]. A pair is a holder and a target. A permitted pair is
+//! unsound if the target would work, and so wait, although it needs the holder; a sound policy has
+//! none. A pair that is denied but safe is memory that could have been freed. No state.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`story`] | the stack that the thread argued about, with every kind of neighbour |
+//! | `story` | [`Story`]: the stack of the mailing list thread, with filesystems beside it |
 //! | [`comparison`] | the table of policies, computed on that stack |
-//! | [`random`] | [`Shape`], [`random_stack`]: stacks by seed |
-//! | [`measure`] | [`measure::measure`]: an audit over many random stacks, with the depths they had |
+//! | `random` | [`Shape`], [`random_stack`]: stacks by seed |
+//! | [`measure`] | [`measure::measure`]: an audit over many random stacks, and their depths |
 //!
-//! Written from the project's description of scoped allocation, 7.5 (H5, H6) and 9 (20).
+//! Written from the project's description of scoped allocation, 7.5 (hypotheses H5 and H6:
+//! cost and soundness) and 9 (question 20).
 
 use core::fmt;
 use core::ops::AddAssign;
@@ -20,28 +21,27 @@ use super::{Holder, Oracle, Policy, Target, Topology};
 
 pub mod comparison;
 pub mod measure;
-pub mod random;
-pub mod story;
+mod random;
+mod story;
 
-pub use measure::Measured;
 pub use random::{Shape, random_stack};
 pub use story::Story;
 
 /// Counts over (holder, target) pairs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Audit {
-    /// Pairs looked at.
+    /// All pairs.
     pub pairs: u64,
     /// Pairs that the oracle permits.
     pub safe: u64,
     /// Pairs that the policy permits.
     pub permitted: u64,
-    /// Pairs that the policy permits and the oracle denies: each is a deadlock that can happen.
+    /// Pairs that the policy permits and the oracle denies: each is a possible deadlock.
     pub unsound: u64,
-    /// Pairs that the policy denies and the oracle permits: memory that stays.
+    /// Pairs that the policy denies and the oracle permits: memory that is not freed.
     pub denied_but_safe: u64,
-    /// Permitted pairs in which holder and target have a filesystem below in common: independent by
-    /// locks, but not by log space and workers (A9).
+    /// Permitted pairs in which holder and target share a filesystem below: no lock connects them,
+    /// but they share its log space and its worker.
     pub shared_lower: u64,
 }
 
@@ -60,7 +60,7 @@ impl Audit {
         audit
     }
 
-    /// Counts one pair: for a run that meets its pairs one by one.
+    /// Counts one pair.
     pub fn note(
         &mut self,
         policy: &dyn Policy,
@@ -86,13 +86,14 @@ impl Audit {
         };
     }
 
-    /// Whether the policy permitted nothing that the oracle denies (invariant 20).
+    /// Whether the policy permitted no pair that the oracle denies (invariant 20 of
+    /// docs/invariants.md).
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.unsound == 0
     }
 
-    /// How many of a thousand safe pairs the policy denied; none where no pair was safe.
+    /// How many of a thousand safe pairs the policy denied; `None` if no pair was safe.
     #[must_use]
     pub fn denied_per_mille(&self) -> Option<u64> {
         (1000 * self.denied_but_safe).checked_div(self.safe)
@@ -115,7 +116,8 @@ impl fmt::Display for Audit {
         let Self { pairs, safe, permitted, unsound, denied_but_safe, shared_lower } = self;
         write!(
             f,
-            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, {denied_but_safe} denied but safe"
+            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, \
+             {denied_but_safe} denied but safe"
         )?;
         match shared_lower {
             0 => Ok(()),

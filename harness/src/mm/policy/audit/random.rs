@@ -1,26 +1,26 @@
 //! Random stacks, by seed: the same seed builds the same stack.
 //!
 //! Key types: [`Shape`], [`random_stack`]. A stack is made of filesystems, each on one or more
-//! devices: a disk, or a loop device on a file of a filesystem made before it. So there is no cycle
-//! by construction, and the shape's share of loop devices sets how deep it gets.
+//! devices: a disk, or a loop device on a file of a filesystem made before it. So there is no
+//! cycle, and the share of loop devices in the shape sets the depth.
 
 use reclaimdep_scope::Superblock;
 
 use super::super::topology::{Node, NodeKind, Topology};
 
-/// What a random stack looks like.
+/// The parameters of a random stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// How many filesystems.
+    /// The number of filesystems.
     pub filesystems: u32,
-    /// How many of a hundred devices are loop devices on an earlier filesystem; the others are
+    /// The percentage of devices that are loop devices on an earlier filesystem; the others are
     /// disks.
     pub stacked_percent: u32,
-    /// Devices of each filesystem; more than one spans.
+    /// The number of devices of each filesystem.
     pub devices: u32,
 }
 
-/// The stack of this shape and seed. Each device has a cache on it too.
+/// The stack of this shape and seed. Each device also has a cache.
 ///
 /// # Panics
 /// Never: what is built later depends only on what was built before.
@@ -60,10 +60,10 @@ fn random_device(
 }
 
 fn edge(stack: &mut Topology, node: impl Into<Node>, on: impl Into<Node>) {
-    stack.depends(node, on).expect("a part depends on older parts alone");
+    stack.depends(node, on).expect("a part depends only on older parts");
 }
 
-/// Steele, Lea and Flood's generator: small, good enough, and the same everywhere.
+/// The SplitMix64 generator of Steele, Lea and Flood: the same numbers on every machine.
 struct SplitMix(u64);
 
 impl SplitMix {
@@ -92,7 +92,7 @@ mod tests {
     const SHAPE: Shape = Shape { filesystems: 8, stacked_percent: 60, devices: 2 };
 
     #[test]
-    fn a_seed_is_a_stack() {
+    fn the_same_seed_builds_the_same_stack() {
         assert_eq!(random_stack(SHAPE, 7), random_stack(SHAPE, 7));
         assert_ne!(random_stack(SHAPE, 7), random_stack(SHAPE, 8));
     }

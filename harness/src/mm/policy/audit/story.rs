@@ -1,9 +1,9 @@
-//! The stack that the thread argued about, and every kind of neighbour that a policy may confuse
-//! with it.
+//! The stack of the mailing list thread, with filesystems beside it that a policy may confuse.
 //!
-//! Key type: [`Story`]. Filesystem `f` holds a transaction; a cache stands on a loop device whose
-//! file is in `f` (D1, D2). Beside it: an independent filesystem `g`; `u` on a loop device over
-//! `g`; `w` on a loop device over `f`; swap of each kind. Written from the project's description,
+//! Key type: [`Story`]. Filesystem `f` holds a transaction; a cache is on a loop device whose file
+//! is in `f`. It can deadlock by a wait for the cache, and by an allocation of the loop worker.
+//! Beside it there are an independent filesystem `g`, `u` on a loop device over `g`, `w` on a loop
+//! device over `f`, and places for swap of each kind. Written from the project's description,
 //! 7.1 and 7.4.
 
 use reclaimdep_scope::{ReclaimContext, Superblock};
@@ -17,7 +17,7 @@ pub struct Story {
     pub stack: Topology,
     /// The holder's filesystem, on a disk.
     pub f: Superblock,
-    /// Another one, on a disk of its own: independent, equally deep.
+    /// Another filesystem, on its own disk: independent of `f`, equally deep.
     pub g: Superblock,
     /// On a loop device over `g`: independent of `f`, deeper.
     pub u: Superblock,
@@ -81,5 +81,5 @@ fn loop_over(stack: &mut Topology, superblock: Superblock, name: &str) -> Node {
 }
 
 fn edge(stack: &mut Topology, node: impl Into<Node>, place: impl Into<Node>) {
-    stack.depends(node, place).expect("what is new needs only what was there");
+    stack.depends(node, place).expect("a new part depends only on older parts");
 }

@@ -1,54 +1,47 @@
-//! The knobs of `reclaim-context`: every question that the proposal left open, decided.
+//! The knobs of `reclaim-context`: each question that the proposal left open, with its decision.
 //!
-//! Key types: [`ReclaimContextKnobs`], [`Knob`]. One table: the types, the defaults and the docs
-//! come from it. The first position of each is the decided one. Questions: the project's
-//! description, 7.3.
+//! Key types: [`ReclaimContextKnobs`], [`Knob`]. The types, the defaults and the docs come from one
+//! table. The first position of each knob is the decided one. Written from the project's
+//! description, 7.3 (questions A1 to A11).
 
 use core::fmt;
 
 /// A row of the table of open questions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Knob {
-    /// The question's number: `A4`; `order` for the order of the rules.
-    pub id: &'static str,
     /// The field of [`ReclaimContextKnobs`].
     pub field: &'static str,
-    /// What was left open.
+    /// The open question.
     pub question: &'static str,
-    /// Why it is decided as it is.
+    /// The reason for the decision.
     pub why: &'static str,
-    /// The decided position, and what it does.
+    /// The decided position, and its effect.
     pub decided: (&'static str, &'static str),
-    /// The others, and what they do.
+    /// The other positions, and their effects.
     pub others: &'static [(&'static str, &'static str)],
 }
 
 impl fmt::Display for Knob {
     /// A row of Markdown under [`Knob::HEADER`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, field, question, why, decided, others } = self;
+        let Self { field, question, why, decided, others } = self;
         let others: Vec<_> =
             others.iter().map(|(name, does)| format!("`{name}`: {does}")).collect();
         let (name, does) = decided;
-        write!(
-            f,
-            "| {id} | `{field}` | {question} | `{name}`: {does} {why} | {} |",
-            others.join(" ")
-        )
+        write!(f, "| `{field}` | {question} | `{name}`: {does} {why} | {} |", others.join(" "))
     }
 }
 
 impl Knob {
     /// The header of the table of knobs.
-    pub const HEADER: &str =
-        "| question | knob | asks | decided | otherwise |\n|---|---|---|---|---|";
+    pub const HEADER: &str = "| knob | question | decided | otherwise |\n|---|---|---|---|";
 }
 
 macro_rules! knobs {
-    ($($id:literal $field:ident: $ty:ident, $question:literal, $why:literal,
+    ($($field:ident: $ty:ident, $question:literal, $why:literal,
        $decided:ident = $decided_does:literal $(, $other:ident = $other_does:literal)+;)*) => {
         $(
-            #[doc = concat!($id, ". ", $question)]
+            #[doc = $question]
             #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
             pub enum $ty {
                 #[doc = $decided_does]
@@ -58,16 +51,15 @@ macro_rules! knobs {
             }
         )*
 
-        /// How each open question is answered. The default is the decided answer to all.
+        /// The answers to the open questions. The default has the decided answers.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
         pub struct ReclaimContextKnobs {
-            $(#[doc = concat!($id, ". ", $question, " Decided: ", $decided_does, " ", $why)] pub $field: $ty,)*
+            $(#[doc = concat!($question, " Decided: ", $decided_does, " ", $why)] pub $field: $ty,)*
         }
 
         impl ReclaimContextKnobs {
-            /// Every question, in order.
+            /// Every knob, in order.
             pub const TABLE: &[Knob] = &[$(Knob {
-                id: $id,
                 field: stringify!($field),
                 question: $question,
                 why: $why,
@@ -79,85 +71,94 @@ macro_rules! knobs {
 }
 
 knobs! {
-    "order" order: Order,
+    order: RuleOrder,
         "Are the rules tried as listed, depth before superblock?",
-        "With the superblock first, depth would matter only to inconsistent data, so the listed order is meant.",
-        Listed = "Different depth denies; else another superblock allows; else the filesystem is asked.",
+        "If the superblock came first, the depth would matter only for inconsistent data, so the \
+         listed order is meant.",
+        Listed = "A different depth denies; else another superblock allows; else the filesystem is \
+                  asked.",
         SuperblockFirst = "Another superblock allows, whatever its depth.";
-    "A1" several: Several,
+    several: SeveralContexts,
         "Which of several active contexts counts?",
-        "Each scope's owner holds something still; only all of them together know that a target is safe.",
+        "The owner of each scope still holds something; a target is safe only if it needs none of \
+         them.",
         All = "Each must allow.",
-        Innermost = "The innermost alone: what an outer scope protects is forgotten.";
-    "A1" plain: PlainNofs,
-        "What does a NOFS scope without a context mean beside others?",
+        Innermost = "Only the innermost: the filesystem of an outer scope is not protected.";
+    plain: PlainNofs,
+        "What does a NOFS scope without a context mean beside scopes with one?",
         "Its owner protects a filesystem and does not say which: as today, every one.",
-        DenyAll = "Every filesystem is denied, and I/O that could reach one.",
-        Ignored = "Nothing, as long as a context is there.";
-    "A2" unknown: UnknownDepth,
-        "What if a depth cannot be known, as below a server in user space?",
-        "The server may use any filesystem, also the holder's.",
-        Deny = "Deny.",
-        Zero = "Take it for 0.";
-    "A2" source: DepthSource,
+        DenyAll = "Every filesystem is denied, and I/O that could lead into one.",
+        Ignored = "Nothing, if there is a context.";
+    unknown: UnknownDepth,
+        "What if a depth cannot be known, as above a server in user space?",
+        "The server may use any filesystem, also that of the holder.",
+        Deny = "The target is denied.",
+        Zero = "The depth counts as 0.";
+    source: DepthSource,
         "Where do depths come from?",
-        "The kernel's own count sees overlay and ecryptfs alone: loop, dm, nbd and FUSE are invisible to it.",
+        "The kernel's own count covers only overlay and ecryptfs; it does not include loop, dm, \
+         nbd and FUSE.",
         Topology = "From the real dependencies of the stack.",
         StackDepth = "From `s_stack_depth`: filesystems directly upon filesystems.";
-    "A3" when: DepthWhen,
-        "Which depth counts when a stack changes while it is mounted?",
-        "A scope can outlive a binding; a depth of then and one of now do not compare.",
-        AtReclaim = "That of now, for holder and target.",
-        AtSave = "The holder's as saved in its context, the target's of now.";
-    "A4" without_superblock: WithoutSuperblock,
-        "Which rule is for shrinkers without a superblock?",
-        "One that waits for its device waits for the filesystems below it; at their own depth it would pass for \
-         one of them, so it counts as one more.",
-        AsIfMounted = "One that waits has the depth of a filesystem mounted where it stands; one that never waits \
-                       is allowed.",
-        ChainBelow = "One that waits has the depth of the filesystem chain under it, taken by the letter.",
+    when: DepthWhen,
+        "Which depth counts if a stack changes while it is mounted?",
+        "A scope can last longer than a binding; depths of two moments do not compare.",
+        AtReclaim = "That of the moment of reclaim, for holder and target.",
+        AtSave = "For the holder that in its context, for the target that of the moment of \
+                  reclaim.";
+    without_superblock: WithoutSuperblock,
+        "Which rule applies to shrinkers without a superblock?",
+        "A shrinker that waits for its device waits for the filesystems below it. At the depth of \
+         the topmost of them it would count as another superblock at equal depth, so it is one \
+         deeper.",
+        AsIfMounted = "One that waits has the depth of a filesystem mounted in its place; one that \
+                       never waits is allowed.",
+        ChainBelow = "One that waits has the depth of the topmost filesystem below it, as the \
+                      proposal says.",
         Uncovered = "None: it gets the effective mask, as today.";
-    "A5" spanning: Spanning,
+    spanning: Spanning,
         "How deep is a filesystem that spans devices of different depth?",
-        "Any of its devices may be the one that is needed.",
+        "It may need any of its devices.",
         Deepest = "As over the deepest.",
         Shallowest = "As over the shallowest.";
-    "A6" swap: SwapPages,
+    swap: SwapPages,
         "Is a swap area a dependency of anonymous pages?",
-        "Swap over a loop device leads into the filesystem of its file just as a cache there does. An area with \
-         no filesystem below keeps I/O at any depth, as today.",
-        Dependency = "Yes: as a shrinker that stands on the area and waits.",
+        "Swap over a loop device leads into the filesystem of its file, as a cache there does. An \
+         area with no filesystem below keeps I/O at any depth, as today.",
+        Dependency = "Yes: anonymous pages count as a shrinker above the area that waits.",
         Uncovered = "No: anonymous pages get the effective mask, as today.";
-    "A7" same_superblock: SameSuperblock,
-        "What may asking the filesystem do?",
-        "It is called below an allocation of its own: it must not wait or allocate, and its default answer is no.",
-        Ask = "It compares what it has, and answers.",
-        Allow = "Nothing: the same superblock is allowed.";
-    "A8" memcg: MemcgContext,
-        "Has memory-cgroup reclaim a context?",
-        "Limit reclaim runs in the charging task, which holds what its scopes say. (kswapd has none: it holds \
-         nothing of anyone's.)",
+    same_superblock: SameSuperblock,
+        "What may the filesystem do when it is asked?",
+        "It is called below one of its own allocations: it must not wait or allocate, and by \
+         default it denies.",
+        Ask = "It compares values, and answers.",
+        Allow = "Nothing: the same superblock is allowed without asking.";
+    memcg: MemcgContext,
+        "Has memcg reclaim a context?",
+        "Limit reclaim runs in the charging task, and the scopes of that task say what it holds. \
+         (kswapd has no context, since it holds nothing for other tasks.)",
         Task = "That of the charging task.",
         Nobody = "None: a NOFS scope counts as plain.";
-    "A8" work_items: WorkItems,
-        "Has a work item the context of the task that waits for it?",
-        "The waiter's locks are held until the item is done.",
-        Carried = "Yes, it is carried along.",
-        Empty = "No: the worker allocates as nobody.";
-    "A9" shared_lower: SharedLower,
-        "Equal depth over a shared filesystem: is that independent?",
-        "A lower filesystem's log space and worker make progress without any upper one's locks. A holder that \
-         keeps an element of a lower pool breaks another rule; the audit counts such pairs apart.",
+    work_items: WorkItems,
+        "Has a work item the contexts of the tasks that wait for it?",
+        "The waiting tasks hold their locks until the item is done.",
+        Carried = "Yes.",
+        Empty = "No: the worker allocates without a context.";
+    shared_lower: SharedLower,
+        "Are two filesystems of equal depth independent if they share a lower filesystem?",
+        "The log space and the worker of a lower filesystem need no lock of an upper one. A holder \
+         that keeps an element of a lower pool breaks another rule; the audit counts such pairs \
+         separately.",
         Allow = "Yes: no lock leads from one to the other.",
         Deny = "No: they share its capacity.";
-    "A10" file_pages: FilePages,
-        "Are page reclaim and release hooks under the rules, or the superblock's shrinker alone?",
-        "A release hook runs filesystem code too, also for a worker that has no scope of its own.",
-        Consult = "They are.",
-        Effective = "They get the effective mask.";
-    "A11" denied: DeniedWork,
-        "What becomes of the scan that a denied target did not get?",
-        "Otherwise pressure from scopes is lost, and nobody shrinks what they may not.",
-        Deferred = "It stays owed, as after SHRINK_STOP.",
-        Lost = "Nothing: the target is passed over.";
+    file_pages: FilePages,
+        "Do the rules cover page reclaim and release hooks, or only the superblock's shrinker?",
+        "A release hook runs filesystem code too, also in a worker without a scope of its own.",
+        Consult = "They do.",
+        Effective = "File pages get the effective mask.";
+    denied: DeniedWork,
+        "What happens to the scan of a denied target?",
+        "Otherwise pressure from scopes is lost, and the denied caches are never shrunk.",
+        Deferred = "It is deferred, as after SHRINK_STOP.",
+        Lost = "Nothing: reclaim skips the target.";
 }

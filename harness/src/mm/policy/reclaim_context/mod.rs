@@ -1,15 +1,15 @@
-//! `reclaim-context`: a NOFS scope names its superblock, and depth says what may need it.
+//! `reclaim-context`: a NOFS scope names its superblock, and depths tell which targets may need it.
 //!
 //! Key types: [`ReclaimContextPolicy`], [`ReclaimContextKnobs`], [`Rule`]. Dave Chinner's proposal
-//! of June 2020, never built. If T needs S then T is deeper than S, so at equal depth another
-//! superblock is safe; at different depth it may be safe, and is denied unseen. That argument
-//! covers superblocks on a stack whose depths are true; each open question
-//! ([`ReclaimContextKnobs::TABLE`]) is about where it ends.
+//! of June 2020, never implemented. If T needs S then T is deeper than S, so another superblock at
+//! equal depth is safe. At a different depth it may be safe, and is denied. That argument holds for
+//! superblocks on a stack whose depths are correct. Each open question
+//! ([`ReclaimContextKnobs::TABLE`]) is about one of its limits.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`knobs`] | the open questions A1 to A11, decided |
-//! | [`rule`] | R1, R2, R3 |
+//! | `knobs` | [`ReclaimContextKnobs`]: the open questions of the proposal, decided |
+//! | `rule` | [`Rule`]: the three rules of the proposal |
 //!
 //! Written from the project's description of scoped allocation, 7.3.
 
@@ -18,26 +18,26 @@ use std::sync::Arc;
 use reclaimdep_scope::{Depth, Gfp, ReclaimContext, Superblock};
 
 use super::{
-    AskFilesystem, Holder, Policy, Reclaimer, SaysNo, StackingData, Target, Topology, Verdict,
-    Waits,
+    AskFilesystem, Holder, Policy, PolicyVerdict, ReclaimerKind, SaysNo, StackingData, Target,
+    Topology, Waits,
 };
 
-pub mod knobs;
-pub mod rule;
+mod knobs;
+mod rule;
 
-use knobs::{
-    DeniedWork, DepthSource, DepthWhen, FilePages, MemcgContext, PlainNofs, SameSuperblock,
-    Several, SharedLower, Spanning, SwapPages, UnknownDepth, WithoutSuperblock, WorkItems,
+pub use knobs::{
+    DeniedWork, DepthSource, DepthWhen, FilePages, Knob, MemcgContext, PlainNofs,
+    ReclaimContextKnobs, RuleOrder, SameSuperblock, SeveralContexts, SharedLower, Spanning,
+    SwapPages, UnknownDepth, WithoutSuperblock, WorkItems,
 };
-pub use knobs::{Knob, ReclaimContextKnobs};
 pub use rule::Rule;
 
 /// Chinner's rules.
 #[derive(Clone, Debug)]
 pub struct ReclaimContextPolicy {
-    /// How the open questions are answered.
+    /// The answers to the open questions.
     pub knobs: ReclaimContextKnobs,
-    /// Who answers rule R3.
+    /// The filesystem that rule R3 asks.
     pub ask: Arc<dyn AskFilesystem>,
 }
 
@@ -48,13 +48,13 @@ impl Default for ReclaimContextPolicy {
 }
 
 impl ReclaimContextPolicy {
-    /// The rules with these knobs, and filesystems that answer no.
+    /// The rules with these knobs, and filesystems that deny.
     #[must_use]
     pub fn with(knobs: ReclaimContextKnobs) -> Self {
         Self { knobs, ask: Arc::new(SaysNo) }
     }
 
-    /// Whether the target is under the rules at all.
+    /// Whether the rules cover the target.
     fn covers(&self, target: &Target) -> bool {
         match target {
             Target::Superblock(_) => true,
@@ -66,30 +66,36 @@ impl ReclaimContextPolicy {
         }
     }
 
-    /// What the holder's contexts say; none where it has nothing to say, and the effective mask
-    /// stands.
-    fn verdict(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Option<Verdict> {
-        if holder.kind == Reclaimer::Kswapd || !self.covers(target) {
+    /// The decision by the holder's contexts; `None` without contexts, and then the effective mask
+    /// applies.
+    fn verdict(
+        &self,
+        holder: &Holder<'_>,
+        target: &Target,
+        stack: &Topology,
+    ) -> Option<PolicyVerdict> {
+        if holder.kind == ReclaimerKind::Kswapd || !self.covers(target) {
             return None;
         }
-        let nobody = holder.kind == Reclaimer::Memcg && self.knobs.memcg == MemcgContext::Nobody;
+        let nobody =
+            holder.kind == ReclaimerKind::Memcg && self.knobs.memcg == MemcgContext::Nobody;
         let own = match self.knobs.several {
             _ if nobody => &[],
-            Several::All => holder.contexts,
-            Several::Innermost => &holder.contexts[..holder.contexts.len().min(1)],
+            SeveralContexts::All => holder.contexts,
+            SeveralContexts::Innermost => &holder.contexts[..holder.contexts.len().min(1)],
         };
         let carried = match self.knobs.work_items {
             WorkItems::Carried => holder.carried,
             WorkItems::Empty => &[],
         };
         let plain = holder.is_plain() || (nobody && !holder.contexts.is_empty());
-        let heeded = plain && (self.knobs.plain == PlainNofs::DenyAll || own.is_empty());
+        let denies_all = plain && (self.knobs.plain == PlainNofs::DenyAll || own.is_empty());
         let mut contexts = own.iter().chain(carried).peekable();
-        if !heeded && contexts.peek().is_none() {
+        if !denies_all && contexts.peek().is_none() {
             return None;
         }
-        let all_allow = !heeded && contexts.all(|context| self.allows(context, target, stack));
-        Some(if all_allow { Verdict::Allow } else { Verdict::Deny })
+        let all_allow = !denies_all && contexts.all(|context| self.allows(context, target, stack));
+        Some(if all_allow { PolicyVerdict::Allow } else { PolicyVerdict::Deny })
     }
 
     fn allows(&self, context: &ReclaimContext, target: &Target, stack: &Topology) -> bool {
@@ -171,7 +177,7 @@ impl Policy for ReclaimContextPolicy {
     fn mask_for(&self, holder: &Holder<'_>, target: &Target, stack: &Topology) -> Gfp {
         match self.verdict(holder, target, stack) {
             None => self.effective(holder.requested, holder.flags),
-            // With no filesystem below, nothing can come back, and I/O stays as today.
+            // With no filesystem below, I/O cannot lead back to the holder, so it stays allowed.
             Some(verdict) => {
                 let over_filesystem = self.target_depth(target, stack) != Depth::Known(0);
                 verdict.mask(holder, target, over_filesystem)

@@ -1,16 +1,16 @@
 //! Chinner's three rules for one context and one target, as a pure function.
 //!
-//! Key type: [`Rule`]. R1: different depth, deny. R2: another superblock, allow. R3: the same one,
-//! ask.
+//! Key type: [`Rule`]. R1: at different depths, deny. R2: for another superblock, allow. R3: for
+//! the same superblock, ask the filesystem.
 
-use super::knobs::Order;
+use super::knobs::RuleOrder;
 
 /// Which rule matched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
-    /// R1: as GFP_NOFS.
+    /// R1: reclaim as with GFP_NOFS.
     Deny,
-    /// R2: as GFP_KERNEL.
+    /// R2: reclaim as with GFP_KERNEL.
     Allow,
     /// R3: pass the context to the filesystem.
     Ask,
@@ -19,12 +19,14 @@ pub enum Rule {
 impl Rule {
     /// The first rule that matches.
     ///
-    /// With the superblock first, a superblock whose two depths differ is stale data; it is denied,
-    /// not asked.
+    /// With [`RuleOrder::SuperblockFirst`], the same superblock at two depths is stale data; it is
+    /// denied, and the filesystem is not asked.
     #[must_use]
-    pub const fn first_match(order: Order, same_superblock: bool, same_depth: bool) -> Self {
+    pub const fn first_match(order: RuleOrder, same_superblock: bool, same_depth: bool) -> Self {
         match (order, same_superblock, same_depth) {
-            (Order::SuperblockFirst, false, _) | (Order::Listed, false, true) => Self::Allow,
+            (RuleOrder::SuperblockFirst, false, _) | (RuleOrder::Listed, false, true) => {
+                Self::Allow
+            }
             (_, _, false) => Self::Deny,
             (_, true, true) => Self::Ask,
         }

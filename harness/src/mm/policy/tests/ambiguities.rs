@@ -1,17 +1,16 @@
-//! The open questions A1 to A11: what the decided position does, and what another does instead.
+//! The open questions of the proposal: the decided position of each knob, and another one.
 //!
-//! Each test is a pair of outcomes on one stack. Where the other position is unsound, the stack is
-//! the counterexample that says why the question is decided as it is.
+//! Each test compares two outcomes on one stack. If the other position is unsound, the stack is the
+//! counterexample that justifies the decision.
 
 use std::sync::Arc;
 
 use reclaimdep_scope::{Gfp, ReclaimContext, TaskFlags};
 
-use super::super::audit::Story;
-use super::super::reclaim_context::knobs::*;
+use super::super::audit::{Audit, Story};
+use super::super::reclaim_context::*;
 use super::super::{
-    Audit, Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, Reclaimer, SwapArea, Target,
-    Waits,
+    Holder, NodeKind, Oracle, Policy, ReclaimContextPolicy, ReclaimerKind, SwapPlace, Target, Waits,
 };
 use super::{Outcome, SafeTransaction, outcome, with};
 use Outcome::{Denied, Needless, Unsound, Works};
@@ -29,33 +28,33 @@ fn check(
     let found =
         |policy: ReclaimContextPolicy| outcome(&policy, &oracle, holder, &target, &story.stack);
     let policy = with(other);
-    assert_ne!(policy.knobs, ReclaimContextKnobs::default(), "the other position is another one");
+    assert_ne!(policy.knobs, ReclaimContextKnobs::default(), "the other position differs");
     assert_eq!(found(ReclaimContextPolicy::default()), decided, "as decided");
     assert_eq!(found(policy.clone()), otherwise, "with {:?}", policy.knobs);
 }
 
 #[test]
-fn order_superblock_first_allows_what_needs_the_holder() {
+fn superblock_first_allows_a_target_that_needs_the_holder() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
-    let first = |knobs: &mut ReclaimContextKnobs| knobs.order = Order::SuperblockFirst;
+    let first = |knobs: &mut ReclaimContextKnobs| knobs.order = RuleOrder::SuperblockFirst;
     check(&story, &holder, Target::Superblock(story.w), Denied, first, Unsound);
-    // The price of the listed order: a deeper filesystem that needs nothing of ours.
+    // The cost of the listed order: a deeper filesystem that does not need `f` is denied.
     check(&story, &holder, Target::Superblock(story.u), Needless, first, Works);
 }
 
 #[test]
-fn a1_the_innermost_context_forgets_what_the_outer_scope_protects() {
+fn with_only_the_innermost_context_the_filesystem_of_an_outer_scope_is_not_protected() {
     let story = Story::default();
     let contexts = [story.context(story.u), story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
-    let innermost = |knobs: &mut ReclaimContextKnobs| knobs.several = Several::Innermost;
+    let innermost = |knobs: &mut ReclaimContextKnobs| knobs.several = SeveralContexts::Innermost;
     check(&story, &holder, Target::Superblock(story.w), Denied, innermost, Unsound);
 }
 
 #[test]
-fn a1_a_scope_without_a_context_denies_all_beside_one_with() {
+fn a_scope_without_a_context_denies_all_also_beside_one_with_a_context() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder { plain_nofs: true, ..Holder::in_contexts(&contexts) };
@@ -64,7 +63,7 @@ fn a1_a_scope_without_a_context_denies_all_beside_one_with() {
 }
 
 #[test]
-fn a2_an_unknown_depth_taken_for_zero_meets_the_holders() {
+fn an_unknown_depth_that_counts_as_zero_equals_that_of_the_holder() {
     let mut story = Story::default();
     let server = story.stack.add_node(NodeKind::Server, "fuse daemon");
     let served = story.mount(server, "served");
@@ -72,10 +71,10 @@ fn a2_an_unknown_depth_taken_for_zero_meets_the_holders() {
     let holder = Holder::in_contexts(&contexts);
     let zero = |knobs: &mut ReclaimContextKnobs| knobs.unknown = UnknownDepth::Zero;
     check(&story, &holder, Target::Superblock(served), Denied, zero, Unsound);
-    // So it is where the daemon is known to store in the holder's filesystem.
+    // So is one whose daemon is known to store in the holder's filesystem.
     story.stack.depends(server, story.f).unwrap();
     check(&story, &holder, Target::Superblock(served), Denied, zero, Unsound);
-    // And it is needlessly denied where the daemon is known to be elsewhere.
+    // One whose daemon is known to store elsewhere is denied without need.
     let mut story = Story::default();
     let server = story.stack.add_node(NodeKind::Server, "fuse daemon");
     let served = story.mount(server, "served");
@@ -84,7 +83,7 @@ fn a2_an_unknown_depth_taken_for_zero_meets_the_holders() {
 }
 
 #[test]
-fn a2_the_kernels_own_depth_sees_overlays_and_no_loop_device() {
+fn the_kernels_own_depth_includes_overlays_and_no_loop_device() {
     let mut story = Story::default();
     let overlay = story.mount(story.f, "overlay");
     let contexts = [story.context(story.f)];
@@ -95,9 +94,9 @@ fn a2_the_kernels_own_depth_sees_overlays_and_no_loop_device() {
 }
 
 #[test]
-fn a3_a_depth_of_then_does_not_compare_with_one_of_now() {
-    // x is on a loop device over g when its scope begins; then its device moves to a plain disk,
-    // and a filesystem over x comes to stand where x stood.
+fn a_saved_depth_does_not_compare_with_a_current_one() {
+    // `x` is on a loop device over `g` when its scope begins. Then it moves to a plain disk, and a
+    // filesystem over `x` gets the depth that `x` had.
     let mut story = Story::default();
     let x = story.mount(story.loop_g, "x");
     let contexts = [story.context(x)];
@@ -110,7 +109,7 @@ fn a3_a_depth_of_then_does_not_compare_with_one_of_now() {
 }
 
 #[test]
-fn a4_a_shrinker_without_a_superblock_is_the_deadlock_of_2014_again() {
+fn an_uncovered_shrinker_without_a_superblock_deadlocks_as_in_2014() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
@@ -129,7 +128,7 @@ fn a4_a_shrinker_without_a_superblock_is_the_deadlock_of_2014_again() {
 }
 
 #[test]
-fn a4_a_cache_on_a_plain_disk_works_for_holders_of_any_depth() {
+fn a_cache_on_a_plain_disk_works_for_holders_of_any_depth() {
     let story = Story::default();
     let disk = |waits| Target::Shrinker { node: story.disk, waits };
     let uncovered = |knobs: &mut ReclaimContextKnobs| {
@@ -137,13 +136,13 @@ fn a4_a_cache_on_a_plain_disk_works_for_holders_of_any_depth() {
     };
     let deep = [story.context(story.u)];
     check(&story, &Holder::in_contexts(&deep), disk(Waits::WithIo), Works, uncovered, Works);
-    // At the holder's own depth it even gets FS back, which today it does not.
+    // At the depth of the holder it even gets FS back; today it does not.
     let equal = [story.context(story.f)];
     check(&story, &Holder::in_contexts(&equal), disk(Waits::WithFs), Works, uncovered, Needless);
 }
 
 #[test]
-fn a5_the_shallowest_device_hides_the_one_that_needs_the_holder() {
+fn the_depth_of_the_shallowest_device_ignores_one_that_needs_the_holder() {
     let mut story = Story::default();
     let spanning = story.mount(story.disk, "spanning");
     story.stack.depends(spanning, story.loop_f).unwrap();
@@ -154,22 +153,22 @@ fn a5_the_shallowest_device_hides_the_one_that_needs_the_holder() {
 }
 
 #[test]
-fn a6_swap_over_the_holder_is_a_dependency() {
+fn swap_over_the_holder_is_a_dependency() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
     let uncovered = |knobs: &mut ReclaimContextKnobs| knobs.swap = SwapPages::Uncovered;
     let to = Target::SwapPage;
-    check(&story, &holder, to(SwapArea::Device(story.loop_f)), Denied, uncovered, Unsound);
-    check(&story, &holder, to(SwapArea::File(story.f)), Denied, uncovered, Denied);
-    check(&story, &holder, to(SwapArea::Device(story.disk)), Works, uncovered, Works);
-    check(&story, &holder, to(SwapArea::Device(story.loop_g)), Needless, uncovered, Works);
+    check(&story, &holder, to(SwapPlace::Device(story.loop_f)), Denied, uncovered, Unsound);
+    check(&story, &holder, to(SwapPlace::File(story.f)), Denied, uncovered, Denied);
+    check(&story, &holder, to(SwapPlace::Device(story.disk)), Works, uncovered, Works);
+    check(&story, &holder, to(SwapPlace::Device(story.loop_g)), Needless, uncovered, Works);
     // A plain area stays open to a deep holder, although the depths differ.
     let deep = [story.context(story.u)];
     check(
         &story,
         &Holder::in_contexts(&deep),
-        to(SwapArea::Device(story.disk)),
+        to(SwapPlace::Device(story.disk)),
         Works,
         uncovered,
         Works,
@@ -177,7 +176,7 @@ fn a6_swap_over_the_holder_is_a_dependency() {
 }
 
 #[test]
-fn a7_a_filesystem_that_is_not_asked_meets_its_own_lock() {
+fn a_filesystem_that_is_not_asked_waits_for_its_own_lock() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
@@ -186,7 +185,7 @@ fn a7_a_filesystem_that_is_not_asked_meets_its_own_lock() {
 }
 
 #[test]
-fn a7_a_filesystem_answers_from_what_its_context_says() {
+fn a_filesystem_decides_by_its_context() {
     let story = Story::default();
     let policy = ReclaimContextPolicy { ask: Arc::new(SafeTransaction(4)), ..Default::default() };
     let oracle = Oracle { ask: Arc::new(SafeTransaction(4)) };
@@ -196,21 +195,21 @@ fn a7_a_filesystem_answers_from_what_its_context_says() {
     };
     assert_eq!(ask(4, Target::Superblock(story.f)), Works);
     assert_eq!(ask(5, Target::Superblock(story.f)), Denied);
-    assert_eq!(ask(4, Target::Superblock(story.w)), Denied, "it is asked about itself alone");
+    assert_eq!(ask(4, Target::Superblock(story.w)), Denied, "it is asked only about itself");
 }
 
 #[test]
-fn a8_limit_reclaim_has_the_context_of_the_charging_task() {
+fn limit_reclaim_has_the_context_of_the_charging_task() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
-    let holder = Holder { kind: Reclaimer::Memcg, ..Holder::in_contexts(&contexts) };
+    let holder = Holder { kind: ReclaimerKind::Memcg, ..Holder::in_contexts(&contexts) };
     let nobody = |knobs: &mut ReclaimContextKnobs| knobs.memcg = MemcgContext::Nobody;
     check(&story, &holder, Target::Superblock(story.g), Works, nobody, Needless);
     check(&story, &holder, Target::Superblock(story.f), Denied, nobody, Denied);
 }
 
 #[test]
-fn a8_kswapd_has_no_context() {
+fn kswapd_has_no_context() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let kswapd = Holder { contexts: &contexts, ..Holder::kswapd() };
@@ -219,7 +218,7 @@ fn a8_kswapd_has_no_context() {
 }
 
 #[test]
-fn a8_a_work_item_without_the_waiters_context_meets_its_lock() {
+fn a_work_item_without_the_context_of_its_waiter_waits_for_its_lock() {
     let story = Story::default();
     let waiter = [story.context(story.f)];
     let worker = Holder { carried: &waiter, ..Holder::new(Gfp::KERNEL, TaskFlags::EMPTY) };
@@ -229,7 +228,7 @@ fn a8_a_work_item_without_the_waiters_context_meets_its_lock() {
 }
 
 #[test]
-fn a9_neighbours_over_one_filesystem_are_independent_but_counted() {
+fn filesystems_over_a_shared_one_are_independent_but_counted() {
     let mut story = Story::default();
     let second = story.attach(story.f, "second loop over f");
     let x = story.mount(second, "x");
@@ -245,7 +244,7 @@ fn a9_neighbours_over_one_filesystem_are_independent_but_counted() {
 }
 
 #[test]
-fn a10_release_hooks_are_filesystem_code() {
+fn release_hooks_are_covered_as_filesystem_code() {
     let story = Story::default();
     let effective = |knobs: &mut ReclaimContextKnobs| knobs.file_pages = FilePages::Effective;
     let contexts = [story.context(story.f)];
@@ -262,7 +261,7 @@ fn a10_release_hooks_are_filesystem_code() {
 }
 
 #[test]
-fn a11_a_denied_scan_stays_owed() {
+fn a_denied_scan_is_deferred() {
     assert!(ReclaimContextPolicy::default().defers_denied());
     assert!(!with(|knobs| knobs.denied = DeniedWork::Lost).defers_denied());
 }

@@ -1,12 +1,12 @@
-//! Masks: explicit ones, kswapd's, swap's, and those of the registry's policies on simple pairs.
+//! The masks that each policy of the registry gives on simple pairs: explicit masks, kswapd, swap.
 
 use reclaimdep_scope::{Depth, Gfp, ReclaimContext, Superblock, TaskFlags};
 
+use super::super::SwapAreas;
+use super::super::SwapFiles;
 use super::super::audit::Story;
-use super::super::mainline::SwapFiles;
-use super::super::only_swap_io::SwapAreas;
 use super::super::{
-    Holder, Mainline, NodeKind, OnlySwapIo, Oracle, Policy, PolicyKind, SwapArea, Target, Waits,
+    Holder, Mainline, NodeKind, OnlySwapIo, Oracle, Policy, PolicyKind, SwapPlace, Target, Waits,
 };
 use super::{Outcome, outcome};
 
@@ -28,7 +28,7 @@ fn cache(story: &Story) -> Target {
 }
 
 fn disk_swap(story: &Story) -> Target {
-    Target::SwapPage(SwapArea::Device(story.disk))
+    Target::SwapPage(SwapPlace::Device(story.disk))
 }
 
 fn disk_cache(story: &Story) -> Target {
@@ -36,7 +36,7 @@ fn disk_cache(story: &Story) -> Target {
 }
 
 #[test]
-fn a_named_scope_gives_back_to_another_filesystem_and_takes_from_what_needs_its_own() {
+fn a_scope_with_a_context_allows_another_filesystem_and_denies_what_needs_its_own() {
     let story = Story::default();
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
@@ -47,21 +47,21 @@ fn a_named_scope_gives_back_to_another_filesystem_and_takes_from_what_needs_its_
 }
 
 #[test]
-fn a_scope_that_names_nobody_protects_everybody() {
+fn a_scope_without_a_context_protects_every_filesystem() {
     let plain = Holder::new(Gfp::KERNEL, NOFS);
     let other = |story: &Story| Target::Superblock(story.g);
     let superblock = [Gfp::NOFS, Gfp::NOIO, Gfp::NOIO, Gfp::NOFS, Gfp::NOFS];
-    // The oracle takes I/O from no superblock: without FS its shrinker stops.
+    // The oracle leaves I/O to superblocks, since their shrinkers stop without FS.
     check(&plain, other, superblock);
     check(&plain, cache, [Gfp::NOFS, Gfp::NOIO, Gfp::NOIO, Gfp::NOIO, Gfp::NOIO]);
-    // A caller that forgot to say so does not make the scope name somebody.
+    // The flag word alone makes the scope plain, even if `plain_nofs` is not set.
     check(&Holder { plain_nofs: false, ..plain }, other, superblock);
-    // Over a plain disk there is no filesystem to come back to.
+    // Over a plain disk there is no filesystem that I/O could lead into.
     check(&plain, disk_cache, [Gfp::NOFS, Gfp::NOIO, Gfp::NOIO, Gfp::NOFS, Gfp::KERNEL]);
 }
 
 #[test]
-fn an_explicit_mask_is_a_plain_scope_to_some_and_only_a_mask_to_those_that_join_scopes() {
+fn an_explicit_mask_is_a_plain_scope_for_some_policies_and_a_mask_for_those_that_join() {
     let explicit = Holder::new(Gfp::NOFS, TaskFlags::EMPTY);
     check(&explicit, cache, [Gfp::NOFS, Gfp::NOFS, Gfp::NOFS, Gfp::NOIO, Gfp::NOIO]);
     check(&explicit, disk_cache, [Gfp::NOFS; 5]);
@@ -77,7 +77,7 @@ fn joining_scopes_leaves_the_deadlock_of_an_explicit_mask() {
 }
 
 #[test]
-fn no_scope_restricts_nothing_and_noio_everything() {
+fn without_a_scope_nothing_is_restricted_and_noio_restricts_every_target() {
     let free = Holder::new(Gfp::KERNEL, TaskFlags::EMPTY);
     check(&free, cache, [Gfp::KERNEL; 5]);
     check(&free, disk_swap, [Gfp::KERNEL; 5]);
@@ -90,12 +90,12 @@ fn no_scope_restricts_nothing_and_noio_everything() {
 }
 
 #[test]
-fn nobody_restricts_kswapd() {
+fn no_scope_restricts_kswapd() {
     check(&Holder::kswapd(), |story| Target::Superblock(story.f), [Gfp::KERNEL; 5]);
 }
 
 #[test]
-fn what_is_not_in_the_graph_is_denied() {
+fn holders_and_targets_outside_the_graph_are_denied() {
     let story = Story::default();
     let (unknown, g) = (Superblock(77), Target::Superblock(story.g));
     let contexts = |superblock| [ReclaimContext { superblock, depth: Depth::Known(0), private: 0 }];
@@ -105,10 +105,10 @@ fn what_is_not_in_the_graph_is_denied() {
             policy.permits(&Holder::in_contexts(&contexts(superblock)), &target, &story.stack)
         };
         assert!(permits(story.f, g), "{kind}");
-        assert!(!permits(unknown, g), "{kind}: anything may need such a holder");
+        assert!(!permits(unknown, g), "{kind}: any part may need such a holder");
         assert!(
             !permits(story.f, Target::Superblock(unknown)),
-            "{kind}: such a target may need anything"
+            "{kind}: such a target may need any part"
         );
     }
 }
@@ -119,7 +119,7 @@ fn swaps(policy: impl Policy, plain: bool, over_loop: bool, file: bool) {
     let contexts = [story.context(story.f)];
     let holder = Holder::in_contexts(&contexts);
     let areas =
-        [SwapArea::Device(story.disk), SwapArea::Device(story.loop_f), SwapArea::File(story.f)];
+        [SwapPlace::Device(story.disk), SwapPlace::Device(story.loop_f), SwapPlace::File(story.f)];
     let found = areas.map(|area| policy.may_swap(&holder, area, &story.stack));
     assert_eq!(found, [plain, over_loop, file], "{policy:?}");
 }
@@ -140,6 +140,6 @@ fn only_swap_io_refuses_an_area_over_a_cache() {
     story.stack.depends(thin, metadata).unwrap();
     let holder = Holder::new(Gfp::KERNEL, NOFS);
     let policy = OnlySwapIo::default();
-    assert!(policy.may_swap(&holder, SwapArea::Device(story.disk), &story.stack));
-    assert!(!policy.may_swap(&holder, SwapArea::Device(thin), &story.stack));
+    assert!(policy.may_swap(&holder, SwapPlace::Device(story.disk), &story.stack));
+    assert!(!policy.may_swap(&holder, SwapPlace::Device(thin), &story.stack));
 }

@@ -2,11 +2,11 @@
 //!
 //! | module | shows |
 //! |---|---|
-//! | [`topology`] | recording, cycles, removal, binding anew, depth |
+//! | [`topology`] | recording, cycles, removal, rebinding, depth |
 //! | [`rules`] | Chinner's table, all rows in both orders |
-//! | [`ambiguities`] | each open question: what was decided, and what the other position does |
+//! | [`ambiguities`] | each open question: the decided position and another one |
 //! | [`table`] | the table of policies, and that the docs say the same |
-//! | [`masks`] | what explicit masks, kswapd and swap mean to each policy |
+//! | [`masks`] | the masks of each policy, also for explicit masks, kswapd and swap |
 //! | [`properties`] | soundness on random graphs |
 
 use reclaimdep_scope::ReclaimContext;
@@ -23,16 +23,16 @@ mod rules;
 mod table;
 mod topology;
 
-/// What a policy did with a pair, as the oracle sees it.
+/// The decision of a policy about a pair, compared with the oracle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Outcome {
     /// Permitted, and safe.
     Works,
-    /// Denied, and it would have been a deadlock.
+    /// Denied, and a possible deadlock.
     Denied,
-    /// Permitted, and a deadlock.
+    /// Permitted, and a possible deadlock.
     Unsound,
-    /// Denied, and it would have been safe.
+    /// Denied, and safe.
     Needless,
 }
 
@@ -57,7 +57,7 @@ fn with(set: impl FnOnce(&mut ReclaimContextKnobs)) -> ReclaimContextPolicy {
     ReclaimContextPolicy::with(knobs)
 }
 
-/// A filesystem that knows one transaction of its own to hold nothing.
+/// A filesystem with one transaction that holds nothing, so that it permits reclaim.
 #[derive(Debug)]
 struct SafeTransaction(u64);
 

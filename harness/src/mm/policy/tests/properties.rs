@@ -1,19 +1,19 @@
 //! Properties over random graphs: any parts, any edges that close no cycle.
 //!
-//! The graphs are wilder than any stack (a disk may need a cache, a swap area a server), so what
-//! holds here does not rest on how stacks are built.
+//! The graphs are more general than any stack (a disk may need a cache, a swap area a server), so
+//! the properties do not depend on how stacks are built.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use proptest::test_runner::{Config, TestError, TestRng, TestRunner};
 use reclaimdep_scope::{Depth, Gfp, ReclaimContext, TaskFlags};
 
+use super::super::audit::Shape;
 use super::super::audit::measure::measure;
-use super::super::audit::random::Shape;
-use super::super::reclaim_context::knobs::*;
+use super::super::reclaim_context::*;
 use super::super::topology::{Node, NodeKind, Topology};
 use super::super::{
-    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, Reclaimer, SwapArea,
+    Holder, Mainline, Oracle, Policy, PolicyKind, ReclaimContextPolicy, ReclaimerKind, SwapPlace,
     Target, Waits,
 };
 use super::with;
@@ -21,7 +21,7 @@ use super::with;
 const MOST_PARTS: usize = 12;
 const KINDS: [NodeKind; 6] = [
     NodeKind::Superblock,
-    // Twice: a graph without filesystems asks nothing.
+    // Twice, since a graph without filesystems has no question to decide.
     NodeKind::Superblock,
     NodeKind::Device,
     NodeKind::Cache,
@@ -50,13 +50,15 @@ impl Recipe {
             self.parts.iter().map(|(kind, _)| stack.add_node(*kind, format!("{kind:?}"))).collect();
         for part in 0..nodes.len() {
             for lower in self.needs(part) {
-                stack.depends(nodes[part], nodes[lower]).expect("older parts alone");
+                stack
+                    .depends(nodes[part], nodes[lower])
+                    .expect("a part depends only on older parts");
             }
         }
         (stack, nodes)
     }
 
-    /// Whether part `a` reaches part `b`, by trying every way: a second opinion.
+    /// Whether part `a` reaches part `b`, by trying every path: an independent implementation.
     fn reaches(&self, a: usize, b: usize) -> bool {
         self.needs(a).into_iter().any(|lower| lower == b || self.reaches(lower, b))
     }
@@ -67,14 +69,14 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     prop::collection::vec(part, 1..=MOST_PARTS).prop_map(|parts| Recipe { parts })
 }
 
-/// A holder, without its borrowed contexts: which of the superblocks its scopes and its waiters
-/// name.
+/// A holder without its borrowed contexts; the indices choose the superblocks of its scopes and of
+/// its waiters.
 #[derive(Clone, Debug)]
 struct Scopes {
     requested: Gfp,
     flags: TaskFlags,
     plain: bool,
-    kind: Reclaimer,
+    kind: ReclaimerKind,
     own: Vec<Index>,
     carried: Vec<Index>,
 }
@@ -92,7 +94,7 @@ fn scopes() -> impl Strategy<Value = Scopes> {
     let bits = vec![TaskFlags::MEMALLOC_NOFS, TaskFlags::MEMALLOC_NOIO, TaskFlags::MEMALLOC_PIN];
     let flags = subsequence(bits, 0..=3)
         .prop_map(|bits| bits.into_iter().fold(TaskFlags::EMPTY, |flags, bit| flags | bit));
-    let kinds = [Reclaimer::Direct, Reclaimer::Kswapd, Reclaimer::Memcg];
+    let kinds = [ReclaimerKind::Direct, ReclaimerKind::Kswapd, ReclaimerKind::Memcg];
     let some = || prop::collection::vec(any::<Index>(), 0..3);
     (
         select(requests.to_vec()),
@@ -118,7 +120,7 @@ impl Scopes {
         let pick = |from: &[Index]| {
             let contexts = from.iter().filter(|_| !known.is_empty()).map(|index| {
                 let superblock = known[index.index(known.len())];
-                // As it may have been when the scope began: nothing may rest on it.
+                // An arbitrary saved depth: no decision may depend on it.
                 let depth = Depth::Known(u32::try_from(index.index(3)).expect("it is small"));
                 ReclaimContext { superblock, depth, private: 0 }
             });
@@ -128,7 +130,7 @@ impl Scopes {
     }
 
     fn holder<'a>(&self, own: &'a [ReclaimContext], carried: &'a [ReclaimContext]) -> Holder<'a> {
-        // A context comes with a scope, and a task that is denied nothing holds nothing.
+        // A context always comes with a NOFS scope.
         let scope =
             if own.is_empty() && !self.plain { TaskFlags::EMPTY } else { TaskFlags::MEMALLOC_NOFS };
         Holder {
@@ -141,16 +143,16 @@ impl Scopes {
     }
 }
 
-/// Every target that the graph has, of every conduct.
+/// Every target in the graph, with every rule for waiting.
 fn targets(stack: &Topology) -> Vec<Target> {
     let mut targets = Vec::new();
     for superblock in stack.superblocks() {
         targets.push(Target::Superblock(superblock));
         targets.push(Target::FilePage(superblock));
-        targets.push(Target::SwapPage(SwapArea::File(superblock)));
+        targets.push(Target::SwapPage(SwapPlace::File(superblock)));
     }
     for node in stack.nodes() {
-        targets.push(Target::SwapPage(SwapArea::Device(node)));
+        targets.push(Target::SwapPage(SwapPlace::Device(node)));
         targets.extend(
             [Waits::Never, Waits::WithIo, Waits::WithFs]
                 .map(|waits| Target::Shrinker { node, waits }),
@@ -159,8 +161,7 @@ fn targets(stack: &Topology) -> Vec<Target> {
     targets
 }
 
-/// H6: whether the policy permits nothing that the oracle denies, on many graphs, the same each
-/// time.
+/// Whether the policy permits no pair that the oracle denies, on many graphs, the same each time.
 fn is_sound(policy: &ReclaimContextPolicy) -> Result<(), TestError<(Recipe, Scopes)>> {
     let config = Config { cases: 4096, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
@@ -181,15 +182,15 @@ fn is_sound(policy: &ReclaimContextPolicy) -> Result<(), TestError<(Recipe, Scop
 }
 
 #[test]
-fn h6_the_depth_rule_permits_nothing_that_the_oracle_denies() {
+fn the_depth_rule_permits_nothing_that_the_oracle_denies() {
     is_sound(&ReclaimContextPolicy::default()).unwrap();
 }
 
 #[test]
-fn h6_is_refuted_by_every_position_that_the_decisions_avoid_as_unsound() {
+fn every_position_that_the_decisions_reject_as_unsound_is_unsound() {
     let unsound: [fn(&mut ReclaimContextKnobs); 13] = [
-        |knobs| knobs.order = Order::SuperblockFirst,
-        |knobs| knobs.several = Several::Innermost,
+        |knobs| knobs.order = RuleOrder::SuperblockFirst,
+        |knobs| knobs.several = SeveralContexts::Innermost,
         |knobs| knobs.plain = PlainNofs::Ignored,
         |knobs| knobs.unknown = UnknownDepth::Zero,
         |knobs| knobs.source = DepthSource::StackDepth,
@@ -209,7 +210,7 @@ fn h6_is_refuted_by_every_position_that_the_decisions_avoid_as_unsound() {
 }
 
 #[test]
-fn h6_stands_with_every_position_that_only_denies_more() {
+fn every_position_that_only_denies_more_is_sound() {
     let careful: [fn(&mut ReclaimContextKnobs); 3] = [
         |knobs| knobs.memcg = MemcgContext::Nobody,
         |knobs| knobs.shared_lower = SharedLower::Deny,
@@ -224,18 +225,21 @@ proptest! {
     #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn the_graph_reaches_what_some_way_leads_to(recipe in recipe()) {
+    fn the_graph_reaches_what_some_path_leads_to(recipe in recipe()) {
         let (stack, nodes) = recipe.build();
         for a in 0..nodes.len() {
             for b in 0..nodes.len() {
-                prop_assert_eq!(stack.reaches(nodes[a], nodes[b]), recipe.reaches(a, b), "{} to {}", a, b);
+                let found = stack.reaches(nodes[a], nodes[b]);
+                prop_assert_eq!(found, recipe.reaches(a, b), "{} to {}", a, b);
             }
         }
     }
 
     #[test]
-    fn the_graph_takes_every_edge_but_those_that_close_a_cycle(
-        recipe in recipe(), a: Index, b: Index
+    fn the_graph_takes_every_edge_except_those_that_close_a_cycle(
+        recipe in recipe(),
+        a: Index,
+        b: Index,
     ) {
         let (mut stack, nodes) = recipe.build();
         let (a, b) = (a.index(nodes.len()), b.index(nodes.len()));
@@ -244,7 +248,7 @@ proptest! {
     }
 
     #[test]
-    fn what_needs_a_filesystem_is_deeper(recipe in recipe()) {
+    fn a_part_that_needs_a_filesystem_is_deeper(recipe in recipe()) {
         let (stack, nodes) = recipe.build();
         for (upper, lower) in nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b))) {
             if lower.superblock().is_none() || !stack.reaches(upper, lower) {
@@ -258,21 +262,22 @@ proptest! {
     }
 
     #[test]
-    fn the_oracle_denies_what_some_way_leads_back_from_and_nothing_else(recipe in recipe()) {
+    fn the_oracle_denies_exactly_the_targets_that_need_the_holder(recipe in recipe()) {
         let (stack, nodes) = recipe.build();
         let superblocks = || (0..nodes.len()).filter(|part| nodes[*part].superblock().is_some());
-        let server = |part: usize| recipe.parts[part].0 == NodeKind::Server;
-        let closed = |part: usize| server(part) && recipe.needs(part).is_empty();
+        let closed = |part: usize| {
+            recipe.parts[part].0 == NodeKind::Server && recipe.needs(part).is_empty()
+        };
         for (s, t) in superblocks().flat_map(|s| superblocks().map(move |t| (s, t))) {
-            let context = |part: usize| nodes[part].superblock().expect("it is one");
-            let (superblock, depth) = (context(s), Depth::Unknown);
-            let contexts = [ReclaimContext { superblock, depth, private: 0 }];
+            let superblock = |part: usize| nodes[part].superblock().expect("it is a superblock");
+            let (depth, private) = (Depth::Unknown, 0);
+            let contexts = [ReclaimContext { superblock: superblock(s), depth, private }];
             let unknowable = (0..nodes.len()).any(|part| closed(part) && recipe.reaches(t, part));
             let leads_back = s == t || recipe.reaches(t, s) || unknowable;
-            let target = Target::Superblock(context(t));
             let holder = Holder::in_contexts(&contexts);
+            let target = Target::Superblock(superblock(t));
             let permitted = Oracle::default().permits(&holder, &target, &stack);
-            // The holder's own superblock is asked about before anything else, and says no.
+            // For the holder's own superblock the filesystem is asked, and denies.
             prop_assert_eq!(permitted, !leads_back, "{} from {}", t, s);
         }
     }
@@ -288,7 +293,8 @@ proptest! {
             prop_assert!(holder.requested.contains(effective));
             for target in targets(&stack) {
                 let mask = policy.mask_for(&holder, &target, &stack);
-                prop_assert!(holder.requested.contains(mask), "{}: {} for {:?}", kind, mask, target);
+                let permitted = holder.requested.contains(mask);
+                prop_assert!(permitted, "{}: {} for {:?}", kind, mask, target);
             }
         }
     }
@@ -306,7 +312,7 @@ proptest! {
 }
 
 #[test]
-fn h5_the_depth_rule_denies_safe_pairs_where_stacks_are_deep_and_none_where_they_are_flat() {
+fn the_depth_rule_denies_safe_pairs_on_deep_stacks_and_none_on_flat_ones() {
     let shape = |stacked_percent| Shape { filesystems: 10, stacked_percent, devices: 1 };
     let denied = |stacked| {
         let measured = measure(&ReclaimContextPolicy::default(), shape(stacked), 20);

@@ -6,12 +6,12 @@ use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
 
 use super::super::audit::Story;
 use super::super::reclaim_context::Rule;
-use super::super::reclaim_context::knobs::{DepthWhen, Order};
+use super::super::reclaim_context::{DepthWhen, RuleOrder};
 use super::super::{Holder, Policy, ReclaimContextPolicy, SaysNo, Target};
 use super::{SafeTransaction, with};
 
-/// What the whole policy does, told from a filesystem that says no and one that says yes.
-fn by_policy(order: Order, story: &Story, target: Superblock, saved: Depth) -> Rule {
+/// The rule of the whole policy, found with a filesystem that denies and one that permits.
+fn by_policy(order: RuleOrder, story: &Story, target: Superblock, saved: Depth) -> Rule {
     let policy = with(|knobs| {
         knobs.order = order;
         // Only a saved depth can differ from the superblock's own.
@@ -26,7 +26,7 @@ fn by_policy(order: Order, story: &Story, target: Superblock, saved: Depth) -> R
         [false, false] => Rule::Deny,
         [true, true] => Rule::Allow,
         [false, true] => Rule::Ask,
-        [true, false] => unreachable!("a yes forbids nothing"),
+        [true, false] => unreachable!("a filesystem that permits cannot cause a denial"),
     }
 }
 
@@ -39,7 +39,9 @@ fn check(same_superblock: bool, same_depth: bool, listed: Rule, superblock_first
         (false, true) => (story.g, Depth::Known(0)),
         (false, false) => (story.u, Depth::Known(0)),
     };
-    for (order, expected) in [(Order::Listed, listed), (Order::SuperblockFirst, superblock_first)] {
+    for (order, expected) in
+        [(RuleOrder::Listed, listed), (RuleOrder::SuperblockFirst, superblock_first)]
+    {
         assert_eq!(Rule::first_match(order, same_superblock, same_depth), expected, "{order:?}");
         assert_eq!(by_policy(order, &story, target, saved), expected, "{order:?}, by the policy");
     }

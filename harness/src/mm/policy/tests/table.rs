@@ -1,4 +1,4 @@
-//! The table of policies, the declared needs, and the docs that repeat both.
+//! The table of policies, what policies need to know, and the docs that repeat both.
 
 use expect_test::expect;
 
@@ -6,16 +6,16 @@ use super::super::audit::Story;
 use super::super::audit::comparison::{self, rows};
 use super::super::audit::measure::{self, SHAPES, STACKS};
 use super::super::{
-    Holder, Policy, ReclaimContextKnobs, ReclaimContextPolicy, StackingData, SwapArea, Target,
+    Holder, Policy, ReclaimContextKnobs, ReclaimContextPolicy, StackingData, SwapPlace, Target,
     Topology, Waits,
 };
 
 const DOCS: &str = include_str!("../../../../docs/policies.md");
 
 #[test]
-fn the_table_is_what_the_policies_do() {
+fn the_table_shows_the_decisions_of_the_policies() {
     expect![[r#"
-        | policy | D1 | D2 | other filesystems from NOFS | swap from NOFS | needs to know |
+        | policy | wait | worker | other filesystems from NOFS | swap from NOFS | needs to know |
         |---|---|---|---|---|---|
         | mainline, shrinker tests IO | deadlock | ok with worker NOIO | denied | yes, unsafe over loop | nothing |
         | mainline, shrinker tests FS | ok | ok with worker NOFS | denied | yes, unsafe over loop | nothing |
@@ -23,7 +23,7 @@ fn the_table_is_what_the_policies_do() {
         | join | ok | ok with worker NOFS | denied | no | nothing |
         | join+only-swap-io, any area | ok | ok with worker NOFS | denied | yes, unsafe over loop or file | nothing |
         | join+only-swap-io | ok | ok with worker NOFS | denied | yes if plain | swap areas |
-        | reclaim-context, A4 uncovered | deadlock | ok with worker NOIO | allowed at equal depth | yes if plain | depths |
+        | reclaim-context, caches uncovered | deadlock | ok with worker NOIO | allowed at equal depth | yes if plain | depths |
         | reclaim-context | ok | ok with worker NOFS | allowed at equal depth | yes if plain | depths |
         | oracle | ok | ok | allowed if independent | yes if independent | everything |
     "#]]
@@ -47,15 +47,7 @@ fn the_docs_have_a_row_for_each_knob_with_its_decision() {
     }
 }
 
-#[test]
-fn every_open_question_has_a_knob() {
-    for number in 1..=11 {
-        let id = format!("A{number}");
-        assert!(ReclaimContextKnobs::TABLE.iter().any(|knob| knob.id == id), "{id}");
-    }
-}
-
-/// The decisions on every kind of target, as one holder sees them.
+/// The decisions on every kind of target for one holder.
 fn decisions(
     policy: &dyn Policy,
     story: &Story,
@@ -71,7 +63,7 @@ fn decisions(
     targets.extend(superblocks.map(Target::FilePage));
     targets.push(Target::Shrinker { node: story.cache, waits });
     if swap {
-        targets.extend(places.map(|place| Target::SwapPage(SwapArea::Device(place))));
+        targets.extend(places.map(|place| Target::SwapPage(SwapPlace::Device(place))));
     }
     targets.iter().map(|target| policy.permits(&holder, target, stack)).collect()
 }
@@ -86,7 +78,7 @@ fn without_edges(stack: &Topology) -> Topology {
 }
 
 #[test]
-fn a_policy_needs_of_the_stack_what_it_says() {
+fn a_policy_depends_only_on_the_stacking_data_that_it_declares() {
     let story = Story::default();
     let bare = without_edges(&story.stack);
     for row in rows() {
@@ -100,8 +92,8 @@ fn a_policy_needs_of_the_stack_what_it_says() {
 }
 
 #[test]
-fn depths_are_all_that_the_depth_rule_sees_and_not_enough_for_the_oracle() {
-    // u over w's loop device instead of g's, and w over g's: every depth is as before.
+fn the_depth_rule_depends_only_on_depths_and_the_oracle_does_not() {
+    // `u` over the loop device of `w`, and `w` over that over `g`: every depth stays the same.
     let story = Story::default();
     let mut crossed = story.stack.clone();
     crossed.rebind(story.u, story.loop_g, story.loop_f).unwrap();

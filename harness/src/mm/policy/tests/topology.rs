@@ -1,4 +1,4 @@
-//! Recording a stack: cycles, removal, binding anew, depth.
+//! Recording a stack: cycles, removal, rebinding, depth.
 
 use reclaimdep_scope::{Depth, Superblock};
 
@@ -19,26 +19,26 @@ fn an_edge_that_closes_a_cycle_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_part_that_nobody_recorded_is_an_error() {
+fn a_part_that_was_not_recorded_is_an_error() {
     let mut story = Story::default();
     let error = story.stack.depends(story.f, Superblock(77)).unwrap_err().to_string();
     assert!(error.contains("not in the topology"), "{error}");
 }
 
 #[test]
-fn a_part_goes_when_nothing_needs_it() {
+fn a_part_can_be_removed_when_no_other_needs_it() {
     let mut story = Story::default();
     let error = story.stack.remove(story.g).unwrap_err().to_string();
-    assert!(error.contains("`g` cannot go: `loop over g` depends on it"), "{error}");
+    assert!(error.contains("`g` cannot be removed: `loop over g` depends on it"), "{error}");
     for part in [story.u.into(), story.loop_g, story.g.into()] {
         story.stack.remove(part).unwrap();
     }
-    assert_eq!(story.stack.depth(story.g), Depth::Unknown, "it is gone");
-    assert!(story.stack.remove(story.g).is_err(), "once");
+    assert_eq!(story.stack.depth(story.g), Depth::Unknown, "it was removed");
+    assert!(story.stack.remove(story.g).is_err(), "it can be removed only once");
 }
 
 #[test]
-fn a_number_is_never_given_twice() {
+fn a_number_is_never_used_twice() {
     let mut stack = Topology::default();
     let first = stack.add_superblock("a");
     stack.remove(first).unwrap();
@@ -49,7 +49,7 @@ fn a_number_is_never_given_twice() {
 }
 
 #[test]
-fn binding_anew_moves_depth_and_reachability_at_once() {
+fn rebinding_changes_depth_and_reachability_at_once() {
     let mut story = Story::default();
     story.stack.rebind(story.loop_g, story.g, story.w).unwrap();
     assert_eq!(story.stack.depth(story.u), Depth::Known(2));
@@ -67,7 +67,7 @@ fn a_binding_that_would_close_a_cycle_changes_nothing() {
 }
 
 #[test]
-fn depth_counts_filesystems_along_the_longest_way() {
+fn depth_counts_filesystems_along_the_longest_path() {
     let mut story = Story::default();
     let two = story.attach(story.w, "loop over w");
     let spanning = story.mount(story.disk, "spanning");
@@ -94,11 +94,7 @@ fn nothing_over_a_server_has_a_known_depth() {
     assert_eq!(story.stack.depth(served), Depth::Unknown);
     assert_eq!(story.stack.depth(above), Depth::Unknown);
     story.stack.depends(server, story.f).unwrap();
-    assert_eq!(
-        story.stack.depth(above),
-        Depth::Unknown,
-        "what it was seen to use is not all it may use"
-    );
+    assert_eq!(story.stack.depth(above), Depth::Unknown, "it may use more than it was seen to use");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Depth: how many filesystems lie below, along the longest way down.
+//! Depth: how many filesystems are below, along the longest path down.
 //!
-//! `depth(sb) = 1 + the largest depth of the filesystems reachable below`, 0 where there is none.
-//! Then "T needs S" implies "T is deeper than S", which is why Chinner's rule may allow at equal
-//! depth. A server in user space on the way makes the depth unknown.
+//! `depth(sb) = 1 + the largest depth of the filesystems reachable below`, 0 if there is none. Then
+//! "T needs S" implies "T is deeper than S", so Chinner's rule may allow at equal depth. A server
+//! in user space on a path makes the depth unknown.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use reclaimdep_scope::{Depth, Superblock};
 
 use super::{Node, NodeKind, Topology};
 
-/// Which of several ways down counts; named so that the memo is told what it holds.
+/// Which of several paths down counts.
 #[derive(Clone, Copy)]
-enum Way {
+enum DepthPath {
     Longest,
     Shortest,
 }
@@ -24,68 +24,68 @@ impl Topology {
         self.depth_at(superblock)
     }
 
-    /// How many filesystems lie below `place`.
+    /// How many filesystems are below `place`.
     #[must_use]
     pub fn depth_at(&self, place: impl Into<Node>) -> Depth {
-        self.below_by(place.into(), Way::Longest)
+        self.below_by(place.into(), DepthPath::Longest)
     }
 
-    /// The depth that a filesystem mounted on `place` would have: where `place` is a filesystem,
-    /// one more than its own.
+    /// The depth that a filesystem mounted on `place` would have. If `place` is a filesystem, this
+    /// is one more than its own depth.
     #[must_use]
     pub fn depth_on(&self, place: impl Into<Node>) -> Depth {
         let place = place.into();
-        step(place, self.below_by(place, Way::Longest))
+        step(place, self.below_by(place, DepthPath::Longest))
     }
 
-    /// As [`Topology::depth_at`], along the shortest way down: wrong for a filesystem that spans
-    /// devices, and here to show it.
+    /// As [`Topology::depth_at`], along the shortest path down. For a filesystem that spans devices
+    /// this is wrong; tests show that.
     #[must_use]
     pub fn shallow_depth_at(&self, place: impl Into<Node>) -> Depth {
-        self.below_by(place.into(), Way::Shortest)
+        self.below_by(place.into(), DepthPath::Shortest)
     }
 
-    /// As [`Topology::depth_on`], along the shortest way down.
+    /// As [`Topology::depth_on`], along the shortest path down.
     #[must_use]
     pub fn shallow_depth_on(&self, place: impl Into<Node>) -> Depth {
         let place = place.into();
-        step(place, self.below_by(place, Way::Shortest))
+        step(place, self.below_by(place, DepthPath::Shortest))
     }
 
-    /// What the kernel's `s_stack_depth` says: filesystems directly upon filesystems, as overlay
-    /// counts them. It does not see through a device.
+    /// The kernel's `s_stack_depth`: filesystems directly upon filesystems, as overlay counts them.
+    /// It does not include filesystems below a device.
     #[must_use]
     pub fn stack_depth(&self, superblock: Superblock) -> u32 {
         let below = self.needs(superblock.into()).filter_map(Node::superblock);
         below.map(|lower| self.stack_depth(lower).saturating_add(1)).max().unwrap_or(0)
     }
 
-    /// Whether nothing but plain devices is below `place` or is `place`: no filesystem, no server,
-    /// and no cache, whose buffers would be allocated while it is written to.
+    /// Whether `place` and all parts below it are plain devices: no filesystem, no server, and no
+    /// cache, which allocates buffers while it is written to.
     #[must_use]
     pub fn is_plain(&self, place: Node) -> bool {
         let plain = |node: Node| matches!(node.kind(), NodeKind::Device | NodeKind::Swap);
         self.contains(place) && plain(place) && self.below(place).into_iter().all(plain)
     }
 
-    fn below_by(&self, node: Node, way: Way) -> Depth {
+    fn below_by(&self, node: Node, path: DepthPath) -> Depth {
         if self.contains(node) {
-            self.measure(node, way, &mut BTreeMap::new())
+            self.measure(node, path, &mut BTreeMap::new())
         } else {
             Depth::Unknown
         }
     }
 
-    /// The memo keeps a diamond-shaped stack from being walked once for every way through it.
-    fn measure(&self, node: Node, way: Way, memo: &mut BTreeMap<Node, Depth>) -> Depth {
+    /// Without the memo, a stack with many paths would be walked once for each path.
+    fn measure(&self, node: Node, path: DepthPath, memo: &mut BTreeMap<Node, Depth>) -> Depth {
         if let Some(depth) = memo.get(&node) {
             return *depth;
         }
         let steps: Vec<Depth> =
-            self.needs(node).map(|lower| step(lower, self.measure(lower, way, memo))).collect();
-        let chosen = match way {
-            Way::Longest => steps.into_iter().max(),
-            Way::Shortest => steps.into_iter().min(),
+            self.needs(node).map(|lower| step(lower, self.measure(lower, path, memo))).collect();
+        let chosen = match path {
+            DepthPath::Longest => steps.into_iter().max(),
+            DepthPath::Shortest => steps.into_iter().min(),
         };
         let depth = chosen.unwrap_or(Depth::Known(0));
         memo.insert(node, depth);
@@ -93,7 +93,7 @@ impl Topology {
     }
 }
 
-/// The depth of what stands on `node`, whose own depth is given.
+/// The depth of a part on `node`, whose own depth is `depth`.
 fn step(node: Node, depth: Depth) -> Depth {
     match (node.kind(), depth) {
         (NodeKind::Server, _) | (_, Depth::Unknown) => Depth::Unknown,

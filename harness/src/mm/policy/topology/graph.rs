@@ -1,6 +1,6 @@
-//! `Topology`: recording a stack while it is built, and asking what needs what.
+//! `Topology`: the graph of a stack, recorded while the stack is built, and its queries.
 //!
-//! An edge from A to B says: finishing work on A may need progress of B.
+//! An edge from A to B means that finishing work on A may need progress of B.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{Node, NodeKind};
 use crate::error::{Error, Result};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Entry {
+struct TopologyEntry {
     name: String,
     needs: BTreeSet<Node>,
 }
@@ -22,9 +22,9 @@ struct Entry {
 /// Every edge leads from a node of the graph to another one; no node reaches itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Topology {
-    nodes: BTreeMap<Node, Entry>,
-    /// Numbers are not used again: a context saved for a filesystem that is gone must not mean its
-    /// successor.
+    nodes: BTreeMap<Node, TopologyEntry>,
+    /// The next number of each kind. Numbers are not used again, since a context saved for a
+    /// removed filesystem must not mean a later one.
     next: BTreeMap<NodeKind, u32>,
 }
 
@@ -37,7 +37,7 @@ impl Topology {
     /// Records a mounted filesystem under the number that its reclaim contexts carry.
     ///
     /// # Errors
-    /// If the number is, or was, another one's.
+    /// The number is or was that of another superblock.
     pub fn add_superblock_as(
         &mut self,
         superblock: Superblock,
@@ -66,14 +66,13 @@ impl Topology {
     }
 
     fn insert(&mut self, node: Node, name: impl Into<String>) {
-        self.nodes.insert(node, Entry { name: name.into(), needs: BTreeSet::new() });
+        self.nodes.insert(node, TopologyEntry { name: name.into(), needs: BTreeSet::new() });
     }
 
     /// Records that finishing work on `node` may need progress of `on`.
     ///
     /// # Errors
-    /// If one of them is not in the graph, or if `on` already needs `node`: the error names the
-    /// cycle.
+    /// One of them is not in the graph, or `on` already needs `node`; the error names the cycle.
     pub fn depends(&mut self, node: impl Into<Node>, on: impl Into<Node>) -> Result<()> {
         let (node, on) = (node.into(), on.into());
         self.known(on)?;
@@ -83,18 +82,18 @@ impl Topology {
             let what =
                 format!("`{}` cannot depend on {}", self.name(node), names.join(", which needs "));
             return Err(
-                Error::input(what).advice("build from below: nothing may need its own progress")
+                Error::input(what).advice("build from below: no part may need its own progress")
             );
         }
-        // INVARIANT: both are nodes, and no path leads back.
+        // INVARIANT: both are nodes, and no path leads from `on` to `node`.
         self.entry(node)?.needs.insert(on);
         Ok(())
     }
 
-    /// Replaces one dependency by another: a loop device gets another file, dm another table.
+    /// Replaces one dependency by another, as when a loop device gets another file.
     ///
     /// # Errors
-    /// If `node` did not depend on `from`, or cannot depend on `to`; nothing has changed then.
+    /// `node` did not depend on `from`, or cannot depend on `to`. The graph is unchanged then.
     pub fn rebind(
         &mut self,
         node: impl Into<Node>,
@@ -108,22 +107,23 @@ impl Topology {
             return Err(Error::misuse(what));
         }
         self.depends(node, to).inspect_err(|_| {
-            // INVARIANT: the edge was there before.
+            // INVARIANT: the edge was in the graph before.
             self.nodes.entry(node).and_modify(|entry| {
                 entry.needs.insert(from);
             });
         })
     }
 
-    /// Takes a part out of the graph, as when it is torn down.
+    /// Removes a part, as when it is torn down.
     ///
     /// # Errors
-    /// If it is not in the graph, or if something depends on it still.
+    /// It is not in the graph, or another part still depends on it.
     pub fn remove(&mut self, node: impl Into<Node>) -> Result<()> {
         let node = node.into();
         self.known(node)?;
         if let Some((_, above)) = self.nodes.iter().find(|(_, entry)| entry.needs.contains(&node)) {
-            let what = format!("`{}` cannot go: `{}` depends on it", self.name(node), above.name);
+            let what =
+                format!("`{}` cannot be removed: `{}` depends on it", self.name(node), above.name);
             return Err(Error::misuse(what).advice("take the stack down from above"));
         }
         self.nodes.remove(&node);
@@ -138,12 +138,12 @@ impl Topology {
         }
     }
 
-    fn entry(&mut self, node: Node) -> Result<&mut Entry> {
+    fn entry(&mut self, node: Node) -> Result<&mut TopologyEntry> {
         self.known(node)?;
-        Ok(self.nodes.get_mut(&node).expect("it is known"))
+        Ok(self.nodes.get_mut(&node).expect("the node is in the graph"))
     }
 
-    /// What the part was called when it was recorded; `?` for one that is not in the graph.
+    /// The name of the part; `?` for one that is not in the graph.
     #[must_use]
     pub fn name(&self, node: impl Into<Node>) -> &str {
         self.nodes.get(&node.into()).map_or("?", |entry| &entry.name)
@@ -165,12 +165,12 @@ impl Topology {
         self.nodes().filter_map(Node::superblock)
     }
 
-    /// What `node` needs directly.
+    /// The parts that `node` needs directly.
     pub fn needs(&self, node: Node) -> impl Iterator<Item = Node> + '_ {
         self.nodes.get(&node).into_iter().flat_map(|entry| entry.needs.iter().copied())
     }
 
-    /// Everything that `node` needs, however far below; not `node` itself.
+    /// All parts that `node` needs, directly or indirectly; not `node` itself.
     #[must_use]
     pub fn below(&self, node: impl Into<Node>) -> BTreeSet<Node> {
         let mut found = BTreeSet::new();
@@ -183,13 +183,13 @@ impl Topology {
         found
     }
 
-    /// Whether `node` needs `other`, however far below. No node reaches itself.
+    /// Whether `node` needs `other`, directly or indirectly. No node reaches itself.
     #[must_use]
     pub fn reaches(&self, node: impl Into<Node>, other: impl Into<Node>) -> bool {
         self.below(node).contains(&other.into())
     }
 
-    /// Filesystems that both need: two loop files in one filesystem share its log space and its
+    /// Filesystems that both need. Two loop files in one filesystem share its log space and its
     /// worker.
     #[must_use]
     pub fn shared_below(&self, a: impl Into<Node>, b: impl Into<Node>) -> Vec<Superblock> {
@@ -201,7 +201,7 @@ impl Topology {
         if from == to {
             return Some(vec![from]);
         }
-        // Depth-first into what leads there at all, so no step is taken back.
+        // Only steps that reach `to` are taken, so the search never backtracks.
         let next = self.needs(from).find(|next| *next == to || self.reaches(*next, to))?;
         let mut path = vec![from];
         path.extend(self.path(next, to)?);

@@ -1,22 +1,21 @@
-//! The topology of a built stack: what needs whose progress, as a graph.
+//! The topology of a built stack: a graph of parts that need each other's progress.
 //!
-//! Key types: [`Topology`], [`Node`]. Whoever builds the stack records each part and, for each,
-//! what finishing work on it may need: a filesystem its device, a loop device the filesystem of its
-//! file, a cache its device. The graph has no cycle; an edge that would close one is an error. What
-//! follows from it (depth, reachability, shared layers) is looked up live: nothing is cached, so a
-//! device that is bound anew changes every answer at once.
+//! Key types: [`Topology`], [`Node`]. The builder of the stack records each part and its needs: a
+//! filesystem needs its device, a loop device the filesystem of its file, a cache its device. The
+//! graph has no cycle; an edge that would close one is an error. Depth, reachability and shared
+//! layers are computed at each query and not cached, so rebinding a device changes all of them.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`node`] | [`Node`], [`NodeKind`]: what can stand in a stack |
-//! | [`graph`] | [`Topology`]: recording, removal, binding anew, reachability |
-//! | [`depth`] | how many filesystems lie below: the number that Chinner's rule compares |
+//! | `node` | [`Node`], [`NodeKind`]: the parts of a stack |
+//! | `graph` | [`Topology`]: recording, removal, rebinding, reachability |
+//! | `depth` | how many filesystems are below a part: the number that Chinner's rule compares |
 //!
 //! Written from the project's description of scoped allocation, 7.3. Plain data, no locks.
 
-pub mod depth;
-pub mod graph;
-pub mod node;
+mod depth;
+mod graph;
+mod node;
 
 pub use graph::Topology;
 pub use node::{Node, NodeKind};

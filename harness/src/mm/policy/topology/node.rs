@@ -1,11 +1,11 @@
-//! What can stand in a stack.
+//! The parts of a stack.
 //!
 //! Key types: [`Node`], [`NodeKind`].
 
 use reclaimdep_scope::Superblock;
 
-/// What kind of part a node is. It matters to depth (superblocks count, servers make it unknowable)
-/// and to swap (a cache below it allocates).
+/// The kind of a part. Depth depends on it (superblocks count, servers make it unknown), and so
+/// does swap (a cache below a swap area allocates).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NodeKind {
     /// A mounted filesystem.
@@ -16,7 +16,7 @@ pub enum NodeKind {
     Cache,
     /// A swap area.
     Swap,
-    /// A server in user space: FUSE, nbd, ublk. What it needs, nobody else can know.
+    /// A server in user space: FUSE, nbd, ublk. The kernel cannot know what it needs.
     Server,
 }
 
@@ -32,7 +32,7 @@ impl Node {
         Self { kind, number }
     }
 
-    /// What kind of part it is.
+    /// Its kind.
     #[must_use]
     pub const fn kind(self) -> NodeKind {
         self.kind
@@ -44,7 +44,7 @@ impl Node {
         self.number
     }
 
-    /// The superblock, if that is what it is.
+    /// The superblock, if it is one.
     #[must_use]
     pub fn superblock(self) -> Option<Superblock> {
         (self.kind == NodeKind::Superblock).then_some(Superblock(self.number))
