@@ -1,39 +1,37 @@
 //! `Bio`: one request to a block device.
 //!
-//! Key types: [`Bio`], [`EndIo`]. A bio owns its data; completing it hands the data back to whoever
-//! submitted it. Dropping a bio that was not completed completes it with EIO, so that
-//! no waiter is ever forgotten.
+//! Key types: [`Bio`], [`EndIo`]. A bio owns its data; its completion gives the data back to the
+//! submitter. Dropping a bio completes it with EIO, so that no waiter waits for ever.
 
 use crate::error::Errno;
 use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
 use crate::sched::Sched;
 use crate::units::Sectors;
 
-/// What the submitter does when the request is complete: it gets the data and the outcome. Of
-/// [`Bio::write`] it gets the memory in which the copy was, somewhere in it, for [`Bio::write_in`];
-/// an empty vector where the kernel may still read it because the device broke.
+/// The submitter's completion: it gets the data and the outcome. For [`Bio::write`] the data is the
+/// memory that held the copy, to be used again with [`Bio::write_in`]. It is empty where the kernel
+/// may still read that memory because the device broke.
 ///
-/// It runs on the completing task, as an interrupt handler would: it must not wait.
+/// The completion runs on the completing task, as in an interrupt handler: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
 
-/// Where the data of [`Bio::write`] begins is a multiple of this: as `O_DIRECT` asks for it on
-/// nearly every device.
+/// Alignment of the data of [`Bio::write`], in bytes: enough for `O_DIRECT` on nearly every device.
 const ALIGN: usize = 512;
 
-/// One request: what it asks, its data, and whom to tell.
+/// One request: its operation and extent, its data, and its completion.
 pub struct Bio {
     op: Op,
     sector: Sectors,
     sectors: Sectors,
     data: Vec<u8>,
-    /// The data is a copy of the submitter's, which begins here.
+    /// Where the data begins in `data`, for a copy that [`Bio::write`] made.
     copied_at: Option<u16>,
     origin: Option<Origin>,
     site: Site,
     id: Option<RequestId>,
     /// The world, if somebody observes it.
     sched: Option<Sched>,
-    /// The world knows that it was submitted: a device that passes it on does not say so again.
+    /// The submission was told: a device that passes the bio on does not tell it again.
     told: bool,
     end_io: Option<EndIo>,
 }
@@ -51,7 +49,7 @@ impl std::fmt::Debug for Bio {
 }
 
 impl Bio {
-    /// A request. For reads `data` is the buffer to fill, for flushes it is empty.
+    /// A request. `data` is the buffer to fill for a read, and empty for a flush.
     ///
     /// # Panics
     /// If `data` is not a whole number of sectors.
@@ -74,7 +72,7 @@ impl Bio {
         }
     }
 
-    /// The write of a copy of `data`, made where a device need not copy it once more.
+    /// A write of a copy of `data`. The copy is aligned, so a device need not copy it again.
     ///
     /// # Panics
     /// If `data` is not a whole number of sectors.
@@ -84,7 +82,7 @@ impl Bio {
         Self::write_in(Vec::new(), sector, data, end_io)
     }
 
-    /// The same with the copy in memory that an earlier write gave back: what is in it is lost.
+    /// The same, with the copy in `memory`, which an earlier write gave back.
     ///
     /// # Panics
     /// As [`Bio::write`].
@@ -115,14 +113,14 @@ impl Bio {
         bio
     }
 
-    /// Says what the request is in the submitter's terms.
+    /// Sets what the submitter calls the request, for reports.
     #[must_use]
     pub fn with_origin(mut self, origin: Origin) -> Self {
         self.origin = Some(origin);
         self
     }
 
-    /// What it asks.
+    /// The operation.
     #[must_use]
     pub const fn op(&self) -> Op {
         self.op
@@ -134,7 +132,7 @@ impl Bio {
         self.sector
     }
 
-    /// How many sectors.
+    /// The number of sectors.
     #[must_use]
     pub const fn sectors(&self) -> Sectors {
         self.sectors
@@ -146,8 +144,7 @@ impl Bio {
         &self.data[self.start()..]
     }
 
-    /// Leaves the data of a write where it is for ever, because the kernel may still read it:
-    /// nobody gets it back.
+    /// Leaks the data of a write, because the kernel may still read it. The completion gets none.
     pub(crate) fn leave_data(&mut self) {
         if self.op == Op::Write {
             std::mem::forget(std::mem::take(&mut self.data));
@@ -171,7 +168,7 @@ impl Bio {
         self.id
     }
 
-    /// Numbers the request and tells the world, once: a device's `submit` calls this first.
+    /// Numbers the request and emits its submission, once. A device's `submit` calls this first.
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;
@@ -189,7 +186,7 @@ impl Bio {
         request
     }
 
-    /// Gives the request its number ahead of submission, for a submitter that must publish it
+    /// Gives the request its number before the submission, for a submitter that must publish it
     /// first.
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
@@ -230,7 +227,7 @@ mod tests {
     use crate::sched::SpinLock;
 
     #[test]
-    fn a_copy_lies_where_a_device_can_take_it_and_its_memory_comes_back() {
+    fn a_copy_is_aligned_and_its_memory_comes_back() {
         let theirs = Arc::new(SpinLock::new(None));
         let ended = Arc::clone(&theirs);
         let end_io = Box::new(move |data, outcome| *ended.lock() = Some((data, outcome)));
@@ -245,6 +242,6 @@ mod tests {
         let (start, end_io) = (memory.as_ptr(), Box::new(|_, _| ()));
         let again = Bio::write_in(memory, Sectors(0), &[9; 512], end_io);
         assert!(again.data().as_ptr().addr().is_multiple_of(ALIGN) && again.data() == [9; 512]);
-        assert!(again.data.as_ptr() == start, "nothing was allocated");
+        assert!(again.data.as_ptr() == start, "the memory was allocated again");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests stand on: a filesystem with one file, and a world with a real loop device on it.
+//! Fixtures of the tests: a filesystem with one file, and a world with a real loop device on it.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -13,7 +13,9 @@ use fuser::{
 };
 
 use crate::event::{Event, Names, Observer, Reaction};
-use crate::host::{Backing, FuseMount, HostLoop, IoEngine, IoOptions, LoopOptions, probe};
+use crate::host::{
+    Backing, Capability, FuseMount, HostLoop, IoEngine, IoOptions, LoopOptions, loop_tier, probe,
+};
 use crate::sched::{Sched, SpinLock};
 use crate::units::Sectors;
 
@@ -22,7 +24,7 @@ pub(super) const BYTES: u64 = 1 << 20;
 const TTL: Duration = Duration::ZERO;
 const FILE: INodeNo = INodeNo(2);
 
-/// What a write meets before it is carried out: offset and length.
+/// Called with offset and length of each write before it is done.
 pub(super) type OnWrite = Box<dyn Fn(u64, u64) -> Result<(), Errno> + Send + Sync>;
 
 /// A filesystem with one file of [`BYTES`] bytes.
@@ -140,9 +142,9 @@ impl Observer for Recorder {
     }
 }
 
-/// Whether the machine has what the loop tier needs; says so where it has not.
+/// Whether the machine has all that the loop tier needs; prints what is missing.
 pub(super) fn ready() -> bool {
-    let Err(missing) = probe::loop_tier() else {
+    let Err(missing) = loop_tier() else {
         return true;
     };
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
@@ -154,14 +156,14 @@ pub(super) fn ready() -> bool {
     false
 }
 
-/// A file name that no other test has, by which its loop device is known.
+/// A file name that no other test uses, so that its loop device can be found by it.
 pub(super) fn unique(what: &str) -> String {
     format!("reclaimdep-{}-{what}", std::process::id())
 }
 
 /// The engines that this machine has, each with so many requests in flight.
 pub(super) fn engines(in_flight: usize) -> Vec<IoOptions> {
-    let uring = probe::probe(probe::Capability::IoUring);
+    let uring = probe(Capability::IoUring);
     if let Err(missing) = &uring {
         drop(writeln!(std::io::stderr(), "SKIPPED: io_uring: {missing}"));
     }

@@ -1,4 +1,4 @@
-//! How a supervised run can end.
+//! The ways in which a supervised run can end.
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::fixture::{OnWrite, OneFile, Recorder, attach_with, ready, unique, world};
 use crate::block::write_at;
-use crate::host::supervise::Outcome;
-use crate::host::{Child, FuseMount, IoEngine, IoOptions, Job};
+use crate::host::{Child, FuseMount, IoEngine, IoOptions, Job, SupervisedOutcome};
 
-fn run(role: &str, limit: Duration) -> Outcome {
+fn run(role: &str, limit: Duration) -> SupervisedOutcome {
     let name = format!("host::tests::supervised::{role}");
     let mut job = Job::new(["--exact", &name, "--nocapture", "--test-threads=1"]);
     job.env.push(("RECLAIMDEP_TEST_ROLE".into(), role.into()));
@@ -55,7 +54,7 @@ fn role_hang() {
     let mount = FuseMount::serve("hang", OneFile::new(&file, never)).expect("the mount is served");
     child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
-        // A thread that waits in the kernel is what the description is looked through for.
+        // The test looks for a thread that waits in the kernel.
         let io = IoOptions { engine: Some(IoEngine::Threads), ..IoOptions::default() };
         let device = attach_with(sched, &mount, &file, io);
         let _ = write_at(&device, 0, &[1; 4096]);
@@ -65,12 +64,12 @@ fn role_hang() {
 
 #[test]
 fn a_result_that_fills_the_pipe_many_times_arrives_whole() {
-    assert_eq!(run("role_finish", AMPLE), Outcome::Finished { bytes: vec![7; 300_000] });
+    assert_eq!(run("role_finish", AMPLE), SupervisedOutcome::Finished { bytes: vec![7; 300_000] });
 }
 
 #[test]
-fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
-    let Outcome::Died { how, stderr, bytes } = run("role_die", AMPLE) else {
+fn a_panic_is_a_death_with_its_stderr_and_the_result_so_far() {
+    let SupervisedOutcome::Died { how, stderr, bytes } = run("role_die", AMPLE) else {
         panic!("it should have died");
     };
     assert_eq!(how, "exit status: 101");
@@ -82,7 +81,7 @@ fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
 fn an_end_without_a_result_is_a_death() {
     let outcome = run("role_say_nothing", AMPLE);
     assert!(
-        matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"),
+        matches!(&outcome, SupervisedOutcome::Died { how, .. } if how == "exit without a result"),
         "{outcome:?}"
     );
 }
@@ -92,7 +91,9 @@ fn a_hang_is_described_and_ended() {
     if !ready() {
         return;
     }
-    let Outcome::Stuck { stacks, gone, .. } = run("role_hang", Duration::from_millis(500)) else {
+    let SupervisedOutcome::Stuck { stacks, gone, .. } =
+        run("role_hang", Duration::from_millis(500))
+    else {
         panic!("it should hang");
     };
     assert!(gone, "SIGKILL ends it");

@@ -8,7 +8,7 @@ use crate::event::{
     ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site,
     TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
 
 const EVENTS: u64 = 20_000;

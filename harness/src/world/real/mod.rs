@@ -22,8 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::builder::Builder;
 use super::execution::Setup;
 use crate::error::{Error, Result};
-use crate::host::stacks::ThreadStack;
-use crate::host::{Child, Job, Outcome, probe};
+use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not};
 use crate::report::Report;
 use crate::sched::Sched;
 
@@ -36,7 +35,7 @@ enum Sent {
 
 /// Runs what `builder` describes, in a child; in the child, runs it here.
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    probe::loop_tier().map_err(|missing| Error::environment(probe::why_not(&missing)))?;
+    loop_tier().map_err(|missing| Error::environment(why_not(&missing)))?;
     match rerun::role(builder)? {
         rerun::Role::Parent(job) => supervise(builder, &job),
         rerun::Role::Child(child) => serve(builder, setup, &Arc::new(child)),
@@ -67,7 +66,7 @@ fn here(builder: &Builder, setup: &Setup, child: Option<Arc<Child>>) -> Result<R
 fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
     let name = &builder.name;
     match job.run()? {
-        Outcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
+        SupervisedOutcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
             Ok(Sent::Report(report)) => Ok(*report),
             Ok(Sent::Trouble(trouble)) => Err(Error::os(trouble)),
             Err(error) => {
@@ -75,11 +74,11 @@ fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
                     .because(error))
             }
         },
-        Outcome::Died { how, stderr, .. } => {
+        SupervisedOutcome::Died { how, stderr, .. } => {
             let last = stderr.trim_end();
             Err(Error::os(format!("`{name}`: the supervised process ended with {how}\n{last}")))
         }
-        Outcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
+        SupervisedOutcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
     }
 }
 

@@ -12,8 +12,7 @@ use std::ffi::OsString;
 
 use super::super::builder::Builder;
 use crate::error::{Error, Result};
-use crate::host::child::thread_name;
-use crate::host::{Child, Job};
+use crate::host::{Child, Job, thread_name};
 
 /// Which run of its test the child is for, from 0.
 const RUN_ENV: &str = "RECLAIMDEP_CHILD_RUN";
