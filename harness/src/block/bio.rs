@@ -31,8 +31,8 @@ pub struct Bio {
     id: Option<RequestId>,
     /// The world, if somebody observes it.
     sched: Option<Sched>,
-    /// The submission was told: a device that passes the bio on does not tell it again.
-    told: bool,
+    /// The submission was emitted: a device that passes the bio on does not emit it again.
+    emitted: bool,
     end_io: Option<EndIo>,
 }
 
@@ -67,7 +67,7 @@ impl Bio {
             site: Site::here(),
             id: None,
             sched: None,
-            told: false,
+            emitted: false,
             end_io: Some(end_io),
         }
     }
@@ -172,7 +172,7 @@ impl Bio {
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.emitted, true) {
             sched.emit(EventKind::RequestSubmit {
                 request,
                 queue,

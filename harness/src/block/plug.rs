@@ -1,6 +1,6 @@
 //! `Plug`: bios that a submitter collects, to submit them to the device together.
 //!
-//! Key type: [`Plug`]. Mirrors `blk_start_plug`: the device has not got a bio behind a plug, so a
+//! Key type: [`Plug`]. Mirrors `blk_start_plug`: the device does not see a bio behind a plug, so a
 //! task must not wait for a bio behind its own plug. No locks.
 
 use super::{Bio, BlockDevice};

@@ -85,8 +85,8 @@ impl Mm {
         policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
     }
 
-    /// Tells that the running task begins an allocation; returns the effective mask and the task's
-    /// flags.
+    /// Emits the begin of an allocation by the running task; returns the effective mask and the
+    /// task's flags.
     pub(crate) fn tell_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
         let (sched, flags) = (self.sched(), flags());
         let allowed = self.allowed().constrained(requested);

@@ -216,8 +216,8 @@ impl Sched {
             return;
         }
         let _side = harness_side();
-        // A real clock is read under the lock. Otherwise of two threads the one with the later time
-        // could get the earlier number.
+        // A real clock is read under the lock. Otherwise, of two threads, the one with the later
+        // time could get the smaller sequence number.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
         let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut sink = self.0.sink.lock();
