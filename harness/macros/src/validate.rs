@@ -17,8 +17,8 @@ const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"
 /// A test that makes sense.
 #[derive(Default)]
 pub(crate) struct Spec {
-    /// Rows of [`TIERS`]; empty for the default.
-    pub(crate) tiers: Vec<(&'static str, &'static str)>,
+    /// Rows of [`TIERS`] and where each was written; empty for the default.
+    pub(crate) tiers: Vec<((&'static str, &'static str), Span)>,
     pub(crate) era: Option<LitStr>,
     pub(crate) expect: Vec<Ident>,
     pub(crate) pressure: bool,
@@ -71,7 +71,7 @@ fn key(arg: Arg, spec: &mut Spec, errors: &mut Errors) {
             for value in distinct(values, errors) {
                 let text = value.text();
                 match TIERS.iter().find(|(tier, _)| *tier == text) {
-                    Some(tier) => spec.tiers.push(*tier),
+                    Some(tier) => spec.tiers.push((*tier, value.span())),
                     None => errors
                         .add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
                 }

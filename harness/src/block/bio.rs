@@ -9,8 +9,7 @@ use crate::sched::Sched;
 use crate::units::Sectors;
 
 /// The submitter's completion: it gets the data and the outcome. For [`Bio::write`] the data is the
-/// memory that held the copy, to be used again with [`Bio::write_in`]. It is empty where the kernel
-/// may still read that memory because the device broke.
+/// memory that held the copy.
 ///
 /// The completion runs on the completing task, as in an interrupt handler: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
@@ -29,7 +28,7 @@ pub struct Bio {
     origin: Option<Origin>,
     site: Site,
     id: Option<RequestId>,
-    /// The world, if somebody observes it.
+    /// The world, once the request has a number.
     sched: Option<Sched>,
     /// The submission was emitted: a device that passes the bio on does not emit it again.
     emitted: bool,
@@ -79,22 +78,8 @@ impl Bio {
     #[track_caller]
     #[must_use]
     pub fn write(sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
-        Self::write_in(Vec::new(), sector, data, end_io)
-    }
-
-    /// The same, with the copy in `memory`, which an earlier write gave back.
-    ///
-    /// # Panics
-    /// As [`Bio::write`].
-    #[track_caller]
-    #[must_use]
-    pub fn write_in(memory: Vec<u8>, sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
-        let mut copy = memory;
-        if copy.capacity() < data.len() + ALIGN {
-            copy = Vec::with_capacity(data.len() + ALIGN);
-        }
+        let mut copy: Vec<u8> = Vec::with_capacity(data.len() + ALIGN);
         let start = copy.as_ptr().align_offset(ALIGN).min(ALIGN);
-        copy.truncate(start);
         copy.resize(start, 0);
         copy.extend_from_slice(data);
         let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
@@ -144,14 +129,6 @@ impl Bio {
         &self.data[self.start()..]
     }
 
-    /// Leaks the data of a write, because the kernel may still read it. The completion gets none.
-    pub(crate) fn leave_data(&mut self) {
-        if self.op == Op::Write {
-            std::mem::forget(std::mem::take(&mut self.data));
-            self.copied_at = None;
-        }
-    }
-
     fn start(&self) -> usize {
         self.copied_at.map_or(0, usize::from)
     }
@@ -191,7 +168,7 @@ impl Bio {
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
         self.id = Some(request);
-        self.sched = sched.is_observed().then(|| sched.clone());
+        self.sched = Some(sched.clone());
         request
     }
 
@@ -239,9 +216,5 @@ mod tests {
         bio.complete(Ok(()));
         let (memory, outcome) = theirs.lock().take().expect("it is complete");
         assert_eq!((memory.len() >= 1024, outcome), (true, Ok(())));
-        let (start, end_io) = (memory.as_ptr(), Box::new(|_, _| ()));
-        let again = Bio::write_in(memory, Sectors(0), &[9; 512], end_io);
-        assert!(again.data().as_ptr().addr().is_multiple_of(ALIGN) && again.data() == [9; 512]);
-        assert!(again.data.as_ptr() == start, "the memory was allocated again");
     }
 }

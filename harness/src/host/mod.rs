@@ -15,7 +15,7 @@
 //! | `fuse_mount` | [`FuseMount`]: our filesystem, mounted without a mount point |
 //! | `device` | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
 //! | `file` | [`HostFile`]: a real file as a [`crate::block::BlockDevice`] |
-//! | [`io`] | serving their requests, many in the kernel at a time: io_uring, or a pool of threads |
+//! | `io` | [`IoOptions`]: the pool of threads that serves their requests |
 //! | `supervise`, `child` | [`Job`], [`Child`]: a world in a process of its own, with a deadline |
 //! | `stacks` | [`ThreadStack`]: where the threads of a stuck process are |
 //! | `leaks` | [`Snapshot`]: devices, mounts, cgroups and processes, before and after |
@@ -44,7 +44,7 @@ pub use child::{CHILD_ENV, Child, thread_name};
 pub use device::{Backing, HostLoop};
 pub use file::HostFile;
 pub use fuse_mount::{ConnectionId, FuseMount};
-pub use io::{ENGINE_VARIABLE, IoEngine, IoOptions, MAX_IN_FLIGHT};
+pub use io::{IoOptions, MAX_IN_FLIGHT};
 pub use leaks::{Leftover, Snapshot};
 pub use loop_dev::{LoopHandle, LoopOptions};
 pub use probe::{Capability, DoctorRow, Missing, doctor, loop_tier, probe, why_not};

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use reclaimdep_scope::{self as scope, ReclaimContext, Superblock};
+use reclaimdep_scope::{self as scope, ReclaimContext, Shrinker, Superblock};
 
 use super::PageBlock;
 use super::declare::Declared;
@@ -21,8 +21,7 @@ use super::page::{Page, PageOwner, PageState};
 use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
 use super::reclaim_state::ReclaimStates;
-use super::shrinker::registry::Registry;
-use super::shrinker::{Registration, Shrinker};
+use super::shrinker::{PortShrinker, Production, Registration, Registry};
 use super::swap::{Slot, SwapArea};
 use super::throttle::Throttle;
 use super::watermarks::Watermarks;
@@ -219,6 +218,12 @@ impl Mm {
     /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
     #[track_caller]
     pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
+        self.register_port_shrinker(Arc::new(Production(shrinker)))
+    }
+
+    /// Registers a shrinker of a port.
+    #[track_caller]
+    pub(crate) fn register_port_shrinker(&self, shrinker: Arc<dyn PortShrinker>) -> Registration {
         let side = Side::now();
         let theirs = Arc::clone(&shrinker);
         let registered = self.0.registry.register(shrinker);

@@ -1,6 +1,6 @@
 //! The memory that a lock of this room guards.
 //!
-//! Key type: [`LockCell`]. [`super::Mutex`], [`super::RwSem`] and `BitSpinLock` keep the proof of
+//! Key type: [`LockCell`]. [`super::Mutex`] and [`super::RwSem`] keep the proof of
 //! exclusion in their own state and reach the value through here; their guards' derefs are the only
 //! `unsafe` beside it.
 #![expect(unsafe_code, reason = "the locks of sched guard memory; everything above them is safe")]

@@ -31,15 +31,6 @@ pub(super) struct EventSink {
     pub(super) seq: u64,
 }
 
-/// Whoever is told nothing.
-struct Deaf;
-
-impl Observer for Deaf {
-    fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
-        Reaction::Go
-    }
-}
-
 type LockHook = dyn Fn(&str) + Send + Sync;
 
 pub(super) enum Engine {
@@ -59,8 +50,6 @@ pub(super) struct SchedState {
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
-    /// Nobody observes: events end where they would begin.
-    silent: bool,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -74,7 +63,7 @@ impl std::fmt::Debug for Sched {
 }
 
 impl Sched {
-    fn new(engine: Engine, observer: Box<dyn Observer>, silent: bool) -> Self {
+    fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
         Self(Arc::new(SchedState {
             engine,
@@ -87,7 +76,6 @@ impl Sched {
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
-            silent,
         }))
     }
 
@@ -98,28 +86,13 @@ impl Sched {
         step_budget: u64,
         observer: Box<dyn Observer>,
     ) -> Self {
-        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer, false)
+        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer)
     }
 
     /// A world on OS threads, whose choices come from `seed`.
     #[must_use]
     pub fn native(seed: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), observer, false)
-    }
-
-    /// A world on OS threads that nobody observes: its primitives work, and what would be an event
-    /// costs a branch. For code that is used for itself, and for measuring it. What is made from it
-    /// is used by its tasks alone: inside [`run_main`](Sched::run_main), or on a thread that was
-    /// [adopted](Sched::adopt).
-    #[must_use]
-    pub fn unobserved(seed: u64) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), Box::new(Deaf), true)
-    }
-
-    /// Whether somebody observes.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        !self.0.silent
+        Self::new(Engine::Native(Native::new(seed)), observer)
     }
 
     /// The world of the running task.
@@ -212,9 +185,6 @@ impl Sched {
 
     /// Tells the observer what `task` did, whichever task runs now.
     pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
-        if self.0.silent {
-            return;
-        }
         let _side = harness_side();
         // A real clock is read under the lock. Otherwise, of two threads, the one with the later
         // time could get the smaller sequence number.
@@ -316,8 +286,6 @@ impl Sched {
                 self.check_budget();
                 controlled.point();
             }
-            // Who is used for himself has nobody to make room for.
-            Engine::Native(_) if self.0.silent => {}
             Engine::Native(native) => native.point(),
         }
         self.react();

@@ -19,16 +19,15 @@
 //! | `controlled` | shuttle's engine under our scheduler |
 //! | `native`, `random` | OS threads; seeded choices |
 //! | `strategy` | [`Strategy`]: makes the choices of a controlled run |
-//! | `mutex`, `rwsem` over `lock`; `quick`; `wait`, `work` | the primitives; a mutex where nobody observes |
+//! | `mutex`, `rwsem` over `lock`; `wait`, `work` | the primitives |
 //! | `condition` | [`Condition`]: a condition of the user's, and which task promised to signal it |
-//! | `spin`, `bit`, `cell` | leaf locks for the primitives' own state, and one for data; the guarded memory |
+//! | `spin`, `cell` | the leaf lock for the primitives' own state; the memory that a lock guards |
 //!
 //! Locking: a primitive's own [`SpinLock`] > the task table > the event lock.
 //!
 //! None of these is held over a scheduling point. The rwsem is writer-fair, as
 //! `kernel/locking/rwsem.c` is.
 
-mod bit;
 mod cell;
 mod condition;
 pub(crate) mod controlled;
@@ -41,7 +40,6 @@ pub(crate) mod log;
 mod mutex;
 pub(crate) mod native;
 mod park;
-mod quick;
 mod random;
 mod rwsem;
 mod side;
@@ -53,7 +51,6 @@ mod task;
 mod wait;
 mod work;
 
-pub(crate) use self::bit::BitSpinLock;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
@@ -64,7 +61,6 @@ pub(crate) use side::{OnSide, Side, harness_side};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
-pub(crate) use task::lane;
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
 

@@ -5,7 +5,7 @@
 //! after it ([`off_thread`]), also where a panic unwinds through the switch. While a task is on the
 //! thread, its context is attached, and [`super::listener`] hears of its scopes.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 
 use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
@@ -23,14 +23,6 @@ pub(super) struct Current {
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
-    static LANE: Cell<u32> = const { Cell::new(0) };
-}
-
-/// A number that is small and mostly the running task's alone: tasks of other worlds, and threads
-/// that run no task, may have the same.
-#[inline]
-pub(crate) fn lane() -> usize {
-    LANE.get() as usize
 }
 
 /// Calls `f` with the running task, if this thread runs one of a world.
@@ -65,7 +57,6 @@ impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
         let side = harness_side();
-        LANE.set(current.as_ref().map_or(0, |current| current.task.0));
         let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
         let mut this = Self { before, context, _side: side };
         context::swap(&mut this.context);
@@ -91,7 +82,6 @@ impl Drop for Installed {
         // A thread that ends may drop its guard after its thread-local slot: then there is nothing
         // to put back.
         let before = self.before.take();
-        LANE.set(before.as_ref().map_or(0, |before| before.task.0));
         drop(CURRENT.try_with(|cell| cell.replace(before)));
     }
 }

@@ -6,12 +6,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `spec` | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
+//! | `setters` | constructors and setters of the specs |
 //! | `builder` | [`Stack`]: builds a stack, and takes it down in the right order |
 //! | `named` | the parts by name, and the errors where a name is wrong |
 //! | `swap` | swap areas in memory, on a device, in a file |
 
 mod builder;
 mod named;
+mod setters;
 mod spec;
 mod swap;
 

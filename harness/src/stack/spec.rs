@@ -127,31 +127,6 @@ pub struct FsSpec {
     pub metadata: MetadataSpec,
 }
 
-impl FsSpec {
-    /// A filesystem on `mib` MiB of memory, with its metadata in core.
-    #[must_use]
-    pub fn in_memory(name: impl Into<String>, mib: u64) -> Self {
-        Self { name: name.into(), disk: Disk::Memory, mib, metadata: MetadataSpec::Core }
-    }
-
-    /// A filesystem on a loop device, with its metadata in core.
-    #[must_use]
-    pub fn on_loop(name: impl Into<String>, device: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            disk: Disk::Loop(device.into()),
-            mib: 0,
-            metadata: MetadataSpec::Core,
-        }
-    }
-
-    /// The same with its metadata in dm-bufio.
-    #[must_use]
-    pub fn with_bufio(self) -> Self {
-        Self { metadata: MetadataSpec::Bufio, ..self }
-    }
-}
-
 /// A loop device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

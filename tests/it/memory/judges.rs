@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reclaimdep::World;
 use reclaimdep::event::Gfp;
-use reclaimdep::mm::{Mempool, PageBlock, ScanControl, Shrinker, Stop};
-use reclaimdep::scope;
+use reclaimdep::mm::{Mempool, PageBlock};
+use reclaimdep::scope::{self, Shrinker, Stop};
 use reclaimdep::stack::StackSpec;
 use reclaimdep::witness::Code;
 
@@ -20,12 +20,12 @@ impl Shrinker for Owes {
         "owes"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         200
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        Ok(control.nr_to_scan)
+    fn scan(&self, _: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        Ok(nr_to_scan)
     }
 
     fn defers(&self) -> bool {
@@ -36,7 +36,7 @@ impl Shrinker for Owes {
 #[test]
 fn progress_that_a_queue_only_owes_fails_an_allocation() {
     for (owes, expect) in [(true, &[Code::RD10][..]), (false, &[])] {
-        let stack = StackSpec { pages: 64, ..StackSpec::default() };
+        let stack = StackSpec::default().pages(64);
         check(expect, World::builder().stack(stack), move |world| {
             let mm = world.mm();
             let registered = owes.then(|| mm.register_shrinker(Arc::new(Owes)));
@@ -51,7 +51,7 @@ fn progress_that_a_queue_only_owes_fails_an_allocation() {
 fn what_is_left_when_the_world_has_ended_is_named() {
     let report = check(&[Code::RD12], World::builder(), |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
-        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
         drop(pool);
     });
     assert!(
@@ -59,7 +59,7 @@ fn what_is_left_when_the_world_has_ended_is_named() {
         "{report}"
     );
     check(&[], World::builder(), |world| {
-        drop(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        drop(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
     });
 }
 
@@ -98,7 +98,7 @@ fn lints_are_made_where_a_test_asks() {
 #[test]
 fn a_finding_can_be_suppressed_with_a_reason_and_a_suppression_that_is_not_needed_is_said() {
     let leaks = |world: &World| {
-        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
     };
     let suppressed = || {
         World::builder().suppress(Code::RD12, "shrinker planted", "it lives as long as the test")
@@ -150,8 +150,8 @@ fn a_wait_of_the_users_own_closes_a_cycle_once_somebody_promised_to_end_it() {
 #[test]
 fn two_tasks_that_each_hold_one_element_and_want_another_wait_for_each_other() {
     use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-    let rule = FailpointRule { point: Failpoint::MempoolAlloc, skip: 0, times: None };
-    let plan = PlanSpec { failpoints: vec![rule], ..PlanSpec::default() };
+    let rule = FailpointRule::new(Failpoint::MempoolAlloc);
+    let plan = PlanSpec::default().failpoint(rule);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

@@ -5,6 +5,7 @@
 //!
 //! | module | rules |
 //! |---|---|
+//! | [`citations`] | citations of `docs/kernel` and links of Markdown name what exists |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
 //! | [`text`] | headers, ASCII, lengths, paths of this machine |
@@ -12,6 +13,7 @@
 //! | [`tree`] | what may stand at the top |
 //! | [`source`] | reading the tree; what of a file is code |
 
+mod citations;
 mod imports;
 mod invariants;
 mod source;

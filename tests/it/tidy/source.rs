@@ -22,21 +22,35 @@ pub(super) fn root() -> PathBuf {
 
 /// Every Rust file of the workspace, in path order.
 pub(super) fn rust_files() -> Vec<File> {
-    let mut files = Vec::new();
-    for member in ["harness", "fixtures", "tests", "ci"] {
-        collect(&root().join(member), &mut files);
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(files.len() > 40, "the walk lost its way: {} files", files.len());
+    let files = files("rs");
+    assert!(files.len() > 40, "the walk found only {} Rust files", files.len());
     files
 }
 
-fn collect(folder: &Path, files: &mut Vec<File>) {
+/// Every Markdown file of the workspace, in path order.
+pub(super) fn markdown_files() -> Vec<File> {
+    let mut files = files("md");
+    let text = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    files.push(File { path: "README.md".to_owned(), text });
+    assert!(files.len() > 10, "the walk found only {} Markdown files", files.len());
+    files
+}
+
+fn files(extension: &str) -> Vec<File> {
+    let mut files = Vec::new();
+    for member in ["harness", "fixtures", "tests", "ci"] {
+        collect(&root().join(member), extension, &mut files);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+fn collect(folder: &Path, extension: &str, files: &mut Vec<File>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the workspace can be read") {
         let path = entry.expect("a folder of the workspace can be read").path();
         if path.is_dir() && !path.ends_with("target") {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(&path, extension, files);
+        } else if path.extension().is_some_and(|found| found == extension) {
             let text = std::fs::read_to_string(&path).expect("a source file is text");
             let path = path.strip_prefix(root()).expect("it is below the root");
             files.push(File { path: path.to_str().expect("paths are text").to_owned(), text });

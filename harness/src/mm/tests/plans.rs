@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Shrinker;
+use super::super::PortShrinker;
 use super::cache::PageCache;
 use super::{reclaims, rig};
 use crate::event::EventKind;
@@ -70,8 +70,8 @@ fn a_rule_can_name_the_shrinkers() {
     rig(1024).pressure(Pressure::every_allocation().with_shrinkers(["one"])).run(|mm| {
         let [one, other] =
             ["one", "other"].map(|name| PageCache::filled(mm, 4, Gfp::FS).named(name).shared());
-        let _one = mm.register_shrinker(Arc::clone(&one) as Arc<dyn Shrinker>);
-        let _other = mm.register_shrinker(Arc::clone(&other) as Arc<dyn Shrinker>);
+        let _one = mm.register_port_shrinker(Arc::clone(&one) as Arc<dyn PortShrinker>);
+        let _other = mm.register_port_shrinker(Arc::clone(&other) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((one.len(), other.len()), (0, 4));
     });
@@ -83,7 +83,8 @@ fn kswapd_can_be_made_to_reclaim_at_an_allocation() {
         rig(1024).pressure(Pressure::nth_allocation_of("main", 201).by_kswapd()).run(|mm| {
             mm.start_kswapd();
             let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
-            let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+            let _registered =
+                mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
             let _nofs = scope::nofs();
             assert!(mm.alloc(0, Gfp::KERNEL).is_some());
             while cache.len() == 200 {
