@@ -2,8 +2,9 @@
 //!
 //! Key type: [`LoopDevice`]. Mirrors `drivers/block/loop.c` where progress depends on it: one FIFO,
 //! and one worker that serves it serially. A flush is an fsync of the backing file, and everything
-//! behind it waits. Since August 2019 the worker serves in a NOIO scope. Written from the project's
-//! description of the loop driver, 2.1-2.3.
+//! behind it waits. Since August 2019 the worker serves in a NOIO scope.
+//!
+//! Written from the project's description of the loop driver, 2.1-2.3.
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 

@@ -10,7 +10,9 @@
 //! Locking: everything here is under the journal's mutex, below the inode locks.
 //!
 //! I/O is done under that mutex, and that is the point of this filesystem: a task that waits for
-//! the journal waits for the device. Written from the project's description of storage, 3.1-3.3.
+//! the journal waits for the device.
+//!
+//! Written from the project's description of storage, 3.1-3.3.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

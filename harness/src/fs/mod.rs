@@ -22,7 +22,9 @@
 //! These are lock classes. The journal is held from begin to commit, also over I/O. "metadata" is
 //! held shared by readers of the dm-bufio client, and exclusively while the client is destroyed.
 //! The root has a class of its own, so that unlink, which holds the root and an inode, does not
-//! nest one class in itself. Written from the project's description of storage, section 3.
+//! nest one class in itself.
+//!
+//! Written from the project's description of storage, section 3.
 
 mod bitmap;
 mod data;

@@ -4,8 +4,9 @@
 //! process may take the number first; then we ask for another number, a bounded number of times.
 //! `LOOP_CONFIGURE` sets AUTOCLEAR together with the file, so a kill never leaves the device bound.
 //! Every call here can wait for the filesystem of the backing file. If that is a filesystem of
-//! ours, call it on a thread of [`super::fd_table`]. Written from the project's description of the
-//! loop driver, section 2.4.
+//! ours, call it on a thread of [`super::fd_table`].
+//!
+//! Written from the project's description of the loop driver, section 2.4.
 #![expect(
     clippy::disallowed_methods,
     reason = "detaching is polled for; the kernel offers no event"

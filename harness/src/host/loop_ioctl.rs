@@ -1,7 +1,8 @@
 //! The loop driver's ioctls as safe functions. No locks.
 //!
-//! Written from the project's description of the loop driver, section 2.4. Each call can wait for
-//! the filesystem under the backing file, `LOOP_GET_STATUS64` too.
+//! Each call can wait for the filesystem under the backing file, `LOOP_GET_STATUS64` too.
+//!
+//! Written from the project's description of the loop driver, section 2.4.
 #![expect(unsafe_code, reason = "loop ioctls have no safe wrapper")]
 
 use std::ffi::c_void;

@@ -2,8 +2,9 @@
 //!
 //! Key type: [`Hashes`]. A block is checked once its bytes were compared with a trusted digest. The
 //! aux byte of the buffer holds that, so it is lost together with the bytes: a block that was
-//! evicted and read again may have other bytes. Locking: dm-bufio's. Written from the project's
-//! description of dm-bufio, 1.1 (aux data, alloc callback).
+//! evicted and read again may have other bytes. Locking: dm-bufio's.
+//!
+//! Written from the project's description of dm-bufio, 1.1 (aux data, alloc callback).
 
 use crate::bufio::{Buffer, Callback, Client, ClientOptions, Parts};
 use crate::error::{Errno, Result};
