@@ -90,9 +90,7 @@ pub fn available(tier: Tier) -> Result<(), String> {
     match tier {
         Tier::Model | Tier::Native => Ok(()),
         #[cfg(all(feature = "loop", target_os = "linux"))]
-        Tier::Loop => {
-            crate::host::probe::loop_tier().map_err(|missing| crate::host::probe::why_not(&missing))
-        }
+        Tier::Loop => crate::host::loop_tier().map_err(|missing| crate::host::why_not(&missing)),
         #[cfg(not(all(feature = "loop", target_os = "linux")))]
         Tier::Loop => Err("the loop tier needs Linux and the feature `loop` of reclaimdep".into()),
     }
@@ -137,7 +135,7 @@ fn file_stem(spec: &TestSpec) -> String {
 }
 
 #[cfg(all(feature = "loop", target_os = "linux"))]
-use crate::host::child::thread_name;
+use crate::host::thread_name;
 
 #[cfg(not(all(feature = "loop", target_os = "linux")))]
 fn thread_name() -> Option<String> {

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reclaimdep::host::Snapshot;
-use reclaimdep::sched::native::SplitMix64;
+use reclaimdep::sched::SplitMix64;
 
 /// The number of processes that are killed.
 const ROUNDS: u32 = 24;

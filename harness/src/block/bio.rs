@@ -1,39 +1,37 @@
 //! `Bio`: one request to a block device.
 //!
-//! Key types: [`Bio`], [`EndIo`]. A bio owns its data; completing it hands the data back to whoever
-//! submitted it. Dropping a bio that was not completed completes it with EIO, so that
-//! no waiter is ever forgotten.
+//! Key types: [`Bio`], [`EndIo`]. A bio owns its data; its completion gives the data back to the
+//! submitter. Dropping a bio completes it with EIO, so that no waiter waits for ever.
 
 use crate::error::Errno;
 use crate::event::{EventKind, Op, Origin, QueueId, RequestId, Site};
 use crate::sched::Sched;
 use crate::units::Sectors;
 
-/// What the submitter does when the request is complete: it gets the data and the outcome. Of
-/// [`Bio::write`] it gets the memory that held the copy.
+/// The submitter's completion: it gets the data and the outcome. For [`Bio::write`] the data is the
+/// memory that held the copy.
 ///
-/// It runs on the completing task, as an interrupt handler would: it must not wait.
+/// The completion runs on the completing task, as in an interrupt handler: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
 
-/// Where the data of [`Bio::write`] begins is a multiple of this: as `O_DIRECT` asks for it on
-/// nearly every device.
+/// Alignment of the data of [`Bio::write`], in bytes: enough for `O_DIRECT` on nearly every device.
 const ALIGN: usize = 512;
 
-/// One request: what it asks, its data, and whom to tell.
+/// One request: its operation and extent, its data, and its completion.
 pub struct Bio {
     op: Op,
     sector: Sectors,
     sectors: Sectors,
     data: Vec<u8>,
-    /// The data is a copy of the submitter's, which begins here.
+    /// Where the data begins in `data`, for a copy that [`Bio::write`] made.
     copied_at: Option<u16>,
     origin: Option<Origin>,
     site: Site,
     id: Option<RequestId>,
     /// The world, once the request has a number.
     sched: Option<Sched>,
-    /// The world knows that it was submitted: a device that passes it on does not say so again.
-    told: bool,
+    /// The submission was emitted: a device that passes the bio on does not emit it again.
+    emitted: bool,
     end_io: Option<EndIo>,
 }
 
@@ -50,7 +48,7 @@ impl std::fmt::Debug for Bio {
 }
 
 impl Bio {
-    /// A request. For reads `data` is the buffer to fill, for flushes it is empty.
+    /// A request. `data` is the buffer to fill for a read, and empty for a flush.
     ///
     /// # Panics
     /// If `data` is not a whole number of sectors.
@@ -68,12 +66,12 @@ impl Bio {
             site: Site::here(),
             id: None,
             sched: None,
-            told: false,
+            emitted: false,
             end_io: Some(end_io),
         }
     }
 
-    /// The write of a copy of `data`, made where a device need not copy it once more.
+    /// A write of a copy of `data`. The copy is aligned, so a device need not copy it again.
     ///
     /// # Panics
     /// If `data` is not a whole number of sectors.
@@ -100,14 +98,14 @@ impl Bio {
         bio
     }
 
-    /// Says what the request is in the submitter's terms.
+    /// Sets what the submitter calls the request, for reports.
     #[must_use]
     pub fn with_origin(mut self, origin: Origin) -> Self {
         self.origin = Some(origin);
         self
     }
 
-    /// What it asks.
+    /// The operation.
     #[must_use]
     pub const fn op(&self) -> Op {
         self.op
@@ -119,7 +117,7 @@ impl Bio {
         self.sector
     }
 
-    /// How many sectors.
+    /// The number of sectors.
     #[must_use]
     pub const fn sectors(&self) -> Sectors {
         self.sectors
@@ -147,11 +145,11 @@ impl Bio {
         self.id
     }
 
-    /// Numbers the request and tells the world, once: a device's `submit` calls this first.
+    /// Numbers the request and emits its submission, once. A device's `submit` calls this first.
     pub fn submitted(&mut self, sched: &Sched, queue: QueueId) -> RequestId {
         let request = self.id().unwrap_or_else(|| self.number(sched));
         let Self { op, sector, sectors, origin, site, .. } = *self;
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.emitted, true) {
             sched.emit(EventKind::RequestSubmit {
                 request,
                 queue,
@@ -165,7 +163,7 @@ impl Bio {
         request
     }
 
-    /// Gives the request its number ahead of submission, for a submitter that must publish it
+    /// Gives the request its number before the submission, for a submitter that must publish it
     /// first.
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
@@ -206,7 +204,7 @@ mod tests {
     use crate::sched::SpinLock;
 
     #[test]
-    fn the_copy_of_a_write_is_aligned_and_its_memory_comes_back() {
+    fn a_copy_is_aligned_and_its_memory_comes_back() {
         let theirs = Arc::new(SpinLock::new(None));
         let ended = Arc::clone(&theirs);
         let end_io = Box::new(move |data, outcome| *ended.lock() = Some((data, outcome)));

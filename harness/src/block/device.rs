@@ -1,18 +1,20 @@
-//! What a block device is, what a file under a loop device is, and how to wait for a request.
+//! The traits of a block device and of a loop device's backing file; submitting and waiting.
 //!
 //! Key types: [`BlockDevice`], [`BackingFile`], [`Queue`].
+//!
+//! Locking: a leaf lock around the outcome of a request that is waited for.
 
 use std::sync::Arc;
 
 use super::bio::{Bio, EndIo};
 use crate::error::Errno;
 use crate::event::{Op, QueueId, Resource, Site};
-use crate::sched::{Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{Sched, SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device that serves requests.
 pub trait BlockDevice: Send + Sync {
-    /// What reports call it: `loop0`, `vda`.
+    /// Its name in reports: `loop0`, `vda`.
     fn name(&self) -> &str;
 
     /// Its size.
@@ -21,19 +23,19 @@ pub trait BlockDevice: Send + Sync {
     /// Its request queue.
     fn queue(&self) -> &Queue;
 
-    /// Takes a request. It is completed once, now or later, here or on another task.
+    /// Submits a bio. It is completed once, now or later, on this or on another task.
     fn submit(&self, bio: Bio);
 
-    /// Takes requests that were collected under a plug, in the order in which they are to start.
+    /// Submits the bios of a plug, in the order in which they are to start.
     fn submit_all(&self, bios: Vec<Bio>) {
         bios.into_iter().for_each(|bio| self.submit(bio));
     }
 
-    /// Finishes what is in flight and ends the device's tasks. No request may follow.
+    /// Completes what is in flight and ends the device's tasks. No bio may be submitted afterwards.
     fn stop(&self) {}
 }
 
-/// A device's request queue as events know it.
+/// A device's request queue, as events name it.
 #[derive(Clone, Debug)]
 pub struct Queue {
     /// The world.
@@ -52,46 +54,46 @@ impl Queue {
 
 /// A file that a loop device can sit on.
 pub trait BackingFile: Send + Sync {
-    /// What reports call it: `lower/disk.img`.
+    /// Its name in reports: `lower/disk.img`.
     fn name(&self) -> &str;
 
-    /// Bytes.
+    /// Its size in bytes.
     ///
     /// # Errors
-    /// What the filesystem says.
+    /// Any errno of the filesystem.
     fn size(&self) -> Result<u64, Errno>;
 
-    /// Reads at `offset` until `buf` is full; past the end it reads zeroes.
+    /// Reads at byte `offset` until `buf` is full. Past the end of the file it reads zeroes.
     ///
     /// # Errors
-    /// What the filesystem says.
+    /// Any errno of the filesystem.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno>;
 
-    /// Writes all of `data` at `offset`.
+    /// Writes all of `data` at byte `offset`.
     ///
     /// # Errors
-    /// What the filesystem says.
+    /// Any errno of the filesystem.
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), Errno>;
 
-    /// Makes what was written durable.
+    /// Makes earlier writes durable.
     ///
     /// # Errors
-    /// What the filesystem says.
+    /// Any errno of the filesystem.
     fn fsync(&self) -> Result<(), Errno>;
 }
 
-/// Checks that `bio` lies inside `device`.
+/// Whether `bio` lies inside `device`.
 pub(crate) fn in_range(device: &dyn BlockDevice, bio: &Bio) -> bool {
     let end = bio.sector().0.checked_add(bio.sectors().0);
     end.is_some_and(|end| end <= device.sectors().0)
 }
 
 /// The data and the outcome of a request.
-type Ended = (Vec<u8>, Result<(), Errno>);
+type Completed = (Vec<u8>, Result<(), Errno>);
 
-/// What a waiting submitter shares with the completion.
-struct Pending {
-    done: SpinLock<Option<Ended>>,
+/// A waiting submitter and its completion share this.
+struct PendingRequest {
+    done: SpinLock<Option<Completed>>,
     wake: WaitQueue,
 }
 
@@ -102,7 +104,8 @@ fn submit_and_wait(
     make: impl FnOnce(EndIo) -> Bio,
 ) -> Result<Vec<u8>, Errno> {
     let sched = device.queue().sched.clone();
-    let shared = Arc::new(Pending { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
+    let shared =
+        Arc::new(PendingRequest { done: SpinLock::new(None), wake: WaitQueue::new(&sched) });
     let theirs = Arc::clone(&shared);
     let end_io = Box::new(move |data, outcome| {
         *theirs.done.lock() = Some((data, outcome));
@@ -122,10 +125,10 @@ fn submit_and_wait(
 /// Reads `buf` from byte `offset` of `device`, and waits.
 ///
 /// # Errors
-/// `EINVAL` for an extent that is not whole sectors; else what the device says.
+/// `EINVAL` for an extent that is not whole sectors; else the device's errno.
 #[track_caller]
 pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
-    let _ours = quiet();
+    let _side = harness_side();
     let sector = whole_sectors(offset, buf.len())?;
     let data = vec![0; buf.len()];
     let data = submit_and_wait(device, Site::here(), |end| Bio::new(Op::Read, sector, data, end))?;
@@ -136,32 +139,32 @@ pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<
 /// Writes `data` at byte `offset` of `device`, and waits.
 ///
 /// # Errors
-/// `EINVAL` for an extent that is not whole sectors; else what the device says.
+/// `EINVAL` for an extent that is not whole sectors; else the device's errno.
 #[track_caller]
 pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
-    let _ours = quiet();
+    let _side = harness_side();
     let sector = whole_sectors(offset, data.len())?;
     submit_and_wait(device, Site::here(), |end| Bio::write(sector, data, end)).map(drop)
 }
 
-/// Makes what was written to `device` durable, and waits.
+/// Makes earlier writes to `device` durable, and waits.
 ///
 /// # Errors
-/// What the device says.
+/// The device's errno.
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
-    let _ours = quiet();
+    let _side = harness_side();
     submit_and_wait(device, Site::here(), |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end))
         .map(drop)
 }
 
-/// Lets `device` forget what `sectors` from `sector` on hold, and waits.
+/// Discards `sectors` sectors of `device` from `sector` on, and waits.
 ///
 /// # Errors
-/// `EOPNOTSUPP` where the device cannot; else what it says.
+/// `EOPNOTSUPP` where the device has no discard; else the device's errno.
 #[track_caller]
 pub fn discard(device: &dyn BlockDevice, sector: Sectors, sectors: Sectors) -> Result<(), Errno> {
-    let _ours = quiet();
+    let _side = harness_side();
     submit_and_wait(device, Site::here(), |end| Bio::discard(sector, sectors, end)).map(drop)
 }
 

@@ -1,7 +1,7 @@
-//! A block device on a temp file, unlinked from birth.
+//! `FileDevice`: a block device on an unlinked temp file.
 //!
-//! Key type: [`FileDevice`]. A request is complete before `submit` returns. The file has no name,
-//! so nothing is left of it whatever ends the process.
+//! Key type: [`FileDevice`]. A bio is complete before `submit` returns. The file has no name, so
+//! nothing is left of it, however the process ends. No locks.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use super::bio::Bio;
 use super::device::{BlockDevice, Queue, in_range};
 use crate::error::{Errno, Error, Result};
 use crate::event::Op;
-use crate::sched::{Sched, quiet};
+use crate::sched::{Sched, harness_side};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device whose sectors live in a file.
@@ -71,7 +71,7 @@ impl BlockDevice for FileDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         bio.submitted(&self.queue.sched, self.queue.id);
         if !in_range(self, &bio) {
             bio.complete(Err(Errno::EIO));

@@ -1,7 +1,7 @@
-//! A device that looks at each request before it goes on to the device below.
+//! `FilterDevice`: a device that sees each bio before the device below does, and may complete it.
 //!
-//! Key type: [`FilterDevice`]. For disks that fail or lose what they are asked for, and for targets
-//! that do something of their own before they pass a request on.
+//! Key type: [`FilterDevice`]. Use it for a disk that fails or loses requests, and for a target
+//! that does something before it passes a bio on. No locks.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::device::{BlockDevice, Queue};
 use crate::error::Errno;
 use crate::units::Sectors;
 
-/// A device above another, in all but its requests that other.
+/// A device above another, with the other's name, size and queue.
 pub struct FilterDevice<F> {
     below: Arc<dyn BlockDevice>,
     filter: F,
@@ -26,8 +26,8 @@ impl<F> FilterDevice<F>
 where
     F: Fn(&Bio) -> Option<Result<(), Errno>> + Send + Sync,
 {
-    /// A device above `below`. `filter` is called in the submitter and says how a request ends at
-    /// once; none passes it on.
+    /// A device above `below`. `filter` runs on the submitter's task. `Some` completes the bio with
+    /// that outcome; `None` passes it on.
     #[must_use]
     pub fn new(below: Arc<dyn BlockDevice>, filter: F) -> Self {
         Self { below, filter }
@@ -74,7 +74,7 @@ mod tests {
     use crate::sched::log::Log;
 
     #[test]
-    fn what_the_filter_ends_never_comes_below() {
+    fn the_device_below_never_sees_a_bio_that_the_filter_completes() {
         let sched = Sched::native(1, Box::new(Log::default()));
         let ran = sched.run_main(|| {
             let below = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));

@@ -1,8 +1,10 @@
-//! A device that takes its time: requests wait for a while and go on to the device below on another
-//! task.
+//! `LateDevice`: a device that delays each bio, then submits it below on a task of its own.
 //!
-//! Key type: [`LateDevice`]. For what a completion may come between: a disk in memory is done
-//! before `submit` returns, and then nobody ever waits for it. Locking: the FIFO's leaf lock.
+//! Key type: [`LateDevice`]. A disk in memory completes a bio before `submit` returns, so no task
+//! ever waits for it. With this device above it, tasks wait, and completions come between the steps
+//! of other tasks.
+//!
+//! Locking: the FIFO's leaf lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,32 +12,32 @@ use std::sync::Arc;
 use super::bio::Bio;
 use super::device::{BlockDevice, Queue};
 use crate::event::{EventKind, Resource, TaskKind};
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::{Sectors, Ticks};
 
 #[derive(Default)]
-struct Fifo {
+struct LateFifo {
     bios: VecDeque<Bio>,
     stopping: bool,
 }
 
-struct Inner {
+struct LateState {
     below: Arc<dyn BlockDevice>,
     sched: Sched,
     per_request: Ticks,
     per_sector: Ticks,
-    fifo: SpinLock<Fifo>,
+    fifo: SpinLock<LateFifo>,
     wake: WaitQueue,
     worker: SpinLock<Option<JoinHandle<()>>>,
 }
 
-/// A device above another that delays each request.
+/// A device above another that delays each bio.
 #[derive(Clone)]
-pub struct LateDevice(Arc<Inner>);
+pub struct LateDevice(Arc<LateState>);
 
 impl LateDevice {
-    /// Starts the task that serves `below`, each request after `per_request` and `per_sector` for
-    /// each of its sectors; zero of both is another task and no delay.
+    /// Starts the task that submits bios to `below`. It delays each by `per_request`, and by
+    /// `per_sector` for each of its sectors. Where both are 0 there is no delay, only another task.
     #[must_use]
     pub fn new(
         sched: &Sched,
@@ -43,8 +45,8 @@ impl LateDevice {
         per_request: Ticks,
         per_sector: Ticks,
     ) -> Self {
-        let _ours = quiet();
-        let this = Self(Arc::new(Inner {
+        let _side = harness_side();
+        let this = Self(Arc::new(LateState {
             sched: sched.clone(),
             per_request,
             per_sector,
@@ -60,7 +62,7 @@ impl LateDevice {
     }
 
     fn work(&self) {
-        let Inner { below, sched, per_request, per_sector, fifo, wake, .. } = &*self.0;
+        let LateState { below, sched, per_request, per_sector, fifo, wake, .. } = &*self.0;
         let queue = below.queue().id;
         sched.emit(EventKind::QueueServer { queue });
         loop {
@@ -100,14 +102,14 @@ impl BlockDevice for LateDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         bio.submitted(&self.0.sched, self.queue().id);
         self.0.fifo.lock().bios.push_back(bio);
         self.0.wake.wake_all();
     }
 
     fn stop(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.fifo.lock().stopping = true;
         self.0.wake.wake_all();
         let worker = self.0.worker.lock().take();
@@ -125,7 +127,7 @@ mod tests {
     use crate::sched::log::Log;
 
     #[test]
-    fn a_request_takes_its_time_by_sector_and_is_completed_by_another_task() {
+    fn a_bio_is_delayed_by_its_sectors_and_completed_by_another_task() {
         let log = Log::default();
         let sched = Sched::native(1, Box::new(log.clone()));
         sched.run_main(|| {

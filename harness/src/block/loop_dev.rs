@@ -1,9 +1,10 @@
-//! The loop driver, in process.
+//! `LoopDevice`: the loop driver, in process.
 //!
-//! Key type: [`LoopDevice`]. Mirrors `drivers/block/loop.c` in what progress depends on: one FIFO,
-//! one worker that serves it serially (a flush, an fsync of the backing file, blocks everything
-//! behind it), and the worker's NOIO scope while it serves, since August 2019. Written from the
-//! project's description of the loop driver, 2.1-2.3.
+//! Key type: [`LoopDevice`]. Mirrors `drivers/block/loop.c` where progress depends on it: one FIFO,
+//! and one worker that serves it serially. A flush is an fsync of the backing file, and everything
+//! behind it waits. Since August 2019 the worker serves in a NOIO scope.
+//!
+//! Written from the project's description of the loop driver, 2.1-2.3.
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 
@@ -16,36 +17,36 @@ use super::bio::Bio;
 use super::device::{BackingFile, BlockDevice, Queue, in_range};
 use crate::error::Errno;
 use crate::event::{EventKind, Layer, LayerRef, Op, Resource, TaskKind};
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 #[derive(Default)]
-struct Fifo {
+struct LoopFifo {
     bios: VecDeque<Bio>,
     stopping: bool,
 }
 
-struct Inner {
+struct LoopState {
     name: String,
     queue: Queue,
     layer: LayerRef,
     sectors: Sectors,
     backing: Arc<dyn BackingFile>,
     worker_noio: bool,
-    fifo: SpinLock<Fifo>,
+    fifo: SpinLock<LoopFifo>,
     wake: WaitQueue,
     worker: SpinLock<Option<JoinHandle<()>>>,
 }
 
 /// A block device whose sectors are a file's bytes.
 #[derive(Clone)]
-pub struct LoopDevice(Arc<Inner>);
+pub struct LoopDevice(Arc<LoopState>);
 
 impl LoopDevice {
     /// Attaches `backing` as device `name` and starts its worker.
     ///
     /// # Errors
-    /// What the backing file's filesystem says when asked for its size.
+    /// The errno of the backing file's filesystem where the file's size cannot be read.
     pub fn attach(
         sched: &Sched,
         name: &str,
@@ -53,7 +54,7 @@ impl LoopDevice {
         worker_noio: bool,
     ) -> Result<Self, Errno> {
         let sectors = Sectors(backing.size()? / SECTOR_SIZE);
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(LoopState {
             name: name.to_owned(),
             queue: Queue::new(sched, name),
             layer: sched.add_layer(Layer::LOOP, name),
@@ -72,7 +73,7 @@ impl LoopDevice {
     }
 
     fn work(&self) {
-        let Inner { queue, fifo, wake, .. } = &*self.0;
+        let LoopState { queue, fifo, wake, .. } = &*self.0;
         queue.sched.emit(EventKind::QueueServer { queue: queue.id });
         loop {
             let idle = Waiting::on(Resource::Idle(queue.id), "requests");
@@ -102,7 +103,7 @@ impl LoopDevice {
         bio.complete(outcome);
     }
 
-    /// A loop device fails what its file fails with EIO, whatever the reason was.
+    /// Whatever errno the backing file's filesystem gives, the bio fails with EIO.
     fn transfer(&self, bio: &mut Bio) -> Result<(), Errno> {
         let (backing, offset) = (&self.0.backing, bio.sector().bytes());
         let outcome = match bio.op() {
@@ -130,7 +131,7 @@ impl BlockDevice for LoopDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         let Queue { sched, id } = &self.0.queue;
         bio.submitted(sched, *id);
         if !in_range(self, &bio) {

@@ -1,8 +1,10 @@
-//! A block device in memory, sparse: a sector that was never written reads as zero and costs
-//! nothing.
+//! `MemoryDevice`: a sparse block device in memory.
 //!
-//! Key type: [`MemoryDevice`]. Mirrors `drivers/block/brd.c`: a request is complete before `submit`
-//! returns, on the submitter's task.
+//! Key type: [`MemoryDevice`]. A sector that was never written reads as zero and takes no memory.
+//! Mirrors `drivers/block/brd.c`: a bio is complete before `submit` returns, on the submitter's
+//! task.
+//!
+//! Locking: the leaf lock of the pages.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +12,11 @@ use super::bio::Bio;
 use super::device::{BlockDevice, Queue, in_range};
 use crate::error::Errno;
 use crate::event::Op;
-use crate::sched::{Sched, SpinLock, quiet};
+use crate::sched::{Sched, SpinLock, harness_side};
 use crate::units::{PAGE_SIZE, SECTOR_SIZE, Sectors};
 
 const PAGE: usize = 4096;
-const _: () = assert!(PAGE as u64 == PAGE_SIZE, "a page here is a page everywhere");
+const _: () = assert!(PAGE as u64 == PAGE_SIZE, "both are the size of a page");
 
 /// A device whose sectors live in memory.
 pub struct MemoryDevice {
@@ -36,7 +38,7 @@ impl MemoryDevice {
         }
     }
 
-    /// Gives back whole pages; what is left of a page at either end becomes zero.
+    /// Frees whole pages, and zeroes the part of a page at either end.
     fn discard(pages: &mut BTreeMap<u64, Box<[u8; PAGE]>>, start: u64, len: u64) {
         let (mut at, end) = (start, start + len);
         while at < end {
@@ -98,7 +100,7 @@ impl BlockDevice for MemoryDevice {
     }
 
     fn submit(&self, mut bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         bio.submitted(&self.queue.sched, self.queue.id);
         if !in_range(self, &bio) {
             bio.complete(Err(Errno::EIO));

@@ -1,31 +1,33 @@
 //! Block devices and the requests they serve.
 //!
-//! A bio is submitted to a device and completed once, by whoever serves it, perhaps on another
-//! task. Devices below are memory and temp files (they complete in the submitter) and the loop
-//! device (a worker serves it, on top of a [`BackingFile`]).
+//! Key types: [`Bio`], [`BlockDevice`], [`BackingFile`], [`LoopDevice`]. A bio is submitted to a
+//! device and completed once, perhaps on another task. Devices in memory and on temp files complete
+//! it on the submitter's task; the worker of a loop device serves it with I/O on a [`BackingFile`].
+//! Neighbours: `bufio`, `fs` and `verity` submit bios; `host` has devices on real files.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`bio`] | [`Bio`]: one request and its completion |
-//! | [`device`] | [`BlockDevice`], [`BackingFile`]; submitting and waiting |
-//! | [`memory`] | a device in memory, sparse |
-//! | [`file`](mod@file) | a device on a temp file |
-//! | [`filter`] | a device that looks at each request before it passes it on |
-//! | [`late`] | a device that takes its time, and completes on a task of its own |
-//! | [`plug`] | [`Plug`]: requests that are collected and submitted together |
-//! | [`loop_dev`] | the loop driver, in process |
+//! | `bio` | [`Bio`]: one request and its completion |
+//! | `device` | [`BlockDevice`], [`BackingFile`]; submitting a bio and waiting for it |
+//! | `memory` | [`MemoryDevice`]: a sparse device in memory |
+//! | `file` | [`FileDevice`]: a device on a temp file |
+//! | `filter` | [`FilterDevice`]: sees each bio before the device below, and may complete it |
+//! | `late` | [`LateDevice`]: delays each bio, and completes it on a task of its own |
+//! | `plug` | [`Plug`]: bios that are collected and submitted together |
+//! | `loop_dev` | [`LoopDevice`]: the loop driver, in process |
 //!
-//! Locking: none above leaf locks; completions run without any lock held.
+//! Locking: leaf locks alone; a completion runs without any lock held.
+//!
 //! Written from the project's description of the loop driver, sections 2.1-2.3.
 
-pub mod bio;
-pub mod device;
-pub mod file;
-pub mod filter;
-pub mod late;
-pub mod loop_dev;
-pub mod memory;
-pub mod plug;
+mod bio;
+mod device;
+mod file;
+mod filter;
+mod late;
+mod loop_dev;
+mod memory;
+mod plug;
 
 pub use bio::{Bio, EndIo};
 pub use device::{BackingFile, BlockDevice, Queue, discard, flush, read_at, write_at};

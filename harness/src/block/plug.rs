@@ -1,12 +1,12 @@
-//! `Plug`: requests that a submitter collects, to hand them to the device together.
+//! `Plug`: bios that a submitter collects, to submit them to the device together.
 //!
-//! Key type: [`Plug`]. Mirrors `blk_start_plug`: what is behind a plug is waited for, and is
-//! not started; so a task must not wait for a request behind its own plug. No locks.
+//! Key type: [`Plug`]. Mirrors `blk_start_plug`: the device does not see a bio behind a plug, so a
+//! task must not wait for a bio behind its own plug. No locks.
 
 use super::{Bio, BlockDevice};
 
-/// Requests for one device; dropping it submits them, lowest sector first.
-#[must_use = "the requests are submitted when this is dropped"]
+/// Bios for one device; dropping this submits them, lowest sector first.
+#[must_use = "the bios are submitted when this is dropped"]
 pub struct Plug<'a> {
     device: &'a dyn BlockDevice,
     bios: Vec<Bio>,
@@ -24,23 +24,23 @@ impl<'a> Plug<'a> {
         Self::holding(device, Vec::new())
     }
 
-    /// A plug with these requests behind it.
+    /// A plug with these bios behind it.
     pub fn holding(device: &'a dyn BlockDevice, bios: Vec<Bio>) -> Self {
         Self { device, bios }
     }
 
-    /// Puts a request behind the plug.
+    /// Puts a bio behind the plug.
     pub fn add(&mut self, bio: Bio) {
         self.bios.push(bio);
     }
 
-    /// How many requests are behind it.
+    /// The number of bios behind it.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bios.len()
     }
 
-    /// Whether none is.
+    /// Whether no bio is behind it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bios.is_empty()
@@ -50,7 +50,7 @@ impl<'a> Plug<'a> {
 impl Drop for Plug<'_> {
     fn drop(&mut self) {
         let mut bios = std::mem::take(&mut self.bios);
-        // Stable: of two for one sector the first stays first.
+        // The sort is stable: two bios for one sector stay in the order of submission.
         bios.sort_by_key(Bio::sector);
         self.device.submit_all(bios);
     }
@@ -68,7 +68,7 @@ mod tests {
     use crate::units::Sectors;
 
     #[test]
-    fn what_is_behind_a_plug_starts_when_it_is_pulled_in_the_order_of_the_disk() {
+    fn dropping_a_plug_submits_its_bios_by_sector() {
         let log = Log::default();
         let sched = Sched::native(1, Box::new(log.clone()));
         sched.run_main(|| {

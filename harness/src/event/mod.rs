@@ -1,7 +1,7 @@
 //! Everything observable, as plain data; the one thing that both columns know.
 //!
 //! Key types: [`Event`], [`EventKind`], [`Resource`], [`Names`], [`Observer`]. The simulated kernel
-//! emits events through [`crate::sched::Sched::emit`]; judges read them. Events are `Copy` and
+//! emits events through the scheduler; judges read them. Events are `Copy` and
 //! carry numbers; [`Names`] says what the numbers are called; a [`Trace`] is the list of choices
 //! that made the run. Nothing here holds an address.
 //!

@@ -5,8 +5,8 @@
 //! ordering constraints with a known least probability.
 
 use crate::event::TaskId;
+use crate::sched::SplitMix64;
 use crate::sched::Strategy;
-use crate::sched::native::SplitMix64;
 
 /// Steps that the first execution is assumed to have; later ones use the longest seen.
 const FIRST_LENGTH: u32 = 100;

@@ -1,8 +1,8 @@
 //! Uniform random choice; execution `k` from seed `s` is the same in every exploration.
 
 use crate::event::TaskId;
+use crate::sched::SplitMix64;
 use crate::sched::Strategy;
-use crate::sched::native::SplitMix64;
 
 /// Picks every runnable task with equal probability.
 pub struct Random {

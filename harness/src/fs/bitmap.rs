@@ -1,4 +1,5 @@
-//! The block bitmap: bit `n` is set while data block `n` is used.
+//! The block bitmap: bit `n` is set while data block `n` is in use. No locks: a transaction holds
+//! "journal".
 
 use super::image::{HEADER, Image};
 
@@ -39,7 +40,7 @@ pub(super) fn set(image: &mut Image, bit: u32) {
     image[byte(bit)] |= mask(bit);
 }
 
-/// Clears the bit; says whether it was set.
+/// Clears the bit; returns whether it was set.
 pub(super) fn clear(image: &mut Image, bit: u32) -> bool {
     let was = is_set(image, bit);
     image[byte(bit)] &= !mask(bit);

@@ -1,8 +1,8 @@
 //! Operations on contents: read, write, truncate, fsync.
 //!
-//! The operations are methods of [`Fs`]. There is no page cache: data moves between the caller's
-//! buffer and the device, and a write is on the device before the transaction that refers to it is
-//! merged, hence before any commit (ordered mode).
+//! Key type: [`BlockPart`]; the operations are methods of [`Fs`]. There is no page cache: data
+//! moves between the caller's buffer and the device. Data is on the device before the transaction
+//! that refers to it is merged, so before its commit (ordered mode).
 //!
 //! Locking: the inode's lock (read: shared, else exclusive) > the journal > leaf locks.
 
@@ -13,24 +13,24 @@ use super::inode::{DiskInode, Ino, MAX_FILE_SIZE};
 use super::layout::OP_CREDITS;
 use super::mount::Fs;
 use super::namei::{file_inode, only_file};
-use super::tree::{View, blocks_of};
-use super::tx::{Handle, Tx};
+use super::tree::{MetadataView, blocks_of};
+use super::tx::{HandleMemory, Tx};
 use super::volume::Volume;
 use crate::block;
 use crate::error::Errno;
 
-/// Bytes that one transaction of a write covers at the most.
+/// Bytes that one transaction of a write covers at most.
 const WRITE_CHUNK: u64 = 64 * BLOCK_SIZE as u64;
 
 /// A part of one file block.
-struct Piece {
+struct BlockPart {
     file_block: u64,
     within: usize,
     len: usize,
 }
 
 /// Cuts `len` bytes from `offset` on into parts of one block each.
-fn pieces(offset: u64, len: u64) -> impl Iterator<Item = Piece> {
+fn pieces(offset: u64, len: u64) -> impl Iterator<Item = BlockPart> {
     let size = BLOCK_SIZE as u64;
     let mut at = offset;
     let end = offset + len;
@@ -38,7 +38,7 @@ fn pieces(offset: u64, len: u64) -> impl Iterator<Item = Piece> {
         let next = (at / size + 1) * size;
         let stop = next.min(end);
         let narrow = |n| usize::try_from(n).expect("below a block's size");
-        let piece = (at < end).then(|| Piece {
+        let piece = (at < end).then(|| BlockPart {
             file_block: at / size,
             within: narrow(at % size),
             len: narrow(stop - at),
@@ -49,11 +49,10 @@ fn pieces(offset: u64, len: u64) -> impl Iterator<Item = Piece> {
 }
 
 impl Fs {
-    /// Reads from byte `offset` on; returns how many bytes there were before the end of the file.
+    /// Reads from byte `offset` on; returns the number of bytes before the end of the file.
     ///
     /// # Errors
-    /// `ENOENT` where the file is gone, `EISDIR`; `EIO` where its map is damaged or the device
-    /// fails.
+    /// `ENOENT` if the file is gone, `EISDIR`; `EIO` if its map is damaged or the device fails.
     pub fn read(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -68,10 +67,10 @@ impl Fs {
 
     /// Writes `data` at byte `offset`; a gap before it becomes a hole.
     ///
-    /// A long write is several transactions: where a later one fails, the earlier ones stay.
+    /// A long write is several transactions. If one fails, the earlier ones stay merged.
     ///
     /// # Errors
-    /// `EFBIG`, `ENOSPC`, `EISDIR`, `ENOENT` where the file is gone; as [`Fs::begin`].
+    /// `EFBIG`, `ENOSPC`, `EISDIR`, `ENOENT` if the file is gone; as [`Fs::begin`].
     pub fn write(&self, ino: Ino, offset: u64, data: &[u8]) -> Result<(), Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -83,7 +82,7 @@ impl Fs {
             .filter(|end| *end <= MAX_FILE_SIZE)
             .ok_or(Errno::EFBIG)?;
         let inode = volume.iget(ino)?;
-        let handle = Handle::new(volume)?;
+        let handle = HandleMemory::new(volume)?;
         let _inode = inode.lock.write();
         let chunk_bitmaps =
             u32::try_from(blocks_of(WRITE_CHUNK)).expect("a small constant") + OP_CREDITS;
@@ -110,7 +109,7 @@ impl Fs {
         }
     }
 
-    /// Sets the file's size; what it grows by is a hole.
+    /// Sets the file's size. If the file grows, the new part is a hole.
     ///
     /// # Errors
     /// As [`Fs::write`].
@@ -121,7 +120,7 @@ impl Fs {
             return Err(Errno::EFBIG);
         }
         let inode = volume.iget(ino)?;
-        let handle = Handle::new(volume)?;
+        let handle = HandleMemory::new(volume)?;
         let _inode = inode.lock.write();
         volume.transact(&handle, OP_CREDITS + volume.layout().bitmap_len, |tx| {
             let mut inode = file_inode(tx, ino)?;
@@ -136,11 +135,11 @@ impl Fs {
         })
     }
 
-    /// Makes the file durable: its data, and with it everything that was merged before.
+    /// Makes the file durable, and with it everything that was merged before.
     ///
     /// # Errors
-    /// `ENOENT` where the file is gone; `EDEADLK` where the world broke the wait for the journal;
-    /// else what the device says.
+    /// `ENOENT` if the file is gone; `EDEADLK` if the world broke the wait for the journal; else
+    /// the device's errno.
     pub fn fsync(&self, ino: Ino) -> Result<(), Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -156,11 +155,11 @@ impl Fs {
     }
 }
 
-/// A piece and where it is: a device block, or a hole.
-type Placed = (Option<Bno>, Piece);
+/// A part and its device block; `None` is a hole.
+type PlacedPart = (Option<Bno>, BlockPart);
 
-/// Whether `b` is to be transferred together with `a`, before it.
-fn adjacent(a: &Placed, b: &Placed) -> bool {
+/// Whether one transfer can serve both, with `b` right behind `a`.
+fn adjacent(a: &PlacedPart, b: &PlacedPart) -> bool {
     match (a.0, b.0) {
         (None, None) => true,
         (Some(a), Some(b)) => b.0 == a.0 + 1,
@@ -168,20 +167,21 @@ fn adjacent(a: &Placed, b: &Placed) -> bool {
     }
 }
 
-fn length(run: &[Placed]) -> usize {
+fn length(run: &[PlacedPart]) -> usize {
     run.iter().map(|(_, piece)| piece.len).sum()
 }
 
-fn is_whole(run: &[Placed]) -> bool {
+fn is_whole(run: &[PlacedPart]) -> bool {
     run.iter().all(|(_, piece)| piece.len == BLOCK_SIZE)
 }
 
 impl Volume {
     /// Fills `buf`, which ends before the end of the file.
     fn read_data(&self, inode: &DiskInode, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        let place = |piece: Piece| Ok((inode.map(self, piece.file_block)?, piece));
-        let placed =
-            pieces(offset, buf.len() as u64).map(place).collect::<Result<Vec<Placed>, Errno>>()?;
+        let place = |piece: BlockPart| Ok((inode.map(self, piece.file_block)?, piece));
+        let placed = pieces(offset, buf.len() as u64)
+            .map(place)
+            .collect::<Result<Vec<PlacedPart>, Errno>>()?;
         let mut rest = buf;
         for run in placed.chunk_by(adjacent) {
             let (here, after) = rest.split_at_mut(length(run));
@@ -199,7 +199,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Puts `data` on the device, into blocks that the inode has or gets.
+    /// Writes `data` to the device, into blocks that the inode has or gets here.
     fn write_data(
         &self,
         tx: &mut Tx<'_>,
@@ -207,7 +207,7 @@ impl Volume {
         offset: u64,
         data: &[u8],
     ) -> Result<(), Errno> {
-        let mut placed: Vec<Placed> = Vec::new();
+        let mut placed: Vec<PlacedPart> = Vec::new();
         let mut new = Vec::new();
         for piece in pieces(offset, data.len() as u64) {
             let (block, is_new) = inode.map_or_alloc(tx, piece.file_block)?;
@@ -229,11 +229,12 @@ impl Volume {
         Ok(())
     }
 
-    /// Writes a run whose first or last block is not whole: what surrounds the data there stays.
+    /// Writes a run whose first or last block is not whole, and keeps the other bytes of these
+    /// blocks.
     fn write_partly(
         &self,
         start: Bno,
-        run: &[Placed],
+        run: &[PlacedPart],
         new: &[bool],
         data: &[u8],
     ) -> Result<(), Errno> {
@@ -249,8 +250,8 @@ impl Volume {
         block::write_at(&*self.device, start.bytes(), &blocks)
     }
 
-    /// Zeroes what the last block holds beyond the end of a file that is about to grow. Nobody can
-    /// see those bytes yet, so it may happen before the commit.
+    /// Zeroes the last block beyond the end of a file that is about to grow. No task can read those
+    /// bytes yet, so it may be done before the commit.
     fn zero_tail(&self, tx: &Tx<'_>, inode: &DiskInode) -> Result<(), Errno> {
         let size = BLOCK_SIZE as u64;
         let within = usize::try_from(inode.size % size).expect("below a block's size");

@@ -1,11 +1,11 @@
 //! Directory blocks: 63 entries of 64 bytes, an inode number and a name.
 //!
 //! Key type: [`Dirent`]. There is one directory, the root; its blocks are the root inode's direct
-//! ones. Written under the root's lock, held exclusively.
+//! ones. Locking: a change needs "directory" exclusively, a look-up needs it shared.
 
-use super::image::{BLOCK_SIZE, Bno, HEADER, Image, Kind, PAYLOAD, get_u32, put_u32};
+use super::image::{BLOCK_SIZE, BlockKind, Bno, HEADER, Image, PAYLOAD, get_u32, put_u32};
 use super::inode::{DiskInode, Ino};
-use super::tree::{DIRECT, View};
+use super::tree::{DIRECT, MetadataView};
 use super::tx::Tx;
 use crate::error::Errno;
 
@@ -17,9 +17,9 @@ pub const MAX_NAME: usize = 60;
 /// A directory entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dirent {
-    /// Which inode.
+    /// The inode's number.
     pub ino: Ino,
-    /// What it is called.
+    /// The entry's name.
     pub name: String,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Place {
 }
 
 /// # Errors
-/// `ENAMETOOLONG`; `EINVAL` for a name that cannot be a file's.
+/// `ENAMETOOLONG`; `EINVAL` for a name that no file can have.
 pub(super) fn check_name(name: &str) -> Result<(), Errno> {
     if name.len() > MAX_NAME {
         return Err(Errno::ENAMETOOLONG);
@@ -44,8 +44,8 @@ fn entry_at(index: usize) -> usize {
     HEADER + index * ENTRY_SIZE
 }
 
-/// The blocks of the directory that `root` is.
-fn blocks(view: &impl View, root: &DiskInode) -> Result<Vec<Bno>, Errno> {
+/// The blocks of the directory whose inode is `root`.
+fn blocks(view: &impl MetadataView, root: &DiskInode) -> Result<Vec<Bno>, Errno> {
     (0..DIRECT as u64).filter_map(|i| root.map(view, i).transpose()).collect()
 }
 
@@ -61,10 +61,10 @@ fn decode(image: &Image, at: usize) -> Result<Option<Dirent>, Errno> {
 }
 
 /// Every entry, in the order of the blocks.
-pub(super) fn list(view: &impl View, root: &DiskInode) -> Result<Vec<Dirent>, Errno> {
+pub(super) fn list(view: &impl MetadataView, root: &DiskInode) -> Result<Vec<Dirent>, Errno> {
     let mut entries = Vec::new();
     for block in blocks(view, root)? {
-        let image = view.meta(Kind::Directory, block)?;
+        let image = view.meta(BlockKind::Directory, block)?;
         for index in 0..ENTRIES {
             entries.extend(decode(&image, entry_at(index))?);
         }
@@ -75,12 +75,16 @@ pub(super) fn list(view: &impl View, root: &DiskInode) -> Result<Vec<Dirent>, Er
 /// Finds `name`.
 ///
 /// # Errors
-/// `ENOENT`; as [`View::meta`].
-pub(super) fn find(view: &impl View, root: &DiskInode, name: &str) -> Result<(Place, Ino), Errno> {
+/// `ENOENT`; as [`MetadataView::meta`].
+pub(super) fn find(
+    view: &impl MetadataView,
+    root: &DiskInode,
+    name: &str,
+) -> Result<(Place, Ino), Errno> {
     let mut wanted = [0; MAX_NAME];
     wanted.get_mut(..name.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(name.as_bytes());
     for block in blocks(view, root)? {
-        let image = view.meta(Kind::Directory, block)?;
+        let image = view.meta(BlockKind::Directory, block)?;
         for at in (0..ENTRIES).map(entry_at) {
             let ino = get_u32(&*image, at);
             if ino != 0 && image[at + 4..at + ENTRY_SIZE] == wanted {
@@ -91,10 +95,10 @@ pub(super) fn find(view: &impl View, root: &DiskInode, name: &str) -> Result<(Pl
     Err(Errno::ENOENT)
 }
 
-/// Adds an entry; the directory grows by a block where it is full.
+/// Adds an entry. A full directory grows by a block.
 ///
 /// # Errors
-/// `ENOSPC` where it cannot grow; as [`Tx::meta_mut`].
+/// `ENOSPC` if it cannot grow; as [`Tx::meta_mut`].
 pub(super) fn add(
     tx: &mut Tx<'_>,
     root: &mut DiskInode,
@@ -102,7 +106,7 @@ pub(super) fn add(
     ino: Ino,
 ) -> Result<(), Errno> {
     let Place { block, at } = free_place(tx, root)?;
-    let image = tx.meta_mut(Kind::Directory, block)?;
+    let image = tx.meta_mut(BlockKind::Directory, block)?;
     put_u32(image, at, ino.0);
     image[at + 4..at + ENTRY_SIZE].fill(0);
     image[at + 4..at + 4 + name.len()].copy_from_slice(name.as_bytes());
@@ -112,7 +116,7 @@ pub(super) fn add(
 fn free_place(tx: &mut Tx<'_>, root: &mut DiskInode) -> Result<Place, Errno> {
     let known = blocks(tx, root)?;
     for block in &known {
-        let image = tx.meta(Kind::Directory, *block)?;
+        let image = tx.meta(BlockKind::Directory, *block)?;
         if let Some(at) = (0..ENTRIES).map(entry_at).find(|at| get_u32(&*image, *at) == 0) {
             return Ok(Place { block: *block, at });
         }
@@ -120,14 +124,14 @@ fn free_place(tx: &mut Tx<'_>, root: &mut DiskInode) -> Result<Place, Errno> {
     if known.len() == DIRECT {
         return Err(Errno::ENOSPC);
     }
-    let (block, _) = root.root_or_alloc(tx, known.len(), Some(Kind::Directory))?;
+    let (block, _) = root.root_or_alloc(tx, known.len(), Some(BlockKind::Directory))?;
     root.size += BLOCK_SIZE as u64;
     Ok(Place { block, at: entry_at(0) })
 }
 
 /// Removes an entry.
 pub(super) fn remove(tx: &mut Tx<'_>, place: Place) -> Result<(), Errno> {
-    let image = tx.meta_mut(Kind::Directory, place.block)?;
+    let image = tx.meta_mut(BlockKind::Directory, place.block)?;
     image[place.at..place.at + ENTRY_SIZE].fill(0);
     Ok(())
 }

@@ -1,11 +1,13 @@
-//! `File`: an open file, which a loop device can sit on.
+//! `File`: an open file, which can back a loop device.
+//!
+//! Key type: [`File`]. Locking: as the operations of [`Fs`]; the cache's leaf lock when it drops.
 
 use super::inode::Ino;
 use super::mount::Fs;
 use crate::block::BackingFile;
 use crate::error::Errno;
 
-/// An open file: it cannot be unlinked until this is dropped.
+/// An open file. It cannot be unlinked until this is dropped.
 pub struct File {
     fs: Fs,
     ino: Ino,
@@ -27,7 +29,7 @@ impl File {
         Self { fs, ino, name }
     }
 
-    /// Which inode.
+    /// The inode's number.
     #[must_use]
     pub const fn ino(&self) -> Ino {
         self.ino

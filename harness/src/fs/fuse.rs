@@ -1,9 +1,11 @@
-//! The same filesystem, served to the kernel.
+//! The filesystem, served to the real kernel through FUSE.
 //!
 //! Key types: [`FuseFs`], [`ServeHook`]. Each operation is one call of [`Fs`]; errors go back by
-//! number. A thread of the FUSE session becomes a task of the world with its first request. The
-//! hook tells the world which request a thread serves before it does, so that the world can join it
-//! with the request above it.
+//! number. A thread of the FUSE session becomes a task of the world with its first request. Before
+//! a thread serves a data request, it calls the hook, so that the world can join the request with
+//! the one above it.
+//!
+//! Locking: the leaf lock of the open files; else as [`Fs`].
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,19 +28,19 @@ use crate::error::Errno;
 use crate::event::Op;
 use crate::sched::{Adopted, Sched, SpinLock};
 
-/// How long the kernel may remember names and attributes: not at all, so that it always asks.
+/// How long the kernel may cache names and attributes: 0, so that it always asks.
 const TTL: Duration = Duration::ZERO;
 /// Bytes of a filesystem block.
 const BLOCK: u32 = 4096;
 
-/// Hears of each data request before it is served.
+/// Is called with each data request before it is served.
 pub trait ServeHook: Send + Sync {
-    /// A thread is about to serve `op` on a file's bytes; what this returns is dropped when it has,
-    /// before the reply.
+    /// A thread is about to serve `op` on these bytes of a file. The returned value is dropped
+    /// after the operation and before the reply.
     fn serve(&self, op: Op, ino: Ino, offset: u64, len: u64) -> Box<dyn Send>;
 }
 
-/// A filesystem of ours behind the FUSE protocol.
+/// A filesystem behind the FUSE protocol.
 pub struct FuseFs {
     fs: Fs,
     hook: Arc<dyn ServeHook>,
@@ -59,7 +61,7 @@ thread_local! {
 }
 
 impl FuseFs {
-    /// Serves `fs`; `hook` hears of each data request.
+    /// Serves `fs` and calls `hook` with each data request.
     #[must_use]
     pub fn new(fs: Fs, hook: Arc<dyn ServeHook>) -> Self {
         Self {
@@ -71,7 +73,7 @@ impl FuseFs {
         }
     }
 
-    /// Makes this thread a task of the world, once.
+    /// Makes this thread a task of the world, unless it is one.
     fn task(&self) {
         TASK.with_borrow_mut(|task| {
             if task.is_none() {
@@ -81,8 +83,8 @@ impl FuseFs {
         });
     }
 
-    /// Does an operation as a task of the world. What unwinds (the world's end, or a panic in the
-    /// filesystem) ends here with EIO: a session that lost a thread would keep the kernel waiting.
+    /// Runs an operation as a task of the world. An unwind (the world is aborted, or the filesystem
+    /// panicked) becomes EIO here: if the session lost a thread, the kernel would wait for ever.
     fn serve<T>(&self, operation: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         self.task();
         catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|_| {
@@ -110,7 +112,7 @@ impl FuseFs {
     }
 }
 
-/// There is one directory.
+/// The name as text. There is one directory, so `parent` must be the root.
 fn in_root(parent: INodeNo, name: &OsStr) -> Result<String, Errno> {
     if parent != INodeNo::ROOT {
         return Err(Errno::ENOTDIR);
@@ -202,7 +204,7 @@ impl Filesystem for FuseFs {
             let ino = ino_of(ino)?;
             self.fs.open_as(ino, &format!("inode {}", ino.0))
         });
-        // No page cache above: what the loop driver writes reaches the filesystem as it is.
+        // No page cache above: writes of the loop driver reach the filesystem unchanged.
         let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES;
         reply!(reply, opened, |reply: ReplyOpen, file| reply.opened(self.keep_open(file), flags));
     }

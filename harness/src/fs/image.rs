@@ -1,8 +1,8 @@
 //! Block images: the header that makes a metadata block self-describing, and its checksum.
 //!
-//! Key types: [`Image`], [`Kind`], [`Bno`], [`Hasher`]. A metadata block begins with its kind's
-//! magic, its own number and a checksum over all of it, so a misplaced, stale or damaged block is
-//! told from a good one wherever it is read. Numbers are little-endian.
+//! Key types: [`Image`], [`BlockKind`], [`Bno`], [`Hasher`]. A metadata block begins with its
+//! kind's magic, its own number and a checksum over all of it, so every reader can tell a
+//! misplaced, stale or damaged block from a good one. Numbers are little-endian. No locks.
 
 use core::fmt;
 
@@ -35,9 +35,9 @@ impl fmt::Display for Bno {
     }
 }
 
-/// What a metadata block is.
+/// The kind of a metadata block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     JournalSuper,
     Bitmap,
     InodeTable,
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     Directory,
 }
 
-impl Kind {
+impl BlockKind {
     const fn magic(self) -> u32 {
         u32::from_le_bytes(match self {
             Self::JournalSuper => *b"RDjs",
@@ -67,11 +67,11 @@ impl Kind {
     }
 }
 
-/// Why a block is not what it should be.
+/// What is wrong with a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Defect {
     block: Bno,
-    kind: Kind,
+    kind: BlockKind,
     what: &'static str,
     expected: u64,
     found: u64,
@@ -89,7 +89,7 @@ impl fmt::Display for Defect {
 }
 
 /// An empty block of `kind`, not yet sealed.
-pub(super) fn blank(kind: Kind, block: Bno) -> Image {
+pub(super) fn blank(kind: BlockKind, block: Bno) -> Image {
     let mut image = [0; BLOCK_SIZE];
     put_u32(&mut image, 0, kind.magic());
     put_u32(&mut image, 4, block.0);
@@ -103,7 +103,7 @@ pub(super) fn seal(image: &mut Image, salt: u64) {
 }
 
 /// Checks that `image` is block `block` of `kind`, whole.
-pub(super) fn check(image: &Image, kind: Kind, block: Bno, salt: u64) -> Result<(), Defect> {
+pub(super) fn check(image: &Image, kind: BlockKind, block: Bno, salt: u64) -> Result<(), Defect> {
     let found =
         [u64::from(get_u32(image, 0)), u64::from(get_u32(image, 4)), get_u64(image, CHECKSUM_AT)];
     let expected = [u64::from(kind.magic()), u64::from(block.0), checksum(image, salt)];
@@ -129,7 +129,7 @@ pub(super) fn checksum(image: &Image, salt: u64) -> u64 {
 }
 
 /// A 64-bit checksum in four lanes. Each step is a bijection of its lane, so one changed word
-/// always shows; it detects damage, not malice.
+/// always changes the lane. It detects damage, not malice.
 pub(super) struct Hasher([u64; 4]);
 
 impl Hasher {
@@ -140,7 +140,7 @@ impl Hasher {
         Self([salt, salt ^ 1, salt ^ 2, salt ^ 3])
     }
 
-    /// Takes in `bytes`, a whole number of 32-byte chunks.
+    /// Adds `bytes`, a whole number of 32-byte chunks.
     pub(super) fn absorb(&mut self, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<{ Self::CHUNK }>();
         debug_assert!(rest.is_empty(), "blocks are whole numbers of chunks");

@@ -1,7 +1,8 @@
-//! Inodes: what the table stores, and what is in core.
+//! Inodes: on the device, in the inode table; and in core.
 //!
 //! Key types: [`Ino`], [`DiskInode`], [`Inode`], [`Stat`]. A slot is 120 bytes, so 34 of them fill
-//! a table block's payload. Slot 0 is inode 1, the root directory.
+//! a table block's payload. Slot 0 is inode 1, the root directory. Locking: "inode", or "directory"
+//! for the root.
 
 use super::image::{BLOCK_SIZE, Bno, HEADER, Image, PAYLOAD, get_u32, get_u64, put_u32, put_u64};
 use super::layout::Layout;
@@ -30,7 +31,7 @@ impl Ino {
     /// Table block and slot.
     ///
     /// # Errors
-    /// `ENOENT` for a number that the table does not have.
+    /// `ENOENT` for a number that is not in the table.
     pub(super) fn place(self, layout: &Layout) -> Result<(Bno, usize), Errno> {
         let index =
             self.0.checked_sub(1).filter(|index| *index < layout.inodes()).ok_or(Errno::ENOENT)?;
@@ -39,7 +40,7 @@ impl Ino {
     }
 }
 
-/// What an inode is.
+/// The type of an inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileKind {
     /// A regular file.
@@ -48,18 +49,18 @@ pub enum FileKind {
     Directory,
 }
 
-/// What `stat` says.
+/// The result of `stat`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stat {
-    /// Which inode.
+    /// The inode's number.
     pub ino: Ino,
-    /// What it is.
+    /// Its type.
     pub kind: FileKind,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Blocks of 4096 bytes that it has on the device, its map included.
+    /// Blocks of 4096 bytes on the device, with those of its map.
     pub blocks: u32,
-    /// Directory entries that name it.
+    /// The number of directory entries that name it.
     pub nlink: u16,
     /// When it was last changed.
     pub mtime: Ticks,
@@ -89,7 +90,7 @@ impl DiskInode {
     /// The inode in `slot` of a table block; `None` for a free slot.
     ///
     /// # Errors
-    /// `EIO` for one that cannot be.
+    /// `EIO` for impossible values.
     pub(super) fn decode(image: &Image, slot: usize) -> Result<Option<Self>, Errno> {
         let bytes = &image[slot..slot + SLOT_SIZE];
         let kind = match get_u32(bytes, 0) {
@@ -141,7 +142,7 @@ impl DiskInode {
     }
 }
 
-/// An inode in core: its lock and the page that it lives in.
+/// An inode in core: its lock and its page.
 pub(super) struct Inode {
     pub(super) lock: RwSem<()>,
     pub(super) _page: PageBlock,

@@ -1,24 +1,28 @@
-//! The journal: one running transaction in memory, committed ones in the log, none of them home
-//! yet, or only so far as dm-bufio wrote it there ([`super::store`]).
+//! The journal: a running transaction in memory, and committed transactions in the log.
 //!
 //! Key type: [`Journal`]. Mirrors jbd2 in outline: metadata is logged as whole images, data is
 //! ordered (written in place before the commit that refers to it). A transaction in the log is a
-//! descriptor that names the blocks, their images, and a commit record whose checksum covers both;
-//! flushes before and after the record make a complete transaction n imply a complete n - 1.
+//! descriptor that names the blocks, their images, and a commit record whose checksum covers both.
+//! Because of the flushes before and after the record, a complete transaction n implies a complete
+//! n - 1. A committed block is written home at the checkpoint, or earlier by dm-bufio
+//! ([`super::store`]).
 //!
-//! Locking: all of it under the journal's mutex, below the inode locks. I/O is done under it, which
-//! is the point of this filesystem: whoever waits for the journal waits for the device.
+//! Locking: everything here is under the journal's mutex, below the inode locks.
+//!
+//! I/O is done under that mutex, and that is the point of this filesystem: a task that waits for
+//! the journal waits for the device.
+//!
 //! Written from the project's description of storage, 3.1-3.3.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::image::{
-    self, BLOCK_SIZE, Bno, Hasher, Image, Kind, get_u32, get_u64, put_u32, put_u64,
+    self, BLOCK_SIZE, BlockKind, Bno, Hasher, Image, get_u32, get_u64, put_u32, put_u64,
 };
 use super::layout::{Layout, TX_OVERHEAD};
 use super::store;
-use super::tree::View;
+use super::tree::MetadataView;
 use super::volume::Volume;
 use crate::block::{self, BlockDevice};
 use crate::bufio::Client;
@@ -32,22 +36,22 @@ const SEQ_AT: usize = 8;
 const SUM_AT: usize = 16;
 const TAGS_AT: usize = 16;
 
-/// Where the log begins: what the journal's superblock says.
+/// A place in the log. The journal's superblock has the one where the log begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Tail {
-    /// Position in the ring.
+pub(super) struct LogPosition {
+    /// The block in the ring.
     pub(super) position: u32,
-    /// The number of the transaction there.
+    /// The sequence number of the transaction there.
     pub(super) seq: u64,
 }
 
-impl Tail {
+impl LogPosition {
     pub(super) fn decode(image: &Image) -> Self {
         Self { position: get_u32(image, image::HEADER), seq: get_u64(image, image::HEADER + 8) }
     }
 
     pub(super) fn encode(self, layout: &Layout, salt: u64) -> Image {
-        let mut image = image::blank(Kind::JournalSuper, Bno(layout.journal_start));
+        let mut image = image::blank(BlockKind::JournalSuper, Bno(layout.journal_start));
         put_u32(&mut image, image::HEADER, self.position);
         put_u64(&mut image, image::HEADER + 8, self.seq);
         image::seal(&mut image, salt);
@@ -67,17 +71,19 @@ impl Tail {
 /// The journal of a mounted filesystem.
 #[derive(Debug)]
 pub(super) struct Journal {
-    /// Where the next transaction goes.
-    head: Tail,
+    /// Where the next commit writes.
+    head: LogPosition,
     /// Ring blocks between tail and head.
     used: u32,
-    /// Changed since the last commit.
+    /// Blocks of the running transaction.
     running: BTreeSet<Bno>,
-    /// Committed, not home, and in core. What a dm-bufio client took is dirty there.
+    /// Blocks that are committed, in core and not home. Blocks that a dm-bufio client took over are
+    /// not here but dirty there.
     committed: BTreeSet<Bno>,
-    /// Freed since the last commit: after a crash they still belong to their file.
+    /// Blocks freed since the last commit: after a crash they still belong to their file.
     freed: BTreeSet<Bno>,
-    /// Freed metadata whose images may be in the log: replay would write them over new contents.
+    /// Freed metadata blocks whose images may be in the log: replay would write them over new
+    /// contents (jbd2 has revoke records for that).
     freed_metadata: BTreeSet<Bno>,
     /// Where the search for a free data block begins.
     pub(super) hint: u32,
@@ -86,7 +92,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// An empty log that begins at `head`.
-    pub(super) fn new(head: Tail) -> Self {
+    pub(super) fn new(head: LogPosition) -> Self {
         Self {
             head,
             used: 0,
@@ -99,12 +105,12 @@ impl Journal {
         }
     }
 
-    /// `block` was changed by a handle that merges.
+    /// A merged handle changed `block`.
     pub(super) fn changed(&mut self, block: Bno) {
         self.running.insert(block);
     }
 
-    /// `block` was freed by a handle that merges.
+    /// A merged handle freed `block`.
     pub(super) fn freed(&mut self, block: Bno, metadata: bool) {
         self.running.remove(&block);
         self.committed.remove(&block);
@@ -114,12 +120,12 @@ impl Journal {
         }
     }
 
-    /// Whether `block` is free but may not be given out yet.
+    /// Whether `block` is free but may not be allocated yet.
     pub(super) fn is_freed(&self, block: Bno) -> bool {
         self.freed.contains(&block) || self.freed_metadata.contains(&block)
     }
 
-    /// Makes blocks that were freed usable; says whether there were any.
+    /// Makes freed blocks usable; returns whether there were any.
     pub(super) fn release_freed(&mut self, volume: &Volume) -> Result<bool, Errno> {
         let any = !(self.freed.is_empty() && self.freed_metadata.is_empty());
         if any {
@@ -129,11 +135,11 @@ impl Journal {
         Ok(any)
     }
 
-    /// Makes sure that `credits` more blocks can be changed and logged.
+    /// Makes room in the running transaction and in the log for `credits` more blocks.
     ///
     /// # Errors
-    /// `ENOSPC` if they never can; `ENODEV` after unmount; `EIO` once metadata could not be written
-    /// home from dm-bufio; else what committing or checkpointing says.
+    /// `ENOSPC` if the log is too small for them; `ENODEV` after unmount; `EIO` once dm-bufio
+    /// failed to write metadata home; else the errors of a commit or a checkpoint.
     pub(super) fn reserve(&mut self, volume: &Volume, credits: u32) -> Result<(), Errno> {
         if self.unmounted {
             return Err(Errno::ENODEV);
@@ -157,13 +163,13 @@ impl Journal {
         blocks <= layout.max_tx() && self.used + blocks + TX_OVERHEAD <= layout.ring()
     }
 
-    /// Whether anything waits for a commit.
+    /// Whether the running transaction has blocks.
     pub(super) fn has_running(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Writes the running transaction to the log, durably. On an error it stays the running one,
-    /// and the next commit writes it again to the same place.
+    /// Writes the running transaction to the log, durably. After an error it is still the running
+    /// one, and the next commit writes it again to the same place.
     pub(super) fn commit(&mut self, volume: &Volume) -> Result<(), Errno> {
         if self.running.is_empty() {
             return Ok(());
@@ -171,13 +177,13 @@ impl Journal {
         let (layout, device) = (volume.layout(), &*volume.device);
         let (log, record) = self.encode(volume);
         write_ring(device, layout, self.head.position, &log)?;
-        // Data, descriptor and images are durable before the record says so.
+        // Data, descriptor and images are durable before the commit record is written.
         block::flush(device)?;
         volume.plan.pass(&volume.sched, Failpoint::JournalCommit)?;
         let length = count(log.len() / BLOCK_SIZE);
         write_ring(device, layout, self.head.position + length, &record)?;
         block::flush(device)?;
-        self.head = Tail {
+        self.head = LogPosition {
             position: (self.head.position + length + 1) % layout.ring(),
             seq: self.head.seq + 1,
         };
@@ -188,14 +194,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives what was committed to the client that keeps it, if there is one.
+    /// Hands committed blocks over to the dm-bufio client, if there is one.
     fn hand_over(&mut self, volume: &Volume) {
         let Some(client) = volume.store.client() else { return };
         self.committed.retain(|home| {
             let image = Arc::clone(&volume.cache.lock().blocks[home].image);
             let taken = store::put(client, *home, &image);
             if taken {
-                // In this order: who does not find the block in core finds it with the client.
+                // Only now: a reader that does not find the block in core finds it in the client.
                 let gone = volume.cache.lock().blocks.remove(home);
                 drop(gone);
             }
@@ -226,10 +232,11 @@ impl Journal {
         (log, record)
     }
 
-    /// Writes every committed block home and empties the log. The running transaction must be
-    /// committed: the images in core, and those that dm-bufio has, are then the committed ones.
+    /// The checkpoint: writes every committed block home and empties the log. The running
+    /// transaction must be empty, so that the images in core and in dm-bufio are the committed
+    /// ones.
     pub(super) fn checkpoint(&mut self, volume: &Volume) -> Result<(), Errno> {
-        debug_assert!(self.running.is_empty(), "what is home must be what is in the log");
+        debug_assert!(self.running.is_empty(), "a checkpoint writes committed images alone");
         if self.used == 0 {
             return Ok(());
         }
@@ -259,8 +266,8 @@ impl Journal {
     }
 
     fn write_home_from(&mut self, client: &Client, volume: &Volume) -> Result<(), Errno> {
-        // What the client refused at the commit it must take now: who writes past it leaves an old
-        // copy there.
+        // The client must take now what it refused at the commit: a write past it would leave an
+        // old copy in its cache.
         self.hand_over(volume);
         if !self.committed.is_empty() {
             return Err(Errno::EIO);
@@ -274,7 +281,7 @@ fn count(len: usize) -> u32 {
     u32::try_from(len).expect("a transaction is bounded by the ring")
 }
 
-/// Writes whole blocks from ring position `position` on, around its end.
+/// Writes whole blocks from ring position `position` on, and on from the ring's start at its end.
 fn write_ring(
     device: &dyn BlockDevice,
     layout: &Layout,
@@ -299,7 +306,7 @@ pub(super) fn log_checksum(salt: u64, log: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// What a descriptor says: the transaction's number and the homes of its images.
+/// The contents of a descriptor: the transaction's sequence number and the homes of its images.
 pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, Vec<Bno>)> {
     let blocks = get_u32(image, COUNT_AT);
     if get_u32(image, 0) != DESCRIPTOR || blocks == 0 || blocks > layout.max_tx() {

@@ -1,8 +1,8 @@
-//! Where everything is on the device: the superblock and the areas behind it.
+//! The disk layout: the superblock and the areas behind it.
 //!
-//! Key types: [`Layout`], [`Super`], [`Format`]. In order: superblock, journal (its own superblock,
-//! then the ring), block bitmap, inode table, data. The areas follow from three numbers, so a
-//! superblock whose areas do not is damaged.
+//! Key types: [`Layout`], [`DiskSuper`], [`Format`]. In order: superblock, journal (its own
+//! superblock, then the ring), block bitmap, inode table, data. All areas follow from three
+//! numbers; a superblock with other areas is damaged. No locks.
 
 use super::image::{self, BLOCK_SIZE, Bno, Image, PAYLOAD, get_u32, get_u64, put_u32, put_u64};
 use super::inode::INODES_PER_BLOCK;
@@ -24,7 +24,7 @@ pub(super) const OP_CREDITS: u32 = 8;
 const MIN_JOURNAL: u32 = 8;
 const MIN_DATA: u32 = 4;
 
-/// What can be chosen when a filesystem is made; zero for "in proportion to the device".
+/// The options of mkfs. A 0 means in proportion to the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Format {
     /// Blocks of the journal, its superblock included.
@@ -67,7 +67,7 @@ impl Layout {
         })
     }
 
-    /// The layout that follows from three numbers; what is wrong with them otherwise.
+    /// The layout that follows from three numbers; the error says what is wrong with them.
     fn new(blocks: u32, journal_len: u32, table_len: u32) -> Result<Self, String> {
         let left = u64::from(blocks).checked_sub(1 + u64::from(journal_len) + u64::from(table_len));
         let left = left
@@ -99,7 +99,7 @@ impl Layout {
         })
     }
 
-    /// Blocks that files can have.
+    /// Blocks of the data area.
     pub(super) const fn data_blocks(&self) -> u32 {
         self.blocks - self.data_start
     }
@@ -123,7 +123,7 @@ impl Layout {
         Bno(self.journal_start + 1 + position % self.ring())
     }
 
-    /// Whether the block can belong to a file.
+    /// Whether the block is in the data area.
     pub(super) fn is_data(&self, block: Bno) -> bool {
         (self.data_start..self.blocks).contains(&block.0)
     }
@@ -159,12 +159,11 @@ impl Layout {
 
 /// The superblock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Super {
+pub(super) struct DiskSuper {
     pub(super) layout: Layout,
-    /// Told to every checksum, so that blocks of an earlier filesystem on the device are not taken
-    /// for this one's.
+    /// Part of every checksum, so that blocks of an earlier filesystem on the device do not pass.
     pub(super) salt: u64,
-    /// Unmounted in order: the journal holds nothing.
+    /// It was unmounted, and the journal is empty.
     pub(super) clean: bool,
 }
 
@@ -173,7 +172,7 @@ const CLEAN_AT: usize = 20;
 const SALT_AT: usize = 24;
 const FIELDS_AT: usize = 32;
 
-impl Super {
+impl DiskSuper {
     fn encode(&self) -> Image {
         let mut image = [0; BLOCK_SIZE];
         put_u64(&mut image, 0, MAGIC);
@@ -227,7 +226,7 @@ impl Super {
             return Err(Error::corrupt(format!(
                 "the filesystem on {name} has {blocks} blocks, the device only {have}"
             ))
-            .advice("mount the whole device: it was cut short"));
+            .advice("mount the whole device; this one was truncated"));
         }
         Ok(this)
     }
@@ -237,7 +236,7 @@ impl Super {
     }
 }
 
-/// An I/O error with its place.
+/// An I/O error that names the device and the block.
 pub(super) fn io_error(
     doing: &str,
     device: &dyn BlockDevice,

@@ -1,29 +1,31 @@
 //! Making, mounting and unmounting.
 //!
 //! Key types: [`Fs`], [`mkfs`]. Mount reads the superblock, replays the journal, marks the
-//! filesystem as in use and looks at the root; unmount empties the journal and marks it clean. A
-//! mounted filesystem that is merely dropped is a crash: its next mount replays.
+//! filesystem as in use and checks the root; unmount empties the journal and marks it clean. To
+//! drop a mounted filesystem is a crash: its next mount replays the journal.
+//!
+//! Locking: unmount holds "journal", then "metadata".
 
 use std::sync::Arc;
 
 use reclaimdep_scope as scope;
 
-use super::image::{self, BLOCK_SIZE, Bno, Hasher, Kind};
+use super::image::{self, BLOCK_SIZE, BlockKind, Bno, Hasher};
 use super::inode::{DiskInode, FileKind, Ino};
-use super::journal::{Journal, Tail};
-use super::layout::{Format, Layout, Super, io_error};
+use super::journal::{Journal, LogPosition};
+use super::layout::{DiskSuper, Format, Layout, io_error};
 use super::replay::replay;
-use super::store::{Metadata, Store};
-use super::tree::View;
+use super::store::{Metadata, MetadataStore};
+use super::tree::MetadataView;
 use super::tx::Tx;
-use super::volume::{Cache, Volume};
+use super::volume::{CoreCache, Volume};
 use crate::block::{self, BlockDevice};
 use crate::bufio::Client;
 use crate::error::{Errno, Error, Result};
 use crate::event::{Gfp, Layer, LockId};
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Mutex, Sched, SpinLock, quiet};
+use crate::sched::{Mutex, Sched, SpinLock, harness_side};
 use crate::units::Ticks;
 
 /// Makes an empty filesystem on all of `device`.
@@ -39,7 +41,7 @@ pub fn mkfs(device: &dyn BlockDevice) -> Result<()> {
 /// # Errors
 /// As [`mkfs`]; if `format` does not fit the device.
 pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
-    let _ours = quiet();
+    let _side = harness_side();
     let layout = Layout::plan(device.name(), device.sectors().bytes() / BLOCK_SIZE as u64, format)?;
     let failed = |block| move |errno| io_error("write", device, block, errno);
     let mut old = [0; BLOCK_SIZE];
@@ -47,14 +49,16 @@ pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
     let mut hasher = Hasher::new(layout.blocks.into());
     hasher.absorb(&old);
     let salt = hasher.finish();
-    // The old superblock goes first: half a new filesystem must not pass for the old one.
+    // The old superblock is overwritten first: after a crash in between, the device must not be
+    // taken for the old filesystem.
     block::write_at(device, 0, &[0; BLOCK_SIZE]).map_err(failed(Bno(0)))?;
-    let tail = Tail { position: 0, seq: 1 };
+    let tail = LogPosition { position: 0, seq: 1 };
     tail.write(&layout, salt, device).map_err(failed(Bno(layout.journal_start)))?;
     let mut tables =
         Vec::with_capacity((layout.bitmap_len + layout.table_len) as usize * BLOCK_SIZE);
     for number in layout.bitmap_start..layout.data_start {
-        let kind = if number < layout.table_start { Kind::Bitmap } else { Kind::InodeTable };
+        let kind =
+            if number < layout.table_start { BlockKind::Bitmap } else { BlockKind::InodeTable };
         let mut image = image::blank(kind, Bno(number));
         if number == layout.table_start {
             let (_, slot) = Ino::ROOT.place(&layout).expect("the first slot is the root's");
@@ -66,7 +70,7 @@ pub fn mkfs_with(device: &dyn BlockDevice, format: Format) -> Result<()> {
     let start = Bno(layout.bitmap_start);
     block::write_at(device, start.bytes(), &tables).map_err(failed(start))?;
     block::flush(device).map_err(failed(start))?;
-    Super { layout, salt, clean: true }.write(device).map_err(failed(Bno(0)))?;
+    DiskSuper { layout, salt, clean: true }.write(device).map_err(failed(Bno(0)))?;
     block::flush(device).map_err(failed(Bno(0)))
 }
 
@@ -84,8 +88,8 @@ impl Fs {
     /// Mounts the filesystem on `device` as `name`.
     ///
     /// # Errors
-    /// If the device fails, memory is short, or what is on the device is not a whole filesystem;
-    /// the error says which block is wrong, and how.
+    /// If the device fails, memory is short, or the filesystem on the device is damaged; the error
+    /// says which block is wrong, and how.
     pub fn mount(
         sched: &Sched,
         mm: &Mm,
@@ -96,7 +100,7 @@ impl Fs {
         Self::mount_with(sched, mm, plan, name, device, Metadata::Core)
     }
 
-    /// The same, saying who keeps its metadata.
+    /// The same, with a choice of where the metadata is kept.
     ///
     /// # Errors
     /// As [`Fs::mount`]; as [`Bufio::create`](crate::bufio::Bufio::create).
@@ -108,12 +112,12 @@ impl Fs {
         device: Arc<dyn BlockDevice>,
         metadata: Metadata,
     ) -> Result<Self> {
-        let _ours = quiet();
+        let _side = harness_side();
         let layer = sched.add_layer(Layer::FS, name);
         let _fs = scope::enter(layer.layer, layer.instance);
-        let superblock = Super::read(&*device)?;
+        let superblock = DiskSuper::read(&*device)?;
         let tail = replay(&*device, &superblock)?;
-        let in_use = Super { clean: false, ..superblock };
+        let in_use = DiskSuper { clean: false, ..superblock };
         in_use
             .write(&*device)
             .and_then(|()| block::flush(&*device))
@@ -126,17 +130,17 @@ impl Fs {
             layer,
             device,
             superblock,
-            store: Store::Core,
+            store: MetadataStore::Core,
             journal: Mutex::new(sched, "journal", &format!("fs:{name}"), Journal::new(tail)),
-            cache: SpinLock::new(Cache::default()),
+            cache: SpinLock::new(CoreCache::default()),
         };
-        volume.look_at_root()?;
-        // After replay and whatever else goes past it.
-        volume.store = Store::open(metadata, sched, name, &volume.device)?;
+        volume.check_root()?;
+        // Only after the replay and the check of the root, which do I/O past the cache.
+        volume.store = MetadataStore::open(metadata, sched, name, &volume.device)?;
         Ok(Self(Arc::new(volume)))
     }
 
-    /// What reports call it.
+    /// Its name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
@@ -148,25 +152,24 @@ impl Fs {
         scope::Superblock(self.0.layer.instance)
     }
 
-    /// The dm-bufio client that keeps its metadata, if one does. Unmount destroys it.
+    /// The dm-bufio client that keeps its metadata, if there is one. Unmount destroys it.
     #[must_use]
     pub fn metadata_client(&self) -> Option<&Client> {
         self.0.store.client()
     }
 
-    /// The lock that every transaction holds: what work in this filesystem waits for.
+    /// The lock that every transaction holds.
     #[must_use]
     pub fn journal_lock(&self) -> LockId {
         self.0.journal.id()
     }
 
-    /// The lock under which the inode's data changes.
+    /// The lock that protects the inode and its data.
     ///
     /// # Errors
-    /// `ENOENT` for a number that no inode has; `ENOMEM` where it is not in core yet; `ENODEV`
-    /// after unmount.
+    /// `ENOENT` for a number that no inode has; `ENOMEM`; `ENODEV` after unmount.
     pub fn inode_lock(&self, ino: Ino) -> Result<LockId, Errno> {
-        let _ours = quiet();
+        let _side = harness_side();
         Ok(self.0.iget(ino)?.lock.id())
     }
 
@@ -174,19 +177,20 @@ impl Fs {
     /// handle is committed or dropped.
     ///
     /// # Errors
-    /// `ENOMEM`; `EDEADLK` where the world broke the wait for the journal; `ENOSPC` where the
-    /// journal can never hold so much; else what writing the journal says.
+    /// `ENOMEM`; `EDEADLK` if the world broke the wait for the journal; `ENOSPC` if the journal is
+    /// too small for that many; else the errors of a commit or a checkpoint.
     #[track_caller]
     pub fn begin(&self, credits: u32) -> Result<Tx<'_>, Errno> {
-        let (layer, _ours) = self.0.enter();
+        let (layer, _side) = self.0.enter();
         Ok(Tx::begin(&self.0, credits)?.with_layer(layer))
     }
 
-    /// Empties the journal, marks the filesystem clean and gives its memory back. Whatever still
-    /// uses it gets `ENODEV`.
+    /// Empties the journal, marks the filesystem clean and frees its memory. Later operations get
+    /// `ENODEV`.
     ///
     /// # Errors
-    /// If it was unmounted before, or the device fails; then it is as after a crash.
+    /// If it was unmounted before, or the device fails; then the next mount replays the journal, as
+    /// after a crash.
     pub fn unmount(&self) -> Result<()> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -202,20 +206,20 @@ impl Fs {
         journal.unmounted = true;
         let old = std::mem::replace(
             &mut *volume.cache.lock(),
-            Cache { unmounted: true, ..Cache::default() },
+            CoreCache { unmounted: true, ..CoreCache::default() },
         );
         drop(old);
         let destroyed = volume.store.close();
         emptied.map_err(cannot)?;
         destroyed?;
-        let clean = Super { clean: true, ..volume.superblock };
+        let clean = DiskSuper { clean: true, ..volume.superblock };
         clean.write(&*volume.device).and_then(|()| block::flush(&*volume.device)).map_err(cannot)
     }
 }
 
 impl Volume {
-    /// Checks what no mounted filesystem can do without, with words instead of an errno.
-    fn look_at_root(&self) -> Result<()> {
+    /// Checks that the root is a directory; the error says in words what is wrong.
+    fn check_root(&self) -> Result<()> {
         let (block, slot) = Ino::ROOT.place(self.layout()).expect("the first slot is the root's");
         let device = &*self.device;
         let mut table = [0; BLOCK_SIZE];
@@ -225,7 +229,7 @@ impl Volume {
             Error::corrupt(format!("the filesystem on {} is damaged: {what}", device.name()))
                 .advice("restore the device from a copy, or make the filesystem again")
         };
-        image::check(&table, Kind::InodeTable, block, self.superblock.salt)
+        image::check(&table, BlockKind::InodeTable, block, self.superblock.salt)
             .map_err(|defect| damaged(defect.to_string()))?;
         match DiskInode::decode(&table, slot) {
             Ok(Some(inode)) if inode.kind == FileKind::Directory => {}

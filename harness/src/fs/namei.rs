@@ -6,27 +6,27 @@
 
 use super::directory::{self, Dirent};
 use super::file::File;
-use super::image::{BLOCK_SIZE, Bno, HEADER, Kind};
+use super::image::{BLOCK_SIZE, BlockKind, Bno, HEADER};
 use super::inode::{DiskInode, FileKind, Ino, Stat};
 use super::layout::OP_CREDITS;
 use super::mount::Fs;
-use super::tree::View;
-use super::tx::{Handle, Tx};
+use super::tree::MetadataView;
+use super::tx::{HandleMemory, Tx};
 use crate::error::Errno;
 use crate::event::Gfp;
 
-/// What is used and what is left.
+/// The result of `statfs`: used and free blocks and inodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Statfs {
     /// Bytes in a block.
     pub block_size: u32,
-    /// Blocks that files can have.
+    /// Blocks of the data area.
     pub blocks: u32,
-    /// Blocks that are free.
+    /// Free blocks.
     pub free_blocks: u32,
     /// Inodes, the root included.
     pub inodes: u32,
-    /// Inodes that are free.
+    /// Free inodes.
     pub free_inodes: u32,
 }
 
@@ -34,14 +34,14 @@ impl Fs {
     /// Makes an empty file.
     ///
     /// # Errors
-    /// `EEXIST`, `ENAMETOOLONG`, `EINVAL` for a name that cannot be; `ENOSPC` where directory,
-    /// inode table or device are full; as [`Fs::begin`].
+    /// `EEXIST`, `ENAMETOOLONG`, `EINVAL` for a name that no file can have; `ENOSPC` if the
+    /// directory, the inode table or the device is full; as [`Fs::begin`].
     pub fn create(&self, name: &str) -> Result<Ino, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
         directory::check_name(name)?;
         let dir = volume.iget(Ino::ROOT)?;
-        let handle = Handle::new(volume)?;
+        let handle = HandleMemory::new(volume)?;
         let _dir = dir.lock.write();
         let (ino, page) = volume.transact(&handle, OP_CREDITS, |tx| {
             let mut root = tx.inode(Ino::ROOT)?;
@@ -66,7 +66,7 @@ impl Fs {
     /// The inode called `name`.
     ///
     /// # Errors
-    /// `ENOENT`; `EIO` where the directory is damaged.
+    /// `ENOENT`; `EIO` if the directory is damaged.
     pub fn lookup(&self, name: &str) -> Result<Ino, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -79,7 +79,7 @@ impl Fs {
     /// Every entry of the root directory, without `.` and `..`.
     ///
     /// # Errors
-    /// `EIO` where the directory is damaged.
+    /// `EIO` if the directory is damaged.
     pub fn readdir(&self) -> Result<Vec<Dirent>, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -91,12 +91,12 @@ impl Fs {
     /// Removes a file and frees its blocks.
     ///
     /// # Errors
-    /// `ENOENT`; `EBUSY` while it is open: there is no list of orphans; as [`Fs::begin`].
+    /// `ENOENT`; `EBUSY` while it is open, because there is no orphan list; as [`Fs::begin`].
     pub fn unlink(&self, name: &str) -> Result<(), Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
         let dir = volume.iget(Ino::ROOT)?;
-        let handle = Handle::new(volume)?;
+        let handle = HandleMemory::new(volume)?;
         let _dir = dir.lock.write();
         let root = volume.disk_inode(volume, Ino::ROOT)?;
         let (place, ino) = directory::find(volume, &root, name)?;
@@ -109,7 +109,7 @@ impl Fs {
             let mut inode = file_inode(tx, ino)?;
             inode.shrink(tx, 0)?;
             let (block, slot) = ino.place(tx.layout())?;
-            DiskInode::clear(tx.meta_mut(Kind::InodeTable, block)?, slot);
+            DiskInode::clear(tx.meta_mut(BlockKind::InodeTable, block)?, slot);
             directory::remove(tx, place)?;
             let mut root = tx.inode(Ino::ROOT)?;
             root.mtime = volume.sched.now();
@@ -129,25 +129,25 @@ impl Fs {
         self.open_as(ino, name)
     }
 
-    /// Opens a file by number; reports call it `name`.
+    /// Opens a file by its inode number; `name` is its name in reports.
     ///
     /// # Errors
-    /// `ENOENT` where it is gone, `EISDIR` for the root.
+    /// `ENOENT` if it is gone, `EISDIR` for the root.
     pub fn open_as(&self, ino: Ino, name: &str) -> Result<File, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
         let dir = volume.iget(Ino::ROOT)?;
-        // Whoever unlinks holds the directory exclusively from its look at `opens` on.
+        // An unlink holds the directory exclusively while it looks at `opens` and removes the file.
         let _dir = dir.lock.read();
         only_file(volume.disk_inode(volume, ino)?)?;
         *volume.cache.lock().opens.entry(ino).or_default() += 1;
         Ok(File::new(self.clone(), ino, format!("{}/{name}", volume.name)))
     }
 
-    /// What the inode says about itself.
+    /// The inode's size, type and times.
     ///
     /// # Errors
-    /// `ENOENT`; `EIO` where it is damaged.
+    /// `ENOENT`; `EIO` if it is damaged.
     pub fn stat(&self, ino: Ino) -> Result<Stat, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -156,17 +156,17 @@ impl Fs {
         Ok(volume.disk_inode(volume, ino)?.stat(ino))
     }
 
-    /// What is used and what is left.
+    /// Used and free blocks and inodes.
     ///
     /// # Errors
-    /// `EIO` where a bitmap or the inode table is damaged.
+    /// `EIO` if a bitmap or the inode table is damaged.
     pub fn statfs(&self) -> Result<Statfs, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
         let layout = *volume.layout();
         let mut used = 0;
         for index in 0..layout.bitmap_len {
-            let image = volume.meta(Kind::Bitmap, Bno(layout.bitmap_start + index))?;
+            let image = volume.meta(BlockKind::Bitmap, Bno(layout.bitmap_start + index))?;
             used += image[HEADER..].iter().map(|byte| byte.count_ones()).sum::<u32>();
         }
         let mut free_inodes = 0;

@@ -1,26 +1,27 @@
-//! Replay: what mount does with a journal that was not emptied.
+//! Replay: mount writes the committed transactions of the journal home.
 //!
-//! Key type: [`Replay`]. Complete transactions are written home in order. The last one may be torn:
-//! the crash came first, and it never happened. One that is damaged while a later one is complete
-//! was complete once; then the log lies about what was promised, and mount refuses.
+//! Key type: [`LogReader`]. Complete transactions are written home in order. The last one may be
+//! torn, if the crash came before its commit record; it is ignored, because no sync was
+//! acknowledged for it. A damaged transaction before a complete one was complete once, so
+//! acknowledged data is lost, and mount refuses. No locks: the filesystem is not mounted yet.
 
 use std::collections::BTreeMap;
 
-use super::image::{self, BLOCK_SIZE, Bno, Image, Kind};
-use super::journal::{Tail, decode_commit, decode_descriptor, log_checksum};
-use super::layout::{Layout, Super, io_error};
+use super::image::{self, BLOCK_SIZE, BlockKind, Bno, Image};
+use super::journal::{LogPosition, decode_commit, decode_descriptor, log_checksum};
+use super::layout::{DiskSuper, Layout, io_error};
 use crate::block::{self, BlockDevice};
 use crate::error::{Error, Result};
 
 /// A journal that is being read.
-struct Replay<'a> {
+struct LogReader<'a> {
     device: &'a dyn BlockDevice,
     layout: Layout,
     salt: u64,
 }
 
 /// A complete transaction.
-struct Logged {
+struct LoggedTx {
     seq: u64,
     /// Ring blocks.
     length: u32,
@@ -33,9 +34,9 @@ struct Logged {
 ///
 /// # Errors
 /// If the device cannot be read or written, or if the journal is damaged.
-pub(super) fn replay(device: &dyn BlockDevice, superblock: &Super) -> Result<Tail> {
-    let Super { layout, salt, clean } = *superblock;
-    let this = Replay { device, layout, salt };
+pub(super) fn replay(device: &dyn BlockDevice, superblock: &DiskSuper) -> Result<LogPosition> {
+    let DiskSuper { layout, salt, clean } = *superblock;
+    let this = LogReader { device, layout, salt };
     let tail = this.tail()?;
     if clean {
         return Ok(tail);
@@ -46,7 +47,7 @@ pub(super) fn replay(device: &dyn BlockDevice, superblock: &Super) -> Result<Tai
     while left > 0 {
         match this.transaction(head.position)? {
             Ok(logged) if logged.seq == head.seq && logged.length <= left => {
-                head = Tail {
+                head = LogPosition {
                     position: (head.position + logged.length) % layout.ring(),
                     seq: head.seq + 1,
                 };
@@ -69,7 +70,7 @@ pub(super) fn replay(device: &dyn BlockDevice, superblock: &Super) -> Result<Tai
     Ok(head)
 }
 
-impl Replay<'_> {
+impl LogReader<'_> {
     fn read(&self, block: Bno) -> Result<Image> {
         let mut image = [0; BLOCK_SIZE];
         block::read_at(self.device, block.bytes(), &mut image)
@@ -77,16 +78,16 @@ impl Replay<'_> {
         Ok(image)
     }
 
-    fn tail(&self) -> Result<Tail> {
+    fn tail(&self) -> Result<LogPosition> {
         let block = Bno(self.layout.journal_start);
         let image = self.read(block)?;
         let damaged = |what: String| {
             Error::corrupt(format!("the journal on {} is damaged: {what}", self.device.name()))
                 .advice("restore the device from a copy, or make the filesystem again")
         };
-        image::check(&image, Kind::JournalSuper, block, self.salt)
+        image::check(&image, BlockKind::JournalSuper, block, self.salt)
             .map_err(|defect| damaged(defect.to_string()))?;
-        let tail = Tail::decode(&image);
+        let tail = LogPosition::decode(&image);
         if tail.position >= self.layout.ring() || tail.seq > u64::MAX / 2 {
             return Err(damaged(format!(
                 "{block} says that the log begins at {}, transaction {}",
@@ -96,8 +97,8 @@ impl Replay<'_> {
         Ok(tail)
     }
 
-    /// The transaction at a ring position, or what is wrong with it.
-    fn transaction(&self, position: u32) -> Result<Result<Logged, &'static str>> {
+    /// The transaction at a ring position, or why there is no complete one.
+    fn transaction(&self, position: u32) -> Result<Result<LoggedTx, &'static str>> {
         let ring = |offset: u32| self.read(self.layout.ring_block(position + offset));
         let descriptor = ring(0)?;
         let Some((seq, homes)) = decode_descriptor(&descriptor, &self.layout) else {
@@ -115,14 +116,14 @@ impl Replay<'_> {
         if log_checksum(self.salt, &log) != expected {
             return Ok(Err("its checksum does not match"));
         }
-        Ok(Ok(Logged { seq, length: offset + 1, homes, log }))
+        Ok(Ok(LoggedTx { seq, length: offset + 1, homes, log }))
     }
 
-    /// Refuses a log in which a complete transaction follows where `head` found none.
-    fn refuse_gap(&self, head: Tail, why: &str) -> Result<()> {
+    /// Refuses a log in which a complete transaction stands behind `head`, where none was found.
+    fn refuse_gap(&self, head: LogPosition, why: &str) -> Result<()> {
         let Self { device, layout, .. } = self;
         for position in 0..layout.ring() {
-            let Ok(Logged { seq, .. }) = self.transaction(position)? else {
+            let Ok(LoggedTx { seq, .. }) = self.transaction(position)? else {
                 continue;
             };
             if seq > head.seq {
@@ -139,7 +140,7 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn write_home(&self, images: &BTreeMap<Bno, Image>, head: Tail) -> Result<()> {
+    fn write_home(&self, images: &BTreeMap<Bno, Image>, head: LogPosition) -> Result<()> {
         let failed = |block| move |errno| io_error("write", self.device, block, errno);
         for (home, image) in images {
             block::write_at(self.device, home.bytes(), image).map_err(failed(*home))?;

@@ -1,12 +1,15 @@
 //! Where committed metadata is kept while a filesystem is mounted.
 //!
-//! Key types: [`Metadata`], [`Store`]. In core, every block that was touched stays until unmount.
-//! In dm-bufio a block stays for as long as the cache likes: what the journal committed is dirty
-//! there, and may be written home at any time, because the log has it. What it has not committed is
-//! in core either way, and the cache never sees it: so nothing is home before it is in the log.
+//! Key types: [`Metadata`], [`MetadataStore`]. In core, every block that was used stays until
+//! unmount. In dm-bufio a block may be evicted at any time. Committed blocks are dirty there, and
+//! may be written home at any time, because the log has them. Uncommitted blocks are in core in
+//! both cases, and dm-bufio never sees them; so no block is home before it is in the log.
 //!
-//! A write of the cache's that failed is gone from it, and what is read afterwards may be older
-//! than the log: then the filesystem gives EIO until it is mounted again, which replays the log.
+//! If dm-bufio fails to write a buffer, it drops the buffer, and a later read may get contents that
+//! are older than the log. From then on the filesystem gives EIO, until the next mount replays the
+//! log.
+//!
+//! Locking: "metadata" > dm-bufio's locks.
 
 use std::sync::Arc;
 
@@ -17,35 +20,35 @@ use crate::error::{Errno, Result};
 use crate::mm::policy::Node;
 use crate::sched::{RwSem, Sched};
 
-/// The aux byte of a buffer whose block was found to be what it should be.
+/// The aux byte of a buffer whose block has passed its check.
 const CHECKED: u8 = 1;
 
-/// Who keeps a mounted filesystem's metadata.
+/// Where a mounted filesystem's metadata is kept.
 #[derive(Clone, Debug, Default)]
 pub enum Metadata {
-    /// The filesystem itself, until unmount.
+    /// In core, until unmount.
     #[default]
     Core,
-    /// A dm-bufio client over the same device, which the filesystem makes and destroys.
+    /// In a dm-bufio client on the same device, which the filesystem makes and destroys.
     Bufio {
-        /// What the client shares with the others of its world.
+        /// The state that all clients of a world share.
         bufio: Bufio,
-        /// Where the client stands in the stack, for policies; none where nobody recorded it.
+        /// The client's node in the topology, for policies; `None` where it has none.
         node: Option<Node>,
     },
 }
 
-/// The same of a filesystem that is mounted.
-pub(super) enum Store {
+/// Where the metadata of this mounted filesystem is kept.
+pub(super) enum MetadataStore {
     Core,
     Bufio {
         client: Client,
-        /// Shared by who reads from the client, exclusive for its end.
+        /// Readers of the client hold it shared; the client is destroyed under it, exclusively.
         open: RwSem<()>,
     },
 }
 
-impl Store {
+impl MetadataStore {
     /// # Errors
     /// As [`Bufio::create`].
     pub(super) fn open(
@@ -56,8 +59,8 @@ impl Store {
     ) -> Result<Self> {
         let Metadata::Bufio { bufio, node } = metadata else { return Ok(Self::Core) };
         let block_size = u32::try_from(BLOCK_SIZE).expect("a block is 4 KiB");
-        // A buffer has what its memory held before: without its header that cannot pass for a whole
-        // block.
+        // A new buffer holds the old contents of its memory. Without its header they cannot pass
+        // the check of a block.
         let unchecked = Callback::new(|contents| {
             contents.aux.fill(0);
             contents.data[..HEADER].fill(0);
@@ -72,7 +75,7 @@ impl Store {
         Ok(Self::Bufio { client, open: RwSem::new(sched, "metadata", &format!("fs:{name}"), ()) })
     }
 
-    /// The client that has what was committed.
+    /// The client that keeps committed metadata, if there is one.
     pub(super) const fn client(&self) -> Option<&Client> {
         match self {
             Self::Core => None,
@@ -80,7 +83,7 @@ impl Store {
         }
     }
 
-    /// Ends the client, once nobody reads from it any more. New readers must be refused already.
+    /// Destroys the client after the last reader has left. The caller already refuses new readers.
     ///
     /// # Errors
     /// As [`Client::destroy`].
@@ -95,19 +98,19 @@ impl Store {
     }
 }
 
-/// Whether what the client has is what the journal gave it.
+/// Checks that the client has all that the journal handed over.
 ///
 /// # Errors
-/// `EIO` once one of its writes failed.
+/// `EIO` once a write of the client failed.
 pub(super) fn trusted(client: &Client) -> Result<(), Errno> {
     if client.write_failures() == 0 { Ok(()) } else { Err(Errno::EIO) }
 }
 
-/// The committed image of a block; none where `is_whole`, which is asked each time that it comes
-/// from the device, says no.
+/// The committed image of a block. `is_whole` checks it after each read from the device; `None` if
+/// that fails.
 ///
 /// # Errors
-/// What the device says; `EIO` once a write failed.
+/// The device's errno; `EIO` once a write failed.
 pub(super) fn read(
     client: &Client,
     block: Bno,
@@ -115,7 +118,7 @@ pub(super) fn read(
 ) -> Result<Option<Arc<Image>>, Errno> {
     let buffer = client.read(block.0.into())?;
     let mut image = Arc::new([0; BLOCK_SIZE]);
-    let to = Arc::get_mut(&mut image).expect("nobody else has it yet");
+    let to = Arc::get_mut(&mut image).expect("a new image is not shared");
     let checked = buffer.with_contents(|contents| {
         to.copy_from_slice(contents.data);
         contents.aux[0] == CHECKED
@@ -127,12 +130,12 @@ pub(super) fn read(
         buffer.with_aux(|aux| aux[0] = CHECKED);
     }
     drop(buffer);
-    // Last: a failed write shows before its buffer can have gone and come again.
+    // Checked last: the count of failed writes grows before the buffer is dropped and read again.
     trusted(client).map(|()| Some(image))
 }
 
-/// Gives the client what the journal committed, to be written home at its leisure. Says whether it
-/// took it: it does not while somebody's read of the block has failed and is still held.
+/// Hands a committed block over to the client, which writes it home later. Returns whether the
+/// client took it: it refuses while another task holds a buffer of the block whose read failed.
 pub(super) fn put(client: &Client, block: Bno, image: &Image) -> bool {
     let Ok(buffer) = client.new_block(block.0.into()) else { return false };
     buffer.with_contents(|contents| {
@@ -143,10 +146,10 @@ pub(super) fn put(client: &Client, block: Bno, image: &Image) -> bool {
     true
 }
 
-/// Writes everything home, durably.
+/// Writes every dirty buffer home, durably.
 ///
 /// # Errors
-/// `EIO` where a write failed, now or before; what the flush says.
+/// `EIO` if a write failed, now or before; the errno of the flush.
 pub(super) fn write_home(client: &Client) -> Result<(), Errno> {
     let written = client.write_dirty_buffers();
     trusted(client)?;

@@ -1,5 +1,5 @@
-//! The filesystem on memory devices, in a native world with nobody else in it: each test with
-//! metadata in core, in dm-bufio as it was in 2014, and as it is.
+//! The filesystem on memory devices, in a native world with one task. Each test runs with the
+//! metadata in core, in dm-bufio as it was in 2014, and in dm-bufio as it is now.
 
 mod crash;
 mod damage;
@@ -32,7 +32,7 @@ impl Observer for Deaf {
     }
 }
 
-/// What a test has at hand.
+/// The world of a test.
 struct Rig {
     sched: Sched,
     mm: Mm,
@@ -40,7 +40,7 @@ struct Rig {
     metadata: Metadata,
 }
 
-/// Who keeps metadata: the filesystem, or dm-bufio of an era.
+/// Where the metadata is kept: in core, or in dm-bufio of an era.
 const KEEPERS: [Option<Era>; 3] = [None, Some(Era::V3_10), Some(Era::V6_12)];
 
 /// Runs `body` as the main task of a world with `plan`, once for each of `keepers`.
@@ -81,7 +81,7 @@ impl Rig {
         Arc::new(Recorder {
             queue: Queue::new(&self.sched, "vda"),
             sectors: Sectors::from_bytes(bytes),
-            state: SpinLock::new(State { blocks, history: Vec::new() }),
+            state: SpinLock::new(DiskContents { blocks, history: Vec::new() }),
         })
     }
 
@@ -101,27 +101,27 @@ impl Rig {
 
 type Blocks = BTreeMap<u64, Image>;
 
-/// What happened to a device, in order.
+/// A write or a flush of a device.
 #[derive(Clone)]
-enum Step {
+enum DiskStep {
     Write { block: u64, data: Vec<u8> },
     Flush,
 }
 
-struct State {
+struct DiskContents {
     blocks: Blocks,
-    history: Vec<Step>,
+    history: Vec<DiskStep>,
 }
 
-/// A device in memory that remembers every write and flush. The filesystem does whole blocks.
+/// A device in memory that records every write and flush, in whole blocks of the filesystem.
 struct Recorder {
     queue: Queue,
     sectors: Sectors,
-    state: SpinLock<State>,
+    state: SpinLock<DiskContents>,
 }
 
-fn apply(blocks: &mut Blocks, step: &Step) {
-    if let Step::Write { block, data } = step {
+fn apply(blocks: &mut Blocks, step: &DiskStep) {
+    if let DiskStep::Write { block, data } = step {
         for (i, image) in data.as_chunks::<BLOCK_SIZE>().0.iter().enumerate() {
             blocks.insert(block + i as u64, *image);
         }
@@ -133,14 +133,14 @@ impl Recorder {
         self.state.lock().blocks.clone()
     }
 
-    /// Forgets what happened so far; returns the device as it is.
+    /// Clears the record; returns the blocks as they are now.
     fn mark(&self) -> Blocks {
         let mut state = self.state.lock();
         state.history.clear();
         state.blocks.clone()
     }
 
-    fn history(&self) -> Vec<Step> {
+    fn history(&self) -> Vec<DiskStep> {
         self.state.lock().history.clone()
     }
 
@@ -177,11 +177,11 @@ impl BlockDevice for Recorder {
                 }
             }
             Op::Write => {
-                let step = Step::Write { block, data: bio.data().to_vec() };
+                let step = DiskStep::Write { block, data: bio.data().to_vec() };
                 apply(&mut state.blocks, &step);
                 state.history.push(step);
             }
-            Op::Flush => state.history.push(Step::Flush),
+            Op::Flush => state.history.push(DiskStep::Flush),
             Op::Discard => unreachable!("the filesystem discards nothing"),
         }
         drop(state);

@@ -1,11 +1,12 @@
 //! The map from a file's blocks to the device's: direct, indirect, double indirect.
 //!
-//! Key types: [`Path`], [`View`]. A pointer of 0 is a hole. Every pointer is checked when it is
-//! followed: a damaged map gives EIO, never a block outside the data area.
+//! Key types: [`MapPath`], [`MetadataView`]. A pointer of 0 is a hole. Every pointer is checked
+//! when it is followed, so a damaged map gives EIO, never a block outside the data area. No locks:
+//! the caller holds the inode's.
 
 use std::sync::Arc;
 
-use super::image::{BLOCK_SIZE, Bno, HEADER, Image, Kind, PAYLOAD, get_u32, put_u32};
+use super::image::{BLOCK_SIZE, BlockKind, Bno, HEADER, Image, PAYLOAD, get_u32, put_u32};
 use super::inode::DiskInode;
 use super::layout::Layout;
 use super::tx::Tx;
@@ -22,24 +23,24 @@ const FAN: usize = PAYLOAD / 4;
 /// The most blocks that a file can have.
 pub(super) const MAX_FILE_BLOCKS: u64 = (DIRECT + FAN + FAN * FAN) as u64;
 
-/// Metadata as the reader may see it: a transaction sees its own changes, everyone else what was
-/// merged.
-pub(super) trait View {
+/// Metadata as a reader sees it: a transaction sees its own changes, other readers see merged
+/// images.
+pub(super) trait MetadataView {
     fn layout(&self) -> &Layout;
     /// # Errors
     /// `EIO` for a damaged block or a failed read, `ENOMEM`.
-    fn meta(&self, kind: Kind, block: Bno) -> Result<Arc<Image>, Errno>;
+    fn meta(&self, kind: BlockKind, block: Bno) -> Result<Arc<Image>, Errno>;
 }
 
-/// Where the pointer to a file block is kept.
+/// The way to the pointer of a file block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Path {
+enum MapPath {
     Direct(usize),
     Single(usize),
     Double(usize, usize),
 }
 
-impl Path {
+impl MapPath {
     fn to(file_block: u64) -> Result<Self, Errno> {
         let n = usize::try_from(file_block).map_err(|_| Errno::EFBIG)?;
         if n < DIRECT {
@@ -66,9 +67,9 @@ fn entry(index: usize) -> usize {
     HEADER + 4 * index
 }
 
-fn step(view: &impl View, table: Option<Bno>, index: usize) -> Result<Option<Bno>, Errno> {
+fn step(view: &impl MetadataView, table: Option<Bno>, index: usize) -> Result<Option<Bno>, Errno> {
     let Some(table) = table else { return Ok(None) };
-    let image = view.meta(Kind::Indirect, table)?;
+    let image = view.meta(BlockKind::Indirect, table)?;
     follow(view.layout(), get_u32(&*image, entry(index)))
 }
 
@@ -78,37 +79,41 @@ impl DiskInode {
     }
 
     /// The device block of a file block; `None` for a hole.
-    pub(super) fn map(&self, view: &impl View, file_block: u64) -> Result<Option<Bno>, Errno> {
+    pub(super) fn map(
+        &self,
+        view: &impl MetadataView,
+        file_block: u64,
+    ) -> Result<Option<Bno>, Errno> {
         let layout = view.layout();
-        match Path::to(file_block)? {
-            Path::Direct(i) => self.root(layout, i),
-            Path::Single(i) => step(view, self.root(layout, SINGLE)?, i),
-            Path::Double(i, j) => step(view, step(view, self.root(layout, DOUBLE)?, i)?, j),
+        match MapPath::to(file_block)? {
+            MapPath::Direct(i) => self.root(layout, i),
+            MapPath::Single(i) => step(view, self.root(layout, SINGLE)?, i),
+            MapPath::Double(i, j) => step(view, step(view, self.root(layout, DOUBLE)?, i)?, j),
         }
     }
 
-    /// The device block of a file block, allocated where there was a hole; says whether it was.
+    /// The device block of a file block, and whether it was allocated now, for a hole.
     pub(super) fn map_or_alloc(
         &mut self,
         tx: &mut Tx<'_>,
         file_block: u64,
     ) -> Result<(Bno, bool), Errno> {
-        match Path::to(file_block)? {
-            Path::Direct(i) => self.root_or_alloc(tx, i, None),
-            Path::Single(i) => {
-                let (table, _) = self.root_or_alloc(tx, SINGLE, Some(Kind::Indirect))?;
+        match MapPath::to(file_block)? {
+            MapPath::Direct(i) => self.root_or_alloc(tx, i, None),
+            MapPath::Single(i) => {
+                let (table, _) = self.root_or_alloc(tx, SINGLE, Some(BlockKind::Indirect))?;
                 self.step_or_alloc(tx, table, i, None)
             }
-            Path::Double(i, j) => {
-                let (top, _) = self.root_or_alloc(tx, DOUBLE, Some(Kind::Indirect))?;
-                let (table, _) = self.step_or_alloc(tx, top, i, Some(Kind::Indirect))?;
+            MapPath::Double(i, j) => {
+                let (top, _) = self.root_or_alloc(tx, DOUBLE, Some(BlockKind::Indirect))?;
+                let (table, _) = self.step_or_alloc(tx, top, i, Some(BlockKind::Indirect))?;
                 self.step_or_alloc(tx, table, j, None)
             }
         }
     }
 
-    /// Gives the inode a block: metadata of `kind`, or data.
-    fn grow(&mut self, tx: &mut Tx<'_>, kind: Option<Kind>) -> Result<Bno, Errno> {
+    /// Allocates a block for the inode: metadata of `kind`, or data.
+    fn grow(&mut self, tx: &mut Tx<'_>, kind: Option<BlockKind>) -> Result<Bno, Errno> {
         let block = tx.alloc_block()?;
         if let Some(kind) = kind {
             tx.meta_new(kind, block)?;
@@ -121,7 +126,7 @@ impl DiskInode {
         &mut self,
         tx: &mut Tx<'_>,
         i: usize,
-        kind: Option<Kind>,
+        kind: Option<BlockKind>,
     ) -> Result<(Bno, bool), Errno> {
         if let Some(block) = self.root(tx.layout(), i)? {
             return Ok((block, false));
@@ -136,18 +141,18 @@ impl DiskInode {
         tx: &mut Tx<'_>,
         table: Bno,
         i: usize,
-        kind: Option<Kind>,
+        kind: Option<BlockKind>,
     ) -> Result<(Bno, bool), Errno> {
         if let Some(block) = step(tx, Some(table), i)? {
             return Ok((block, false));
         }
         let block = self.grow(tx, kind)?;
-        put_u32(tx.meta_mut(Kind::Indirect, table)?, entry(i), block.0);
+        put_u32(tx.meta_mut(BlockKind::Indirect, table)?, entry(i), block.0);
         Ok((block, true))
     }
 
-    /// Frees every block from file block `keep` on. One transaction does it whole: what it changes
-    /// are bitmaps, the inode and at most three map blocks, however long the file is.
+    /// Frees every block from file block `keep` on. One transaction is enough for a file of any
+    /// length: it changes bitmaps, the inode and at most three map blocks.
     pub(super) fn shrink(&mut self, tx: &mut Tx<'_>, keep: u64) -> Result<(), Errno> {
         let spans = [(SINGLE, DIRECT, 1), (DOUBLE, DIRECT + FAN, FAN)];
         for i in 0..DIRECT {
@@ -170,10 +175,10 @@ impl DiskInode {
         Ok(())
     }
 
-    /// Frees what `table` maps from its `keep`-th block on, and itself where nothing is kept. Each
-    /// of its entries maps `span` blocks.
+    /// Frees the blocks that `table` maps, except for the first `keep`, and the table itself if
+    /// `keep` is 0. Each of its entries maps `span` blocks.
     fn prune(&mut self, tx: &mut Tx<'_>, table: Bno, span: u64, keep: u64) -> Result<(), Errno> {
-        let image = tx.meta(Kind::Indirect, table)?;
+        let image = tx.meta(BlockKind::Indirect, table)?;
         for i in 0..FAN {
             let kept = keep.saturating_sub(i as u64 * span).min(span);
             let Some(child) =
@@ -187,7 +192,7 @@ impl DiskInode {
                 self.free(tx, child, false)?;
             }
             if kept == 0 && keep > 0 {
-                put_u32(tx.meta_mut(Kind::Indirect, table)?, entry(i), 0);
+                put_u32(tx.meta_mut(BlockKind::Indirect, table)?, entry(i), 0);
             }
         }
         if keep == 0 { self.free(tx, table, true) } else { Ok(()) }

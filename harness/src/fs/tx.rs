@@ -1,12 +1,14 @@
 //! `Tx`: one transaction handle, from begin to commit.
 //!
-//! Key types: [`Tx`], [`Handle`]. The order of its beginning is XFS's: the handle is allocated
-//! first, then the journal is taken (for as long as the handle lives), then the NOFS scope is
-//! entered, then log space is reserved; so whatever the operation allocates is NOFS, and whatever
-//! making space waits for is waited for in the scope. A handle's memory may be had by full reclaim,
-//! so an operation on a file gets it before it takes the file's lock: reclaim may write to that
-//! very file, as swap files did until 5.18. A handle stages whole block images; [`Tx::commit`]
-//! merges them into the running transaction, and dropping the handle instead forgets them.
+//! Key types: [`Tx`], [`HandleMemory`]. A transaction begins in XFS's order: allocate the handle,
+//! take the journal (until the handle ends), enter the NOFS scope, reserve log space. So the
+//! operation's allocations are NOFS, and the wait for log space happens inside the scope. The
+//! handle's own allocation may do full reclaim, which may write to the very file of the operation,
+//! as to swap files until 5.18; so an operation allocates the handle before it takes the file's
+//! lock. A handle stages whole block images. [`Tx::commit`] merges them into the running
+//! transaction; if the handle is dropped instead, they are lost.
+//!
+//! Locking: "journal" from begin to commit > the cache's leaf lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,31 +17,30 @@ use reclaimdep_scope as scope;
 use reclaimdep_scope::{LayerGuard, ScopeGuard};
 
 use super::bitmap;
-use super::image::{self, Bno, Image, Kind};
+use super::image::{self, BlockKind, Bno, Image};
 use super::inode::{DiskInode, Ino};
 use super::journal::Journal;
 use super::layout::{BITS_PER_BLOCK, Layout};
-use super::tree::View;
-use super::volume::{Cached, Volume};
+use super::tree::MetadataView;
+use super::volume::{CachedBlock, Volume};
 use crate::error::Errno;
 use crate::event::Gfp;
 use crate::mm::PageBlock;
-use crate::sched::{MutexGuard, quiet};
+use crate::sched::{MutexGuard, harness_side};
 
-/// An image that the handle changed; the page is there where the block is not in core yet.
-struct Staged {
+/// A changed image; it has a page if the block is not in core yet.
+struct StagedBlock {
     image: Arc<Image>,
     page: Option<PageBlock>,
 }
 
-/// The memory of a transaction that has not begun. One that is rolled over several transactions is
-/// had once.
-pub(super) struct Handle {
+/// The memory of a transaction handle. A long write uses it for several transactions in turn.
+pub(super) struct HandleMemory {
     _page: PageBlock,
 }
 
-impl Handle {
-    /// Memory for a handle. The caller holds no lock of a file yet.
+impl HandleMemory {
+    /// Allocates the memory with GFP_KERNEL. The caller must hold no lock of a file yet.
     #[track_caller]
     pub(super) fn new(volume: &Volume) -> Result<Self, Errno> {
         Ok(Self { _page: volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)? })
@@ -47,32 +48,32 @@ impl Handle {
 }
 
 /// A block that the handle freed.
-struct Freed {
+struct FreedBlock {
     block: Bno,
     metadata: bool,
 }
 
 /// An open transaction. While it lives the journal is held and the task is in a NOFS scope.
 ///
-/// Its fields drop in this order: what was staged, the scope, the journal, the handle's memory.
-#[must_use = "what a transaction staged is forgotten when it is dropped without commit"]
+/// Its fields drop in this order: the staged images, the scope, the journal, the handle's memory.
+#[must_use = "without `commit`, the changes of a transaction are lost when it drops"]
 pub struct Tx<'a> {
     volume: &'a Volume,
-    staged: BTreeMap<Bno, Staged>,
-    freed: Vec<Freed>,
+    staged: BTreeMap<Bno, StagedBlock>,
+    freed: Vec<FreedBlock>,
     credits: u32,
     _scope: ScopeGuard,
     journal: MutexGuard<'a, Journal>,
-    _handle: Option<Handle>,
+    _handle: Option<HandleMemory>,
     _layer: Option<LayerGuard>,
 }
 
-impl View for Tx<'_> {
+impl MetadataView for Tx<'_> {
     fn layout(&self) -> &Layout {
         &self.volume.superblock.layout
     }
 
-    fn meta(&self, kind: Kind, block: Bno) -> Result<Arc<Image>, Errno> {
+    fn meta(&self, kind: BlockKind, block: Bno) -> Result<Arc<Image>, Errno> {
         match self.staged.get(&block) {
             Some(staged) => Ok(Arc::clone(&staged.image)),
             None => self.volume.load(kind, block, Gfp::KERNEL),
@@ -85,7 +86,7 @@ impl<'a> Tx<'a> {
     /// file.
     #[track_caller]
     pub(super) fn begin(volume: &'a Volume, credits: u32) -> Result<Self, Errno> {
-        let handle = Handle::new(volume)?;
+        let handle = HandleMemory::new(volume)?;
         let tx = Self::begin_with(volume, &handle, credits)?;
         Ok(Self { _handle: Some(handle), ..tx })
     }
@@ -94,7 +95,7 @@ impl<'a> Tx<'a> {
     #[track_caller]
     pub(super) fn begin_with(
         volume: &'a Volume,
-        _handle: &Handle,
+        _handle: &HandleMemory,
         credits: u32,
     ) -> Result<Self, Errno> {
         let mut journal = volume.journal.lock_breakable()?;
@@ -118,41 +119,41 @@ impl<'a> Tx<'a> {
         self
     }
 
-    /// Merges what was staged into the running transaction.
+    /// Merges the staged images into the running transaction.
     pub fn commit(mut self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let volume = self.volume;
         let (staged, freed) = (std::mem::take(&mut self.staged), std::mem::take(&mut self.freed));
         let mut unused = Vec::new();
         let mut cache = volume.cache.lock();
-        for (block, Staged { mut image, page }) in staged {
+        for (block, StagedBlock { mut image, page }) in staged {
             image::seal(Arc::make_mut(&mut image), volume.superblock.salt);
             match (cache.blocks.get_mut(&block), page) {
                 (Some(cached), page) => {
                     cached.image = image;
                     unused.extend(page);
                 }
-                (None, Some(page)) => drop(cache.blocks.insert(block, Cached { image, page })),
+                (None, Some(page)) => drop(cache.blocks.insert(block, CachedBlock { image, page })),
                 (None, None) => {
-                    unreachable!("a block that was in core when it was staged is there still")
+                    unreachable!("a block that was in core when it was staged still is")
                 }
             }
             self.journal.changed(block);
         }
-        for Freed { block, metadata } in freed {
+        for FreedBlock { block, metadata } in freed {
             unused.extend(cache.blocks.remove(&block).map(|cached| cached.page));
             self.journal.freed(block, metadata);
         }
     }
 
-    /// The image of a block, to be changed.
+    /// The staged image of a block, for changes.
     ///
     /// # Errors
-    /// `ENOSPC` where the transaction has used up its credits; `ENOMEM`; as [`View::meta`].
-    pub(super) fn meta_mut(&mut self, kind: Kind, block: Bno) -> Result<&mut Image, Errno> {
+    /// `ENOSPC` if the transaction has no credit left; `ENOMEM`; as [`MetadataView::meta`].
+    pub(super) fn meta_mut(&mut self, kind: BlockKind, block: Bno) -> Result<&mut Image, Errno> {
         if !self.staged.contains_key(&block) {
             let image = self.meta(kind, block)?;
-            // Nobody else merges or commits meanwhile: what is in core stays there.
+            // This task holds the journal, so no other commit can take the block out of core.
             let page = match self.volume.in_core(block)? {
                 Some(_) => None,
                 None => Some(self.volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?),
@@ -164,7 +165,7 @@ impl<'a> Tx<'a> {
     }
 
     /// Stages an empty block of `kind` in a page of its own.
-    pub(super) fn meta_new(&mut self, kind: Kind, block: Bno) -> Result<(), Errno> {
+    pub(super) fn meta_new(&mut self, kind: BlockKind, block: Bno) -> Result<(), Errno> {
         let page = self.volume.mm.alloc(0, Gfp::KERNEL).ok_or(Errno::ENOMEM)?;
         self.stage(block, Arc::new(image::blank(kind, block)), Some(page))
     }
@@ -178,33 +179,33 @@ impl<'a> Tx<'a> {
         if self.staged.len() >= self.credits as usize {
             return Err(Errno::ENOSPC);
         }
-        self.staged.insert(block, Staged { image, page });
+        self.staged.insert(block, StagedBlock { image, page });
         Ok(())
     }
 
     /// Finds a free block and marks it used.
     ///
     /// # Errors
-    /// `ENOSPC` where no block is free, or none that may be used before the next commit.
+    /// `ENOSPC` where no block is free, or every free one was freed since the last commit.
     pub(super) fn alloc_block(&mut self) -> Result<Bno, Errno> {
         let layout = *self.layout();
         let hint = self.journal.hint % layout.data_blocks();
         let (first, within) = (hint / BITS_PER_BLOCK, hint % BITS_PER_BLOCK);
-        // The first bitmap block is looked at twice: from the hint on, and at last from its start.
+        // The first bitmap block is searched twice: from the hint on, and at last from its start.
         for lap in 0..=layout.bitmap_len {
             let index = (first + lap) % layout.bitmap_len;
             let from = if lap == 0 { within } else { 0 };
             let base = index * BITS_PER_BLOCK;
             let bits = layout.data_blocks().saturating_sub(base).min(BITS_PER_BLOCK);
             let home = Bno(layout.bitmap_start + index);
-            let image = self.meta(Kind::Bitmap, home)?;
+            let image = self.meta(BlockKind::Bitmap, home)?;
             let usable = |bit| {
                 let block = Bno(layout.data_start + base + bit);
                 !self.journal.is_freed(block)
                     && !self.freed.iter().any(|freed| freed.block == block)
             };
             if let Some(bit) = bitmap::find_clear(&image, from, bits, usable) {
-                bitmap::set(self.meta_mut(Kind::Bitmap, home)?, bit);
+                bitmap::set(self.meta_mut(BlockKind::Bitmap, home)?, bit);
                 self.journal.hint = base + bit + 1;
                 return Ok(Bno(layout.data_start + base + bit));
             }
@@ -212,23 +213,23 @@ impl<'a> Tx<'a> {
         Err(Errno::ENOSPC)
     }
 
-    /// Marks a block free. It is given out again only when that is durable.
+    /// Marks a block free. It is allocated again only after that is durable.
     ///
     /// # Errors
-    /// `EIO` where it is free already: the filesystem is damaged.
+    /// `EIO` if it is free already: the filesystem is damaged.
     pub(super) fn free_block(&mut self, block: Bno, metadata: bool) -> Result<(), Errno> {
         let layout = self.layout();
         let index = block.0 - layout.data_start;
         let home = Bno(layout.bitmap_start + index / BITS_PER_BLOCK);
-        if !bitmap::clear(self.meta_mut(Kind::Bitmap, home)?, index % BITS_PER_BLOCK) {
+        if !bitmap::clear(self.meta_mut(BlockKind::Bitmap, home)?, index % BITS_PER_BLOCK) {
             return Err(Errno::EIO);
         }
         self.staged.remove(&block);
-        self.freed.push(Freed { block, metadata });
+        self.freed.push(FreedBlock { block, metadata });
         Ok(())
     }
 
-    /// Forgets what was staged and makes freed blocks usable; says whether there were any.
+    /// Drops what was staged and makes freed blocks usable; returns whether there were any.
     pub(super) fn release_freed(&mut self) -> Result<bool, Errno> {
         self.staged.clear();
         self.freed.clear();
@@ -243,7 +244,7 @@ impl<'a> Tx<'a> {
     /// Stores the inode.
     pub(super) fn put_inode(&mut self, ino: Ino, inode: &DiskInode) -> Result<(), Errno> {
         let (block, slot) = ino.place(self.layout())?;
-        inode.encode(self.meta_mut(Kind::InodeTable, block)?, slot);
+        inode.encode(self.meta_mut(BlockKind::InodeTable, block)?, slot);
         Ok(())
     }
 }

@@ -60,11 +60,11 @@ pub(crate) use self::watch::{allocations, watch};
 ///
 /// # What it does
 /// On a task of a world each `alloc`, each `alloc_zeroed` and each `realloc` that grows is an
-/// allocation with `GFP_KERNEL` after the task's scopes. Judges see it, and pressure rules match and
-/// count it ([`crate::inject::AllocSource`] tells it from allocations of the world's pages). Where a
-/// rule hits, the task runs direct reclaim with the effective mask before it gets its memory. The
-/// allocation takes no page from the world's budget, and no plan makes it fail. Freeing does
-/// nothing.
+/// allocation with `GFP_KERNEL` after the task's scopes. Judges see it, and pressure rules match
+/// and count it ([`crate::inject::AllocSource`] tells it from allocations of the world's pages).
+/// Where a rule hits, the task runs direct reclaim with the effective mask before it gets its
+/// memory. The allocation takes no page from the world's budget, and no plan makes it fail. Freeing
+/// does nothing.
 ///
 /// The hook does not hear what the harness side allocates on the task (events, names, locks, the
 /// ports, starting tasks). It hears the user side: a task's body, and what the harness calls back,
@@ -78,9 +78,9 @@ pub(crate) use self::watch::{allocations, watch};
 /// do changes nothing. `docs/performance.md` has the measurement.
 ///
 /// # Limits
-/// - Other tasks run while an allocation reclaims. If the allocating task holds a lock of `std` then,
-///   a task that wants the lock blocks; on the model tier, where all tasks share one thread, it
-///   blocks for ever. Use `reclaimdep_scope::Mutex` for what shrinkers or other tasks need. A
+/// - Other tasks run while an allocation reclaims. If the allocating task holds a lock of `std`
+///   then, a task that wants the lock blocks; on the model tier, where all tasks share one thread,
+///   it blocks for ever. Use `reclaimdep_scope::Mutex` for what shrinkers or other tasks need. A
 ///   shrinker that borrows a `RefCell` which is borrowed across the allocation panics, and the
 ///   report says so. No other task runs in an allocation that does not reclaim.
 /// - The model tier replays what it found. What a process allocates only once (a lazy static, the

@@ -75,8 +75,8 @@ fn file_line(at: &str) -> Option<(String, u32)> {
     Some((file.to_owned(), line.parse().ok()?))
 }
 
-/// Whether the frame is the user's. Where debug information has line tables alone, a function's name
-/// has no path, but its file is known; without debug information it is the other way round.
+/// Whether the frame is the user's. Where debug information has line tables alone, a function's
+/// name has no path, but its file is known; without debug information it is the other way round.
 fn is_users(frame: &HeapPlace) -> bool {
     let HeapPlace { function, line } = frame;
     let name = function.trim_start_matches(['<', '&', '*', '(', '[']);

@@ -1,9 +1,9 @@
 //! A heap allocation as an allocation of the world's memory.
 //!
-//! Key function: [`allocate`]. It is told and judged as others are, and where the plan says that
-//! memory is short the task reclaims for it. No page leaves the budget, because the memory is the
-//! inner allocator's, and no allocation fails. There is no scheduling point unless reclaim runs:
-//! code under test may allocate under any lock and any borrow.
+//! Key function: [`allocate`]. It has the events of any allocation, so judges treat it as one.
+//! Where the plan says that memory is short, the task reclaims for it. No page leaves the budget,
+//! because the memory is the inner allocator's, and no allocation fails. There is no scheduling
+//! point unless reclaim runs: code under test may allocate under any lock and any borrow.
 
 use crate::event::{AllocOutcome, EventKind, Gfp, Site};
 use crate::inject::{AllocPoint, AllocSource};
@@ -13,7 +13,7 @@ use crate::mm::Mm;
 pub(super) fn allocate(mm: &Mm, order: u32, site: Site) {
     let _added = mm.plan().added_scope(site);
     let (mask, flags) = mm.emit_begin(order, Gfp::KERNEL, site);
-    let _told = AllocEnd(mm);
+    let _end = AllocEnd(mm);
     let point = AllocPoint { order, mask, flags, site, of: AllocSource::Heap };
     if let Some(hit) = mm.plan().press(mm.sched(), &point) {
         mm.reclaim_for(Gfp::KERNEL, &point, &hit);

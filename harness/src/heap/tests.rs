@@ -3,8 +3,7 @@
 use reclaimdep_scope as scope;
 
 use super::{allocations, hook, watch};
-use crate::event::Gfp;
-use crate::event::{EventKind, ReclaimKind};
+use crate::event::{EventKind, Gfp, ReclaimKind};
 use crate::inject::{AllocSource, Plan, PlanSpec, Pressure};
 use crate::mm::{Mm, MmOptions};
 use crate::sched::log::Log;
@@ -51,7 +50,7 @@ fn check(rule: Pressure, expect: usize) {
     assert_eq!(direct, expect, "{shown}");
     let begun = count(|kind| matches!(kind, EventKind::AllocBegin { .. }));
     let ended = count(|kind| matches!(kind, EventKind::AllocEnd { .. }));
-    assert_eq!((begun, ended), (3, 3), "all are told");
+    assert_eq!((begun, ended), (3, 3), "each allocation begins and ends");
 }
 
 #[test]

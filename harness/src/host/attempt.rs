@@ -1,4 +1,5 @@
-//! How each capability of [`super::probe`] is tried. What is made here is gone when it returns.
+//! The attempt behind each capability of [`super::probe`]. Each removes what it made before it
+//! returns.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -46,7 +47,8 @@ pub(super) fn fuse() -> Result<()> {
 pub(super) fn mount_api() -> Result<()> {
     let device = open_device()?;
     let mount = mount_detached(device.as_fd(), "reclaimdep-probe")?;
-    // Nobody answers this mount: the connection goes first, so that the unmount waits for nobody.
+    // No server answers this mount. The connection is closed first, so that the unmount does not
+    // wait for an answer.
     drop(device);
     drop(mount);
     Ok(())

@@ -1,8 +1,9 @@
-//! `Child`: the supervised side of [`super::supervise`], and the words that both sides speak.
+//! `Child`: the supervised side of [`super::supervise`], and the messages between both sides.
 //!
-//! Key type: [`Child`]. The channel is a pipe that arrives as stdin, so that it needs no descriptor
-//! number and no other process inherits it; [`Child::from_env`] moves it to a descriptor of its
-//! own. A message is a tag, a length and the bytes. The child dies with the thread that started it.
+//! Key types: [`Child`], [`ChildMessage`]. The channel is a pipe that the child gets as stdin, so
+//! that it needs no descriptor number and no other process inherits it; [`Child::from_env`] moves
+//! it to another descriptor. A message is a tag, a length and the bytes. The child dies with the
+//! thread that started it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,23 +16,23 @@ use crate::error::{Error, Result};
 use crate::sched::SpinLock;
 use crate::variables::{self, CHILD, Supervisor};
 
-/// The version of the words below.
+/// The version of the messages below.
 const PROTOCOL: u32 = 1;
 /// Bytes of a message's tag and length.
 const HEADER: usize = 5;
-/// A report longer than this is not one.
+/// Bytes of the longest message; a longer one is an error.
 const MAX_MESSAGE: usize = 256 << 20;
 
-/// What a child tells its supervisor.
+/// A message from a child to its supervisor.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Message {
-    /// It serves this FUSE connection, which must be aborted if it hangs.
+pub(super) enum ChildMessage {
+    /// The child serves this FUSE connection, which must be aborted if the child hangs.
     Connection(ConnectionId),
     /// The run's result.
     Result(Vec<u8>),
 }
 
-impl Message {
+impl ChildMessage {
     fn encode(&self) -> Vec<u8> {
         let (tag, body) = match self {
             Self::Connection(connection) => (b'c', connection.0.to_le_bytes().to_vec()),
@@ -88,7 +89,7 @@ impl Child {
     /// its supervisor.
     ///
     /// # Errors
-    /// `Misuse` if it was started by another version, twice called, or its supervisor is gone.
+    /// `Misuse` if another version started it, if it is called twice, or if its supervisor is gone.
     pub fn from_env() -> Result<Option<Self>> {
         let Some(supervisor) = variables::supervisor()? else {
             return Ok(None);
@@ -102,7 +103,8 @@ impl Child {
             Error::os("cannot tie this process to its supervisor").because(error)
         };
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(system)?;
-        // The signal is for deaths from now on; an earlier one shows in who the parent is.
+        // The signal is sent for deaths from now on. If the supervisor died earlier, the parent is
+        // another process.
         let parent = getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
         if parent != Some(supervisor.pid) {
             return Err(Error::misuse("the supervisor of this process is gone"));
@@ -113,9 +115,9 @@ impl Child {
         Ok(Some(Self { channel: SpinLock::new(File::from(channel)) }))
     }
 
-    fn tell(&self, message: &Message) -> Result<()> {
+    fn tell(&self, message: &ChildMessage) -> Result<()> {
         let told = self.channel.lock().write_all(&message.encode());
-        told.map_err(|error| Error::os("the supervisor does not listen").because(error))
+        told.map_err(|error| Error::os("the supervisor's pipe is closed").because(error))
     }
 
     /// Says which FUSE connection to abort if this process hangs. As early as it is known.
@@ -123,7 +125,7 @@ impl Child {
     /// # Errors
     /// If the supervisor is gone.
     pub fn report_connection(&self, connection: ConnectionId) -> Result<()> {
-        self.tell(&Message::Connection(connection))
+        self.tell(&ChildMessage::Connection(connection))
     }
 
     /// Sends the run's result; the last one counts.
@@ -131,11 +133,11 @@ impl Child {
     /// # Errors
     /// If the supervisor is gone.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
-        self.tell(&Message::Result(bytes.to_vec()))
+        self.tell(&ChildMessage::Result(bytes.to_vec()))
     }
 }
 
-/// What this thread is called: libtest names it after the test that it runs.
+/// This thread's name: libtest names a thread after the test that it runs.
 #[must_use]
 pub fn thread_name() -> Option<String> {
     std::thread::current().name().map(str::to_owned)
@@ -160,16 +162,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(stream: &[u8], expect: &[Message], rest: &[u8]) {
+    fn check(stream: &[u8], expect: &[ChildMessage], rest: &[u8]) {
         let mut stream = stream.to_vec();
-        let taken: Vec<Message> =
-            std::iter::from_fn(|| Message::take(&mut stream).expect("a valid stream")).collect();
+        let taken: Vec<ChildMessage> =
+            std::iter::from_fn(|| ChildMessage::take(&mut stream).expect("a valid stream"))
+                .collect();
         assert_eq!((&taken[..], &stream[..]), (expect, rest));
     }
 
     #[test]
-    fn messages_are_taken_one_by_one_and_a_part_is_left() {
-        let (one, two) = (Message::Connection(ConnectionId(7)), Message::Result(b"ok".to_vec()));
+    fn messages_are_taken_one_by_one_and_an_incomplete_one_is_left() {
+        let (one, two) =
+            (ChildMessage::Connection(ConnectionId(7)), ChildMessage::Result(b"ok".to_vec()));
         let both = [one.encode(), two.encode()].concat();
         check(&[], &[], &[]);
         check(&both, &[one.clone(), two], &[]);
@@ -177,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_no_child_sends_is_refused() {
+    fn a_stream_with_an_unknown_message_is_refused() {
         for bytes in [&b"x\0\0\0\0"[..], b"c\x01\0\0\0z", b"r\xff\xff\xff\xff"] {
-            assert!(Message::take(&mut bytes.to_vec()).is_err(), "{bytes:?}");
+            assert!(ChildMessage::take(&mut bytes.to_vec()).is_err(), "{bytes:?}");
         }
     }
 }

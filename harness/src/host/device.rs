@@ -1,14 +1,13 @@
 //! `HostLoop`: a real loop device as one of our block devices.
 //!
-//! Key types: [`HostLoop`], [`Backing`]. *Device threads*, which share a file table of their own
-//! ([`super::fd_table`]) and are tasks of the world, carry requests out through `/dev/loopN` with
-//! `O_DIRECT` ([`super::io`]). What serves them then is the kernel's loop worker, for which
-//! [`HostLoop::foreign_task`] stands: it is the queue's server as the judges see it. When the
-//! worker comes back to us through FUSE, [`HostLoop::in_flight`] says for which request, so that
-//! the handler can say whom it serves.
+//! Key types: [`HostLoop`], [`Backing`]. *Device threads* are tasks of the world and share a
+//! private file table ([`super::fd_table`]). They do the I/O on `/dev/loopN` with `O_DIRECT`
+//! ([`super::io`]). The kernel's loop worker serves it; for the judges [`HostLoop::foreign_task`]
+//! stands for the worker as the queue's server. When the worker calls our filesystem through FUSE,
+//! [`HostLoop::in_flight`] finds the request that it serves.
 //!
-//! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a
-//! device thread. Locking: leaf locks alone.
+//! A completion runs on a device thread, so it must not drop anything that owns a descriptor of the
+//! process. Locking: leaf locks alone.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,7 +31,7 @@ use crate::units::Sectors;
 /// How long opening the file and attaching may take before the caller gives up on it.
 const ATTACH: Duration = Duration::from_secs(10);
 
-/// What lies under the device.
+/// The backing file of a device.
 #[derive(Clone, Copy, Debug)]
 pub enum Backing<'a> {
     /// A file on a mount, opened by a device thread.
@@ -46,7 +45,7 @@ pub enum Backing<'a> {
     Open(BorrowedFd<'a>),
 }
 
-/// A real loop device; dropping it stops it.
+/// A real loop device; dropping this stops it.
 pub struct HostLoop {
     requests: Arc<Requests>,
     foreign: TaskId,
@@ -55,12 +54,12 @@ pub struct HostLoop {
 }
 
 impl HostLoop {
-    /// Attaches a loop device to `backing` and starts its threads. Reports call it `name`, whatever
-    /// number the kernel gives it.
+    /// Attaches a loop device to `backing` and starts its threads. Reports call it `name`; the
+    /// kernel chooses its number.
     ///
     /// # Errors
-    /// As [`LoopHandle::attach`]; `Input` where the file is shorter than `sectors` or `io` makes no
-    /// sense; `Os` where the file cannot be opened, or nothing happens for 10 s.
+    /// As [`LoopHandle::attach`]; `Input` if the file is shorter than `sectors` or `io` is invalid;
+    /// `Os` if the file cannot be opened, or attaching takes longer than 10 s.
     pub fn attach(
         sched: &Sched,
         name: &str,
@@ -91,7 +90,7 @@ impl HostLoop {
         let number = match attached.recv_timeout(ATTACH) {
             Ok(number) => number?,
             Err(error) => {
-                return Err(Error::os(format!("attaching `{name}` does not end"))
+                return Err(Error::os(format!("attaching `{name}` takes too long"))
                     .because(error)
                     .advice("the filesystem under it does not answer"));
             }
@@ -111,14 +110,14 @@ impl HostLoop {
         self.foreign
     }
 
-    /// The oldest request in the kernel that asks `op` of any of these bytes, which are the backing
-    /// file's as well as the device's. The range says nothing for a flush.
+    /// The oldest request in the kernel with operation `op` that overlaps these bytes. Offsets in
+    /// the device and in the backing file are the same. The range is ignored for a flush.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
         self.requests.in_flight(op, &bytes)
     }
 
-    /// What went wrong with the device itself, once: it went away, or did not detach.
+    /// Takes the error of the device itself, if there is one: it was detached, or did not detach.
     #[must_use]
     pub fn take_trouble(&self) -> Option<Error> {
         self.requests.take_trouble()
@@ -134,7 +133,7 @@ impl HostLoop {
     }
 }
 
-/// Why a request may have failed that has to do with no request.
+/// The error if the device itself is gone, which can be why a request failed.
 fn trouble(device: BorrowedFd<'_>, name: &str) -> Option<Error> {
     (!is_bound(device)).then(|| {
         Error::os(format!("the loop device of `{name}` was detached under it"))
@@ -142,7 +141,7 @@ fn trouble(device: BorrowedFd<'_>, name: &str) -> Option<Error> {
     })
 }
 
-/// Opens the file and attaches. On the lead thread, before its helpers.
+/// Opens the file and attaches the device. It runs on the lead thread, before its helpers start.
 fn bind(
     requests: &Requests,
     table: Vec<OwnedFd>,
@@ -205,7 +204,7 @@ impl BlockDevice for HostLoop {
         self.requests.submit_all(bios);
     }
 
-    /// Waits, where the judges see it, until every request is done; then detaches the device.
+    /// Waits until every request is complete (a wait that judges see); then detaches the device.
     fn stop(&self) {
         if Sched::of_current().is_some() {
             self.requests.drain();

@@ -2,15 +2,15 @@
 //!
 //! A thread that waits in the kernel for I/O of a loop device ignores SIGKILL until the I/O ends.
 //! While it lives, so does its file table. If that table holds `/dev/fuse`, the FUSE connection is
-//! never closed, the I/O that its server should answer never ends, and the process is there for
-//! ever. So every system call that can wait for the stack runs on a thread started here, whose
+//! never closed, the I/O that its server should answer never ends, and the process stays for ever.
+//! So every system call that can wait for the stack runs on a thread started here, whose
 //! table holds the descriptors it needs and nothing else; `/dev/fuse` stays in the process's own
 //! table, with threads that wait killably. SIGKILL then closes the connection, the kernel fails
-//! what was waiting, and the last thread goes.
+//! the requests that were waiting, and the last thread ends.
 //!
-//! What follows for code on such a thread: a descriptor number means something else there. Own
-//! (`OwnedFd`, `File`) only what this thread opened; drop nothing that the rest of the process
-//! opened, and hand nothing opened here to the rest.
+//! On such a thread a descriptor number means another file than in the rest of the process. So own
+//! (`OwnedFd`, `File`) only descriptors that this thread opened: drop none that another thread
+//! opened, and give none to another thread.
 #![expect(unsafe_code, reason = "close_range has no safe wrapper")]
 
 use std::io;
@@ -28,7 +28,7 @@ const FIRST: u32 = 3;
 ///
 /// # Errors
 /// If the system starts no thread.
-pub fn spawn_private<T: Send + 'static>(
+pub(super) fn spawn_private<T: Send + 'static>(
     name: &str,
     keep: &[BorrowedFd<'_>],
     body: impl FnOnce(io::Result<Vec<OwnedFd>>) -> T + Send + 'static,

@@ -1,10 +1,10 @@
 //! `HostFile`: a real file as one of our block devices, with `O_DIRECT` and many requests in
 //! flight.
 //!
-//! Key type: [`HostFile`]. Unlike [`crate::block::FileDevice`], which is complete before `submit`
-//! returns, its requests are served by device threads ([`super::io`]); these are the queue's
-//! servers as the judges see it. The threads have a file table of their own, because the file may
-//! lie on a filesystem of ours. Locking: leaf locks alone.
+//! Key type: [`HostFile`]. A [`crate::block::FileDevice`] completes a bio before `submit` returns;
+//! here device threads serve the requests ([`super::io`]), and for the judges they are the queue's
+//! servers. The threads have a private file table, because the file may be on a filesystem of ours.
+//! Locking: leaf locks alone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::sched::{Sched, SpinLock};
 use crate::units::{SECTOR_SIZE, Sectors};
 
-/// A device on an open file; dropping it stops it.
+/// A device on an open file; dropping this stops it.
 ///
 /// Requests end on a thread of the device. A task waits for them where the world sees it, on a
 /// [`WaitQueue`](crate::sched::WaitQueue), for the
@@ -90,13 +90,13 @@ impl HostFile {
         Self::on(sched, name, file.as_fd(), Sectors(bytes / SECTOR_SIZE), options)
     }
 
-    /// A device of `sectors` sectors on an open regular file, whose open file description gets
-    /// `O_DIRECT` where its filesystem can. What lies behind the file's end cannot be read, and
-    /// makes it longer when it is written.
+    /// A device of `sectors` sectors on an open regular file. Its open file description gets
+    /// `O_DIRECT` if the filesystem supports that. Sectors behind the end of the file cannot be
+    /// read; a write there makes the file longer.
     ///
     /// # Errors
-    /// `Misuse` in a world on the controlled engine, whose tasks are no threads; `Input` where it
-    /// is no regular file or `options` make no sense; `Os` where no thread can be started.
+    /// `Misuse` in a world on the controlled engine, whose tasks are not threads; `Input` if the
+    /// file is not a regular file or `options` are invalid; `Os` if no thread can be started.
     pub fn on(
         sched: &Sched,
         name: &str,
@@ -108,8 +108,7 @@ impl HostFile {
             return Err(Error::misuse(format!("`{name}` on a real file in the model tier"))
                 .advice("use a MemoryDevice there, or the native tier"));
         }
-        let os =
-            |error| Error::os(format!("`{name}`: its file cannot be looked at")).because(error);
+        let os = |error| Error::os(format!("`{name}`: its file has no status")).because(error);
         let stat = rustix::fs::fstat(file).map_err(os)?;
         if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(Error::input(format!("`{name}` should be on a regular file"))
@@ -142,13 +141,13 @@ impl HostFile {
         Ok(Self { requests, direct, lead: SpinLock::new(Some(lead)) })
     }
 
-    /// Whether its requests pass by the page cache.
+    /// Whether its requests bypass the page cache.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         self.direct
     }
 
-    /// What went wrong with the device itself, once.
+    /// Takes the error of the device itself, if there is one.
     #[must_use]
     pub fn take_trouble(&self) -> Option<Error> {
         self.requests.take_trouble()
@@ -185,7 +184,7 @@ impl BlockDevice for HostFile {
         self.requests.submit_all(bios);
     }
 
-    /// Waits, where the judges see it, until every request is done; then ends the threads.
+    /// Waits until every request is complete (a wait that judges see); then ends the threads.
     fn stop(&self) {
         if Sched::of_current().is_some() {
             self.requests.drain();

@@ -1,12 +1,12 @@
-//! `FuseMount`: a filesystem of ours as the kernel sees it, at no mount point.
+//! `FuseMount`: a filesystem of ours, mounted in the kernel without a mount point.
 //!
 //! Key types: [`FuseMount`], [`ConnectionId`]. The mount is *detached*: it exists as a descriptor,
 //! files on it are opened by `openat` through that, and it is gone with its last descriptor. The
 //! server's threads wait in `/dev/fuse`, or in the filesystem's own locks; both are killable.
 //!
-//! Whoever opens a file through [`FuseMount::as_fd`] waits for the server, so it does that on a
-//! thread of [`super::fd_table`]. The connection is known by its number alone, so that another
-//! process can abort it: every request fails and every waiter goes on.
+//! A thread that opens a file through [`FuseMount::as_fd`] waits for the server, so it must be a
+//! thread of [`super::fd_table`]. Another process can abort the connection by its number: then
+//! every request fails and every waiter goes on. No locks.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -78,7 +78,7 @@ fn fusectl() -> io::Result<OwnedFd> {
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
-/// A served mount. Stop every device on it first, then [`FuseMount::shutdown`].
+/// A served mount. Stop every device on it before [`FuseMount::shutdown`].
 #[derive(Debug)]
 #[must_use = "the mount is gone when this drops"]
 pub struct FuseMount {
@@ -119,7 +119,7 @@ impl FuseMount {
         self.connection
     }
 
-    /// Fails every request, which frees whoever waits for one.
+    /// Fails every request, so that every waiter goes on.
     ///
     /// # Errors
     /// As [`ConnectionId::abort`].
@@ -176,7 +176,7 @@ impl FuseMount {
 }
 
 impl AsFd for FuseMount {
-    /// The mount's root, for `openat` on a thread of [`super::fd_table`].
+    /// The mount's root, for `openat` on a thread with a private file table (`fd_table`).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.mount.as_ref().expect("a mount that was not shut down").as_fd()
     }
@@ -184,7 +184,7 @@ impl AsFd for FuseMount {
 
 impl Drop for FuseMount {
     fn drop(&mut self) {
-        // Whoever wants to know calls `shutdown`.
+        // The error is dropped here; `shutdown` returns it.
         drop(self.end());
     }
 }
@@ -199,7 +199,7 @@ pub(super) fn open_device() -> Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Makes a mount that has no place in the tree, answered by whoever reads `device`.
+/// Makes a detached mount, whose server reads `device`.
 pub(super) fn mount_detached(device: BorrowedFd<'_>, source: &str) -> Result<OwnedFd> {
     let mount = || -> io::Result<OwnedFd> {
         let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -228,8 +228,8 @@ pub(super) fn mount_detached(device: BorrowedFd<'_>, source: &str) -> Result<Own
 
 /// The connection's number is the minor of the mount's device.
 fn connection_of(mount: BorrowedFd<'_>) -> io::Result<ConnectionId> {
-    // DONT_SYNC answers from what the kernel has: nobody serves this mount yet, and a thread with
-    // `/dev/fuse` in its table must never wait for it.
+    // With DONT_SYNC the kernel answers from its cache. No server serves this mount yet, and a
+    // thread with `/dev/fuse` in its table must never wait for one.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let status = statx(mount, "", flags, StatxFlags::empty())?;
     Ok(ConnectionId(status.stx_dev_minor))

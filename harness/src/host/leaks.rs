@@ -1,18 +1,18 @@
-//! What is there that a run could leave behind: loop devices, mounts, memory cgroups, processes.
+//! Snapshots of what a run could leave behind: loop devices, mounts, memory cgroups, processes.
 //!
-//! Key types: [`Snapshot`], [`Leftover`]. Taken before and after; what is new after is either a
-//! leak or somebody else's: each entry says what it belongs to, so that a caller who knows its own
-//! names can tell.
+//! Key types: [`Snapshot`], [`Leftover`]. Take one before and one after a run. A new entry is a
+//! leak, or belongs to another process: each says what it belongs to, so that a caller that knows
+//! its own names can tell.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Directories of cgroups that are looked at; a hierarchy with more is not read to its end.
+/// The most directories of a cgroup hierarchy that are read.
 const MAX_GROUPS: usize = 4096;
 
-/// One thing that outlives a run unless somebody undoes it.
+/// Something that outlives the run that made it, unless it is removed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Leftover {
     /// A bound loop device.
@@ -24,9 +24,9 @@ pub enum Leftover {
     },
     /// A mount in this process's namespace.
     Mount {
-        /// Where.
+        /// The mount point.
         at: String,
-        /// What type of filesystem and from which source.
+        /// The type of the filesystem and its source.
         what: String,
     },
     /// A memory control group.
@@ -51,12 +51,12 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// Everything of these kinds at one moment.
+/// All of these at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Snapshot(BTreeSet<Leftover>);
 
 impl Snapshot {
-    /// Looks. What cannot be read counts as absent: both snapshots of a pair miss it.
+    /// Takes a snapshot. What cannot be read is left out, in both snapshots of a pair.
     #[must_use]
     pub fn take() -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_new_is_left_over() {
+    fn only_new_entries_are_leftovers() {
         let process = |pid| Leftover::Process { pid, comm: "x".into() };
         let (before, after) =
             (Snapshot([process(1), process(2)].into()), Snapshot([process(2), process(3)].into()));

@@ -1,10 +1,11 @@
 //! `LoopHandle`: one real loop device, which detaches when its last descriptor closes.
 //!
 //! Key types: [`LoopHandle`], [`LoopOptions`]. `LOOP_CTL_GET_FREE` reserves nothing, so another
-//! process may take the number first; then we ask again, a bounded number of times, and leave the
-//! lost device alone. `LOOP_CONFIGURE` sets AUTOCLEAR together with the file: there is no moment at
-//! which a kill would leave the device bound. Every call here can wait for the filesystem under the
-//! backing file, so where that is ours, the thread is one of [`super::fd_table`].
+//! process may take the number first; then we ask for another number, a bounded number of times.
+//! `LOOP_CONFIGURE` sets AUTOCLEAR together with the file, so a kill never leaves the device bound.
+//! Every call here can wait for the filesystem of the backing file. If that is a filesystem of
+//! ours, call it on a thread of [`super::fd_table`].
+//!
 //! Written from the project's description of the loop driver, section 2.4.
 #![expect(
     clippy::disallowed_methods,
@@ -24,16 +25,17 @@ use linux_raw_sys::loop_device::loop_info64;
 use super::loop_ioctl::{AUTOCLEAR, DIRECT_IO, configure, free_number, status};
 use crate::error::{Error, Result};
 
-/// How often a lost race for a free device is run again.
+/// How often attaching is tried where another process takes the free device first.
 const MAX_ATTEMPTS: u32 = 256;
-/// How long a closed device may take to be unbound: somebody may have it open for a moment.
+/// How often, and how long apart, a closed device is checked to be unbound: another process may
+/// have it open for a moment.
 const UNBIND: (u32, Duration) = (2000, Duration::from_millis(1));
 
 /// How a device is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LoopOptions {
-    /// The kernel's worker bypasses the page cache of the backing file; attaching fails where the
-    /// filesystem cannot.
+    /// The kernel's worker bypasses the page cache of the backing file. Attaching fails if the
+    /// filesystem does not support that.
     pub direct_io: bool,
     /// Bytes of a logical block; 0 lets the kernel choose.
     pub block_size: u32,
@@ -45,7 +47,7 @@ impl Default for LoopOptions {
     }
 }
 
-/// A bound loop device; dropping it detaches it.
+/// A bound loop device; dropping this detaches it.
 ///
 /// It cannot leave its thread: its descriptor lives in that thread's file table.
 #[derive(Debug)]
@@ -53,13 +55,13 @@ impl Default for LoopOptions {
 pub struct LoopHandle {
     number: u32,
     file: File,
-    identity: Identity,
+    identity: BackingIdentity,
     _table: PhantomData<*const ()>,
 }
 
-/// What a device is bound to: the backing file's filesystem and inode.
+/// The backing file of a bound device, by filesystem and inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Identity {
+struct BackingIdentity {
     device: u64,
     inode: u64,
 }
@@ -68,8 +70,8 @@ impl LoopHandle {
     /// Binds a free loop device to `backing`.
     ///
     /// # Errors
-    /// `Environment` where the control node or a device node is missing or no device becomes free;
-    /// `Os` where the kernel refuses, or did not bind what was asked for.
+    /// `Environment` if the control node or a device node is missing, or no device becomes free;
+    /// `Os` if the kernel refuses, or did not use the options that were asked for.
     pub fn attach(backing: BorrowedFd<'_>, options: LoopOptions) -> Result<Self> {
         let control = open_control()?;
         for _ in 0..MAX_ATTEMPTS {
@@ -172,7 +174,7 @@ impl AsFd for LoopHandle {
 }
 
 enum Refused {
-    /// Somebody else has the device now.
+    /// Another process has the device now.
     Lost,
     For(Error),
 }
@@ -210,12 +212,12 @@ pub(super) fn open_control() -> Result<File> {
     })
 }
 
-fn identity(status: &loop_info64) -> Identity {
-    Identity { device: status.lo_device, inode: status.lo_inode }
+fn identity(status: &loop_info64) -> BackingIdentity {
+    BackingIdentity { device: status.lo_device, inode: status.lo_inode }
 }
 
-/// Whether device `number` is bound to what we bound it to; by now it may be somebody else's.
-fn still_bound(number: u32, ours: Identity) -> bool {
+/// Whether device `number` is still bound to our backing file; another process may have it by now.
+fn still_bound(number: u32, ours: BackingIdentity) -> bool {
     if !PathBuf::from(format!("/sys/block/loop{number}/loop")).exists() {
         return false;
     }

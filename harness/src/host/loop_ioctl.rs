@@ -1,7 +1,8 @@
-//! The loop driver's ioctls, typed.
+//! The loop driver's ioctls as safe functions. No locks.
 //!
-//! Written from the project's description of the loop driver, section 2.4. Each call can wait for
-//! the filesystem under the backing file, `LOOP_GET_STATUS64` too.
+//! Each call can wait for the filesystem under the backing file, `LOOP_GET_STATUS64` too.
+//!
+//! Written from the project's description of the loop driver, section 2.4.
 #![expect(unsafe_code, reason = "loop ioctls have no safe wrapper")]
 
 use std::ffi::c_void;
@@ -16,7 +17,7 @@ pub(super) const AUTOCLEAR: u32 = raw::LO_FLAGS_AUTOCLEAR as u32;
 /// The device bypasses the page cache of its backing file.
 pub(super) const DIRECT_IO: u32 = raw::LO_FLAGS_DIRECT_IO as u32;
 
-/// A device that is free now, and perhaps no more when the call returns.
+/// The number of a free device. Another process may take it before the call returns.
 pub(super) fn free_number(control: BorrowedFd<'_>) -> io::Result<u32> {
     struct GetFree;
     // SAFETY: LOOP_CTL_GET_FREE takes no argument and returns a number; no memory is touched.
@@ -73,7 +74,7 @@ pub(super) fn configure(
     Ok(unsafe { ioctl(device, Setter::<{ raw::LOOP_CONFIGURE as Opcode }, _>::new(config)) }?)
 }
 
-/// What the device is bound to, and how.
+/// The backing file and the flags of a bound device.
 pub(super) fn status(device: BorrowedFd<'_>) -> io::Result<raw::loop_info64> {
     let mut info = empty_info();
     // SAFETY: LOOP_GET_STATUS64 takes a pointer to a `loop_info64`, which it fills.

@@ -1,9 +1,9 @@
-//! What this machine can do, found out by doing it.
+//! The capabilities of this machine, found out by trying each.
 //!
-//! Key types: [`Capability`], [`Missing`], [`Row`]. A node that exists may not open, a controller
-//! that is listed may not be mounted: so each probe does the thing, on objects that are gone when
-//! it returns. One table says for each capability how it is tried and what to do where it is
-//! missing; the loop tier, the test listing and `doctor` read it.
+//! Key types: [`Capability`], [`Missing`], [`DoctorRow`]. A device node may exist and not open; a
+//! controller may be listed and not mounted. So each probe tries the capability itself, and removes
+//! what it made. One table says for each capability how it is tried and what to do if it is
+//! missing; the loop tier, the test listing and `doctor` read it. No locks.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ use crate::error::Result;
 pub enum Capability {
     /// The process is root.
     Root,
-    /// A free loop device can be had.
+    /// The kernel offers a free loop device.
     LoopControl,
-    /// A loop device can be bound in one step, and unbinds itself.
+    /// A loop device can be bound with `LOOP_CONFIGURE`, and unbinds itself (AUTOCLEAR).
     LoopConfigure,
     /// `/dev/fuse` opens.
     Fuse,
@@ -36,81 +36,81 @@ pub enum Capability {
     Tracefs,
 }
 
-/// What the table holds of a capability.
-struct Entry {
+/// The table's row for a capability.
+struct ProbeEntry {
     capability: Capability,
     name: &'static str,
-    /// Whether the loop tier cannot do without.
+    /// Whether the loop tier needs it.
     required: bool,
     attempt: fn() -> Result<()>,
     remedy: &'static str,
 }
 
-const TABLE: &[Entry] = &[
-    Entry {
+const TABLE: &[ProbeEntry] = &[
+    ProbeEntry {
         capability: Capability::Root,
         name: "root",
         required: true,
         attempt: attempt::root,
         remedy: "run the tests as root, for example under sudo -E",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::LoopControl,
         name: "loop-control",
         required: true,
         attempt: attempt::loop_control,
         remedy: "modprobe loop; in a container pass --device /dev/loop-control",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::LoopConfigure,
         name: "loop-configure",
         required: true,
         attempt: attempt::loop_configure,
         remedy: "needs Linux 5.8 or later and nodes /dev/loop0 and up (mknod /dev/loopN b 7 N)",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::Fuse,
         name: "fuse",
         required: true,
         attempt: attempt::fuse,
         remedy: "modprobe fuse; in a container pass --device /dev/fuse",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::MountApi,
         name: "mount-api",
         required: true,
         attempt: attempt::mount_api,
         remedy: "needs CAP_SYS_ADMIN and Linux 5.2 or later; allow fsopen in the seccomp filter",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::E2fsprogs,
         name: "e2fsprogs",
         required: false,
         attempt: attempt::e2fsprogs,
         remedy: "install e2fsprogs to put the kernel's ext4 into a stack",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::Veritysetup,
         name: "veritysetup",
         required: false,
         attempt: attempt::veritysetup,
         remedy: "install cryptsetup-bin to compare the verity target with the real tool",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::MemcgV1,
         name: "memcg-v1",
         required: false,
         attempt: attempt::memcg_v1,
         remedy: "one of memcg-v1 and memcg-v2 is enough for the kernel tier",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::MemcgV2,
         name: "memcg-v2",
         required: false,
         attempt: attempt::memcg_v2,
         remedy: "one of memcg-v1 and memcg-v2 is enough for the kernel tier",
     },
-    Entry {
+    ProbeEntry {
         capability: Capability::Tracefs,
         name: "tracefs",
         required: false,
@@ -122,9 +122,9 @@ const TABLE: &[Entry] = &[
 /// A capability that this machine lacks.
 #[derive(Debug)]
 pub struct Missing {
-    /// Which.
+    /// The capability.
     pub capability: Capability,
-    /// What its probe ran into.
+    /// The error of its probe.
     pub reason: String,
     /// How to get it.
     pub remedy: &'static str,
@@ -144,7 +144,7 @@ impl Capability {
         TABLE.iter().map(|entry| entry.capability)
     }
 
-    fn entry(self) -> &'static Entry {
+    fn entry(self) -> &'static ProbeEntry {
         TABLE
             .iter()
             .find(|entry| entry.capability == self)
@@ -161,7 +161,7 @@ impl Capability {
 /// Tries one capability.
 ///
 /// # Errors
-/// What it ran into, and what to do.
+/// The capability is missing; the error says why, and what to do.
 pub fn probe(capability: Capability) -> Result<(), Missing> {
     let entry = capability.entry();
     (entry.attempt)().map_err(|error| Missing {
@@ -174,7 +174,7 @@ pub fn probe(capability: Capability) -> Result<(), Missing> {
 /// Tries everything that the loop tier needs.
 ///
 /// # Errors
-/// All that is missing.
+/// Every capability that is missing.
 pub fn loop_tier() -> Result<(), Vec<Missing>> {
     let required = TABLE.iter().filter(|entry| entry.required);
     let missing: Vec<Missing> =
@@ -182,8 +182,8 @@ pub fn loop_tier() -> Result<(), Vec<Missing>> {
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
-/// Why the loop tier cannot run, in one line: the first thing that is missing, which the others
-/// often follow from, and how many there are.
+/// Why the loop tier cannot run, in one line: the first missing capability, which the others often
+/// need, and how many more are missing.
 #[must_use]
 pub fn why_not(missing: &[Missing]) -> String {
     let Some((first, others)) = missing.split_first() else {
@@ -197,19 +197,19 @@ pub fn why_not(missing: &[Missing]) -> String {
 
 /// A line of `doctor`.
 #[derive(Debug)]
-pub struct Row {
+pub struct DoctorRow {
     /// The capability's name.
     pub name: &'static str,
-    /// Whether the loop tier cannot do without it.
+    /// Whether the loop tier needs it.
     pub required: bool,
-    /// What is wrong, where something is.
+    /// The error, if it is missing.
     pub missing: Option<Missing>,
 }
 
-/// Tries everything.
+/// Tries every capability.
 #[must_use]
-pub fn doctor() -> Vec<Row> {
-    let row = |entry: &Entry| Row {
+pub fn doctor() -> Vec<DoctorRow> {
+    let row = |entry: &ProbeEntry| DoctorRow {
         name: entry.name,
         required: entry.required,
         missing: probe(entry.capability).err(),

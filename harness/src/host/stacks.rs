@@ -1,7 +1,7 @@
-//! Where the threads of a process are: what is known of one that is stuck.
+//! Where the threads of a stuck process wait.
 //!
-//! A thread that waits for a FUSE server is in state `S` or `D` depending on how far its request
-//! got, so the stack says more than the state.
+//! Key type: [`ThreadStack`]. A thread that waits for a FUSE server is in state `S` or `D`,
+//! depending on how far its request got, so the stack says more than the state.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,11 @@
-//! One world in a process of its own, which may hang without harm.
+//! Runs a world in a process of its own, so that a hang does no harm.
 //!
-//! Key types: [`Job`], [`Running`], [`Outcome`]. The supervisor waits on three things at once, each
-//! a descriptor: the process, its channel, its stderr. When the deadline passes it first writes
-//! down where every thread is, then aborts the process's FUSE connections, then kills it. It never
-//! waits for the channel to close: a thread that is stuck in the kernel holds its end open. The
-//! process dies with the *thread* that started it, so one thread starts it and waits.
+//! Key types: [`Job`], [`Running`], [`SupervisedOutcome`]. The supervisor waits on three things at
+//! once, each a descriptor: the process, its channel, its stderr. When the deadline passes, it
+//! first records where every thread is, then aborts the process's FUSE connections, then kills it.
+//! It never waits for the channel to close: a thread that is stuck in the kernel holds the other
+//! end open. The process dies with the *thread* that started it, so one thread starts it and waits
+//! for it. No locks.
 #![expect(clippy::disallowed_methods, reason = "deadlines here are of real time")]
 
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::child::{Message, this_supervisor};
+use super::child::{ChildMessage, this_supervisor};
 use super::fuse_mount::ConnectionId;
 use super::stacks::{ThreadStack, stacks};
 use crate::error::{Error, Result};
@@ -25,14 +26,14 @@ use crate::variables::CHILD;
 
 /// How long a world may take where the job does not say.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-/// How long a killed process may take to be gone.
+/// How long a killed process may take to end.
 const REAP: Duration = Duration::from_secs(5);
-/// How much of a process's last words is kept.
+/// Bytes of a process's stderr that are kept: the last ones.
 const STDERR_KEPT: usize = 16 << 10;
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 
-/// What to run: this executable again, with other arguments.
+/// A run of this executable with other arguments.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Its arguments.
@@ -57,40 +58,40 @@ impl Job {
     ///
     /// # Errors
     /// `Os` if it cannot be started or watched; `Corrupt` if it does not speak the protocol.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self) -> Result<SupervisedOutcome> {
         Running::start(self)?.finish(self.deadline)
     }
 }
 
 /// How a supervised run ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It sent a result and exited well.
+pub enum SupervisedOutcome {
+    /// It sent a result and exited with success.
     Finished {
         /// The result.
         bytes: Vec<u8>,
     },
-    /// It ended by itself, badly or without a result.
+    /// It ended by itself, with a failure or without a result.
     Died {
         /// `exit status: 101`, `signal: 11 (SIGSEGV)`.
         how: String,
-        /// The last it wrote to stderr.
+        /// The end of its stderr.
         stderr: String,
-        /// What it sent before.
+        /// The result that it sent before, if it sent one.
         bytes: Option<Vec<u8>>,
     },
     /// The deadline passed.
     Stuck {
-        /// Where its threads were.
+        /// Where its threads waited.
         stacks: Vec<ThreadStack>,
-        /// Whether it was gone after the kill. If not, a device or mount of it is there as well.
+        /// Whether it had ended after the kill. If not, its devices and mounts may still exist.
         gone: bool,
-        /// What it sent before.
+        /// The result that it sent before, if it sent one.
         bytes: Option<Vec<u8>>,
     },
 }
 
-/// A supervised process. Dropping it kills it.
+/// A supervised process; dropping this kills it.
 #[derive(Debug)]
 #[must_use = "the process is killed when this drops"]
 pub struct Running {
@@ -153,7 +154,7 @@ impl Running {
         &self.connections
     }
 
-    /// Waits until it has sent a result or has ended, at the longest until `deadline`.
+    /// Waits until it has sent a result or has ended, at most until `deadline`.
     ///
     /// # Errors
     /// `Corrupt` if it does not speak the protocol.
@@ -162,7 +163,7 @@ impl Running {
         Ok(self.result.as_deref())
     }
 
-    /// Waits until it has ended, at the longest until `deadline`; says whether it has.
+    /// Waits until it has ended, at most until `deadline`; returns whether it has.
     ///
     /// # Errors
     /// `Corrupt` if it does not speak the protocol.
@@ -175,43 +176,44 @@ impl Running {
         }
     }
 
-    /// Kills it at once; [`Running::wait_until`] says when it is gone.
+    /// Kills it; [`Running::wait_until`] waits for its end.
     pub fn kill(&self) {
         // It may have ended: then there is nothing to kill.
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
-    /// Waits for its end; past `limit` from now it is stuck, and is written down and killed.
+    /// Waits for its end. After `limit` it counts as stuck: its stacks are recorded, and it is
+    /// killed.
     ///
     /// # Errors
     /// As [`Job::run`].
-    pub fn finish(mut self, limit: Duration) -> Result<Outcome> {
+    pub fn finish(mut self, limit: Duration) -> Result<SupervisedOutcome> {
         if self.wait_until(Instant::now() + limit)? {
             return self.ended();
         }
         let stacks = stacks(self.pid());
         for connection in &self.connections {
-            // One that is gone cannot be what it hangs in.
+            // A connection that is gone needs no abort, so the error is ignored.
             drop(connection.abort());
         }
         self.kill();
         let gone = self.wait_until(Instant::now() + REAP)?;
-        Ok(Outcome::Stuck { stacks, gone, bytes: self.result.take() })
+        Ok(SupervisedOutcome::Stuck { stacks, gone, bytes: self.result.take() })
     }
 
-    fn ended(&mut self) -> Result<Outcome> {
+    fn ended(&mut self) -> Result<SupervisedOutcome> {
         let status = self
             .process
             .wait()
             .map_err(|error| Error::os("cannot reap a supervised process").because(error))?;
         Ok(match self.result.take() {
-            Some(bytes) if status.success() => Outcome::Finished { bytes },
+            Some(bytes) if status.success() => SupervisedOutcome::Finished { bytes },
             bytes => {
                 let how = match (status.signal(), bytes.is_none()) {
                     (None, true) if status.success() => "exit without a result".to_owned(),
                     _ => status.to_string(),
                 };
-                Outcome::Died {
+                SupervisedOutcome::Died {
                     how,
                     stderr: String::from_utf8_lossy(&self.last_words).into_owned(),
                     bytes,
@@ -220,7 +222,7 @@ impl Running {
         })
     }
 
-    /// Waits for anything, and takes it; says whether the process has ended.
+    /// Waits for the next event and handles it; returns whether the process has ended.
     fn step(&mut self, deadline: Instant) -> Result<bool> {
         let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
         fds.extend(self.channel.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
@@ -236,7 +238,7 @@ impl Running {
         }
         let ended = !fds[0].revents().is_empty();
         drop(fds);
-        // What it wrote before it ended is in the pipes by now.
+        // The process wrote to the pipes before it ended, so all of that can be read now.
         while self.take_channel()? {}
         while self.take_stderr() {}
         Ok(ended)
@@ -244,10 +246,10 @@ impl Running {
 
     fn take_channel(&mut self) -> Result<bool> {
         let more = take(&mut self.channel, &mut self.stream);
-        while let Some(message) = Message::take(&mut self.stream)? {
+        while let Some(message) = ChildMessage::take(&mut self.stream)? {
             match message {
-                Message::Connection(connection) => self.connections.push(connection),
-                Message::Result(bytes) => self.result = Some(bytes),
+                ChildMessage::Connection(connection) => self.connections.push(connection),
+                ChildMessage::Result(bytes) => self.result = Some(bytes),
             }
         }
         Ok(more)
@@ -256,7 +258,7 @@ impl Running {
     fn take_stderr(&mut self) -> bool {
         let before = self.last_words.len();
         let more = take(&mut self.stderr, &mut self.last_words);
-        // Nobody is told if this process has no stderr.
+        // If this process has no stderr, the output is lost.
         drop(std::io::stderr().write_all(&self.last_words[before..]));
         let excess = self.last_words.len().saturating_sub(STDERR_KEPT);
         self.last_words.drain(..excess);
@@ -274,7 +276,8 @@ impl Drop for Running {
     }
 }
 
-/// Appends what `pipe` has to `to`; forgets the pipe at its end. Says whether there may be more.
+/// Appends what can be read from `pipe` to `to`; drops the pipe at its end. Returns whether there
+/// may be more.
 fn take<R: Read + AsFd>(pipe: &mut Option<R>, to: &mut Vec<u8>) -> bool {
     let Some(open) = pipe else {
         return false;

@@ -85,7 +85,7 @@ impl Mm {
         policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
     }
 
-    /// Reports that the running task begins an allocation; returns the effective mask and the
+    /// Emits the begin of an allocation by the running task; returns the effective mask and the
     /// task's flags.
     pub(crate) fn emit_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
         let (sched, flags) = (self.sched(), flags());

@@ -1,4 +1,4 @@
-//! Memory that a lock of ours guards.
+//! The memory that a lock of this room guards.
 //!
 //! Key type: [`LockCell`]. [`super::Mutex`] and [`super::RwSem`] keep the proof of
 //! exclusion in their own state and reach the value through here; their guards' derefs are the only
@@ -7,7 +7,7 @@
 
 use core::cell::UnsafeCell;
 
-/// A value that may be reached only by whoever the owning lock lets in.
+/// A value that only the holder of the owning lock may reach.
 pub(super) struct LockCell<T: ?Sized>(UnsafeCell<T>);
 
 // SAFETY: the cell hands out references only under its lock's exclusion, so sharing the cell shares

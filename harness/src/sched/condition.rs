@@ -1,10 +1,10 @@
-//! A condition of the user's own that judges can follow: who waits for it, and who promised to
+//! A condition of the user's that judges can follow: which tasks wait for it, and which promised to
 //! signal it.
 //!
 //! Key types: [`Condition`], [`Promise`]. A wait for "log space" or "a free buffer" is like a wait
-//! for a lock as soon as somebody says that it is up to them: then a task that waits carries its
-//! scope to those who promised, and a cycle through the condition is a deadlock. Where nobody
-//! promised, nothing is concluded.
+//! for a lock once a task has promised to signal it. Then a waiting task carries its scope to the
+//! tasks that promised, and a cycle through the condition is a deadlock. Without a promise the
+//! judges conclude nothing.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Sched, WaitQueue, Waiting};
 use crate::event::{EventKind, Resource, Site, TaskId, WaitId};
 
-/// Something that tasks wait for and others bring about. Cheap to clone.
+/// A condition that tasks wait for and other tasks signal. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Condition {
     sched: Sched,
@@ -28,7 +28,7 @@ pub struct Condition {
 pub struct Promise {
     condition: Condition,
     promiser: TaskId,
-    /// Another task that takes it over makes a promise of its own.
+    /// A promise belongs to the task that made it; another task must make its own.
     task_bound: PhantomData<*const ()>,
 }
 
@@ -44,28 +44,27 @@ impl Condition {
         }
     }
 
-    /// Says that the running task will signal: until the promise is dropped, waiting depends on it.
+    /// The running task promises to signal. Until the promise is dropped, every wait depends on it.
     pub fn promise(&self) -> Promise {
         self.sched.emit(EventKind::Promise { condition: self.id });
         let promiser = self.sched.current();
         Promise { condition: self.clone(), promiser, task_bound: PhantomData }
     }
 
-    /// Lets every waiter go on.
+    /// Signals: every waiter tests its condition again.
     pub fn signal(&self) {
         self.signalled.fetch_add(1, Ordering::AcqRel);
         self.waiters.wake_all();
     }
 
-    /// Waits until the condition is signalled, from now on; `why` is the wait in the waiter's
-    /// terms.
+    /// Waits for the next signal; `why` names the wait in reports.
     #[track_caller]
     pub fn wait(&self, why: &'static str) {
         let seen = self.signalled.load(Ordering::Acquire);
         self.wait_until(why, || self.signalled.load(Ordering::Acquire) != seen);
     }
 
-    /// Waits until `ready` holds; whoever makes it hold must signal.
+    /// Waits until `ready` holds. The code that makes it hold must signal.
     #[track_caller]
     pub fn wait_until(&self, why: &'static str, ready: impl FnMut() -> bool) {
         let resource = Resource::Condition(self.id);

@@ -1,11 +1,13 @@
-//! The controlled engine: coroutines on one thread, every choice ours.
+//! The controlled engine: coroutines on one thread, every choice made by a strategy.
 //!
-//! Key types: [`Controlled`], [`Driver`]. shuttle's engine keeps the coroutines; its scheduler
-//! trait is answered by the [`Driver`], which asks the [`Strategy`] and writes the [`Trace`].
-//! Blocking is a future that is polled again once its waker was called: unlike shuttle's `unpark`,
-//! a waker is no scheduling point, so it may be called with leaf locks held. Everything above it is
-//! our own. shuttle never sees a deadlock: a world that cannot go on notices before its last task
-//! parks (see [`super::park`]) and unwinds.
+//! Key types: [`Controlled`], [`Driver`]. shuttle runs the coroutines. The [`Driver`] implements
+//! its scheduler trait: it asks the [`Strategy`] and writes the [`Trace`]. A parked task is a
+//! future that is polled again after its waker was called. Unlike shuttle's `unpark`, a waker is no
+//! scheduling point, so it may be called with leaf locks held. shuttle never sees a deadlock: a
+//! world that cannot go on notices that before its last task parks (see [`super::park`]), and
+//! unwinds.
+//!
+//! Locking: the driver and the list of wakers are leaf locks.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Once};
@@ -25,22 +27,22 @@ use crate::event::{Choice, Trace};
 const STACK_SIZE: usize = 256 * 1024;
 
 /// Answers every choice of a controlled run and records it.
-pub struct Driver {
+pub(crate) struct Driver {
     strategy: Box<dyn Strategy>,
     trace: Trace,
     steps: u64,
-    /// Who runs, and how often that changed.
+    /// The task that runs, and how often another took its place.
     runs: Option<TaskId>,
     switches: u64,
-    /// The trace was taken: what is left is tasks of an aborted world that unwind, in whatever
-    /// order.
+    /// The trace was taken. Tasks of an aborted world may still unwind; their order is not
+    /// recorded.
     over: bool,
 }
 
 impl Driver {
     /// A driver that asks `strategy`.
     #[must_use]
-    pub fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
+    pub(crate) fn new(strategy: Box<dyn Strategy>) -> Arc<SpinLock<Self>> {
         Arc::new(SpinLock::new(Self {
             strategy,
             trace: Trace::default(),
@@ -51,10 +53,10 @@ impl Driver {
         }))
     }
 
-    /// The choices of the execution, which is over: those that follow until the next one are
-    /// nobody's.
+    /// The choices of the execution that has ended. Choices from here until the next execution are
+    /// not recorded.
     #[must_use]
-    pub fn take_trace(&mut self) -> Trace {
+    pub(crate) fn take_trace(&mut self) -> Trace {
         self.over = true;
         std::mem::take(&mut self.trace)
     }
@@ -143,7 +145,7 @@ impl Controlled {
         off_thread(|| drop(shuttle::thread::spawn(body)));
     }
 
-    /// The coroutine of `task` is running: it can be unparked from now on.
+    /// The coroutine of `task` runs: from now on it can be unparked.
     pub(super) fn started(&self, task: TaskId) {
         let waker = waker();
         let mut wakers = self.wakers.lock();
@@ -176,14 +178,14 @@ impl Controlled {
         self.driver.lock().number(bound)
     }
 
-    /// How often somebody could have run in another's place, and how often somebody did.
+    /// The number of choices so far, and the number of switches between tasks.
     pub(super) fn turns(&self) -> (usize, u64) {
         let driver = self.driver.lock();
         (driver.trace.0.len(), driver.switches)
     }
 
-    /// Counts a step; says whether that was one too many. One who waits for time alone may go on
-    /// without ever giving the thread to another, so the scheduler's own count is not enough.
+    /// Counts a step; returns whether the budget is exceeded. A task that waits for time alone may
+    /// run on without a switch, so shuttle's own count is not enough.
     pub(super) fn spend_step(&self) -> bool {
         let mut driver = self.driver.lock();
         driver.steps += 1;
@@ -191,7 +193,7 @@ impl Controlled {
     }
 }
 
-/// What wakes the running coroutine.
+/// The waker of the running coroutine.
 fn waker() -> Waker {
     block_on(poll_fn(|context| Poll::Ready(context.waker().clone())))
 }
@@ -199,8 +201,8 @@ fn waker() -> Waker {
 /// Runs `execution` once for every execution that the driver's strategy begins, on this thread.
 ///
 /// # Panics
-/// With what `execution` panics with; a world catches its own panics, so that is a harness bug.
-pub fn run(driver: &Arc<SpinLock<Driver>>, execution: impl Fn() + Send + Sync + 'static) {
+/// If `execution` panics. A world catches the panics of its tasks, so that is a bug of the harness.
+pub(crate) fn run(driver: &Arc<SpinLock<Driver>>, execution: impl Fn() + Send + Sync + 'static) {
     keep_panic_hook();
     let adapter = Adapter { driver: Arc::clone(driver), runnable: Vec::new() };
     shuttle::Runner::new(adapter, config()).run(execution);
@@ -215,8 +217,8 @@ fn config() -> shuttle::Config {
     config
 }
 
-/// shuttle's first run wraps the process's panic hook in its own, which prints schedules. Reports
-/// are values here, so that first run is an empty one of ours and the hook is put back after it.
+/// shuttle's first run replaces the process's panic hook by one that prints schedules. Reports are
+/// values here, so we make that first run an empty one and put the hook back after it.
 fn keep_panic_hook() {
     static FIRST: Once = Once::new();
     FIRST.call_once(|| {
@@ -227,7 +229,7 @@ fn keep_panic_hook() {
     });
 }
 
-/// One execution, first task first.
+/// One execution in which the first runnable task always runs.
 struct FirstTask(bool);
 
 impl Strategy for FirstTask {

@@ -1,9 +1,9 @@
 //! `Sched`: the handle to a world's tasks, events, names and time.
 //!
-//! Key type: [`Sched`]. Neighbours: the engines below, the primitives above; `spawn` and `park`
-//! hold the rest of its methods.
+//! Key type: [`Sched`]; `spawn` and `park` hold the rest of its methods. Neighbours: the engines
+//! below, the primitives above.
 //!
-//! Locking: task table > event lock; the list of reactions is a leaf.
+//! Locking: the task table > the event lock > the list of reactions.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,7 +17,7 @@ use super::extension::Extensions;
 use super::listener::{LISTENER, Production};
 use super::native::Native;
 use super::side::harness_side;
-use super::table::Table;
+use super::table::TaskTable;
 use super::task::with_current;
 use crate::event::{
     Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
@@ -25,7 +25,7 @@ use crate::event::{
 };
 use crate::units::{Nanos, Ticks};
 
-pub(super) struct Hub {
+pub(super) struct EventSink {
     pub(super) names: Names,
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
@@ -38,13 +38,13 @@ pub(super) enum Engine {
     Native(Native),
 }
 
-pub(super) struct Inner {
+pub(super) struct SchedState {
     pub(super) engine: Engine,
-    pub(super) table: SpinLock<Table>,
-    pub(super) hub: SpinLock<Hub>,
+    pub(super) table: SpinLock<TaskTable>,
+    pub(super) sink: SpinLock<EventSink>,
     pub(super) reactions: SpinLock<Vec<Reaction>>,
     pub(super) reacting: AtomicBool,
-    /// The table's `aborted`, for who only asks.
+    /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
     extensions: Extensions,
@@ -54,7 +54,7 @@ pub(super) struct Inner {
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
 #[derive(Clone)]
-pub struct Sched(pub(super) Arc<Inner>);
+pub struct Sched(pub(super) Arc<SchedState>);
 
 impl std::fmt::Debug for Sched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,10 +65,10 @@ impl std::fmt::Debug for Sched {
 impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
-        Self(Arc::new(Inner {
+        Self(Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
-            hub: SpinLock::new(Hub { names: Names::default(), observer, seq: 0 }),
+            sink: SpinLock::new(EventSink { names: Names::default(), observer, seq: 0 }),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -81,7 +81,7 @@ impl Sched {
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
     #[must_use]
-    pub fn controlled(
+    pub(crate) fn controlled(
         driver: Arc<SpinLock<Driver>>,
         step_budget: u64,
         observer: Box<dyn Observer>,
@@ -112,14 +112,14 @@ impl Sched {
         self.0.extensions.get()
     }
 
-    /// Whether every choice is ours.
+    /// Whether the controlled engine runs the tasks: then the strategy makes every choice.
     #[must_use]
     pub fn is_controlled(&self) -> bool {
         matches!(self.0.engine, Engine::Controlled(_))
     }
 
-    /// A mark that stays the same as long as nobody but the running task could run and no time
-    /// passes: what it does then, it does alone. None on OS threads.
+    /// A value that stays the same as long as no other task could run and no time passes. While it
+    /// does, nothing but the running task can change anything. `None` on OS threads.
     pub(crate) fn solitude(&self) -> Option<(usize, u64, Ticks)> {
         match &self.0.engine {
             Engine::Controlled(controlled) => {
@@ -156,8 +156,8 @@ impl Sched {
         self.0.table.lock().tasks.get(task.0 as usize)?.kind
     }
 
-    /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the
-    /// first hook of a world is kept.
+    /// Calls `hook` with the class of each lock that a task has just taken, on that task. A world
+    /// keeps only the first hook.
     pub fn on_lock(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
         let _side = harness_side();
         self.0.on_lock.get_or_init(|| Box::new(hook));
@@ -175,7 +175,7 @@ impl Sched {
 
     /// How many findings the observer has so far.
     pub(crate) fn found(&self) -> usize {
-        self.0.hub.lock().observer.found()
+        self.0.sink.lock().observer.found()
     }
 
     /// Tells the observer what the running task did.
@@ -183,29 +183,29 @@ impl Sched {
         self.emit_for(self.current(), kind);
     }
 
-    /// Tells the observer what `task` did, whoever runs now.
+    /// Tells the observer what `task` did, whichever task runs now.
     pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
         let _side = harness_side();
-        // A real clock is read under the lock: else two threads would number their events against
-        // it.
+        // A real clock is read under the lock. Otherwise, of two threads, the one with the later
+        // time could get the smaller sequence number.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
         let before = if of_its_own { Nanos(0) } else { self.clock() };
-        let mut hub = self.0.hub.lock();
+        let mut sink = self.0.sink.lock();
         let time = if of_its_own { self.clock() } else { before };
-        let hub = &mut *hub;
-        let event = Event { seq: hub.seq, time, task, kind };
-        hub.seq += 1;
-        let reaction = hub.observer.observe(&event, &hub.names);
+        let sink = &mut *sink;
+        let event = Event { seq: sink.seq, time, task, kind };
+        sink.seq += 1;
+        let reaction = sink.observer.observe(&event, &sink.names);
         if reaction != Reaction::Go {
             self.0.reactions.lock().push(reaction);
             self.0.reacting.store(true, Ordering::Release);
         }
     }
 
-    /// Registers names.
+    /// Calls `f` with the world's names, to add or to read some.
     pub fn names<R>(&self, f: impl FnOnce(&mut Names) -> R) -> R {
         let _side = harness_side();
-        f(&mut self.0.hub.lock().names)
+        f(&mut self.0.sink.lock().names)
     }
 
     /// Registers an instance of a layer.
@@ -220,13 +220,13 @@ impl Sched {
         self.names(|names| names.add_queue(name))
     }
 
-    /// A fresh number for a request.
+    /// A new number for a request.
     #[must_use]
     pub fn next_request(&self) -> RequestId {
         RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A fresh number for one queueing of a work item.
+    /// A new number for one queueing of a work item.
     #[must_use]
     pub fn next_work(&self, name: &str) -> WorkId {
         self.names(|names| names.add_work(name))
@@ -261,7 +261,8 @@ impl Sched {
         }
     }
 
-    /// Ends a controlled world whose steps are spent, and says so.
+    /// Counts a step of a controlled world. Beyond the step budget it emits a stall and aborts the
+    /// world.
     pub(super) fn check_budget(&self) {
         if let Engine::Controlled(controlled) = &self.0.engine
             && controlled.spend_step()
@@ -272,7 +273,8 @@ impl Sched {
         }
     }
 
-    /// A place where another task may run instead.
+    /// A scheduling point: another task may run instead. It carries out what the observer asked
+    /// for, and unwinds the task where the world is aborted.
     pub fn point(&self) {
         if std::thread::panicking() {
             return;

@@ -1,8 +1,8 @@
 //! What the rooms above `sched` keep with a world's scheduler, so that any task of it finds it.
 //!
 //! Key type: [`Extensions`]. `sched` knows none of the types: the world keeps itself here (as a
-//! weak reference), and the heap hook keeps the memory that hears of heap allocations. This is all
-//! that `sched` does for the heap hook, besides the [side](super::side) of a task.
+//! weak reference), and the heap hook keeps the memory and a counter. This is all that `sched` does
+//! for the heap hook, besides the [side](super::side) of a task.
 
 use std::any::Any;
 use std::sync::OnceLock;

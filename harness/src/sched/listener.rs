@@ -1,10 +1,10 @@
-//! What code under test tells its world through the scope crate, and what the world does for it.
+//! What production code tells its world through the scope crate: scopes, layers, locks, shrinkers.
 //!
-//! Key types: [`WorldListener`], [`Production`]. One listener a process; the running task says
-//! which world is meant. Locks of production code get a lock of ours for each world that uses them,
-//! in the order of first use, so that their numbers are the same in every replay.
+//! Key types: [`WorldListener`], [`Production`]. A process has one listener, which finds the world
+//! from the running task. For each lock of production code a world has a lock of its own, numbered
+//! in the order of first use, so that the numbers are the same in every replay.
 //!
-//! Locking: the table of locks is a leaf; it is not held while a task waits.
+//! Locking: the table of production locks is a leaf, and is not held while a task waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -18,10 +18,11 @@ use super::task::{Current, with_current};
 use super::{Sched, SpinLock};
 use crate::event::{EventKind, LockMode, TaskId};
 
-/// How a shrinker of production code gets into a world's memory.
+/// Registers a shrinker of production code with a world's memory.
 pub(crate) type RegisterShrinker = fn(&Sched, Arc<dyn Shrinker>) -> Option<ShrinkerHandle>;
 
-/// What a world keeps of the production code that runs in it. Nothing in it may keep the world.
+/// What a world keeps for the production code that runs in it. It must hold no reference to the
+/// world: that would be a cycle.
 #[derive(Default)]
 pub(super) struct Production {
     locks: SpinLock<BTreeMap<u64, Arc<BareLock>>>,
@@ -29,7 +30,8 @@ pub(super) struct Production {
 }
 
 impl Sched {
-    /// Says how shrinkers of production code get into the world's memory. The first answer stays.
+    /// Sets how shrinkers of production code get into the world's memory. Only the first call
+    /// counts.
     pub(crate) fn on_register_shrinker(&self, register: RegisterShrinker) {
         self.0.production.register_shrinker.get_or_init(|| register);
     }
@@ -45,7 +47,7 @@ impl Sched {
     }
 }
 
-/// The process's listener: hands what it is told to the world of the running task.
+/// The process's listener: passes each call on to the world of the running task.
 #[derive(Debug)]
 pub(super) struct WorldListener;
 

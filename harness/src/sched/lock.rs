@@ -1,10 +1,12 @@
 //! What a mutex and an rwsem have in common: holders, a FIFO of waiters, hand-over.
 //!
 //! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser
-//! hands the lock to the first waiter (and, if that one reads, to the readers behind it), so it is
-//! fair, and a reader never passes a waiting writer: two reports of the catalogue (C15, C49) need
-//! exactly that. Hand-over is emitted by the releaser on the new holder's behalf, so events are in
-//! the order in which ownership changed.
+//! hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
+//! lock is fair, and a reader never passes a waiting writer. Two reports of the catalogue need
+//! that: C15 (dm-snapshot's origins rwsem) and C49 (f2fs's checkpoint rwsem). The releaser emits
+//! the hand-over for the new holder, so events are in the order in which ownership changed.
+//!
+//! Locking: the lock's own leaf lock, held while an event is emitted, never while a task parks.
 
 use std::collections::VecDeque;
 
@@ -22,13 +24,13 @@ struct Waiter {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LockState {
     holders: Vec<TaskId>,
     exclusive: bool,
     waiters: VecDeque<Waiter>,
 }
 
-impl State {
+impl LockState {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
             LockMode::Exclusive | LockMode::Nested(_) => self.holders.is_empty(),
@@ -42,21 +44,21 @@ impl State {
     }
 }
 
-/// How far a caller will go for a lock.
+/// Whether the world may break a wait for a lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Patience {
-    /// Wait, whatever happens.
+    /// It may not.
     Uninterruptible,
-    /// Wait, but let the world break the wait.
+    /// It may; the wait then ends with an error.
     Breakable,
 }
 
-/// A lock of some world: all but the memory that it guards and the world itself.
+/// A lock without the memory that it guards and without a reference to its world.
 #[derive(Debug)]
 pub(super) struct BareLock {
     id: LockId,
     why: &'static str,
-    state: SpinLock<State>,
+    state: SpinLock<LockState>,
 }
 
 /// A lock without the memory that it guards.
@@ -182,7 +184,7 @@ impl BareLock {
         self.hand_over(sched, &mut state);
     }
 
-    fn hand_over(&self, sched: &Sched, state: &mut State) {
+    fn hand_over(&self, sched: &Sched, state: &mut LockState) {
         while let Some(first) = state.waiters.front() {
             if !state.admits(first.mode) {
                 return;

@@ -1,4 +1,4 @@
-//! What a test's world did, kept in order.
+//! `Log`: an observer for tests that keeps every event, in order.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::event::{Event, EventKind, Names, Observer, Reaction};
 pub(crate) struct Log(Arc<SpinLock<Vec<EventKind>>>);
 
 impl Log {
-    /// Everything so far, which is kept no longer.
+    /// Takes every event so far out of the log.
     pub(crate) fn take(&self) -> Vec<EventKind> {
         std::mem::take(&mut *self.0.lock())
     }
 
-    /// How many of those so far are `wanted`.
+    /// How many events so far are `wanted`.
     pub(crate) fn count(&self, wanted: impl Fn(&EventKind) -> bool) -> usize {
         self.0.lock().iter().filter(|kind| wanted(kind)).count()
     }

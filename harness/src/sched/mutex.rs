@@ -1,7 +1,8 @@
 //! `Mutex`: the kernel's sleeping mutex, fair.
 //!
-//! Key types: [`Mutex`], [`MutexGuard`]. Mirrors `kernel/locking/mutex.c` in behaviour: owner-only
-//! release, no recursion (a task that locks twice waits for itself, and the judges say so).
+//! Key types: [`Mutex`], [`MutexGuard`]. Mirrors `kernel/locking/mutex.c` in behaviour: only the
+//! owner releases it, and it is not recursive. A task that locks it twice waits for itself, which
+//! is a finding.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -36,7 +37,7 @@ impl<T> Mutex<T> {
         Self { core: LockCore::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
     }
 
-    /// The value, when nobody can hold the lock any more.
+    /// The value. No task can hold the lock any more.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -58,8 +59,8 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard::new(self)
     }
 
-    /// The same where a lock of the class may be held already, in an order that the class does not
-    /// tell: the order by classes takes this one for another class (`mutex_lock_nested`).
+    /// The same where the task may already hold a lock of this class. The order graph by classes
+    /// takes each subclass for a class of its own (`mutex_lock_nested`).
     #[track_caller]
     pub fn lock_nested(&self, subclass: u8) -> MutexGuard<'_, T> {
         let mode = LockMode::Nested(subclass);
@@ -86,8 +87,8 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-/// The lock, held; dropping it gives it up.
-#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+/// The lock, held; dropping this releases it.
+#[must_use = "the lock is released when this guard is dropped; bind it to a name"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     task_bound: PhantomData<*const ()>,

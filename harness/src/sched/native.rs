@@ -1,8 +1,10 @@
 //! The native engine: OS threads, real time.
 //!
-//! Key type: [`Native`]. Any Rust code runs, also code that blocks on `std` locks; nothing is
-//! recorded, and choices come from a seeded generator. Parking is a token and a condition variable
-//! for each task.
+//! Key type: [`Native`]. Any Rust code may run here, also code that blocks on `std` locks. No
+//! choice is recorded; numbers come from a seeded generator. Each task parks on a token and a
+//! condition variable.
+//!
+//! Locking: the table of parkers and the generator are leaf locks.
 #![expect(
     clippy::disallowed_methods,
     reason = "real threads and real time are this module's subject"
@@ -13,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::SpinLock;
-pub use super::random::SplitMix64;
+pub(crate) use super::random::SplitMix64;
 use crate::event::TaskId;
 use crate::units::{Nanos, Ticks};
 
@@ -50,7 +52,7 @@ impl Native {
             .expect("the system starts another thread");
     }
 
-    /// Waits for the task's token, at the longest for `timeout`.
+    /// Waits for the task's token, at most for `timeout`.
     pub(super) fn park(&self, task: TaskId, timeout: Option<Ticks>) {
         let parker = self.parker(task);
         let token = parker.token.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,13 @@
-//! Parking, waking, and what the world asks of a task before it parks.
+//! Parking, waking, and aborting a world.
 //!
-//! Key type: [`Wake`]. A task that is about to park first carries out what the world asked for
-//! (break a wait, unwind); in a controlled world the last runnable task to park moves the clock to
-//! the next timer, or tells the observer that nothing can go on.
+//! Key type: [`Wake`]. Before a task parks, it carries out the observer's reactions (break a wait,
+//! abort). In a controlled world the last runnable task to park moves the clock to the next timer;
+//! where there is none, it tells the observer that no task can go on.
 //!
-//! Ending early: an aborted world unwinds every task with a private payload that each task's entry
-//! catches. Code that waits while it unwinds would wait for ever, so guards never take a sleeping
-//! lock in their drop.
+//! An aborted world unwinds every task with a private payload that each task's entry catches. Code
+//! that waits while it unwinds would wait for ever, so no guard takes a sleeping lock in its drop.
+//!
+//! Locking: the task table > the event lock.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -14,17 +15,17 @@ use std::sync::atomic::Ordering;
 
 use super::core::{Engine, Sched};
 use super::side::harness_side;
-use super::table::Table;
+use super::table::TaskTable;
 use crate::error::Errno;
 use crate::event::{Event, EventKind, Reaction, TaskId};
 use crate::units::Ticks;
 
 /// Why a parked task goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wake {
-    /// Somebody woke it.
+pub(super) enum Wake {
+    /// Another task woke it.
     Woken,
-    /// Its time ran out.
+    /// Its deadline passed.
     TimedOut,
     /// The world breaks the wait with this error.
     Broken(Errno),
@@ -34,7 +35,8 @@ pub enum Wake {
 pub(super) struct Aborted;
 
 impl Sched {
-    /// Waits until woken, timed out at `deadline`, or broken. A wake that came first is not lost.
+    /// Waits until the task is woken, `deadline` passes, or the world breaks the wait. A wake-up
+    /// that came before the park is not lost.
     pub(super) fn park(&self, deadline: Option<Ticks>) -> Wake {
         let _side = harness_side();
         let me = self.current();
@@ -54,7 +56,7 @@ impl Sched {
                 self.idle(&mut table);
             }
         }
-        self.react_quietly();
+        self.carry_out_reactions();
         loop {
             {
                 let mut table = self.0.table.lock();
@@ -90,13 +92,13 @@ impl Sched {
         }
     }
 
-    /// Lets a parked task go on, or its next park return at once.
+    /// Wakes a parked task; if the task is not parked, its next park returns at once.
     pub(super) fn wake(&self, task: TaskId) {
         let _side = harness_side();
         self.wake_in(&mut self.0.table.lock(), task);
     }
 
-    pub(super) fn wake_in(&self, table: &mut Table, task: TaskId) {
+    pub(super) fn wake_in(&self, table: &mut TaskTable, task: TaskId) {
         let state = table.task(task);
         state.token = true;
         if std::mem::take(&mut state.parked) {
@@ -107,14 +109,15 @@ impl Sched {
         }
     }
 
-    /// A wait is over by other means: a break that comes too late must not hit the next one.
+    /// Takes back a break of a wait that ended by other means: it must not break the next wait.
     pub(super) fn forget_break(&self) {
         let me = self.current();
         self.0.table.lock().task(me).broken = None;
     }
 
-    /// In a controlled world with nobody runnable: moves the clock, or reports the stall.
-    pub(super) fn idle(&self, table: &mut Table) {
+    /// In a controlled world without a runnable task: moves the clock to the next timer, or reports
+    /// the stall and aborts.
+    pub(super) fn idle(&self, table: &mut TaskTable) {
         if !self.is_controlled() || table.aborted || table.any_runnable() {
             return;
         }
@@ -129,30 +132,30 @@ impl Sched {
             return;
         }
         let time = table.clock.nanos();
-        let mut hub = self.0.hub.lock();
-        let hub = &mut *hub;
+        let mut sink = self.0.sink.lock();
+        let sink = &mut *sink;
         let event = Event {
-            seq: hub.seq,
+            seq: sink.seq,
             time,
             task: TaskId(0),
             kind: EventKind::Stall { step_budget: false },
         };
-        hub.seq += 1;
-        let _ = hub.observer.observe(&event, &hub.names);
+        sink.seq += 1;
+        let _ = sink.observer.observe(&event, &sink.names);
         self.abort_in(table);
     }
 
-    /// Carries out what the world asked for; unwinds if that was the end.
+    /// Carries out the observer's reactions; unwinds the task if the world is aborted.
     #[inline]
     pub(super) fn react(&self) {
-        self.react_quietly();
+        self.carry_out_reactions();
         if self.0.ended.load(Ordering::Acquire) && !std::thread::panicking() {
             unwind();
         }
     }
 
     #[inline]
-    pub(super) fn react_quietly(&self) {
+    pub(super) fn carry_out_reactions(&self) {
         // The load first: a swap takes the cache line from every other thread.
         if self.0.reacting.load(Ordering::Acquire) {
             self.carry_out();
@@ -184,7 +187,7 @@ impl Sched {
         self.abort_in(&mut self.0.table.lock());
     }
 
-    pub(super) fn abort_in(&self, table: &mut Table) {
+    pub(super) fn abort_in(&self, table: &mut TaskTable) {
         table.aborted = true;
         self.0.ended.store(true, Ordering::Release);
         for index in 0..table.tasks.len() {
@@ -202,14 +205,15 @@ impl Sched {
 }
 
 impl Sched {
-    /// Whether a panic's payload is that of a world being unwound: whoever catches panics lets it
-    /// go on.
+    /// Whether this payload unwinds the task of an aborted world. Code that catches panics must
+    /// resume such an unwind.
     #[must_use]
     pub fn is_abort(payload: &(dyn Any + Send)) -> bool {
         payload.is::<Aborted>()
     }
 
-    /// Keeps what a panic said that was caught below a task, unless one was kept before.
+    /// Keeps the message of a panic that was caught in the middle of a task, unless the world has
+    /// one already. `who` says what panicked.
     pub fn note_panic(&self, who: &str, payload: &(dyn Any + Send)) {
         let _side = harness_side();
         let message = format!("{who}: {}", panic_message(payload));

@@ -1,7 +1,8 @@
-//! `SplitMix64`: the generator behind seeded choices. It stands alone: what is seeded outside this
-//! room uses it too.
+//! `SplitMix64`: the generator behind seeded choices, here and in other rooms.
+//!
+//! Key type: [`SplitMix64`].
 
-/// The generator behind seeded choices (Steele, Lea, Flood 2014).
+/// A small random generator (Steele, Lea, Flood 2014), whose state is its seed.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(pub u64);
 

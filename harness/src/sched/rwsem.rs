@@ -51,7 +51,7 @@ impl<T: ?Sized> RwSem<T> {
         RwSemReadGuard { sem: self, task_bound: PhantomData }
     }
 
-    /// Takes the lock shared if that needs no wait (`down_read_trylock`).
+    /// Takes the lock shared if the task need not wait for it (`down_read_trylock`).
     #[track_caller]
     #[must_use]
     pub fn try_read(&self) -> Option<RwSemReadGuard<'_, T>> {
@@ -76,8 +76,8 @@ impl<T: ?Sized> RwSem<T> {
     }
 }
 
-/// The lock, held shared; dropping it gives it up.
-#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+/// The lock, held shared; dropping this releases it.
+#[must_use = "the lock is released when this guard is dropped; bind it to a name"]
 pub struct RwSemReadGuard<'a, T: ?Sized> {
     sem: &'a RwSem<T>,
     task_bound: PhantomData<*const ()>,
@@ -99,8 +99,8 @@ impl<T: ?Sized> Drop for RwSemReadGuard<'_, T> {
     }
 }
 
-/// The lock, held exclusively; dropping it gives it up.
-#[must_use = "the lock is given up when this guard is dropped; bind it to a name"]
+/// The lock, held exclusively; dropping this releases it.
+#[must_use = "the lock is released when this guard is dropped; bind it to a name"]
 pub struct RwSemWriteGuard<'a, T: ?Sized> {
     sem: &'a RwSem<T>,
     task_bound: PhantomData<*const ()>,

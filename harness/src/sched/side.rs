@@ -1,12 +1,12 @@
-//! Whose code runs: the harness's own, or the code under test.
+//! Whose code runs on a task: the harness side, or the user side.
 //!
-//! Key types: [`Side`], [`OnSide`]. The heap hook hears of allocations of the code under test
-//! alone: what the harness allocates for events, names, queues and ports would drown them, and
-//! would make the detector recurse. A task begins on the harness's side. Where it calls what the
-//! user wrote it changes to the user's ([`Side::call`]), and every primitive and port that a user
-//! can call changes back ([`harness_side`]). What is called back later (shrinkers, page owners, work
-//! items) remembers the side that it was registered from. The side follows the task through every
-//! switch, as its scopes do ([`super::task::Installed`]).
+//! Key types: [`Side`], [`OnSide`]. The heap hook hears allocations of the user side alone: the
+//! harness allocates for events, names, queues and ports, and the hook would recurse if it heard
+//! those. A task begins on the harness side. Where it calls code of the user it changes to the user
+//! side ([`Side::call`]), and every primitive and port that a user can call changes back
+//! ([`harness_side`]). A callback (shrinker, page owner, work item) runs on the side from which it
+//! was registered. The side follows the task through every switch, as its scopes do
+//! ([`super::task::Installed`]).
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -21,13 +21,13 @@ thread_local! {
 /// Whose code runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Side {
-    /// The harness's.
+    /// The harness and its ports.
     Harness,
-    /// The code under test.
+    /// Code under test.
     User,
 }
 
-/// The side that was entered; dropping it goes back.
+/// A side that was entered; dropping this goes back to the side before.
 #[must_use = "the side changes back when this is dropped; bind it to a name"]
 pub(crate) struct OnSide {
     before: Side,
@@ -35,12 +35,12 @@ pub(crate) struct OnSide {
 }
 
 impl Side {
-    /// Whose code the running task is in.
+    /// The side of the running task.
     pub(crate) fn now() -> Self {
         SIDE.get()
     }
 
-    /// Whose a task's body is: servers are the harness's.
+    /// The side on which a task's body runs: servers are part of the harness.
     pub(crate) const fn of(kind: TaskKind) -> Self {
         match kind {
             TaskKind::Task => Self::User,
@@ -60,7 +60,7 @@ impl Side {
     }
 }
 
-/// The harness's own work until the drop.
+/// Enters the harness side until the guard drops.
 #[inline]
 pub(crate) fn harness_side() -> OnSide {
     Side::Harness.enter()
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_ends_where_it_began_also_when_unwound() {
+    fn dropping_a_side_goes_back_also_when_unwinding() {
         assert_eq!(Side::now(), Side::Harness);
         let _user = Side::User.enter();
         let unwound = std::panic::catch_unwind(|| {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_runs_meanwhile_is_on_the_harness_side() {
+    fn other_tasks_run_on_the_harness_side_during_a_switch() {
         let _user = Side::User.enter();
         assert_eq!(super::super::task::off_thread(Side::now), Side::Harness);
         assert_eq!(Side::now(), Side::User);

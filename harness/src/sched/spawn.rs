@@ -13,12 +13,12 @@ use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
 use super::side::{Side, harness_side};
 use super::table::TaskState;
-use super::task::{Installed, Origin};
+use super::task::{Installed, TaskOrigin};
 use super::{Completion, SpinLock};
 use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
 
 /// How a task ended.
-pub(super) enum Ended<T> {
+pub(super) enum TaskEnd<T> {
     Value(T),
     Panicked(Box<dyn Any + Send>),
     Aborted,
@@ -31,7 +31,8 @@ impl Sched {
             let mut table = self.0.table.lock();
             table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
             let task = TaskId(u32::try_from(table.tasks.len() - 1).expect("fewer than 2^32 tasks"));
-            // Still under the table's lock: OS threads are adopted at any moment.
+            // Under the table's lock: another OS thread may be adopted at the same moment, and both
+            // tables must number the two in the same order.
             let named = self.names(|names| names.add_task(name));
             assert_eq!(named, task, "tasks are named in the order they are made");
             task
@@ -48,11 +49,11 @@ impl Sched {
         kind: TaskKind,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.spawn_with(name, kind, Origin::kthread(), body)
+        self.spawn_with(name, kind, TaskOrigin::kthread(), body)
     }
 
-    /// Starts a task with the flags of the running one, as `fork` does: inside its scopes, with
-    /// nobody holding a token for them.
+    /// Starts a task with the flags of the running one, as `fork` does. The task is inside the
+    /// scopes, but has no token to end them with.
     ///
     /// # Panics
     /// As [`Sched::current`].
@@ -62,7 +63,7 @@ impl Sched {
         name: &str,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let origin = Origin { flags: context::flags(), site: Site::here() };
+        let origin = TaskOrigin { flags: context::flags(), site: Site::here() };
         self.spawn_with(name, TaskKind::Task, origin, body)
     }
 
@@ -70,13 +71,13 @@ impl Sched {
         &self,
         name: &str,
         kind: TaskKind,
-        origin: Origin,
+        origin: TaskOrigin,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
         let _side = harness_side();
         let parent = self.current();
-        // In a controlled world coroutine numbers and task numbers must agree, so nothing may run
-        // between taking the number and starting the coroutine.
+        // In a controlled world coroutine numbers and task numbers must be equal, so no other task
+        // may run between taking the number and starting the coroutine.
         let task = self.add_task(name, kind, Some(parent));
         let done = Completion::new(self, Resource::Task(task));
         let handle = JoinHandle { task, done, slot: Arc::new(SpinLock::new(None)) };
@@ -102,18 +103,18 @@ impl Sched {
     pub(super) fn run_task<T>(
         &self,
         task: TaskId,
-        origin: Origin,
+        origin: TaskOrigin,
         body: impl FnOnce() -> T,
-    ) -> Ended<T> {
+    ) -> TaskEnd<T> {
         let _installed = Installed::task(self, task, origin);
         match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(value) => Ended::Value(value),
-            Err(payload) if payload.is::<Aborted>() => Ended::Aborted,
+            Ok(value) => TaskEnd::Value(value),
+            Err(payload) if payload.is::<Aborted>() => TaskEnd::Aborted,
             Err(payload) => {
                 let message = panic_message(&*payload);
                 self.0.table.lock().panic.get_or_insert(message);
                 self.abort();
-                Ended::Panicked(payload)
+                TaskEnd::Panicked(payload)
             }
         }
     }
@@ -123,60 +124,59 @@ impl Sched {
         self.leave(task);
     }
 
-    /// The task will not run again.
+    /// Marks the task as exited.
     fn leave(&self, task: TaskId) {
         let mut table = self.0.table.lock();
         table.task(task).exited = true;
         self.idle(&mut table);
     }
 
-    /// Runs `body` as task 0 on this thread. `None` says that the world was aborted or that a task
-    /// panicked ([`Sched::panic_message`] says which).
+    /// Runs `body` as task 0 on this thread. `None` where the world was aborted or a task panicked;
+    /// [`Sched::panic_message`] has the message then.
     pub fn run_main<T>(&self, body: impl FnOnce() -> T) -> Option<T> {
         let task = self.add_task("main", TaskKind::Task, None);
         assert_eq!(task, TaskId(0), "a world has one main task");
-        let ended = self.run_task(task, Origin::kthread(), body);
+        let ended = self.run_task(task, TaskOrigin::kthread(), body);
         self.exit_task(task);
         match ended {
-            Ended::Value(value) => Some(value),
-            Ended::Aborted | Ended::Panicked(_) => None,
+            TaskEnd::Value(value) => Some(value),
+            TaskEnd::Aborted | TaskEnd::Panicked(_) => None,
         }
     }
 
-    /// What the first task that panicked said.
+    /// The message of the first panic in the world.
     #[must_use]
     pub fn panic_message(&self) -> Option<String> {
         self.0.table.lock().panic.clone()
     }
 
-    /// Makes this OS thread, which the world did not start, a task of it until the guard drops.
-    ///
-    /// Native worlds only: a thread that a library started to call our code.
+    /// Makes this OS thread, which the world did not start, a task of it until the guard drops: for
+    /// a thread of a library that calls our code. For native worlds only.
     pub fn adopt(&self, name: &str) -> Adopted {
         let task = self.add_task(name, TaskKind::Server, None);
         Adopted {
             sched: self.clone(),
             task,
-            _installed: Installed::task(self, task, Origin::kthread()),
+            _installed: Installed::task(self, task, TaskOrigin::kthread()),
             thread_bound: PhantomData,
         }
     }
 
-    /// Registers a task of the real kernel that the harness will speak for with
+    /// Registers a task of the real kernel. It never runs here; the harness emits its events with
     /// [`Sched::emit_for`].
     #[must_use]
-    pub fn foreign_task(&self, name: &str) -> TaskId {
+    pub(crate) fn foreign_task(&self, name: &str) -> TaskId {
         self.add_task(name, TaskKind::Foreign, None)
     }
 }
 
-/// An OS thread that is a task of a world; dropping it ends that.
+/// An OS thread that is a task of a world; dropping this ends the task.
 #[must_use = "the thread is a task only while this lives"]
 pub struct Adopted {
     sched: Sched,
     task: TaskId,
     _installed: Installed,
-    /// It ends on the thread that it is about.
+    /// The guard must drop on the thread that it adopted.
     thread_bound: PhantomData<*const ()>,
 }
 
@@ -191,7 +191,7 @@ impl Drop for Adopted {
 pub struct JoinHandle<T> {
     task: TaskId,
     done: Completion,
-    slot: Arc<SpinLock<Option<Ended<T>>>>,
+    slot: Arc<SpinLock<Option<TaskEnd<T>>>>,
 }
 
 impl<T> JoinHandle<T> {
@@ -201,7 +201,7 @@ impl<T> JoinHandle<T> {
         self.task
     }
 
-    /// Happens when the task has ended.
+    /// The completion of the task's end.
     pub(crate) fn done(&self) -> Completion {
         self.done.clone()
     }
@@ -215,14 +215,14 @@ impl<T> JoinHandle<T> {
         let _side = harness_side();
         self.done.wait_at("task exit", Site::here());
         match self.slot.lock().take() {
-            Some(Ended::Value(value)) => value,
-            Some(Ended::Panicked(payload)) => panic_any(payload_again(payload)),
-            Some(Ended::Aborted) | None => unwind(),
+            Some(TaskEnd::Value(value)) => value,
+            Some(TaskEnd::Panicked(payload)) => panic_any(payload_again(payload)),
+            Some(TaskEnd::Aborted) | None => unwind(),
         }
     }
 }
 
-/// The payload as text: the original stays with the world, which reports it.
+/// The payload as text.
 fn payload_again(payload: Box<dyn Any + Send>) -> String {
     panic_message(&*payload)
 }

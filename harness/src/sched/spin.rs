@@ -1,11 +1,11 @@
-//! `SpinLock`: a leaf lock for state that no scheduling point may come between.
+//! `SpinLock`: a leaf lock, never held over a scheduling point.
 //!
 //! Key type: [`SpinLock`]. It emits no events and is never held while a task parks, so the judges
-//! need not know it. A panic while it is held leaves the state as it was: the world unwinds anyway.
+//! need not know it. A panic while it is held does not poison it: the world unwinds anyway.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A leaf lock. Hold it for a few lines, never over a call that may wait.
+/// A leaf lock. Hold it for a few lines, and never over a call that may wait.
 #[derive(Debug, Default)]
 pub struct SpinLock<T: ?Sized>(Mutex<T>);
 
@@ -15,7 +15,7 @@ impl<T> SpinLock<T> {
         Self(Mutex::new(value))
     }
 
-    /// The value, when no one can hold the lock any more.
+    /// The value. No task can hold the lock any more.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

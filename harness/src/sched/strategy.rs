@@ -1,10 +1,11 @@
-//! `Strategy`: who runs next, and which number comes up.
+//! `Strategy`: which task runs next, and which number is drawn.
 //!
-//! The engine asks; a policy answers. Policies live in `explore`, one file each.
+//! Key type: [`Strategy`]. The controlled engine asks it for each choice. The strategies live in
+//! `explore`, one file each.
 
 use crate::event::TaskId;
 
-/// A policy for the choices of controlled runs. It lives over many executions.
+/// Makes the choices of controlled runs. One strategy serves many executions.
 pub trait Strategy: Send {
     /// Another execution is about to start; `false` ends the exploration.
     fn begin(&mut self) -> bool;

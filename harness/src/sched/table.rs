@@ -1,6 +1,8 @@
-//! The task table: who is parked, until when, and whether the world is being unwound.
+//! The task table: which tasks are parked, until when, and whether the world is aborted.
 //!
-//! Key types: [`Table`], [`TaskState`]. One lock around it, above the event lock ([`super::core`]).
+//! Key types: [`TaskTable`], [`TaskState`].
+//!
+//! Locking: one lock around the table > the event lock ([`super::core`]).
 
 use crate::error::Errno;
 use crate::event::{TaskId, TaskKind};
@@ -18,24 +20,25 @@ pub(super) struct TaskState {
 }
 
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct TaskTable {
     pub(super) tasks: Vec<TaskState>,
     pub(super) clock: Ticks,
     pub(super) aborted: bool,
     pub(super) panic: Option<String>,
 }
 
-impl Table {
+impl TaskTable {
     pub(super) fn task(&mut self, task: TaskId) -> &mut TaskState {
         &mut self.tasks[task.0 as usize]
     }
 
-    /// Whether any task could run now. Foreign tasks never do: the harness only speaks for them.
+    /// Whether any task could run now. Foreign tasks never run: the harness only emits their
+    /// events.
     pub(super) fn any_runnable(&self) -> bool {
         self.tasks.iter().any(|t| !t.parked && !t.exited && t.kind != Some(TaskKind::Foreign))
     }
 
-    /// The earliest timer, as (when, whose).
+    /// The earliest timer: its time, and the index of its task.
     pub(super) fn next_timer(&self) -> Option<(Ticks, usize)> {
         let timers = self.tasks.iter().enumerate().filter(|(_, t)| t.parked);
         timers.filter_map(|(index, t)| Some((t.deadline?, index))).min()

@@ -1,9 +1,9 @@
-//! Who runs on this OS thread, and what it tells its world.
+//! The task that runs on this OS thread, and its scope context.
 //!
-//! Key types: [`Current`], [`Installed`]. A scheduler that switches tasks on one thread takes the
-//! identity and the scope context off the thread before the switch and puts them back after
-//! ([`off_thread`]); a panic that unwinds through the switch puts them back as well. While a task
-//! is on the thread its context is attached, and what it does is told to [`super::listener`].
+//! Key types: [`Current`], [`Installed`]. The controlled engine switches tasks on one thread: it
+//! takes the task's identity and scope context off the thread before a switch, and puts them back
+//! after it ([`off_thread`]), also where a panic unwinds through the switch. While a task is on the
+//! thread, its context is attached, and [`super::listener`] hears of its scopes.
 
 use core::cell::RefCell;
 
@@ -30,22 +30,22 @@ pub(super) fn with_current<R>(f: impl FnOnce(&Current) -> R) -> Option<R> {
     CURRENT.try_with(|current| current.try_borrow().ok()?.as_ref().map(f)).ok().flatten()
 }
 
-/// What a task begins with, and where it was made.
+/// The flags that a task begins with, and where it was made.
 #[derive(Clone, Copy)]
-pub(super) struct Origin {
+pub(super) struct TaskOrigin {
     pub(super) flags: TaskFlags,
     pub(super) site: Site,
 }
 
-impl Origin {
-    /// Nothing, as a kernel thread.
+impl TaskOrigin {
+    /// No flags, as a kernel thread.
     #[track_caller]
     pub(super) fn kthread() -> Self {
         Self { flags: TaskFlags::EMPTY, site: Site::here() }
     }
 }
 
-/// What was on the thread; dropping it puts it back.
+/// The task and the context that were on the thread before; dropping this puts them back.
 pub(super) struct Installed {
     before: Option<Current>,
     context: Context,
@@ -64,7 +64,11 @@ impl Installed {
     }
 
     /// Makes task `task` of `sched` the running one.
-    pub(super) fn task(sched: &Sched, task: TaskId, Origin { flags, site }: Origin) -> Self {
+    pub(super) fn task(
+        sched: &Sched,
+        task: TaskId,
+        TaskOrigin { flags, site }: TaskOrigin,
+    ) -> Self {
         let current = Current { sched: sched.clone(), task };
         let this = Self::new(Some(current), Context::forked(task.0, flags, site));
         context::announce();
@@ -75,7 +79,8 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         context::swap(&mut self.context);
-        // A thread that ends may drop its guard after its slot: then there is nothing to put back.
+        // A thread that ends may drop its guard after its thread-local slot: then there is nothing
+        // to put back.
         let before = self.before.take();
         drop(CURRENT.try_with(|cell| cell.replace(before)));
     }

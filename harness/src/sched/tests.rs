@@ -10,11 +10,11 @@ use crate::event::{
 use crate::explore::{Budget, Dfs, Random, Replay};
 use crate::units::Ticks;
 
-/// Keeps the events; asks for nothing.
+/// Keeps the events and breaks nothing.
 #[derive(Clone, Default)]
-struct Log(Arc<SpinLock<Vec<Event>>>);
+struct EventLog(Arc<SpinLock<Vec<Event>>>);
 
-impl Observer for Log {
+impl Observer for EventLog {
     fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
         self.0.lock().push(*event);
         Reaction::Go
@@ -31,7 +31,7 @@ fn explore(
     let runs = Arc::new(SpinLock::new((0, Vec::new(), Trace::default())));
     let (theirs, inner) = (Arc::clone(&runs), Arc::clone(&driver));
     controlled::run(&driver, move || {
-        let log = Log::default();
+        let log = EventLog::default();
         let sched = Sched::controlled(Arc::clone(&inner), 10_000, Box::new(log.clone()));
         let ended = sched.run_main(|| body(&sched));
         let mut runs = theirs.lock();
@@ -50,7 +50,7 @@ fn check_all_end(runs: usize, body: impl Fn(&Sched) + Send + Sync + 'static) {
 }
 
 fn native(body: impl FnOnce(&Sched)) -> Vec<Event> {
-    let log = Log::default();
+    let log = EventLog::default();
     let sched = Sched::native(1, Box::new(log.clone()));
     sched.run_main(|| body(&sched)).expect("the body neither panics nor is aborted");
     std::mem::take(&mut *log.0.lock())
@@ -80,13 +80,13 @@ fn a_mutex_excludes_on_both_engines() {
 }
 
 #[test]
-fn a_world_ends_though_production_code_locked_in_it() {
+fn a_world_is_freed_after_production_code_locked_in_it() {
     static LOCK: reclaimdep_scope::Mutex<u32> = reclaimdep_scope::Mutex::new("lock", 0);
-    let sched = Sched::native(1, Box::new(Log::default()));
+    let sched = Sched::native(1, Box::new(EventLog::default()));
     assert!(sched.run_main(|| *LOCK.lock() += 1).is_some());
     let left = Arc::downgrade(&sched.0);
     drop(sched);
-    assert!(left.upgrade().is_none(), "something in the world keeps it");
+    assert!(left.upgrade().is_none(), "the world holds a reference to itself");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn depth_first_search_runs_every_schedule_once() {
         theirs.lock().push(order.lock().clone());
     });
     let mut orders = seen.lock().clone();
-    // Each child has two steps and main one before each join: another number means that scheduling
-    // points moved.
+    // Each child has two steps, and main has one before each join. Another number means that
+    // scheduling points moved.
     assert_eq!((runs, orders.len()), (26, 26));
     orders.sort();
     orders.dedup();
@@ -151,7 +151,7 @@ fn is_waiting(_sched: &Sched, sem: &RwSem<Vec<&'static str>>) -> bool {
 }
 
 #[test]
-fn virtual_time_passes_only_when_nobody_can_run() {
+fn virtual_time_passes_only_when_no_task_can_run() {
     check_all_end(20, |sched| {
         let queue = WaitQueue::new(sched);
         let before = sched.now();
@@ -163,7 +163,7 @@ fn virtual_time_passes_only_when_nobody_can_run() {
 }
 
 #[test]
-fn a_world_in_which_nobody_can_go_on_says_so_and_unwinds() {
+fn a_world_in_which_no_task_can_go_on_reports_a_stall_and_unwinds() {
     let (_, events, _) = explore(Budget::new(Random::new(1), 1), |sched| {
         let lock = Arc::new(Mutex::new(sched, "lock", "test", ()));
         let _held = lock.lock();
@@ -177,7 +177,7 @@ fn a_world_in_which_nobody_can_go_on_says_so_and_unwinds() {
 }
 
 #[test]
-fn a_run_beyond_its_step_budget_says_so_and_unwinds() {
+fn a_run_beyond_its_step_budget_reports_a_stall_and_unwinds() {
     let (_, events, _) = explore(Budget::new(Random::new(1), 1), |sched| {
         loop {
             sched.point();
@@ -188,7 +188,7 @@ fn a_run_beyond_its_step_budget_says_so_and_unwinds() {
     assert_eq!(stalls.count(), 1);
 }
 
-/// Breaks the first breakable wait it hears of.
+/// Breaks every breakable wait.
 struct Breaker;
 
 impl Observer for Breaker {
@@ -220,7 +220,7 @@ fn a_broken_wait_returns_edeadlk_and_the_lock_stays_usable() {
 }
 
 #[test]
-fn work_runs_in_order_and_is_pending_once() {
+fn a_work_item_that_is_pending_is_not_queued_again() {
     check_all_end(50, |sched| {
         let queue = WorkQueue::new(sched, "test");
         let runs = Arc::new(SpinLock::new(0));
@@ -236,10 +236,10 @@ fn work_runs_in_order_and_is_pending_once() {
 }
 
 #[test]
-fn a_panic_in_a_task_unwinds_the_world_and_is_kept() {
+fn a_panic_in_a_task_unwinds_the_world_and_its_message_is_kept() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let sched = Sched::native(1, Box::new(Log::default()));
+    let sched = Sched::native(1, Box::new(EventLog::default()));
     let ended = sched.run_main(|| {
         let task = sched.spawn("bad", TaskKind::Task, || panic!("the reason"));
         task.join();
@@ -250,7 +250,7 @@ fn a_panic_in_a_task_unwinds_the_world_and_is_kept() {
 }
 
 #[test]
-fn flush_waits_for_work_that_runs_already() {
+fn flush_waits_for_work_that_is_running() {
     check_all_end(200, |sched| {
         let queue = WorkQueue::new(sched, "test");
         let done = Arc::new(SpinLock::new(false));
@@ -264,6 +264,6 @@ fn flush_waits_for_work_that_runs_already() {
         queue.flush(&work);
         assert!(*done.lock());
         queue.destroy();
-        assert!(!queue.queue(&work), "a queue that is destroyed takes no more");
+        assert!(!queue.queue(&work), "a destroyed queue takes no work");
     });
 }

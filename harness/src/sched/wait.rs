@@ -1,8 +1,10 @@
 //! Wait queues and completions.
 //!
 //! Key types: [`WaitQueue`], [`Completion`], [`Waiting`]. A waiter registers, tests its condition,
-//! then parks, so a wake between test and park is not lost (`wait_event`). Every wait names the
-//! resource it waits for; that is what the judges build the wait-for graph from.
+//! then parks, so a wake-up between test and park is not lost (`wait_event`). Every wait names the
+//! resource that it waits for; the judges build the wait-for graph from these.
+//!
+//! Locking: the leaf lock of the list of waiters.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,16 +17,16 @@ use crate::error::Errno;
 use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};
 use crate::units::Ticks;
 
-/// What a wait is for, in the judges' terms and in the waiter's.
+/// What a wait is for, as the judges and as the report's reader know it.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
-    /// What must come.
+    /// What the wait is for, as judges know it.
     pub resource: Resource,
-    /// In the waiter's terms.
+    /// What the wait is for, in the words of the report.
     pub why: &'static str,
     /// Whether the world may end the wait with an error.
     pub breakable: bool,
-    /// Where.
+    /// The source line.
     pub site: Site,
 }
 
@@ -59,7 +61,7 @@ impl WaitQueue {
         Self { sched: sched.clone(), waiters: Arc::default() }
     }
 
-    /// Waits until `condition` holds. Whoever makes it hold must wake the queue.
+    /// Waits until `condition` holds. The code that makes it hold must wake the queue.
     ///
     /// # Errors
     /// The errno with which the world broke the wait; only where `waiting` is breakable.
@@ -74,7 +76,7 @@ impl WaitQueue {
         }
     }
 
-    /// Waits until `condition` holds or `timeout` has passed; says whether it holds.
+    /// Waits until `condition` holds or `timeout` has passed; returns whether it holds.
     pub fn wait_timeout(
         &self,
         waiting: Waiting,
@@ -141,7 +143,7 @@ impl WaitQueue {
         }
     }
 
-    /// Whether anybody waits.
+    /// Whether no task waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiters.lock().is_empty()
@@ -164,19 +166,19 @@ impl Completion {
         Self { resource, done: Arc::default(), queue: WaitQueue::new(sched) }
     }
 
-    /// Says that it happened.
+    /// Completes it, and wakes every waiter.
     pub fn complete(&self) {
         self.done.store(true, Ordering::Release);
         self.queue.wake_all();
     }
 
-    /// Whether it happened.
+    /// Whether it is complete.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
     }
 
-    /// Waits until it happened.
+    /// Waits until it is complete.
     #[track_caller]
     pub fn wait(&self, why: &'static str) {
         self.wait_at(why, Site::here());

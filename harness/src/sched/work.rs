@@ -1,10 +1,12 @@
 //! Work queues.
 //!
 //! Key types: [`WorkQueue`], [`Work`]. Mirrors `kernel/workqueue.c` as far as progress goes: an
-//! item is pending once at the most, its pending mark is cleared before it runs, one worker runs
-//! the items in order, and the worker starts with an empty task context. A queue made with
-//! [`WorkQueue::mem_reclaim`] always has its worker (the rescuer's promise), so reclaim may wait
-//! for it. Here every queue has one; that reclaim waits for no other is for a judge to see (RD08).
+//! item is pending at most once, its pending bit is cleared before it runs, one worker runs the
+//! items in order, and the worker starts with an empty task context. A queue made with
+//! [`WorkQueue::mem_reclaim`] stands for one with a rescuer, so reclaim may wait for it. Here every
+//! queue has a worker from the start; a judge (RD08) finds where reclaim waits for another queue.
+//!
+//! Locking: the queue's items > an item's state.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,21 +18,21 @@ use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
 use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
 
-type Func = dyn Fn() + Send + Sync;
+type WorkFn = dyn Fn() + Send + Sync;
 
 /// A piece of work that can be queued again and again (`struct work_struct`).
 #[derive(Clone)]
 pub struct Work {
     name: &'static str,
-    func: Arc<Func>,
-    /// Whose the function is.
+    func: Arc<WorkFn>,
+    /// The side from which the item was made.
     side: Side,
-    at: Arc<SpinLock<At>>,
+    at: Arc<SpinLock<ItemState>>,
 }
 
 /// Where an item is: queued, running, both (queued again while it runs), or neither.
 #[derive(Default)]
-struct At {
+struct ItemState {
     pending: Option<(WorkId, Completion)>,
     running: Option<Completion>,
 }
@@ -51,22 +53,22 @@ impl Work {
 }
 
 #[derive(Default)]
-struct State {
+struct QueuedItems {
     items: VecDeque<Work>,
     stopping: bool,
 }
 
-struct Inner {
+struct QueueState {
     sched: Sched,
     queue: QueueId,
-    state: SpinLock<State>,
+    state: SpinLock<QueuedItems>,
     wake: WaitQueue,
     worker: SpinLock<Option<JoinHandle<()>>>,
 }
 
 /// A queue with its worker.
 #[derive(Clone)]
-pub struct WorkQueue(Arc<Inner>);
+pub struct WorkQueue(Arc<QueueState>);
 
 impl std::fmt::Debug for WorkQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,9 +77,9 @@ impl std::fmt::Debug for WorkQueue {
 }
 
 impl WorkQueue {
-    /// A queue called `name`, with its worker started (`alloc_workqueue`). It may need memory to
-    /// get on: a reclaimer, or the worker of a queue that reclaim may wait for, must not wait for
-    /// it.
+    /// A queue called `name`, with its worker started (`alloc_workqueue`). Its progress may need
+    /// memory, so a reclaimer, or the worker of a queue that reclaim may wait for, must not wait
+    /// for it.
     #[must_use]
     pub fn new(sched: &Sched, name: &str) -> Self {
         Self::make(sched, name, false)
@@ -93,7 +95,7 @@ impl WorkQueue {
         let _side = harness_side();
         let queue = sched.add_queue(name);
         sched.emit(EventKind::WorkQueueMade { queue, mem_reclaim });
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(QueueState {
             sched: sched.clone(),
             queue,
             state: SpinLock::default(),
@@ -108,8 +110,8 @@ impl WorkQueue {
         this
     }
 
-    /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it
-    /// did (`queue_work`).
+    /// Queues `work` unless it is pending or the queue is being destroyed; returns whether it was
+    /// queued (`queue_work`).
     pub fn queue(&self, work: &Work) -> bool {
         let _side = harness_side();
         {
@@ -152,7 +154,7 @@ impl WorkQueue {
     }
 
     fn work(&self) {
-        let Inner { sched, queue, state, wake, .. } = &*self.0;
+        let QueueState { sched, queue, state, wake, .. } = &*self.0;
         sched.emit(EventKind::QueueServer { queue: *queue });
         loop {
             let idle = Waiting::on(Resource::Idle(*queue), "work");
@@ -165,7 +167,7 @@ impl WorkQueue {
             let Some(item) = state.lock().items.pop_front() else {
                 return;
             };
-            // The mark is cleared first, so that work queued while the item runs is not lost.
+            // The pending bit is cleared first, so that an item queued while it runs is not lost.
             let (work, done) = {
                 let mut at = item.at.lock();
                 let (work, done) = at.pending.take().expect("a queued item is pending");

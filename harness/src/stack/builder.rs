@@ -1,14 +1,14 @@
 //! Building a stack from its spec, and taking it down.
 //!
-//! Key types: [`Stack`], [`Parts`], [`LoopBackend`]. Built from below: filesystems, loop devices on
-//! their files, filesystems on those, clients on the devices. Taken down from above, each step
-//! finishing what the one before left in flight.
+//! Key types: [`Stack`], [`Parts`], [`LoopBackend`]. A stack is built from the bottom: filesystems,
+//! loop devices on their files, filesystems on those, clients on the devices. It is taken down from
+//! the top; each step completes what the one before left in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::named::{below, define, find, free, stands_on_nothing};
-use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, Metadata, StackSpec};
+use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, MetadataSpec, StackSpec};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
 use crate::bufio::{Bufio, Client, ClientOptions};
 use crate::era::{BufioGeneration, Knobs};
@@ -22,7 +22,7 @@ use crate::sched::{Sched, WorkQueue};
 
 const MIB: u64 = 1 << 20;
 
-/// What every part of a stack is made from.
+/// The rooms of a world that every part of a stack needs.
 #[derive(Clone)]
 pub struct Parts {
     /// The world.
@@ -35,25 +35,25 @@ pub struct Parts {
     pub knobs: Knobs,
 }
 
-/// How loop devices come to be on this tier.
+/// Makes the loop devices of a tier.
 pub trait LoopBackend: Send + Sync {
-    /// Attaches a device to a file that exists on `fs` and has its size.
+    /// Attaches a device to the file of `spec` on `fs`, which exists and has its size.
     ///
     /// # Errors
-    /// What the tier says.
+    /// The device cannot be attached.
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>>;
 
-    /// Whether a server in user space stands between a device and its file, so that nobody knows
-    /// what the device needs.
+    /// Whether a server in user space stands between a device and its file. Then the topology does
+    /// not know what the device needs.
     fn through_server(&self) -> bool {
         false
     }
 
-    /// Takes down what the backend put between a filesystem and the devices on it. Called after
-    /// every one of these was stopped.
+    /// Takes down what the backend put between a filesystem and the devices on it. It is called
+    /// after all of these devices were stopped.
     ///
     /// # Errors
-    /// What the tier says.
+    /// It cannot be taken down, or something went wrong earlier.
     fn finish(&self, _fs: &Fs) -> Result<()> {
         Ok(())
     }
@@ -76,8 +76,8 @@ impl LoopBackend for InProcess {
     }
 }
 
-/// What stands in a stack, by name.
-enum Standing {
+/// A part of a stack that was built, by name.
+enum BuiltPart {
     Fs(String),
     Loop(String),
 }
@@ -85,9 +85,9 @@ enum Standing {
 /// A built stack.
 pub struct Stack {
     /// In the order in which they were built.
-    standing: Vec<Standing>,
+    standing: Vec<BuiltPart>,
     bufio: Option<Bufio>,
-    /// Loop devices that a filesystem or a swap area has to itself.
+    /// Loop devices that a filesystem or a swap area uses exclusively.
     claimed: BTreeMap<String, String>,
     pub(super) fs: BTreeMap<String, Fs>,
     pub(super) devices: BTreeMap<String, Arc<dyn BlockDevice>>,
@@ -102,8 +102,8 @@ impl Stack {
     /// Builds `spec`.
     ///
     /// # Errors
-    /// A name that nothing defines or that is defined twice, sizes that do not fit, and whatever
-    /// goes wrong on the way.
+    /// An unknown name, a name that is defined twice, a size that does not fit, or a part that
+    /// cannot be made.
     pub fn build(parts: &Parts, spec: &StackSpec, backend: Arc<dyn LoopBackend>) -> Result<Self> {
         let mut stack = Self {
             standing: Vec::new(),
@@ -119,7 +119,8 @@ impl Stack {
         match stack.build_all(parts, spec) {
             Ok(()) => Ok(stack),
             Err(error) => {
-                // The first trouble is the one that says most; servers that were started must end.
+                // Servers that were started must end. The first error is returned, because it says
+                // most.
                 drop(stack.teardown());
                 Err(error)
             }
@@ -128,7 +129,7 @@ impl Stack {
 
     fn build_all(&mut self, parts: &Parts, spec: &StackSpec) -> Result<()> {
         let stack = self;
-        if !spec.bufio.is_empty() || spec.fs.iter().any(|fs| fs.metadata == Metadata::Bufio) {
+        if !spec.bufio.is_empty() || spec.fs.iter().any(|fs| fs.metadata == MetadataSpec::Bufio) {
             let Parts { sched, mm, plan, knobs } = parts;
             let swept = knobs.bufio_generation >= BufioGeneration::V5_4;
             let queued = knobs.bufio_shrinker.is_deferred();
@@ -175,9 +176,9 @@ impl Stack {
         }
         let (made, below) = self.make_fs(parts, spec)?;
         let (superblock, journal) = (made.superblock(), made.journal_lock());
-        // At once: what is made is taken down, whatever goes wrong from here on.
+        // Recorded at once, so that it is taken down if a later step fails.
         define(&mut self.fs, "filesystem", &spec.name, made)?;
-        self.standing.push(Standing::Fs(spec.name.clone()));
+        self.standing.push(BuiltPart::Fs(spec.name.clone()));
         parts.mm.topology(|stack| {
             stack.add_superblock_as(superblock, format!("fs:{}", spec.name))?;
             below.map_or(Ok(()), |below| stack.depends(superblock, below))
@@ -186,7 +187,7 @@ impl Stack {
         Ok(())
     }
 
-    /// A filesystem or a swap area has its device to itself.
+    /// Reserves a loop device for a filesystem or a swap area, which uses it exclusively.
     fn claim(&mut self, device: &str, user: String) -> Result<()> {
         match self.claimed.get(device) {
             None => {
@@ -200,7 +201,7 @@ impl Stack {
         }
     }
 
-    /// The filesystem, and what it stands on in the topology.
+    /// The filesystem, and the topology's node that it stands on.
     fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<(Fs, Option<Node>)> {
         let Parts { sched, mm, plan, .. } = parts;
         let (disk, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
@@ -222,11 +223,11 @@ impl Stack {
             Disk::Memory | Disk::TempFile => None,
         };
         let (metadata, below) = match (&self.bufio, spec.metadata) {
-            (Some(bufio), Metadata::Bufio) => {
+            (Some(bufio), MetadataSpec::Bufio) => {
                 let node = cache_node(mm, &spec.name, below)?;
                 (fs::Metadata::Bufio { bufio: bufio.clone(), node: Some(node) }, Some(node))
             }
-            (None, _) | (_, Metadata::Core) => (fs::Metadata::Core, below),
+            (None, _) | (_, MetadataSpec::Core) => (fs::Metadata::Core, below),
         };
         Ok((Fs::mount_with(sched, mm, plan, &spec.name, device, metadata)?, below))
     }
@@ -236,7 +237,7 @@ impl Stack {
         let (made, file) = self.make_loop(parts, spec)?;
         let queue = made.queue().id;
         define(&mut self.devices, "loop device", &spec.name, made)?;
-        self.standing.push(Standing::Loop(spec.name.clone()));
+        self.standing.push(BuiltPart::Loop(spec.name.clone()));
         let node = self.record_loop(parts, spec)?;
         self.nodes.insert(spec.name.clone(), node);
         parts.mm.part_queues(node, queue);
@@ -244,7 +245,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Records what the device stands on.
+    /// Records the device in the topology, and what it stands on.
     fn record_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Node> {
         let below = find(&self.fs, "filesystem", &spec.fs)?.superblock();
         let server = self.backend.through_server();
@@ -328,10 +329,10 @@ impl Stack {
         find(&self.devices, "loop device", name)
     }
 
-    /// Takes the stack down. Every step is tried, whatever the ones before said.
+    /// Takes the stack down. Every step is tried, also after an error.
     ///
     /// # Errors
-    /// The first trouble.
+    /// The first error of a step.
     pub fn teardown(&self) -> Result<()> {
         let mut first = Ok(());
         let mut note = |step: Result<()>| {
@@ -344,8 +345,8 @@ impl Stack {
         }
         for standing in self.standing.iter().rev() {
             match standing {
-                Standing::Loop(name) => self.devices[name].stop(),
-                Standing::Fs(name) => {
+                BuiltPart::Loop(name) => self.devices[name].stop(),
+                BuiltPart::Fs(name) => {
                     note(self.backend.finish(&self.fs[name]));
                     note(self.fs[name].unmount());
                 }
@@ -358,7 +359,7 @@ impl Stack {
     }
 }
 
-/// Makes a file, durably; returns the lock of its inode.
+/// Makes a file and syncs it; returns the lock of its inode.
 pub(super) fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno> {
     let ino = fs.create(name)?;
     fs.truncate(ino, bytes)?;
@@ -366,7 +367,7 @@ pub(super) fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno
     fs.inode_lock(ino)
 }
 
-/// Records the node of a client, and what it stands on.
+/// Records the node of a client in the topology, and what it stands on.
 fn cache_node(mm: &Mm, name: &str, on: Option<Node>) -> Result<Node> {
     mm.topology(|stack| {
         let node = stack.add_node(NodeKind::Cache, format!("bufio:{name}"));

@@ -1,21 +1,21 @@
-//! Stacks: what to build, as data, and building it.
+//! Storage stacks: a stack as data, and building it.
+//!
+//! Key types: [`StackSpec`], [`Stack`], [`LoopBackend`]. A tier chooses how loop devices are made:
+//! in process ([`InProcess`]), or real ones through `host`; both are a [`LoopBackend`]. No locks.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`spec`] | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
-//! | `setters` | how a spec is written in Rust |
-//! | [`builder`] | [`Stack`]: the built thing, and taking it down in the right order |
-//! | `named` | the parts by name |
-//! | `swap` | swap areas on memory, on a device, in a file |
-//!
-//! How a loop device comes to be is the tier's business: in process here ([`InProcess`]), a real
-//! one through `host`; both are a [`LoopBackend`].
+//! | `spec` | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
+//! | `setters` | constructors and setters of the specs |
+//! | `builder` | [`Stack`]: builds a stack, and takes it down in the right order |
+//! | `named` | the parts by name, and the errors where a name is wrong |
+//! | `swap` | swap areas in memory, on a device, in a file |
 
-pub mod builder;
+mod builder;
 mod named;
 mod setters;
-pub mod spec;
+mod spec;
 mod swap;
 
 pub use builder::{InProcess, LoopBackend, Parts, Stack};
-pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, Metadata, StackSpec, SwapSpec};
+pub use spec::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, MetadataSpec, StackSpec, SwapSpec};

@@ -1,4 +1,4 @@
-//! The parts of a stack by name, and what is said where a name is wrong.
+//! The parts of a stack by name, and the errors where a name is wrong.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use crate::error::{Error, Result};
 /// The part of this name.
 ///
 /// # Errors
-/// That there is none, and which there are.
+/// No such part; the error lists the parts that exist.
 pub(super) fn find<'a, T>(map: &'a BTreeMap<String, T>, what: &str, name: &str) -> Result<&'a T> {
     map.get(name).ok_or_else(|| missing("", map, what, name))
 }
 
-/// The part of this name, on which `user` of the stack stands: `bufio client meta`.
+/// The part of this name, on which the part `user` stands: `bufio client meta`.
 ///
 /// # Errors
-/// That there is none, for whom, and which there are.
+/// No such part; the error names `user` and lists the parts that exist.
 pub(super) fn below<'a, T>(
     user: &str,
     map: &'a BTreeMap<String, T>,
@@ -26,7 +26,7 @@ pub(super) fn below<'a, T>(
     map.get(name).ok_or_else(|| unknown(user, map, what, name))
 }
 
-/// That no `what` has this name, which `user` asks for, and which there are.
+/// The error where no `what` has the name that `user` asks for.
 fn unknown<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> Error {
     missing(&format!("{user}: "), map, what, name)
 }
@@ -41,7 +41,7 @@ fn missing<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> 
     Error::input(format!("{user}no {what} is called `{name}`")).advice(advice)
 }
 
-/// Looks whether the name is free, before anything is made under it.
+/// Checks that the name is free, before anything is made under it.
 ///
 /// # Errors
 /// If there is a `what` of this name.
@@ -70,7 +70,7 @@ pub(super) fn define<T>(
     Ok(())
 }
 
-/// What is wrong where nothing that is left can be built.
+/// The error where none of the remaining parts can be built.
 pub(super) fn stands_on_nothing<F, D>(
     (built, attached): (&BTreeMap<String, F>, &BTreeMap<String, D>),
     fs: &[&FsSpec],
@@ -97,6 +97,6 @@ pub(super) fn stands_on_nothing<F, D>(
     names.extend(
         loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)),
     );
-    Error::input(format!("a stack that stands on itself: {}", names.join(", ")))
+    Error::input(format!("the stack stands on itself: {}", names.join(", ")))
         .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
 }

@@ -2,7 +2,9 @@
 //!
 //! The types are `#[non_exhaustive]`, so that a field that is added breaks no caller.
 
-use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, Metadata, StackSpec, SwapSpec};
+use super::spec::{
+    BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, MetadataSpec, StackSpec, SwapSpec,
+};
 use crate::mm::policy::PolicyKind;
 use crate::mm::{MemcgSpec, Watermarks};
 
@@ -104,7 +106,7 @@ impl FsSpec {
     /// A filesystem on `mib` MiB of memory, which keeps its metadata itself.
     #[must_use]
     pub fn in_memory(name: impl Into<String>, mib: u64) -> Self {
-        Self { name: name.into(), disk: Disk::Memory, mib, metadata: Metadata::Core }
+        Self { name: name.into(), disk: Disk::Memory, mib, metadata: MetadataSpec::Core }
     }
 
     /// A filesystem on an unlinked temp file of `mib` MiB, which keeps its metadata itself.
@@ -128,7 +130,7 @@ impl FsSpec {
 
     /// Which part of the stack keeps its metadata.
     #[must_use]
-    pub fn metadata(mut self, metadata: Metadata) -> Self {
+    pub fn metadata(mut self, metadata: MetadataSpec) -> Self {
         self.metadata = metadata;
         self
     }
@@ -136,7 +138,7 @@ impl FsSpec {
     /// The same with its metadata in dm-bufio.
     #[must_use]
     pub fn with_bufio(self) -> Self {
-        self.metadata(Metadata::Bufio)
+        self.metadata(MetadataSpec::Bufio)
     }
 }
 

@@ -1,19 +1,19 @@
-//! What stack to build, as data.
+//! `StackSpec`: a storage stack as data.
 //!
-//! Key type: [`StackSpec`]. Devices, filesystems, files, loop devices and bufio clients, each
-//! named; names link them. A name that nothing defines is an error that lists what is defined.
+//! Key type: [`StackSpec`]. Devices, filesystems, files, loop devices and bufio clients have names,
+//! and refer to each other by name. The error for an unknown name lists the names that exist.
 
 use serde::{Deserialize, Serialize};
 
 use crate::mm::policy::PolicyKind;
 use crate::mm::{MemcgSpec, Watermarks};
 
-/// A storage stack. Everything is built from below: filesystems on disks, loop devices on their
-/// files, filesystems on those, and at last the clients.
+/// A storage stack. It is built from the bottom: filesystems on disks, loop devices on their files,
+/// filesystems on those, and the clients last.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StackSpec {
-    /// Pages of memory of the world; 4096 (16 MiB) where none is given.
+    /// Pages of the world's memory; 4096 (16 MiB) by default.
     #[serde(default = "default_pages")]
     pub pages: u64,
     /// How that memory is managed.
@@ -31,7 +31,7 @@ pub struct StackSpec {
 }
 
 impl Default for StackSpec {
-    /// Memory alone.
+    /// Memory, and no storage.
     fn default() -> Self {
         let memory = MemorySpec::default();
         Self {
@@ -65,7 +65,8 @@ pub struct MemorySpec {
     pub swap: Vec<SwapSpec>,
 }
 
-/// A swap area: on memory, on a loop device, or a file that its filesystem writes itself.
+/// A swap area: in memory, on a loop device, or in a file that its filesystem writes
+/// (`SWP_FS_OPS`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SwapSpec {
@@ -77,7 +78,7 @@ pub struct SwapSpec {
     /// The filesystem that it is a file of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fs: Option<String>,
-    /// Pages.
+    /// Its size in pages.
     pub pages: usize,
 }
 
@@ -85,7 +86,7 @@ fn default_pages() -> u64 {
     4096
 }
 
-/// What a filesystem lives on.
+/// The disk of a filesystem.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disk {
@@ -98,14 +99,14 @@ pub enum Disk {
     Loop(String),
 }
 
-/// Who keeps a filesystem's metadata while it is mounted.
+/// Where a filesystem's metadata is kept while it is mounted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Metadata {
-    /// The filesystem, until unmount.
+pub enum MetadataSpec {
+    /// In core, until unmount.
     #[default]
     Core,
-    /// A dm-bufio client of its own on its device, with the era's shrinker.
+    /// In a dm-bufio client of the filesystem's, with the era's shrinker.
     Bufio,
 }
 
@@ -115,26 +116,26 @@ pub enum Metadata {
 pub struct FsSpec {
     /// Its name: `lower`.
     pub name: String,
-    /// What it lives on.
+    /// Its disk.
     #[serde(default)]
     pub disk: Disk,
     /// Mebibytes of its disk; 0 on a loop device, which has its size already.
     #[serde(default)]
     pub mib: u64,
-    /// Who keeps its metadata.
+    /// Where its metadata is kept.
     #[serde(default)]
-    pub metadata: Metadata,
+    pub metadata: MetadataSpec,
 }
 
 /// A loop device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LoopSpec {
-    /// Its name in reports: `loop0`. A real device gets whatever number is free.
+    /// Its name in reports: `loop0`. A real device gets any free number.
     pub name: String,
-    /// The filesystem its file is on.
+    /// The filesystem of its backing file.
     pub fs: String,
-    /// The file, which is made.
+    /// The backing file, which the stack makes.
     pub file: String,
     /// Mebibytes of the file.
     pub mib: u64,
@@ -151,7 +152,7 @@ pub struct BufioSpec {
     /// Bytes of a block.
     #[serde(default = "default_block")]
     pub block_size: u32,
-    /// Bytes that the work-queue shrinker leaves; 256 KiB where none is given, as in the kernel.
+    /// Bytes that the work-queue shrinker keeps in the cache; 256 KiB by default, as in the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_bytes: Option<u64>,
     /// Blocks that are made and dirtied before the tasks start.

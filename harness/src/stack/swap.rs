@@ -1,7 +1,7 @@
-//! Swap areas of a stack: on memory, on a loop device, or a file that its filesystem writes itself.
+//! Swap areas of a stack: in memory, on a loop device, or in a file that its filesystem writes.
 //!
-//! Key types: [`OnDevice`], [`InFile`]. What a page holds is of no interest to a world, so zeroes
-//! are written: what counts is the way there.
+//! Key types: [`OnDevice`], [`InFile`]. A world's pages have no contents, so zeroes are written:
+//! what matters is the path that the write takes.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const ZEROES: [u8; 4096] = [0; 4096];
 const _: () = assert!(ZEROES.len() as u64 == PAGE_SIZE, "a page of zeroes is a page");
 
 impl Stack {
-    /// The swap area, with what it stands on.
+    /// Makes the swap area, and its file if it has one.
     pub(super) fn make_swap(&self, parts: &Parts, spec: &SwapSpec) -> Result<SwapArea> {
         let (mm, bytes) = (parts.mm.clone(), spec.pages as u64 * PAGE_SIZE);
         let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
@@ -97,7 +97,7 @@ impl SwapIo for OnDevice {
 struct InFile {
     mm: Mm,
     file: Arc<dyn BackingFile>,
-    /// What a wait for such a write is a wait for.
+    /// A task that waits for such a write waits for this condition.
     written: WaitId,
 }
 

@@ -1,7 +1,7 @@
-//! `VerityDevice`: a target as a block device, so that others can stand on it.
+//! `VerityDevice`: a target as a block device, so that a filesystem can be on it.
 //!
-//! Key type: [`VerityDevice`]. One worker checks what is read, in order, as `kverityd` does: a
-//! digest may not be computed, and a hash block not waited for, where a request is submitted.
+//! Key type: [`VerityDevice`]. As `kverityd` does, one worker serves and checks reads in order: the
+//! submitter may neither compute digests nor wait for hash blocks.
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 
@@ -12,37 +12,37 @@ use super::target::Target;
 use crate::block::{Bio, BlockDevice, Queue};
 use crate::error::{Errno, Result};
 use crate::event::{EventKind, Op, Resource, TaskKind};
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::Sectors;
 
 #[derive(Default)]
-struct Fifo {
+struct VerityFifo {
     bios: VecDeque<Bio>,
     stopping: bool,
 }
 
-struct Inner {
+struct VerityState {
     queue: Queue,
     target: Target,
-    fifo: SpinLock<Fifo>,
+    fifo: SpinLock<VerityFifo>,
     wake: WaitQueue,
     worker: SpinLock<Option<JoinHandle<()>>>,
 }
 
 /// A read-only device whose blocks are checked. Cheap to clone.
 #[derive(Clone)]
-pub struct VerityDevice(Arc<Inner>);
+pub struct VerityDevice(Arc<VerityState>);
 
 impl VerityDevice {
     /// Starts the worker of `target`.
     #[must_use]
     pub fn new(sched: &Sched, target: Target) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         let name = target.name().to_owned();
         let queue = Queue::new(sched, &name);
         let (fifo, wake, worker) =
             (SpinLock::default(), WaitQueue::new(sched), SpinLock::new(None));
-        let this = Self(Arc::new(Inner { queue, target, fifo, wake, worker }));
+        let this = Self(Arc::new(VerityState { queue, target, fifo, wake, worker }));
         let device = this.clone();
         let handle =
             sched.spawn(&format!("kverityd/{name}"), TaskKind::Server, move || device.work());
@@ -50,13 +50,13 @@ impl VerityDevice {
         this
     }
 
-    /// What is checked.
+    /// The target that it reads from.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.0.target
     }
 
-    /// Finishes what is in flight, ends the worker, frees the cache.
+    /// Completes what is in flight, ends the worker and frees the cache.
     ///
     /// # Errors
     /// As [`Target::close`].
@@ -66,7 +66,7 @@ impl VerityDevice {
     }
 
     fn work(&self) {
-        let Inner { queue, fifo, wake, .. } = &*self.0;
+        let VerityState { queue, fifo, wake, .. } = &*self.0;
         queue.sched.emit(EventKind::QueueServer { queue: queue.id });
         loop {
             let idle = Waiting::on(Resource::Idle(queue.id), "requests");
@@ -87,7 +87,7 @@ impl VerityDevice {
         let sched = &self.0.queue.sched;
         sched.emit(EventKind::RequestServe { request });
         let offset = bio.sector().bytes();
-        // A device has one errno for what it cannot give out, be it unaligned, missing or wrong.
+        // A block device fails a read with EIO, whether the extent, a read or a digest was wrong.
         let outcome = self.0.target.read_at(offset, bio.data_mut()).map_err(|_| Errno::EIO);
         sched.emit(EventKind::RequestServed { request });
         bio.complete(outcome);
@@ -107,9 +107,9 @@ impl BlockDevice for VerityDevice {
         &self.0.queue
     }
 
-    /// Takes a read in; a write or a discard fails with `EROFS`, and a flush has nothing to do.
+    /// Queues a read. A write or a discard fails with `EROFS`; a flush succeeds at once.
     fn submit(&self, mut bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         bio.submitted(&self.0.queue.sched, self.0.queue.id);
         match bio.op() {
             Op::Write | Op::Discard => return bio.complete(Err(Errno::EROFS)),

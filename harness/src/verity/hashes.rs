@@ -1,9 +1,10 @@
 //! `Hashes`: the hash device's cache, and which of its blocks were checked since they were read.
 //!
-//! Key type: [`Hashes`]. A mark says that the cached bytes were compared with a digest that is
-//! trusted. It is the aux byte beside the buffer, so it goes when the bytes go: a block that was
-//! evicted and read again may be another. Written from the project's description of dm-bufio, 1.1
-//! (aux data, alloc callback).
+//! Key type: [`Hashes`]. A block is checked once its bytes were compared with a trusted digest. The
+//! aux byte of the buffer holds that, so it is lost together with the bytes: a block that was
+//! evicted and read again may have other bytes. Locking: dm-bufio's.
+//!
+//! Written from the project's description of dm-bufio, 1.1 (aux data, alloc callback).
 
 use crate::bufio::{Buffer, Callback, Client, ClientOptions, Parts};
 use crate::error::{Errno, Result};
@@ -17,7 +18,7 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    /// A cache made as `options` say, with the marks beside its buffers.
+    /// A cache made as `options` say, with one aux byte for each buffer.
     ///
     /// # Errors
     /// As [`Client::create`].
@@ -39,13 +40,14 @@ impl Hashes {
         Ok((buffer, checked))
     }
 
-    /// Says that what the buffer holds was checked. The hold keeps it from being read again.
+    /// Records that the buffer's bytes were checked. The hold keeps them from being evicted
+    /// meanwhile.
     pub(super) fn mark(buffer: &Buffer<'_>) {
         buffer.with_aux(|aux| aux.fill(CHECKED));
     }
 
-    /// Starts reading blocks that will be needed. One that cannot be read is left: whoever needs it
-    /// learns why.
+    /// Starts reading blocks that will be needed. An error is ignored here; the later read returns
+    /// it.
     pub(super) fn prefetch(&self, blocks: std::ops::Range<u64>) {
         self.client.prefetch(blocks.start, blocks.end.saturating_sub(blocks.start));
     }

@@ -1,8 +1,8 @@
-//! `Superblock`: what a verity image says of itself.
+//! `Superblock`: a verity image's description of itself.
 //!
-//! Key types: [`Superblock`], [`HashType`]. Nothing here is secret or trusted: a superblock that
-//! was changed leads to another tree, whose root is not the one that the caller trusts. What cannot
-//! be a superblock at all is refused by name.
+//! Key types: [`Superblock`], [`HashType`]. Nothing here is secret or trusted: a changed superblock
+//! leads to another tree, whose root is not the one that the caller trusts. For bytes that cannot
+//! be a superblock the error names the field. No locks.
 
 use crate::error::{Error, Result};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub const SUPERBLOCK_SIZE: usize = 512;
 const SIGNATURE: &[u8; 8] = b"verity\0\0";
 const VERSION: u32 = 1;
-/// The one digest that is built in.
+/// The only digest algorithm that is supported.
 const ALGORITHM: &str = "sha256";
 /// Bytes of the longest salt.
 const MAX_SALT: usize = 256;
@@ -31,7 +31,7 @@ pub enum HashType {
 pub struct Superblock {
     /// How digests are made.
     pub hash_type: HashType,
-    /// Names the image; has no part in the digests.
+    /// The image's identifier. No digest depends on it.
     pub uuid: [u8; 16],
     /// Bytes of a block of the data device.
     pub data_block_size: u32,
@@ -39,7 +39,7 @@ pub struct Superblock {
     pub hash_block_size: u32,
     /// Blocks of the data device that are covered.
     pub data_blocks: u64,
-    /// What every digest begins (or ends) with; at most 256 bytes.
+    /// Every digest begins or ends with it; at most 256 bytes.
     pub salt: Vec<u8>,
 }
 
@@ -52,8 +52,8 @@ impl Superblock {
     /// Reads a superblock.
     ///
     /// # Errors
-    /// `Corrupt` where it is none, or says what no image can be; `Input` for a version or an
-    /// algorithm that is not built in.
+    /// `Corrupt` where the signature is missing or a field has an impossible value; `Input` for a
+    /// version or a digest algorithm that is not supported.
     pub fn parse(bytes: &[u8; SUPERBLOCK_SIZE]) -> Result<Self> {
         if part::<8>(bytes, 0) != *SIGNATURE {
             return Err(Error::corrupt("a verity superblock without its signature"));
@@ -72,7 +72,7 @@ impl Superblock {
         };
         let algorithm = part::<32>(bytes, 32);
         let (name, rest) = algorithm.split_at(ALGORITHM.len());
-        // The name ends at its first NUL; what stands behind that says nothing.
+        // The name ends at its first NUL; bytes after it are ignored.
         if name != ALGORITHM.as_bytes() || rest[0] != 0 {
             let name = algorithm.split(|byte| *byte == 0).next().unwrap_or_default();
             return Err(Error::input(format!(
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tool_wrote_is_read() {
+    fn a_superblock_of_veritysetup_is_read() {
         let superblock = Superblock::parse(&good()).expect("a superblock");
         let expected = Superblock {
             hash_type: HashType::Normal,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_image_is_refused_by_name() {
+    fn an_impossible_superblock_is_refused_and_the_field_named() {
         let corrupt = |what| (ErrorKind::Corrupt, what);
         refused(0, b"V", corrupt("without its signature"));
         refused(8, &[2], (ErrorKind::Input, "of version 2"));

@@ -1,10 +1,11 @@
-//! `Target`: reading a data block, and walking the tree to know whether it is the one that was
-//! meant.
+//! `Target`: reads a data block and checks it against the tree.
 //!
-//! Key types: [`Target`], [`Failure`]. A walk begins at the lowest hash block that is known to be
-//! good, and at the root digest where none is; it goes down from there, checking each block before
-//! it believes a digest in it. What does not match fails with `EIO`, and [`Target::failures`] says
-//! what and where.
+//! Key types: [`Target`], [`Failure`]. The walk begins at the lowest hash block on the path that
+//! was checked already, or at the root digest. From there it goes down, and checks each hash block
+//! before it uses a digest in it. A block that does not match fails with `EIO`;
+//! [`Target::failures`] says which block, and why.
+//!
+//! Locking: the leaf lock of the failures; dm-bufio's in its calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use crate::error::{Errno, Error, Result};
 use crate::inject::Plan;
 use crate::mm::Mm;
 use crate::mm::policy::Node;
-use crate::sched::{Sched, SpinLock, WorkQueue, quiet};
+use crate::sched::{Sched, SpinLock, WorkQueue, harness_side};
 use crate::units::SECTOR_SIZE;
 
-/// Failures that a target keeps to tell of.
+/// Failures that a target keeps.
 pub const MAX_FAILURES: usize = 64;
 
-/// What a target is made from.
-pub struct Parts {
+/// The devices and rooms that a target is made from.
+pub struct TargetParts {
     /// The world.
     pub sched: Sched,
     /// Its memory.
@@ -39,7 +40,7 @@ pub struct Parts {
     pub data: Arc<dyn BlockDevice>,
     /// The device with the superblock and the tree; it may be the same.
     pub hash: Arc<dyn BlockDevice>,
-    /// Where the hash device stands in the stack, for policies; none where nobody recorded it.
+    /// The hash device's node in the topology, for policies; `None` where it has none.
     pub node: Option<Node>,
     /// The queue that the work-queue shrinker form evicts on.
     pub cleaner: Option<WorkQueue>,
@@ -47,34 +48,34 @@ pub struct Parts {
 
 /// How to open a target.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct TargetOptions {
     /// Where the superblock begins on the hash device, in bytes: whole sectors.
     pub hash_offset: u64,
-    /// The cache of hash blocks; the image says how long a block is.
+    /// The cache of hash blocks. Its block size is ignored: the image says it.
     pub cache: ClientOptions,
 }
 
-/// Which block could not be given out or believed.
+/// A block that could not be read, or whose digest did not match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum FailedBlock {
     /// A block of the data device.
     Data {
-        /// Which.
+        /// Its number.
         block: u64,
     },
     /// A block of the hash device.
     Hash {
         /// The tree's level; 0 holds the digests of data blocks.
         level: usize,
-        /// Which, counted from the device's start.
+        /// Its number, counted from the device's start.
         block: u64,
     },
 }
 
-/// What was wrong with it.
+/// Why a block failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
-    /// Its digest is another.
+pub enum FailureReason {
+    /// Its digest is not the one that the tree has.
     Mismatch,
     /// It could not be read.
     Unreadable(Errno),
@@ -84,20 +85,20 @@ pub enum Why {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// Which block.
-    pub place: Place,
-    /// What was wrong.
-    pub why: Why,
+    pub place: FailedBlock,
+    /// Why.
+    pub why: FailureReason,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
-            Place::Data { block } => write!(f, "data block {block}")?,
-            Place::Hash { level, block } => write!(f, "hash block {block} of level {level}")?,
+            FailedBlock::Data { block } => write!(f, "data block {block}")?,
+            FailedBlock::Hash { level, block } => write!(f, "hash block {block} of level {level}")?,
         }
         match self.why {
-            Why::Mismatch => f.write_str(" has another digest"),
-            Why::Unreadable(errno) => write!(f, " cannot be read: {errno}"),
+            FailureReason::Mismatch => f.write_str(" has another digest"),
+            FailureReason::Unreadable(errno) => write!(f, " cannot be read: {errno}"),
         }
     }
 }
@@ -118,11 +119,16 @@ impl Target {
     ///
     /// # Errors
     /// As [`Superblock::parse`]; `Os` where the superblock cannot be read; `Corrupt` where a device
-    /// is shorter than the image says; as [`Client::create`]. A wrong root shows with the first
-    /// block that is read.
-    pub fn open(parts: Parts, name: &str, root: Digest, options: &Options) -> Result<Self> {
-        let _ours = quiet();
-        let Parts { sched, mm, plan, knobs, data, hash, node, cleaner } = parts;
+    /// is shorter than the image says; as [`crate::bufio::Client::create`]. A wrong root shows with
+    /// the first block that is read.
+    pub fn open(
+        parts: TargetParts,
+        name: &str,
+        root: Digest,
+        options: &TargetOptions,
+    ) -> Result<Self> {
+        let _side = harness_side();
+        let TargetParts { sched, mm, plan, knobs, data, hash, node, cleaner } = parts;
         let mut bytes = [0; SUPERBLOCK_SIZE];
         block::read_at(&*hash, options.hash_offset, &mut bytes).map_err(|errno| {
             Error::os(format!("verity `{name}`: its superblock cannot be read")).because(errno)
@@ -149,13 +155,13 @@ impl Target {
         Ok(Self { name, superblock, tree, root, data, hashes, failures })
     }
 
-    /// What reports call it.
+    /// Its name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the image says of itself.
+    /// The image's superblock.
     #[must_use]
     pub const fn superblock(&self) -> &Superblock {
         &self.superblock
@@ -170,11 +176,11 @@ impl Target {
     /// Reads `buf` from byte `offset`, checked.
     ///
     /// # Errors
-    /// `EINVAL` for an extent that is not whole data blocks, or ends behind the last; `EIO` where
-    /// anything on the way cannot be read or does not match: [`Target::failures`] says what. `buf`
-    /// then holds nothing that was not checked.
+    /// `EINVAL` for an extent that is not whole data blocks, or ends behind the last; `EIO` where a
+    /// block on the path cannot be read or does not match ([`Target::failures`] says which). Then
+    /// `buf` holds only bytes that were checked.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        let _ours = quiet();
+        let _side = harness_side();
         let size = self.block_size();
         let end = offset.checked_add(buf.len() as u64).ok_or(Errno::EINVAL)?;
         let whole = offset.is_multiple_of(size as u64) && buf.len().is_multiple_of(size);
@@ -198,7 +204,7 @@ impl Target {
     /// # Errors
     /// The first failure.
     pub fn verify(&self) -> Result<(), Failure> {
-        let _ours = quiet();
+        let _side = harness_side();
         let mut buf = vec![0; self.block_size()];
         (0..self.superblock.data_blocks).try_for_each(|block| {
             self.read_block(block, &mut buf).inspect_err(|failure| self.note(*failure))
@@ -222,7 +228,7 @@ impl Target {
         usize::try_from(self.superblock.data_block_size).expect("a checked block size")
     }
 
-    /// Brings in the hash blocks of level 0 that a long read needs, and those above them.
+    /// Prefetches the hash blocks of every level that a read of several blocks needs.
     fn prefetch(&self, blocks: &std::ops::Range<u64>) {
         let Some(last) = blocks.end.checked_sub(1).filter(|last| *last > blocks.start) else {
             return;
@@ -234,11 +240,16 @@ impl Target {
     }
 
     fn read_block(&self, block: u64, buf: &mut [u8]) -> Result<(), Failure> {
-        let failed = |why| Failure { place: Place::Data { block }, why };
+        let failed = |why| Failure { place: FailedBlock::Data { block }, why };
         let offset = block * u64::from(self.superblock.data_block_size);
-        block::read_at(&*self.data, offset, buf).map_err(|errno| failed(Why::Unreadable(errno)))?;
+        block::read_at(&*self.data, offset, buf)
+            .map_err(|errno| failed(FailureReason::Unreadable(errno)))?;
         let expected = self.expected(block)?;
-        if digest(&self.superblock, buf) == expected { Ok(()) } else { Err(failed(Why::Mismatch)) }
+        if digest(&self.superblock, buf) == expected {
+            Ok(())
+        } else {
+            Err(failed(FailureReason::Mismatch))
+        }
     }
 
     /// The digest that data block `block` must have, from checked hash blocks alone.
@@ -256,19 +267,21 @@ impl Target {
         Ok(expected)
     }
 
-    /// Goes one level down: the hash block of `level`, whose digest must be `expected`, and the
-    /// digest in it.
+    /// Checks that the hash block of `level` has digest `expected`; returns the digest in it that
+    /// is on the path to data block `block`.
     fn step(&self, level: usize, block: u64, expected: Digest) -> Result<Digest, Failure> {
         let slot = self.tree.slot(level, block);
-        let failed = |why| Failure { place: Place::Hash { level, block: slot.block }, why };
-        let (buffer, checked) =
-            self.hashes.read(slot.block).map_err(|errno| failed(Why::Unreadable(errno)))?;
+        let failed = |why| Failure { place: FailedBlock::Hash { level, block: slot.block }, why };
+        let (buffer, checked) = self
+            .hashes
+            .read(slot.block)
+            .map_err(|errno| failed(FailureReason::Unreadable(errno)))?;
         let (found, next) = buffer.with_data(|data| {
             let found = if checked { expected } else { digest(&self.superblock, data) };
             (found, digest_at(data, slot.offset))
         });
         if found != expected {
-            return Err(failed(Why::Mismatch));
+            return Err(failed(FailureReason::Mismatch));
         }
         if !checked {
             Hashes::mark(&buffer);
@@ -279,7 +292,7 @@ impl Target {
     /// Frees the cache.
     ///
     /// # Errors
-    /// As [`Client::destroy`].
+    /// As [`crate::bufio::Client::destroy`].
     pub fn close(&self) -> Result<()> {
         self.hashes.close()
     }

@@ -1,9 +1,9 @@
-//! `Tree`: where the digest of a block stands; and what a digest is.
+//! `Tree`: where the digest of a block is, and how a digest is computed.
 //!
-//! Key types: [`Tree`], [`Digest`], [`Slot`]. Level 0 holds the digests of the data blocks, each
-//! level above those of the hash blocks below; the block at the top is covered by the root digest
-//! alone. On the device the levels stand from the top down. One data block alone has no tree: the
-//! root digest is its own.
+//! Key types: [`Tree`], [`Digest`], [`DigestSlot`]. Level 0 holds the digests of the data blocks,
+//! each level above those of the hash blocks below; the block at the top is covered by the root
+//! digest alone. On the device the levels stand from the top down. An image of one data block has
+//! no tree: the root digest is the block's own. No locks.
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,9 +16,9 @@ pub const DIGEST_SIZE: usize = 32;
 /// A digest.
 pub type Digest = [u8; DIGEST_SIZE];
 
-/// Where a digest stands.
+/// Where a digest is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot {
+pub struct DigestSlot {
     /// The block of the hash device, counted from the device's start.
     pub block: u64,
     /// The byte in it.
@@ -57,12 +57,14 @@ impl Tree {
             next = next
                 .checked_add(*count)
                 .filter(|next| next.checked_mul(superblock.hash_block_size.into()).is_some())
-                .ok_or_else(|| Error::corrupt("a verity superblock whose tree ends nowhere"))?;
+                .ok_or_else(|| {
+                    Error::corrupt("a verity superblock whose tree is larger than any device")
+                })?;
         }
         Ok(Self { bits, starts, end: next })
     }
 
-    /// How many levels there are.
+    /// The number of levels.
     #[must_use]
     pub fn levels(&self) -> usize {
         self.starts.len()
@@ -74,22 +76,23 @@ impl Tree {
         self.end
     }
 
-    /// Where `level` holds the digest of what covers data block `block`; at level 0, its own.
+    /// Where `level` holds the digest on the path to data block `block`. At level 0 that is the
+    /// digest of the data block itself.
     ///
     /// # Panics
     /// If there is no such level.
     #[must_use]
-    pub fn slot(&self, level: usize, block: u64) -> Slot {
+    pub fn slot(&self, level: usize, block: u64) -> DigestSlot {
         let index = block >> (self.bits * u32::try_from(level).expect("few levels"));
         let within = index & ((1 << self.bits) - 1);
-        Slot {
+        DigestSlot {
             block: self.starts[level] + (index >> self.bits),
             offset: usize::try_from(within).expect("below a block") * DIGEST_SIZE,
         }
     }
 }
 
-/// The digest of a block, as `superblock` says that it is made.
+/// The digest of a block, with the salt of `superblock`.
 #[must_use]
 pub fn digest(superblock: &Superblock, block: &[u8]) -> Digest {
     let mut hash = Sha256::new();
@@ -138,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_found_in_each_level() {
+    fn each_level_has_a_digest_on_the_path_to_a_block() {
         let tree = Tree::new(&superblock(257, 512), 1).expect("a tree");
-        assert_eq!(tree.slot(0, 255), Slot { block: 4 + 15, offset: 15 * 32 });
-        assert_eq!(tree.slot(1, 255), Slot { block: 2, offset: 15 * 32 });
-        assert_eq!(tree.slot(2, 255), Slot { block: 1, offset: 0 });
-        assert_eq!(tree.slot(2, 256), Slot { block: 1, offset: 32 });
+        assert_eq!(tree.slot(0, 255), DigestSlot { block: 4 + 15, offset: 15 * 32 });
+        assert_eq!(tree.slot(1, 255), DigestSlot { block: 2, offset: 15 * 32 });
+        assert_eq!(tree.slot(2, 255), DigestSlot { block: 1, offset: 0 });
+        assert_eq!(tree.slot(2, 256), DigestSlot { block: 1, offset: 32 });
     }
 
     #[test]

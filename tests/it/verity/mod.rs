@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use reclaimdep::block::{BlockDevice, MemoryDevice, write_at};
 use reclaimdep::bufio::ClientOptions;
-use reclaimdep::verity::{Digest, Options, Parts, Target};
+use reclaimdep::verity::{Digest, Target, TargetOptions, TargetParts};
 use reclaimdep::world::Builder;
 use reclaimdep::{Result, World};
 
@@ -29,10 +29,10 @@ fn device(world: &World, name: &str, bytes: &[u8]) -> Arc<MemoryDevice> {
     Arc::new(device)
 }
 
-fn parts(world: &World, data: &Arc<MemoryDevice>, hash: &Arc<MemoryDevice>) -> Parts {
+fn parts(world: &World, data: &Arc<MemoryDevice>, hash: &Arc<MemoryDevice>) -> TargetParts {
     let dynamic =
         |device: &Arc<MemoryDevice>| Arc::<MemoryDevice>::clone(device) as Arc<dyn BlockDevice>;
-    Parts {
+    TargetParts {
         sched: world.sched().clone(),
         mm: world.mm().clone(),
         plan: world.plan().clone(),
@@ -56,18 +56,18 @@ impl Devices {
     }
 
     fn open(&self, world: &World, root: Digest) -> Result<Target> {
-        self.open_with(world, root, &Options::default())
+        self.open_with(world, root, &TargetOptions::default())
     }
 
-    fn open_with(&self, world: &World, root: Digest, options: &Options) -> Result<Target> {
+    fn open_with(&self, world: &World, root: Digest, options: &TargetOptions) -> Result<Target> {
         Target::open(parts(world, &self.data, &self.hash), "vroot", root, options)
     }
 }
 
 /// A cache that has room for so many hash blocks.
-fn room_for(max_buffers: u64) -> Options {
+fn room_for(max_buffers: u64) -> TargetOptions {
     let cache = ClientOptions { max_buffers, retain_bytes: 0, ..ClientOptions::default() };
-    Options { cache, ..Options::default() }
+    TargetOptions { cache, ..TargetOptions::default() }
 }
 
 /// Runs `body`; the run must be quiet.

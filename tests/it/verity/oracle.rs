@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 
 use reclaimdep::block::{read_at, write_at};
 use reclaimdep::error::Errno;
-use reclaimdep::host::probe::{Capability, probe};
+use reclaimdep::host::{Capability, probe};
 use reclaimdep::variables::RequiredTiers;
-use reclaimdep::verity::Place;
+use reclaimdep::verity::FailedBlock;
 use reclaimdep::{Tier, World};
 
 use super::image::{Format, Image, UUID, noise};
@@ -140,7 +140,9 @@ fn every_changed_byte_of_data_is_refused() {
             write_at(&*devices.data, block as u64 * 512, &image.data[block * 512..][..512])
                 .expect("memory takes it");
         }
-        assert!(target.failures().iter().all(|failure| failure.place == Place::Data { block: 0 }));
+        assert!(
+            target.failures().iter().all(|failure| failure.place == FailedBlock::Data { block: 0 })
+        );
         assert_eq!(target.verify(), Ok(()), "the original is whole again");
         target.close().expect("nothing is held");
     });
@@ -164,7 +166,11 @@ fn every_changed_byte_of_the_tree_is_refused() {
             let target = devices.open(world, image.root).expect("an image");
             let failure = target.verify().expect_err("it is refused");
             let level = usize::from(block == 1);
-            assert_eq!(failure.place, Place::Hash { level, block: block as u64 }, "byte {byte}");
+            assert_eq!(
+                failure.place,
+                FailedBlock::Hash { level, block: block as u64 },
+                "byte {byte}"
+            );
             target.close().expect("nothing is held");
             write_at(&*devices.hash, block as u64 * 512, &image.hash[block * 512..][..512])
                 .expect("memory takes it");

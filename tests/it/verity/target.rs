@@ -6,7 +6,7 @@ use reclaimdep::World;
 use reclaimdep::block::{BlockDevice, flush, read_at, write_at};
 use reclaimdep::error::{Errno, ErrorKind};
 use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-use reclaimdep::verity::{Failure, Options, Place, VerityDevice, Why};
+use reclaimdep::verity::{FailedBlock, Failure, FailureReason, TargetOptions, VerityDevice};
 
 use super::image::{Format, Image, noise};
 use super::{Devices, quiet, room_for};
@@ -28,7 +28,7 @@ fn flip(device: &dyn BlockDevice, offset: u64) {
     write_at(device, start, &sector).expect("memory takes it");
 }
 
-const MISMATCH: Why = Why::Mismatch;
+const MISMATCH: FailureReason = FailureReason::Mismatch;
 
 #[test]
 fn reads_of_any_extent_return_the_data() {
@@ -59,7 +59,7 @@ fn a_changed_data_block_fails_alone_and_is_reported() {
         assert!(buf[..512] == image.data[16 * 512..17 * 512] && buf[512..1024] == [0; 512]);
         assert_eq!(
             target.failures(),
-            [Failure { place: Place::Data { block: 17 }, why: MISMATCH }]
+            [Failure { place: FailedBlock::Data { block: 17 }, why: MISMATCH }]
         );
         assert_eq!(target.failures()[0].to_string(), "data block 17 has another digest");
         assert_eq!(target.read_at(18 * 512, &mut buf), Ok(()));
@@ -76,7 +76,7 @@ fn a_changed_hash_block_fails_the_blocks_that_it_covers_and_is_reported() {
         // After the superblock: the top block, then three of level 0.
         flip(&*devices.hash, 512 * 3 + 1);
         let mut buf = [0; 512];
-        let place = Place::Hash { level: 0, block: 3 };
+        let place = FailedBlock::Hash { level: 0, block: 3 };
         for block in [16, 31] {
             assert_eq!(target.read_at(block * 512, &mut buf), Err(Errno::EIO));
         }
@@ -93,7 +93,7 @@ fn a_changed_hash_block_fails_the_blocks_that_it_covers_and_is_reported() {
 fn a_wrong_root_digest_fails_at_the_top_block() {
     once(|world| {
         for (blocks, place) in
-            [(40, Place::Hash { level: 1, block: 1 }), (1, Place::Data { block: 0 })]
+            [(40, FailedBlock::Hash { level: 1, block: 1 }), (1, FailedBlock::Data { block: 0 })]
         {
             let image = small(blocks);
             let mut root = image.root;
@@ -126,7 +126,7 @@ fn a_verified_hash_block_is_trusted_until_it_is_read_again() {
         assert_eq!(target.read_at(512, &mut buf), Err(Errno::EIO), "it was evicted and read again");
         assert_eq!(
             target.failures(),
-            [Failure { place: Place::Hash { level: 0, block: 4 }, why: MISMATCH }]
+            [Failure { place: FailedBlock::Hash { level: 0, block: 4 }, why: MISMATCH }]
         );
         target.close().expect("nothing is held");
     });
@@ -141,8 +141,11 @@ fn a_failed_read_of_the_hash_device_is_reported_and_can_be_repeated() {
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");
         let mut buf = [0; 512];
         assert_eq!(target.read_at(0, &mut buf), Err(Errno::EIO));
-        let place = Place::Hash { level: 0, block: 2 };
-        assert_eq!(target.failures(), [Failure { place, why: Why::Unreadable(Errno::EIO) }]);
+        let place = FailedBlock::Hash { level: 0, block: 2 };
+        assert_eq!(
+            target.failures(),
+            [Failure { place, why: FailureReason::Unreadable(Errno::EIO) }]
+        );
         assert_eq!(target.failures()[0].to_string(), "hash block 2 of level 0 cannot be read: EIO");
         assert_eq!(target.read_at(0, &mut buf), Ok(()));
         target.close().expect("nothing is held");
@@ -241,7 +244,8 @@ fn the_hash_tree_may_follow_the_data_on_one_device() {
         let both = [&image.data[..], &image.hash].concat();
         let devices =
             Devices::of(world, &Image { data: both.clone(), hash: both, root: image.root });
-        let options = Options { hash_offset: image.data.len() as u64, ..Options::default() };
+        let options =
+            TargetOptions { hash_offset: image.data.len() as u64, ..TargetOptions::default() };
         let target = devices.open_with(world, image.root, &options).expect("an image");
         assert_eq!(target.verify(), Ok(()));
         target.close().expect("nothing is held");

@@ -1,20 +1,20 @@
-//! The machine stops at every write: what was promised must be there, the rest is old or new.
+//! Crashes at every write: acknowledged data must survive, other data is old or new.
 //!
-//! The device remembers its writes and flushes. Writes since the last flush may reach the medium or
-//! not, each for itself; a write of several blocks may reach it in part.
+//! The device records its writes and flushes. Any subset of the writes since the last flush may
+//! reach the medium; a write of several blocks may reach it in part.
 
-use super::{Blocks, MIB, Recorder, Rig, Step, apply, contents, pattern, run};
+use super::{Blocks, DiskStep, MIB, Recorder, Rig, apply, contents, pattern, run};
 use crate::fs::{Format, Fs, Ino};
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 
 const SIZE: u64 = 2 * MIB;
-/// A journal so small that the story below checkpoints and wraps around.
+/// A journal so small that the workload below checkpoints and wraps around.
 const FORMAT: Format = Format { journal_blocks: 20, inodes: 34 };
 
-/// What a file may hold: one of these, or not be there.
+/// The contents that a file may have, if it exists.
 type Allowed<'a> = &'a [&'a [u8]];
 
-/// Mounts what a crash left: files are what they may be, and every block has one owner.
+/// Mounts the device after a crash: files have allowed contents, and every block has one owner.
 #[track_caller]
 fn check(rig: &Rig, blocks: Blocks, at: &str, files: &[(&str, Allowed<'_>)]) -> Fs {
     let fs =
@@ -24,7 +24,7 @@ fn check(rig: &Rig, blocks: Blocks, at: &str, files: &[(&str, Allowed<'_>)]) -> 
     fs
 }
 
-/// A filesystem that came up must also go on.
+/// Operations work on the filesystem after the crash.
 #[track_caller]
 fn check_goes_on(fs: &Fs, at: &str, files: &[(&str, Allowed<'_>)]) {
     let ino = fs.create("after the crash").unwrap_or_else(|errno| panic!("{at}: {errno}"));
@@ -34,7 +34,7 @@ fn check_goes_on(fs: &Fs, at: &str, files: &[(&str, Allowed<'_>)]) {
     check_owners(fs, at);
 }
 
-/// Where dm-bufio keeps the metadata it writes home what it has, as it may at any time.
+/// Makes dm-bufio write its dirty metadata home, as it may at any time.
 fn write_early(fs: &Fs) {
     fs.metadata_client().into_iter().for_each(|client| client.write_dirty_buffers_async());
 }
@@ -68,24 +68,24 @@ fn check_files(fs: &Fs, at: &str, files: &[(&str, Allowed<'_>)]) {
 
 /// Every image that a crash during `history` can leave, within reason: each prefix of the writes;
 /// and for each flush, of the blocks written since the one before, all but one, and some by chance.
-fn crashes(start: &Blocks, history: &[Step], mut judge: impl FnMut(Blocks, String)) {
+fn crashes(start: &Blocks, history: &[DiskStep], mut judge: impl FnMut(Blocks, String)) {
     let mut prefix = start.clone();
     let mut durable = start.clone();
-    let mut pending: Vec<Step> = Vec::new();
+    let mut pending: Vec<DiskStep> = Vec::new();
     let mut random = SplitMix64(11);
     judge(prefix.clone(), "before the first write".into());
     for (i, step) in history.iter().enumerate() {
         apply(&mut prefix, step);
         match step {
-            Step::Write { block, data } => {
+            DiskStep::Write { block, data } => {
                 judge(prefix.clone(), format!("after step {i}"));
                 pending.extend(
                     data.chunks(4096)
                         .zip(*block..)
-                        .map(|(data, block)| Step::Write { block, data: data.into() }),
+                        .map(|(data, block)| DiskStep::Write { block, data: data.into() }),
                 );
             }
-            Step::Flush => {
+            DiskStep::Flush => {
                 for missing in 0..pending.len() {
                     let mut blocks = durable.clone();
                     let there = pending.iter().enumerate().filter(|(nth, _)| *nth != missing);
@@ -107,7 +107,7 @@ fn crashes(start: &Blocks, history: &[Step], mut judge: impl FnMut(Blocks, Strin
     }
 }
 
-/// Makes the files of the story; returns the device as the crashes begin.
+/// Makes the files of the workload; returns the device and its blocks before the first crash.
 fn before(rig: &Rig) -> (std::sync::Arc<Recorder>, Fs, Blocks) {
     let (device, fs) = rig.fs(SIZE, FORMAT);
     for (name, seed) in [("stays", 1), ("goes", 2), ("changes", 3)] {
@@ -155,7 +155,7 @@ fn after_a_crash_at_any_write_every_file_is_old_or_new() {
         files.push(("changes", &changing));
         files.extend(names.iter().map(|name| (&**name, &new_states[..])));
         let history = device.history();
-        assert!(history.len() > 60, "the story is long enough: {} steps", history.len());
+        assert!(history.len() > 60, "the workload is too short: {} steps", history.len());
         crashes(&start, &history, |blocks, at| {
             let fs = check(rig, blocks, &at, &files);
             assert_eq!(contents(&fs, "stays"), stays, "{at}: what was synced stays");
@@ -165,7 +165,7 @@ fn after_a_crash_at_any_write_every_file_is_old_or_new() {
 }
 
 #[test]
-fn what_fsync_acknowledged_survives_without_unmount() {
+fn a_synced_file_survives_without_unmount() {
     run(|rig| {
         let (device, fs) = rig.fs(SIZE, FORMAT);
         let ino = fs.create("a").unwrap();
@@ -178,11 +178,11 @@ fn what_fsync_acknowledged_survives_without_unmount() {
     });
 }
 
-/// A journal that holds the whole story, so that nothing is checkpointed before its time.
+/// A journal that holds the whole workload, so that no checkpoint is needed.
 const ROOMY: Format = Format { journal_blocks: 200, inodes: 34 };
 
 /// Makes and removes files of 15 blocks, at most three at a time, on a device with `data` blocks
-/// for them, so that each soon gets the blocks of one that went, its map's too. Syncs every
+/// for them. So each soon gets blocks of a removed file, also those of its map. Syncs every
 /// `sync_every` files.
 #[track_caller]
 fn check_reuse(data: u64, sync_every: u8) {
@@ -215,8 +215,8 @@ fn check_reuse(data: u64, sync_every: u8) {
 }
 
 #[test]
-fn freed_blocks_are_not_written_before_it_is_durable_that_they_are_free() {
-    // With 60 blocks the journal must be made to give freed ones back; with 80 it need not.
+fn freed_blocks_are_not_written_before_the_free_is_durable() {
+    // With 60 data blocks the operations need blocks that were freed; with 80 they do not.
     for data in [60, 80] {
         check_reuse(data, 2);
         check_reuse(data, 3);
@@ -224,6 +224,6 @@ fn freed_blocks_are_not_written_before_it_is_durable_that_they_are_free() {
 }
 
 #[test]
-fn a_block_of_a_map_that_becomes_data_is_not_replayed_over() {
+fn replay_does_not_overwrite_a_map_block_that_became_data() {
     check_reuse(71, 1);
 }

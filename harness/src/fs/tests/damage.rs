@@ -1,15 +1,16 @@
-//! Damaged images: a clear error or an errno, never a panic, never a block outside the device.
+//! Damaged images: an error that names the damage, or an errno; never a panic or a block outside
+//! the device.
 
 use super::{BLOCK, Blocks, MIB, Rig, pattern, run};
 use crate::error::{Errno, ErrorKind};
 use crate::fs::image::{BLOCK_SIZE, seal};
 use crate::fs::{Format, Fs, Ino, mkfs};
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 
 const SIZE: u64 = 2 * MIB;
 const FORMAT: Format = Format { journal_blocks: 40, inodes: 34 };
 
-/// A filesystem with something in every area, not unmounted.
+/// The blocks of a filesystem with contents in every area, not unmounted.
 fn image(rig: &Rig) -> Blocks {
     let (device, fs) = rig.fs(SIZE, FORMAT);
     for (i, len) in [(0, 100), (1, 80_000), (2, 0)] {
@@ -20,7 +21,7 @@ fn image(rig: &Rig) -> Blocks {
     device.blocks()
 }
 
-/// Does everything once; errors are fine.
+/// Does every operation once and ignores errors.
 fn walk(fs: &Fs) {
     let mut errors: Vec<Errno> = Vec::new();
     let mut note = |errno: Errno| errors.push(errno);
@@ -76,7 +77,7 @@ fn a_damaged_superblock_is_refused_by_field() {
 }
 
 #[test]
-fn areas_that_do_not_follow_from_each_other_are_refused_though_the_checksum_is_right() {
+fn impossible_areas_with_a_right_checksum_are_refused() {
     run(|rig| {
         let good = image(rig);
         for byte in 32..64 {
@@ -90,7 +91,7 @@ fn areas_that_do_not_follow_from_each_other_are_refused_though_the_checksum_is_r
 }
 
 #[test]
-fn a_transaction_that_was_complete_and_is_damaged_is_refused() {
+fn a_damaged_transaction_before_a_complete_one_is_refused() {
     run(|rig| {
         let good = image(rig);
         let journal: Vec<u64> =
@@ -99,8 +100,7 @@ fn a_transaction_that_was_complete_and_is_damaged_is_refused() {
         let (mut refused, mut torn) = (0, 0);
         for block in journal {
             let mut bad = good.clone();
-            // Descriptor, image or commit record alike: the first eight bytes of each say what it
-            // is.
+            // The first eight bytes of a descriptor, an image and a commit record have its type.
             bad.get_mut(&block).unwrap()[1] ^= 4;
             match rig.mount(&rig.device_of(bad, SIZE)) {
                 Ok(_) => torn += 1,
@@ -120,14 +120,14 @@ fn a_transaction_that_was_complete_and_is_damaged_is_refused() {
 }
 
 #[test]
-fn an_old_filesystem_on_the_device_is_forgotten() {
+fn mkfs_removes_an_old_filesystem_on_the_device() {
     run(|rig| {
         let device = rig.device_of(image(rig), SIZE);
         mkfs(&*device).unwrap();
         let fs = rig.mount(&device).unwrap();
         drop(fs);
         let fs = rig.mount(&device).unwrap();
-        assert_eq!(fs.readdir().unwrap(), [], "not even by replay");
+        assert_eq!(fs.readdir().unwrap(), [], "nothing comes back by replay");
     });
 }
 

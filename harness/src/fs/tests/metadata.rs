@@ -1,5 +1,4 @@
-//! What is special where dm-bufio keeps the metadata: it may go at any time, and must not be home
-//! too early.
+//! Metadata in dm-bufio: it may be evicted at any time, and is not written home too early.
 
 use std::sync::Arc;
 
@@ -8,8 +7,8 @@ use super::{Blocks, MIB, Recorder, Rig, contents, kept_by, pattern};
 use crate::bufio::Client;
 use crate::era::Era;
 use crate::error::Errno;
-use crate::fs::image::{self, Kind};
-use crate::fs::tree::View as _;
+use crate::fs::image::{self, BlockKind};
+use crate::fs::tree::MetadataView as _;
 use crate::fs::{Format, Fs, Ino, Metadata};
 use crate::inject::{Failpoint, PlanSpec};
 
@@ -24,10 +23,10 @@ fn run(body: impl Fn(&Rig)) {
 }
 
 fn client(fs: &Fs) -> &Client {
-    fs.0.store.client().expect("dm-bufio keeps this one's metadata")
+    fs.0.store.client().expect("dm-bufio keeps the metadata of this filesystem")
 }
 
-/// A filesystem whose log says that there is a file.
+/// A filesystem with a file `a` that is in the log.
 fn synced(rig: &Rig) -> (Arc<Recorder>, Fs) {
     let (device, fs) = rig.fs(4 * MIB, FORMAT);
     let ino = fs.create("a").unwrap();
@@ -35,13 +34,13 @@ fn synced(rig: &Rig) -> (Arc<Recorder>, Fs) {
     (device, fs)
 }
 
-/// Metadata as it is home: what is neither the superblock nor the log.
+/// The blocks that are neither the superblock nor the log.
 fn home(blocks: Blocks) -> Blocks {
     blocks.into_iter().filter(|(block, _)| *block > 0 && !LOG.contains(block)).collect()
 }
 
 #[test]
-fn what_is_in_no_log_is_not_written_home() {
+fn an_uncommitted_block_is_not_written_home() {
     run(|rig| {
         let (device, fs) = rig.fs(4 * MIB, FORMAT);
         let before = home(device.blocks());
@@ -59,27 +58,27 @@ fn what_is_in_no_log_is_not_written_home() {
 }
 
 #[test]
-fn what_is_in_the_log_may_be_written_home_before_the_checkpoint() {
+fn a_committed_block_may_be_written_home_before_the_checkpoint() {
     run(|rig| {
         let (device, fs) = synced(rig);
         let before = home(device.blocks());
         assert!(client(&fs).dirty_buffers() > 0, "the journal gave it to the cache");
         client(&fs).write_dirty_buffers().unwrap();
         assert_ne!(home(device.blocks()), before);
-        // The log says it as well; replay over what is home changes nothing.
+        // The log has the same images, so replay changes nothing.
         let fs = rig.mount(&rig.device_of(device.blocks(), 4 * MIB)).unwrap();
         assert_eq!(fs.readdir().unwrap().len(), 1);
     });
 }
 
 #[test]
-fn a_block_that_was_committed_and_changed_again_is_written_home_as_it_was_committed() {
+fn a_block_that_changed_after_its_commit_is_written_home_as_committed() {
     run(|rig| {
         let (device, fs) = synced(rig);
         fs.create("b").unwrap();
         client(&fs).write_dirty_buffers().unwrap();
         let mut crashed = device.blocks();
-        // Without its log the device shows what is home.
+        // Without its log the device has only the blocks that are home.
         crashed.retain(|block, _| *block == LOG.start || !LOG.contains(block));
         let found = rig.mount(&rig.device_of(crashed, 4 * MIB)).unwrap().readdir().unwrap();
         assert_eq!(found.iter().map(|entry| &*entry.name).collect::<Vec<_>>(), ["a"]);
@@ -88,11 +87,11 @@ fn a_block_that_was_committed_and_changed_again_is_written_home_as_it_was_commit
 }
 
 #[test]
-fn what_the_cache_let_go_is_read_again() {
+fn evicted_metadata_is_read_again() {
     run(|rig| {
         let Metadata::Bufio { bufio, .. } = &rig.metadata else { unreachable!("see ERAS") };
         let (_, fs) = rig.fs(32 * MIB, FORMAT);
-        // No new buffer: each takes the place of another.
+        // The limit allows no new buffer: each read evicts another block.
         bufio.set_max_cache_size(1);
         for i in 0..150 {
             let ino = fs.create(&format!("file {i}")).unwrap();
@@ -111,7 +110,7 @@ fn what_the_cache_let_go_is_read_again() {
 }
 
 #[test]
-fn after_a_failed_write_nothing_older_than_the_log_is_believed() {
+fn after_a_failed_write_no_block_older_than_the_log_is_used() {
     kept_by(&ERAS, &fail_once(Failpoint::BufioWrite), |rig| {
         let (device, fs) = rig.fs(4 * MIB, FORMAT);
         let ino = fs.create("a").unwrap();
@@ -129,27 +128,27 @@ fn after_a_failed_write_nothing_older_than_the_log_is_believed() {
 }
 
 #[test]
-fn a_buffer_that_is_not_filled_yet_is_no_whole_block() {
+fn a_buffer_that_is_not_filled_yet_fails_the_check() {
     run(|rig| {
         let Metadata::Bufio { bufio, .. } = &rig.metadata else { unreachable!("see ERAS") };
         let (_, fs) = rig.fs(4 * MIB, FORMAT);
         let (block, _) = Ino::ROOT.place(fs.0.layout()).unwrap();
         fs.lookup("a").unwrap_err();
-        // The memory that it was in becomes the reserve, and from there its own again.
+        // The memory of its buffer goes to the reserve, and the next buffer gets it from there.
         let client = client(&fs);
         client.forget(block.0.into());
         bufio.set_max_cache_size(1);
         let buffer = client.new_block(block.0.into()).unwrap();
         let is_whole = |image: &[u8]| {
             let image = image.try_into().expect("a block");
-            image::check(image, Kind::InodeTable, block, fs.0.superblock.salt).is_ok()
+            image::check(image, BlockKind::InodeTable, block, fs.0.superblock.salt).is_ok()
         };
         assert!(!buffer.with_data(is_whole));
     });
 }
 
 #[test]
-fn a_client_that_was_dropped_is_in_no_account() {
+fn a_dropped_client_is_not_accounted() {
     run(|rig| {
         let Metadata::Bufio { bufio, .. } = &rig.metadata else { unreachable!("see ERAS") };
         let (_, fs) = rig.fs(4 * MIB, FORMAT);
@@ -171,7 +170,7 @@ fn a_failed_read_is_an_error_once() {
 }
 
 #[test]
-fn unmount_ends_the_client() {
+fn unmount_destroys_the_client() {
     run(|rig| {
         let (_, fs) = synced(rig);
         fs.unmount().unwrap();

@@ -32,7 +32,7 @@ fn check_round_trip(offset: u64, len: usize) {
 }
 
 #[test]
-fn what_was_written_is_read_back_wherever_its_map_is() {
+fn data_is_read_back_from_every_level_of_the_map() {
     let (direct, single) = (12 * BLOCK, (12 + 1020) * BLOCK);
     for (offset, len) in [
         (0, 1),
@@ -52,7 +52,7 @@ fn what_was_written_is_read_back_wherever_its_map_is() {
 }
 
 #[test]
-fn a_write_over_the_middle_leaves_the_rest() {
+fn a_write_in_the_middle_keeps_the_rest() {
     run(|rig| {
         let (_, fs) = rig.fs(8 * MIB, SMALL);
         let ino = fs.create("a").unwrap();
@@ -66,7 +66,7 @@ fn a_write_over_the_middle_leaves_the_rest() {
 }
 
 #[test]
-fn a_file_that_shrank_and_grew_shows_zeroes() {
+fn a_file_that_shrank_and_grew_reads_zeroes() {
     run(|rig| {
         let (_, fs) = rig.fs(8 * MIB, SMALL);
         let ino = fs.create("a").unwrap();
@@ -81,7 +81,7 @@ fn a_file_that_shrank_and_grew_shows_zeroes() {
 }
 
 #[test]
-fn truncate_and_unlink_give_every_block_back() {
+fn truncate_and_unlink_free_every_block() {
     run(|rig| {
         let (_, fs) = rig.fs(32 * MIB, SMALL);
         fs.create("keeps the directory block").unwrap();
@@ -119,7 +119,7 @@ fn names_are_found_listed_and_removed() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_errno() {
+fn invalid_arguments_are_refused_by_errno() {
     run(|rig| {
         let (_, fs) = rig.fs(8 * MIB, SMALL);
         let ino = fs.create("a").unwrap();
@@ -191,7 +191,7 @@ fn a_full_directory_and_a_full_inode_table_say_enospc() {
 }
 
 #[test]
-fn a_full_device_says_enospc_and_goes_on_when_there_is_room_again() {
+fn a_full_device_says_enospc_until_there_is_room_again() {
     run(|rig| {
         let (device, fs) = rig.fs(MIB, SMALL);
         let ino = fs.create("a").unwrap();
@@ -211,7 +211,7 @@ fn a_full_device_says_enospc_and_goes_on_when_there_is_room_again() {
 }
 
 #[test]
-fn a_journal_that_can_never_hold_an_operation_says_enospc() {
+fn an_operation_larger_than_the_journal_says_enospc() {
     run(|rig| {
         let (_, fs) = rig.fs(MIB, Format { journal_blocks: 8, inodes: 34 });
         assert_eq!(fs.create("a"), Err(Errno::ENOSPC));
@@ -237,7 +237,7 @@ fn a_small_journal_is_emptied_as_often_as_needed() {
 }
 
 #[test]
-fn a_transaction_that_is_dropped_changes_nothing() {
+fn a_dropped_transaction_changes_nothing() {
     run(|rig| {
         let (_, fs) = rig.fs(4 * MIB, SMALL);
         drop(fs.begin(4).unwrap());
@@ -260,8 +260,8 @@ fn twelve_blocks(rig: &Rig) -> (Fs, Ino) {
     (fs, ino)
 }
 
-/// Fails each allocation of a write in turn; returns how many made it fail. Each leaves all or
-/// nothing.
+/// Fails each allocation of a write in turn; returns how many of them made the write fail. After
+/// each the file has all of the write or nothing.
 #[track_caller]
 fn check_failing_allocations(keeper: Option<Era>) -> u64 {
     let range = Cell::new((0, 0));
@@ -298,14 +298,14 @@ fn check_failing_allocations(keeper: Option<Era>) -> u64 {
 }
 
 #[test]
-fn an_allocation_that_fails_aborts_an_operation_whole() {
+fn a_failed_allocation_undoes_the_whole_operation() {
     for keeper in KEEPERS {
         assert!(check_failing_allocations(keeper) >= 2, "{keeper:?}");
     }
 }
 
 #[test]
-fn unmount_gives_every_page_back() {
+fn unmount_frees_every_page() {
     run(|rig| {
         let before = rig.mm.free();
         let (_, fs) = rig.fs(16 * MIB, SMALL);
@@ -324,7 +324,7 @@ fn mkfs_and_a_sparse_file_touch_few_blocks() {
         let ino = fs.create("disk.img").unwrap();
         fs.truncate(ino, 64 * MIB).unwrap();
         assert!(device.blocks().len() <= 10, "{} blocks", device.blocks().len());
-        // Three pages are dm-bufio's: its reserve, and blocks that it read.
+        // Three pages belong to dm-bufio: its reserve, and the blocks that it read.
         let theirs = if fs.metadata_client().is_some() { 3 } else { 0 };
         assert!(rig.mm.free().0 >= (1 << 16) - 6 - theirs, "{:?}", rig.mm.free());
     });
@@ -336,7 +336,7 @@ pub(super) fn fail_once(point: Failpoint) -> PlanSpec {
 }
 
 #[test]
-fn a_commit_that_failed_can_be_made_again() {
+fn a_failed_commit_can_be_repeated() {
     with_plan(&fail_once(Failpoint::JournalCommit), |rig| {
         let (device, fs) = rig.fs(4 * MIB, SMALL);
         let ino = fs.create("a").unwrap();
@@ -349,7 +349,7 @@ fn a_commit_that_failed_can_be_made_again() {
 }
 
 #[test]
-fn a_checkpoint_that_failed_loses_nothing() {
+fn a_failed_checkpoint_loses_nothing() {
     with_plan(&fail_once(Failpoint::JournalCheckpoint), |rig| {
         let (device, fs) = rig.fs(4 * MIB, SMALL);
         let ino = fs.create("a").unwrap();

@@ -1,4 +1,4 @@
-//! What the tests stand on: a filesystem with one file, and a world with a real loop device on it.
+//! Fixtures of the tests: a filesystem with one file, and a world with a real loop device on it.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -14,7 +14,7 @@ use fuser::{
 
 use crate::Tier;
 use crate::event::{Event, Names, Observer, Reaction};
-use crate::host::{Backing, FuseMount, HostLoop, IoOptions, LoopOptions, probe};
+use crate::host::{Backing, FuseMount, HostLoop, IoOptions, LoopOptions, loop_tier};
 use crate::sched::{Sched, SpinLock};
 use crate::units::Sectors;
 use crate::variables::RequiredTiers;
@@ -24,7 +24,7 @@ pub(super) const BYTES: u64 = 1 << 20;
 const TTL: Duration = Duration::ZERO;
 const FILE: INodeNo = INodeNo(2);
 
-/// What a write meets before it is carried out: offset and length.
+/// Called with offset and length of each write before it is done.
 pub(super) type OnWrite = Box<dyn Fn(u64, u64) -> Result<(), Errno> + Send + Sync>;
 
 /// A filesystem with one file of [`BYTES`] bytes.
@@ -142,9 +142,9 @@ impl Observer for Recorder {
     }
 }
 
-/// Whether the machine has what the loop tier needs; says so where it has not.
+/// Whether the machine has all that the loop tier needs; prints what is missing.
 pub(super) fn ready() -> bool {
-    let Err(missing) = probe::loop_tier() else {
+    let Err(missing) = loop_tier() else {
         return true;
     };
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
@@ -158,7 +158,7 @@ pub(super) fn ready() -> bool {
     false
 }
 
-/// A file name that no other test has, by which its loop device is known.
+/// A file name that no other test uses, so that its loop device can be found by it.
 pub(super) fn unique(what: &str) -> String {
     format!("reclaimdep-{}-{what}", std::process::id())
 }

@@ -1,4 +1,4 @@
-//! The kill-proof rule: whatever a process does with a real stack, SIGKILL leaves nothing of it.
+//! The kill-proof rule: SIGKILL leaves nothing of a process and its real stack.
 #![expect(clippy::disallowed_methods, reason = "a kill and its consequences happen in real time")]
 
 use std::sync::Mutex;
@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use super::fixture::{OnWrite, OneFile, Recorder, attach, ready, unique, world};
 use crate::block::{Bio, BlockDevice, flush, write_at};
 use crate::event::Op;
-use crate::host::leaks::Leftover;
-use crate::host::{Child, FuseMount, Job, Running, Snapshot};
-use crate::sched::native::SplitMix64;
+use crate::host::{Child, FuseMount, Job, Leftover, Running, Snapshot};
+use crate::sched::SplitMix64;
 use crate::units::Sectors;
 
-/// How long a killed process and all that it had may take to be gone.
+/// How long a killed process, its devices and its mounts may take to disappear.
 const GONE: Duration = Duration::from_secs(1);
 const READY: Duration = Duration::from_secs(10);
 const KILLS: u32 = 25;
@@ -35,7 +34,7 @@ fn kill_and_check(mut child: Running) {
     let deadline = Instant::now() + GONE;
     child.kill();
     let ended = child.wait_until(deadline).expect("the child speaks the protocol");
-    assert!(ended, "process {pid} survives SIGKILL: {:#?}", crate::host::stacks::stacks(pid));
+    assert!(ended, "process {pid} survives SIGKILL: {:#?}", crate::host::stacks(pid));
     while let Some(left) = loop_of(pid) {
         assert!(Instant::now() < deadline, "{left} is left of process {pid}");
         std::thread::yield_now();
@@ -169,7 +168,7 @@ fn a_process_killed_at_any_moment_leaves_nothing() {
     }
 }
 
-/// Without this one the two tests above might pass for a reason that is not the rule.
+/// The counter-example: without the rule the two tests above would fail.
 #[test]
 fn a_process_that_breaks_the_rule_is_stuck_until_its_connection_is_aborted() {
     if !ready() {

@@ -1,4 +1,4 @@
-//! The host against the real machine. Each test says aloud when it cannot run, and fails where
+//! The host on the real machine. A test that cannot run prints the reason, and fails where
 //! `RECLAIMDEP_REQUIRE` names the tier.
 
 mod file;

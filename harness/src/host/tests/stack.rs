@@ -12,13 +12,13 @@ use super::fixture::{
 use crate::block::{Bio, BlockDevice, flush, read_at, write_at};
 use crate::error::{Errno, ErrorKind};
 use crate::event::{EventKind, Op, RequestId};
-use crate::host::leaks::Leftover;
 use crate::host::{
-    Backing, ConnectionId, FuseMount, HostLoop, IoOptions, LoopHandle, LoopOptions, Snapshot,
+    Backing, ConnectionId, FuseMount, HostLoop, IoOptions, Leftover, LoopHandle, LoopOptions,
+    Snapshot,
 };
 use crate::units::Sectors;
 
-fn quiet() -> OnWrite {
+fn accepts_writes() -> OnWrite {
     Box::new(|_, _| Ok(()))
 }
 
@@ -38,7 +38,7 @@ fn what_is_written_to_the_device_reaches_the_file_and_comes_back() {
     }
     let io = IoOptions { in_flight: 4 };
     let file = unique("roundtrip");
-    let fs = OneFile::new(&file, quiet());
+    let fs = OneFile::new(&file, accepts_writes());
     let data = Arc::clone(&fs.data);
     let mount = FuseMount::serve("roundtrip", fs).expect("the mount is served");
     world(Recorder::default(), |sched| {
@@ -65,8 +65,8 @@ fn a_sector_can_be_written_alone_and_beyond_the_end_nothing_can() {
     }
     let io = IoOptions { in_flight: 4 };
     let file = unique("sector");
-    let mount =
-        FuseMount::serve("sector", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("sector", OneFile::new(&file, accepts_writes()))
+        .expect("the mount is served");
     world(Recorder::default(), |sched| {
         let device = attach_with(sched, &mount, &file, io);
         assert_eq!(write_at(&device, 512, &[1; 512]), Ok(()));
@@ -169,8 +169,8 @@ fn a_world_that_is_unwound_loses_its_device_and_no_request() {
     }
     let io = IoOptions { in_flight: 4 };
     let file = unique("unwound");
-    let mount =
-        FuseMount::serve("unwound", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("unwound", OneFile::new(&file, accepts_writes()))
+        .expect("the mount is served");
     world(Recorder::default(), |sched| {
         let device = attach_with(sched, &mount, &file, io);
         let (done, outcomes) = channel();
@@ -195,8 +195,8 @@ fn a_file_that_is_missing_or_too_short_is_refused_by_name() {
         return;
     }
     let file = unique("short");
-    let mount =
-        FuseMount::serve("short", OneFile::new(&file, quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("short", OneFile::new(&file, accepts_writes()))
+        .expect("the mount is served");
     world(Recorder::default(), |sched| {
         #[track_caller]
         fn refused(
@@ -232,8 +232,8 @@ fn a_served_mount_has_a_connection_and_aborting_none_says_so() {
     if !ready() {
         return;
     }
-    let mount =
-        FuseMount::serve("life", OneFile::new("file", quiet())).expect("the mount is served");
+    let mount = FuseMount::serve("life", OneFile::new("file", accepts_writes()))
+        .expect("the mount is served");
     assert!(mount.connection().exists());
     let none = ConnectionId(u32::MAX);
     assert!(!none.exists());

@@ -1,4 +1,4 @@
-//! How a supervised run can end.
+//! The ways in which a supervised run can end.
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::fixture::{OnWrite, OneFile, Recorder, attach, ready, unique, world};
 use crate::block::write_at;
-use crate::host::supervise::Outcome;
-use crate::host::{Child, FuseMount, Job};
+use crate::host::{Child, FuseMount, Job, SupervisedOutcome};
 
-fn run(role: &str, limit: Duration) -> Outcome {
+fn run(role: &str, limit: Duration) -> SupervisedOutcome {
     let name = format!("host::tests::supervised::{role}");
     let mut job = Job::new(["--exact", &name, "--nocapture", "--test-threads=1"]);
     job.deadline = limit;
@@ -62,12 +61,12 @@ fn role_hang() {
 
 #[test]
 fn a_result_that_fills_the_pipe_many_times_arrives_whole() {
-    assert_eq!(run("role_finish", AMPLE), Outcome::Finished { bytes: vec![7; 300_000] });
+    assert_eq!(run("role_finish", AMPLE), SupervisedOutcome::Finished { bytes: vec![7; 300_000] });
 }
 
 #[test]
-fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
-    let Outcome::Died { how, stderr, bytes } = run("role_die", AMPLE) else {
+fn a_panic_is_a_death_with_its_stderr_and_the_result_so_far() {
+    let SupervisedOutcome::Died { how, stderr, bytes } = run("role_die", AMPLE) else {
         panic!("it should have died");
     };
     assert_eq!(how, "exit status: 101");
@@ -79,7 +78,7 @@ fn a_panic_is_a_death_with_its_last_words_and_what_was_sent() {
 fn an_end_without_a_result_is_a_death() {
     let outcome = run("role_say_nothing", AMPLE);
     assert!(
-        matches!(&outcome, Outcome::Died { how, .. } if how == "exit without a result"),
+        matches!(&outcome, SupervisedOutcome::Died { how, .. } if how == "exit without a result"),
         "{outcome:?}"
     );
 }
@@ -89,7 +88,9 @@ fn a_hang_is_described_and_ended() {
     if !ready() {
         return;
     }
-    let Outcome::Stuck { stacks, gone, .. } = run("role_hang", Duration::from_millis(500)) else {
+    let SupervisedOutcome::Stuck { stacks, gone, .. } =
+        run("role_hang", Duration::from_millis(500))
+    else {
         panic!("it should hang");
     };
     assert!(gone, "SIGKILL ends it");

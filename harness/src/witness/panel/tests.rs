@@ -10,7 +10,7 @@ use crate::event::{
     TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::report::{Report, describe};
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
 use crate::witness::StepKind;
 use crate::witness::script::Script;

@@ -11,7 +11,7 @@ use super::rejoin::Rejoin;
 use crate::block::{BackingFile as _, BlockDevice};
 use crate::error::{Error, Result};
 use crate::fs::Fs;
-use crate::fs::fuse::{FuseFs, ServeHook};
+use crate::fs::{FuseFs, ServeHook};
 use crate::host::{Backing, Child, FuseMount, HostLoop, IoOptions, LoopOptions};
 use crate::sched::SpinLock;
 use crate::stack::{LoopBackend, LoopSpec, Parts};

@@ -23,8 +23,7 @@ use super::execution::Run;
 use super::finish::{Executions, finish};
 use super::spec::Spec;
 use crate::error::{Error, Result};
-use crate::host::stacks::ThreadStack;
-use crate::host::{Child, Job, Outcome, probe};
+use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not};
 use crate::report::Report;
 use crate::sched::Sched;
 
@@ -37,7 +36,7 @@ enum ChildResult {
 
 /// Runs `run` in a child process. If this is that child, runs it here.
 pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
-    probe::loop_tier().map_err(|missing| Error::environment(probe::why_not(&missing)))?;
+    loop_tier().map_err(|missing| Error::environment(why_not(&missing)))?;
     match rerun::role(&run.spec)? {
         rerun::Role::Parent(job) => supervise(&run.spec, &job),
         rerun::Role::Child(child) => serve(run, &Arc::new(child)),
@@ -68,7 +67,7 @@ fn here(run: &Arc<Run>, child: Option<Arc<Child>>) -> Result<Report> {
 fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
     let name = &spec.name;
     match job.run()? {
-        Outcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
+        SupervisedOutcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
             Ok(ChildResult::Report(report)) => Ok(*report),
             Ok(ChildResult::Trouble(trouble)) => Err(Error::os(trouble)),
             Err(error) => {
@@ -76,11 +75,11 @@ fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
                     .because(error))
             }
         },
-        Outcome::Died { how, stderr, .. } => {
+        SupervisedOutcome::Died { how, stderr, .. } => {
             let last = stderr.trim_end();
             Err(Error::os(format!("`{name}`: the supervised process ended with {how}\n{last}")))
         }
-        Outcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
+        SupervisedOutcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
     }
 }
 

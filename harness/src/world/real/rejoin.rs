@@ -12,7 +12,7 @@ use crate::event::{
     EventKind, Layer, LayerRef, Op, QueueId, RequestId, Resource, Site, TaskId, WaitOutcome,
 };
 use crate::fs::Ino;
-use crate::fs::fuse::ServeHook;
+use crate::fs::ServeHook;
 use crate::host::HostLoop;
 use crate::sched::{Sched, SpinLock};
 use crate::units::{SECTOR_SIZE, Sectors};

@@ -12,8 +12,7 @@ use std::ffi::OsString;
 
 use super::super::spec::Spec;
 use crate::error::{Error, Result};
-use crate::host::child::thread_name;
-use crate::host::{Child, Job};
+use crate::host::{Child, Job, thread_name};
 use crate::variables::{self, CHILD_RUN};
 
 /// What this process has to do about a run of the loop tier.

@@ -1,7 +1,7 @@
 //! The graph against a search by brute force, on random graphs.
 
 use super::{Dag, MAX_WAYS};
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 
 const NODES: u32 = 60;
 const EDGES: u32 = 200;

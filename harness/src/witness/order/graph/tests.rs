@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::held::Key;
 use super::super::node::{Level, Node};
 use super::*;
-use crate::sched::native::SplitMix64;
+use crate::sched::SplitMix64;
 
 const NODES: std::ops::Range<NodeId> = 0..9;
 const FLAGS: [bool; 2] = [false, true];
