@@ -12,13 +12,14 @@ use criterion::{BenchmarkId, Criterion};
 use reclaimdep::World;
 use reclaimdep::event::{Event, EventKind, Gfp, LockId, LockMode, Names, Site, TaskId};
 use reclaimdep::inject::Pressure;
+use reclaimdep::recording::judge_events;
 use reclaimdep::sched::Mutex;
 use reclaimdep::scope;
 use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::units::Nanos;
 use reclaimdep::witness::order::{Order, OrderGraph};
 use reclaimdep::witness::{Code, View};
-use reclaimdep::world::{Builder, judge_events};
+use reclaimdep::world::Builder;
 
 /// Schedules of one turn of a comparison.
 const SCHEDULES: u64 = 1000;
@@ -69,23 +70,10 @@ fn cost(builder: &Builder, body: fn(&World)) -> f64 {
 
 /// fs:lower, a loop device on it, and a buffer cache on that.
 fn storage() -> Builder {
-    let stack = StackSpec {
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "disk.img".into(),
-            mib: 64,
-        }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default()
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "disk.img", 64))
+        .bufio(BufioSpec::new("meta", "loop0").retain_bytes(0).dirty([0]));
     World::builder().stack(stack).pressure(Pressure::first_nofs_allocation_of("rsync"))
 }
 

@@ -1,167 +1,118 @@
-//! What writing dirty buffers back costs, beside plain O_DIRECT writes to the same loop device.
+//! What it costs to write dirty buffers back, beside plain O_DIRECT writes to the same loop device.
 //!
-//! A real loop device; it takes root. On a temp file, which the kernel's worker writes with
-//! O_DIRECT too; and on a file in memory, where nothing hides what the processors do. Both sides
-//! end with a flush. Sequential: 256 MiB of buffers, dirtied in order, against requests of 128 KiB,
-//! one at a time and as many in flight as the device of the buffers keeps. Random: every other
-//! block of the same 256 MiB in an order by chance, so that no two are adjacent, against the same 4
-//! KiB requests, as many in flight. Dirtying the buffers is not timed. Plain requests carry as much
-//! data, each block's from a place of its own in memory; nothing is copied for them.
-#![expect(unsafe_code, reason = "ring entries carry addresses")]
+//! A real loop device on a temp file, which the kernel's worker writes with O_DIRECT too; it takes
+//! root. 32 MiB of buffers, dirtied in order, are compared with writes of 128 KiB, one at a time.
+//! Both sides end with a flush. The time in which the buffers are dirtied is not counted.
 
-mod caches;
 mod rounds;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
 use std::sync::Arc;
 use std::time::Duration;
 
-use caches::{BLOCK, Ours};
 use criterion::Criterion;
-use io_uring::types::Fd;
-use io_uring::{IoUring, opcode};
 use reclaimdep::block::BlockDevice;
+use reclaimdep::bufio::{Bufio, Client, ClientOptions};
+use reclaimdep::era::Era;
+use reclaimdep::event::{Event, Names, Observer, Reaction};
 use reclaimdep::host::{Backing, HostLoop, IoOptions, LoopOptions};
-use reclaimdep::units::Sectors;
+use reclaimdep::inject::{Plan, PlanSpec};
+use reclaimdep::mm::{Mm, MmOptions};
+use reclaimdep::sched::Sched;
+use reclaimdep::units::{Pages, Sectors};
 use rounds::{ratio, timed};
 
-const BLOCKS: u64 = 1 << 16;
+const BLOCK: usize = 4096;
+const BLOCKS: u64 = 1 << 13;
 const BYTES: u64 = BLOCKS * BLOCK as u64;
 const LARGE: usize = 128 << 10;
 /// Turns are long here: the device's own pace is most of them.
 const TURNS: usize = 2;
 
+/// Hears everything and keeps nothing.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
+        Reaction::Go
+    }
+}
+
 /// The device, opened beside the harness.
 struct Plain {
     device: File,
-    ring: IoUring,
     memory: Vec<u8>,
     first: usize,
 }
 
 impl Plain {
-    fn open(number: u32, in_flight: usize) -> Self {
-        let path = format!("/dev/loop{number}");
+    fn open(number: u32) -> Self {
         let device = OpenOptions::new()
             .write(true)
             .custom_flags(libc::O_DIRECT)
-            .open(path)
-            .expect("our own device");
-        let ring = IoUring::new(u32::try_from(in_flight).expect("few")).expect("an io_uring");
-        let memory = vec![0x5a; usize::try_from(BYTES).expect("it fits") + BLOCK];
+            .open(format!("/dev/loop{number}"))
+            .expect("the harness made the device");
+        let memory = vec![0x5a; LARGE + BLOCK];
         let first = memory.as_ptr().align_offset(BLOCK);
-        Self { device, ring, memory, first }
+        Self { device, memory, first }
     }
 
-    /// Writes `len` bytes at each offset, `in_flight` at a time, and flushes.
-    fn write(&mut self, offsets: &[u64], len: usize, in_flight: usize) {
-        let mut next = offsets.iter();
-        let (mut flying, mut done) = (0, 0);
-        let mut free: Vec<usize> = (0..in_flight).collect();
-        while done < offsets.len() {
-            while let Some(place) = free.last().copied()
-                && let Some(offset) = next.next()
-            {
-                free.pop();
-                let at = self.first + usize::try_from(*offset).expect("it fits");
-                let data = &self.memory[at..][..len];
-                let count = u32::try_from(len).expect("small");
-                let entry = opcode::Write::new(Fd(self.device.as_raw_fd()), data.as_ptr(), count)
-                    .offset(*offset)
-                    .build()
-                    .user_data(place as u64);
-                // SAFETY: the memory lives as long as the ring, and the kernel only reads it.
-                unsafe { self.ring.submission().push(&entry) }
-                    .expect("an entry for each in flight");
-                flying += 1;
-            }
-            self.ring.submit_and_wait(1).expect("the ring works");
-            for completion in self.ring.completion() {
-                assert_eq!(usize::try_from(completion.result()), Ok(len), "the device writes");
-                free.push(usize::try_from(completion.user_data()).expect("a place"));
-                (flying, done) = (flying - 1, done + 1);
-            }
+    /// Writes the whole device and flushes it.
+    fn write(&self) {
+        let data = &self.memory[self.first..][..LARGE];
+        for offset in (0..BYTES).step_by(LARGE) {
+            self.device.write_all_at(data, offset).expect("the device writes");
         }
-        assert_eq!(flying, 0);
         self.device.sync_data().expect("the device flushes");
     }
 }
 
-/// Every other block, shuffled.
-fn scattered() -> Vec<u64> {
-    let mut blocks: Vec<u64> = (0..BLOCKS).step_by(2).collect();
-    let mut state = 88_172_645_463_325_252_u64;
-    for index in (1..blocks.len()).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        blocks.swap(index, usize::try_from(state % (index as u64 + 1)).expect("an index"));
-    }
-    blocks
-}
-
-fn dirty(ours: &Ours, blocks: &[u64]) {
-    for block in blocks {
-        let buffer = ours.client.read(*block).expect("it is cached");
+fn write_back(client: &Client) -> Duration {
+    for block in 0..BLOCKS {
+        let buffer = client.read(block).expect("it is cached");
         buffer.with_data_mut(|data| data[0] = data[0].wrapping_add(1));
         buffer.mark_dirty();
     }
-}
-
-fn write_back(ours: &Ours, blocks: &[u64]) -> Duration {
-    dirty(ours, blocks);
-    let taken = timed(|| ours.client.write_dirty_buffers().expect("the device writes"));
-    assert_eq!(ours.client.dirty_buffers(), 0);
+    let taken = timed(|| client.write_dirty_buffers().expect("the device writes"));
+    assert_eq!(client.dirty_buffers(), 0);
     taken
 }
 
-fn offsets(blocks: &[u64]) -> Vec<u64> {
-    blocks.iter().map(|block| block * BLOCK as u64).collect()
-}
-
-fn writeback(criterion: &mut Criterion, group: &str, mut backing: File, direct_io: bool) {
+fn writeback(criterion: &mut Criterion) {
+    let mut backing = tempfile::tempfile().expect("a temp file");
     for _ in 0..BYTES >> 20 {
         backing.write_all(&vec![0; 1 << 20]).expect("space for the device");
     }
     backing.sync_all().expect("written");
-    let world = caches::world();
+    let sched = Sched::native(1, Box::new(Deaf));
+    let _task = sched.adopt("bench");
     let (sectors, io) = (Sectors::from_bytes(BYTES), IoOptions::default());
-    let (open, options) =
-        (Backing::Open(backing.as_fd()), LoopOptions { direct_io, ..LoopOptions::default() });
-    let device = HostLoop::attach(&world.sched, "loop0", open, sectors, options, io);
+    let options = LoopOptions { direct_io: true, ..LoopOptions::default() };
+    let open = Backing::Open(backing.as_fd());
+    let device = HostLoop::attach(&sched, "loop0", open, sectors, options, io);
     let device = Arc::new(device.expect("a loop device; it takes root"));
-    let mut plain = Plain::open(device.number(), io.in_flight);
-    let ours = Ours::over(world, device.clone(), u64::MAX);
-    ours.client.prefetch(0, BLOCKS);
-    let (all, some) = ((0..BLOCKS).collect::<Vec<_>>(), scattered());
-    let (large, small) = ((0..BYTES).step_by(LARGE).collect::<Vec<_>>(), offsets(&some));
-    let mut group = criterion.benchmark_group(group);
-    let (mut in_order, mut by_chance) = (|| write_back(&ours, &all), || write_back(&ours, &some));
-    ratio(&mut group, ["sequential", "one-by-one"], TURNS, &mut in_order, &mut || {
-        timed(|| plain.write(&large, LARGE, 1))
-    });
-    ratio(&mut group, ["sequential", "in-flight"], TURNS, &mut in_order, &mut || {
-        timed(|| plain.write(&large, LARGE, io.in_flight))
-    });
-    ratio(&mut group, ["random", "in-flight"], TURNS, &mut by_chance, &mut || {
-        timed(|| plain.write(&small, BLOCK, io.in_flight))
-    });
+    let plan = Plan::arm(&sched, PlanSpec::default()).expect("an empty plan");
+    let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 20)), plan.clone()).expect("memory");
+    let bufio = Bufio::new(&sched, &mm, &plan, Era::V6_12.knobs(), None);
+    let client = bufio.create(device.clone(), None, ClientOptions::default());
+    let client = client.expect("a client of 4 KiB blocks");
+    client.prefetch(0, BLOCKS);
+    let plain = Plain::open(device.number());
+    let mut group = criterion.benchmark_group("writeback");
+    ratio(
+        &mut group,
+        ["sequential", "one-by-one"],
+        TURNS,
+        &mut || write_back(&client),
+        &mut || timed(|| plain.write()),
+    );
     group.finish();
-    ours.client.destroy().expect("nothing is held");
+    client.destroy().expect("nothing is held");
     drop(plain);
     device.stop();
-}
-
-fn on_disk(criterion: &mut Criterion) {
-    writeback(criterion, "writeback", tempfile::tempfile().expect("a temp file"), true);
-}
-
-fn in_memory(criterion: &mut Criterion) {
-    let backing = rustix::fs::memfd_create("reclaimdep-bench", rustix::fs::MemfdFlags::CLOEXEC);
-    writeback(criterion, "writeback-memory", backing.expect("a file in memory").into(), false);
 }
 
 fn main() {
@@ -170,5 +121,5 @@ fn main() {
         drop(writeln!(std::io::stderr(), "SKIPPED: {}", missing.join("; ")));
         return;
     }
-    rounds::run(&[on_disk, in_memory]);
+    rounds::run(&[writeback]);
 }

@@ -8,24 +8,11 @@ use reclaimdep::witness::Code;
 use reclaimdep::{Result, World};
 
 fn main() -> Result<()> {
-    let stack = StackSpec {
-        pages: 4096,
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "disk.img".into(),
-            mib: 64,
-        }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default()
+        .pages(4096)
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "disk.img", 64))
+        .bufio(BufioSpec::new("meta", "loop0").retain_bytes(0).dirty([0]));
     for era in Era::ALL {
         let report = World::builder()
             .name("c01")

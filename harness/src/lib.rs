@@ -64,3 +64,26 @@ pub use heap::Heap;
 pub use reclaimdep_macros::test;
 pub use reclaimdep_scope as scope;
 pub use world::{Tier, World};
+
+/// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
+#[cfg(feature = "loop")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __loop_tier {
+    () => {
+        $crate::Tier::Loop
+    };
+}
+
+/// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
+#[cfg(not(feature = "loop"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __loop_tier {
+    () => {
+        ::core::compile_error!(
+            "the tier `loop` needs the feature `loop` of reclaimdep: in Cargo.toml, \
+             reclaimdep = { .., features = [\"loop\"] }"
+        )
+    };
+}

@@ -35,7 +35,8 @@ fn a_nofs_allocation_does_not_wait_since_the_shrinker_tests_for_fs() {
 
 #[track_caller]
 fn check_refused(fs: Vec<FsSpec>, loops: Vec<LoopSpec>, words: &[&str]) {
-    let stack = StackSpec { fs, loops, ..StackSpec::default() };
+    let mut stack = StackSpec::default();
+    (stack.fs, stack.loops) = (fs, loops);
     let error =
         World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
     for word in words {
@@ -78,7 +79,7 @@ fn a_loop_device_on_a_filesystem_that_nothing_defines_is_refused() {
 #[test]
 fn a_size_for_a_filesystem_on_a_device_is_refused() {
     check_refused(
-        vec![fs("lower"), FsSpec { mib: 10, ..FsSpec::on_loop("upper", "loop0") }],
+        vec![fs("lower"), FsSpec::on_loop("upper", "loop0").mib(10)],
         vec![loop_on_lower("loop0", 64)],
         &["fs `upper` of 10 MiB on loop device `loop0`", "leave `mib` out"],
     );
@@ -86,7 +87,7 @@ fn a_size_for_a_filesystem_on_a_device_is_refused() {
 
 #[test]
 fn two_loop_devices_of_one_name_are_refused() {
-    let second = LoopSpec { file: "other.img".into(), ..loop_on_lower("loop0", 8) };
+    let second = loop_on_lower("loop0", 8).file("other.img");
     check_refused(
         vec![fs("lower")],
         vec![loop_on_lower("loop0", 8), second],
@@ -96,11 +97,8 @@ fn two_loop_devices_of_one_name_are_refused() {
 
 #[test]
 fn swap_on_the_device_of_a_filesystem_is_refused() {
-    let area = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
-    let stack = StackSpec {
-        memory: MemorySpec { swap: vec![area], ..MemorySpec::default() },
-        ..metadata_on_loop()
-    };
+    let area = SwapSpec::on_loop("swap0", "loop0", 8);
+    let stack = metadata_on_loop().memory(MemorySpec::default().swap(area));
     let error =
         World::builder().stack(stack).run(|_| {}).expect_err("it cannot be built").to_string();
     assert!(
@@ -111,7 +109,7 @@ fn swap_on_the_device_of_a_filesystem_is_refused() {
 
 #[test]
 fn a_reader_during_unmount_gets_enodev_and_leaves_nothing_held() {
-    let stack = StackSpec { fs: vec![fs("lower").with_bufio()], ..StackSpec::default() };
+    let stack = StackSpec::default().fs(fs("lower").with_bufio());
     let report = World::builder().stack(stack).schedules(200).run(|world| {
         let above = reclaimdep::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
         let device: std::sync::Arc<dyn reclaimdep::block::BlockDevice> = std::sync::Arc::new(above);

@@ -8,13 +8,11 @@ use reclaimdep::era::{Era, Knobs};
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
 use reclaimdep::mm::policy::reclaim_context::knobs::WithoutSuperblock;
-use reclaimdep::mm::policy::{
-    PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Target, Waits,
-};
-use reclaimdep::mm::{Page, PageOwner, PageState, ScanControl, Shrinker, Stop};
+use reclaimdep::mm::policy::{PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Waits};
+use reclaimdep::mm::{Page, PageOwner, PageState};
 use reclaimdep::report::Report;
-use reclaimdep::scope::{self, Superblock};
-use reclaimdep::stack::{BufioSpec, MemorySpec, StackSpec, SwapSpec};
+use reclaimdep::scope::{self, Shrinker, Stop, Superblock};
+use reclaimdep::stack::{MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::witness::oracle::Pairs;
 use reclaimdep::world::Builder;
@@ -25,14 +23,14 @@ const CYCLE: &str = "io_reclaim -> requests of loop0 -> lock journal of fs:lower
 
 /// The stack of the first deadlock without dirty buffers.
 fn clean() -> StackSpec {
-    let stack = bufio_on_loop();
-    let bufio =
-        stack.bufio.into_iter().map(|client| BufioSpec { dirty: Vec::new(), ..client }).collect();
-    StackSpec { bufio, ..stack }
+    let mut stack = bufio_on_loop();
+    stack.bufio.iter_mut().for_each(|client| client.dirty.clear());
+    stack
 }
 
 fn under(policy: PolicyKind, stack: StackSpec) -> StackSpec {
-    StackSpec { memory: MemorySpec { policy, ..stack.memory.clone() }, ..stack }
+    let memory = stack.memory.clone().policy(policy);
+    stack.memory(memory)
 }
 
 /// One schedule with plenty of memory.
@@ -145,23 +143,23 @@ impl Shrinker for Inodes {
         "sb"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         0
     }
 
-    fn scan(&self, _control: &mut ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, _: Gfp, _: u64) -> Result<u64, Stop> {
         Err(Stop)
     }
 
-    fn target(&self) -> Option<Target> {
-        Some(Target::Superblock(self.0))
+    fn superblock(&self) -> Option<Superblock> {
+        Some(self.0)
     }
 }
 
 /// A transaction of one filesystem allocates while the shrinker of the filesystem `whose` is
 /// registered.
 fn superblock(policy: PolicyKind, whose: &'static str, mask: Gfp) -> Report {
-    let stack = StackSpec { fs: vec![fs("own"), fs("other")], ..StackSpec::default() };
+    let stack = StackSpec::default().fs(fs("own")).fs(fs("other"));
     let body = move |world: &World| {
         let inodes = Inodes(world.fs(whose).superblock());
         let registered = world.mm().register_shrinker(Arc::new(inodes));
@@ -202,16 +200,17 @@ fn denying_a_transaction_its_own_filesystems_inodes_is_not_counted_as_safe() {
 #[track_caller]
 fn check_swap(area: SwapSpec, knobs: Knobs, expect: &[&str]) {
     let plain = bufio_on_loop();
-    let memory = MemorySpec { swap: vec![area], ..MemorySpec::default() };
-    let stack = StackSpec { memory, bufio: Vec::new(), ..plain };
+    let memory = MemorySpec::default().swap(area);
+    let mut stack = plain.memory(memory);
+    stack.bufio.clear();
     check_cycles(&make_a_file(world(Era::V5_9, stack).knobs(knobs)), expect);
 }
 
 #[test]
 fn swap_on_a_filesystem_leads_reclaim_back_into_it() {
-    let area = SwapSpec { name: "swap".into(), pages: 16, device: None, fs: None };
-    let over_loop = SwapSpec { device: Some("loop0".into()), ..area.clone() };
-    let file = SwapSpec { fs: Some("lower".into()), ..area.clone() };
+    let area = SwapSpec::in_memory("swap", 16);
+    let over_loop = SwapSpec::on_loop("swap", "loop0", 16);
+    let file = SwapSpec::file("swap", "lower", 16);
     let new = Era::V5_9.knobs();
     let mut old = new;
     old.mm.swap_over_fs_needs_fs = false;
@@ -243,7 +242,7 @@ impl PageOwner for WaitsOnRelease {
 /// A transaction makes a NOFS allocation while such a page is on the LRU lists.
 #[track_caller]
 fn check_pages(waits: Waits, expect: &[&str]) {
-    let stack = StackSpec { fs: vec![fs("lower")], ..StackSpec::default() };
+    let stack = StackSpec::default().fs(fs("lower"));
     let body = move |world: &World| {
         let mm = world.mm();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");

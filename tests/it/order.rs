@@ -16,7 +16,7 @@ use reclaimdep_tests::make_a_file;
 
 /// One schedule of the world. Memory is short only for a task called `elsewhere`.
 fn world(era: Era) -> Builder {
-    let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+    let rule = Pressure::every_allocation().task("elsewhere");
     World::builder().era(era).stack(bufio_on_loop()).pressure(rule).schedules(1)
 }
 
@@ -118,25 +118,14 @@ fn a_declaration_in_the_wrong_order_is_reported_as_primed() {
 /// Three filesystems of one type, each on a loop device on the one below; a loop device on the
 /// topmost is written and synced.
 fn nested(class_view: bool) -> Report {
-    let image = |name: &str, fs: &str, mib| LoopSpec {
-        name: name.into(),
-        fs: fs.into(),
-        file: "img".into(),
-        mib,
-    };
-    let spec = StackSpec {
-        fs: vec![
-            fs("lower"),
-            FsSpec::on_loop("middle", "loop0"),
-            FsSpec::on_loop("upper", "loop1"),
-        ],
-        loops: vec![
-            image("loop0", "lower", 64),
-            image("loop1", "middle", 40),
-            image("loop2", "upper", 16),
-        ],
-        ..StackSpec::default()
-    };
+    let image = |name: &str, fs: &str, mib| LoopSpec::new(name, fs, "img", mib);
+    let spec = StackSpec::default()
+        .fs(fs("lower"))
+        .fs(FsSpec::on_loop("middle", "loop0"))
+        .fs(FsSpec::on_loop("upper", "loop1"))
+        .loop_device(image("loop0", "lower", 64))
+        .loop_device(image("loop1", "middle", 40))
+        .loop_device(image("loop2", "upper", 16));
     let body = |world: &World| {
         let device = world.stack().device("loop2").expect("it is in the stack");
         reclaimdep::block::write_at(&**device, 0, &[1; 4096]).expect("it is written");

@@ -8,10 +8,9 @@
 use std::collections::BTreeMap;
 
 use reclaimdep::event::{Event, EventKind, Gfp, Names, Op, ReclaimKind, TaskId, WorkId};
-use reclaimdep::recording::{Imported, import};
+use reclaimdep::recording::{Imported, Judged, import, judge_recording};
 use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
-use reclaimdep::world::{Judged, judge_recording};
 use reclaimdep_fixtures::{Recording, recordings};
 
 fn named(mask: Gfp) -> &'static str {

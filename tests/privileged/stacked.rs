@@ -26,10 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         deadlock(Era::V6_12, &[]),
         trial("stacked::two_real_devices_on_each_other".into(), |builder| {
             let mut stack: StackSpec = metadata_on_loop();
-            stack.loops.push(reclaimdep::stack::LoopSpec {
-                fs: "upper".into(),
-                ..loop_on_lower("loop1", 16)
-            });
+            stack.loops.push(loop_on_lower("loop1", 16).fs("upper"));
             check(builder.stack(stack), &[], on_top)
         }),
     ]

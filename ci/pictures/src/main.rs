@@ -86,7 +86,7 @@ fn look_at(
 fn possible() -> Result<Report, String> {
     let orders = Orders::default();
     let world = || {
-        let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+        let rule = Pressure::every_allocation().task("elsewhere");
         World::builder()
             .era(Era::V3_10)
             .stack(bufio_on_loop())

@@ -37,11 +37,6 @@ const LOAD: &str = "load of that cell";
 const LOAD_AND: &str = "load of that cell, and an and";
 const BOX: &str = "`System`, box of 64 bytes";
 const GROWTH: &str = "`System`, growth from 1 to 64 MiB";
-const QUICK: &str = "`quick_cache`";
-const MOKA: &str = "`moka`";
-const FOYER: &str = "`foyer-memory`";
-const INSERT: &str = "`quick_cache`, insert that evicts";
-const INSERT_FILLED: &str = "`quick_cache`, insert of 4 KiB filled";
 const MODEL: &str = "the same schedules, nobody judging";
 
 #[rustfmt::skip]
@@ -65,40 +60,14 @@ const ROWS: &[Row] = &[
     row("the same, the slowest of all edges", "1 ms", ["order", "slowest", "millisecond"], None),
     row("the same after a cycle was found, median", "1 us", ["order", "median-after-cycle", "microsecond"], Some(2.0)),
     row("1,000,000 recorded events, judged from a file", "1 s", ["recorded", "million", "second"], Some(2.0)),
-    row("bufio: hit, uniform", QUICK, ["hit-uniform", "bufio", "quick_cache"], Some(1.0)),
-    row("the same", MOKA, ["hit-uniform", "bufio", "moka"], Some(1.0)),
-    row("the same", FOYER, ["hit-uniform", "bufio", "foyer-memory"], Some(1.0)),
-    row("bufio: hit, Zipf 0.99", QUICK, ["hit-zipf", "bufio", "quick_cache"], Some(1.0)),
-    row("the same", MOKA, ["hit-zipf", "bufio", "moka"], Some(1.0)),
-    row("the same", FOYER, ["hit-zipf", "bufio", "foyer-memory"], Some(1.0)),
-    row("bufio: hits of 2 threads, uniform", QUICK, ["hit-uniform-2", "bufio", "quick_cache"], Some(1.0)),
-    row("the same", MOKA, ["hit-uniform-2", "bufio", "moka"], Some(1.0)),
-    row("the same", FOYER, ["hit-uniform-2", "bufio", "foyer-memory"], Some(1.0)),
-    row("the same", "as many by one thread", ["hit-uniform-2", "bufio", "alone"], Some(0.625)),
-    row("bufio: hits of 2 threads, Zipf 0.99", QUICK, ["hit-zipf-2", "bufio", "quick_cache"], Some(1.0)),
-    row("the same", MOKA, ["hit-zipf-2", "bufio", "moka"], Some(1.0)),
-    row("the same", FOYER, ["hit-zipf-2", "bufio", "foyer-memory"], Some(1.0)),
-    row("the same", "as many by one thread", ["hit-zipf-2", "bufio", "alone"], Some(0.625)),
-    row("bufio: miss and evict, 64 buffers, no I/O", INSERT, ["miss", "new", "quick_cache"], Some(1.3)),
-    row("the same, filled by who asks for it", INSERT_FILLED, ["miss", "filled", "quick_cache-filled"], None),
-    row("the same, read from a device in memory", INSERT_FILLED, ["miss", "read", "quick_cache-filled"], None),
-    row("bufio: miss and evict, 4096 buffers, no I/O", INSERT, ["miss-large", "new", "quick_cache"], Some(1.3)),
-    row("the same, filled by who asks for it", INSERT_FILLED, ["miss-large", "filled", "quick_cache-filled"], None),
-    row("the same, read from a device in memory", INSERT_FILLED, ["miss-large", "read", "quick_cache-filled"], None),
-    row("bufio: bytes for each buffer of 4 KiB beyond its data", "1 byte", ["footprint", "buffer", "byte"], Some(192.0)),
-    row("bufio: 256 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], Some(1.11)),
-    row("the same", "plain 128 KiB, 32 in flight", ["writeback", "sequential", "in-flight"], Some(1.5)),
-    row("bufio: 128 MiB written back in random order, to the same", "plain 4 KiB, 32 in flight", ["writeback", "random", "in-flight"], Some(1.11)),
-    row("bufio: written back in order, to a loop device in memory", "plain 128 KiB, one at a time", ["writeback-memory", "sequential", "one-by-one"], None),
-    row("the same", "plain 128 KiB, 32 in flight", ["writeback-memory", "sequential", "in-flight"], None),
-    row("bufio: written back in random order, to the same", "plain 4 KiB, 32 in flight", ["writeback-memory", "random", "in-flight"], None),
+    row("bufio: 32 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], None),
 ];
 
 /// The harness's benches.
-const BENCHES: [&str; 7] = ["scope", "heap", "inject", "judges", "bufio", "footprint", "writeback"];
+const BENCHES: [&str; 5] = ["scope", "heap", "inject", "judges", "writeback"];
 
-/// Groups that take root and loop devices; where there are none their rows stay empty.
-const PRIVILEGED: [&str; 2] = ["writeback", "writeback-memory"];
+/// The group that takes root and loop devices; where there are none its rows stay empty.
+const PRIVILEGED: &str = "writeback";
 
 /// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer
 /// ignores them.
@@ -116,9 +85,7 @@ pub(crate) fn bench() -> Result<(), String> {
         Path::new(&std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into()))
             .join("criterion");
     // What cannot be measured here must not be read from an earlier run.
-    for group in PRIVILEGED {
-        drop(fs::remove_dir_all(estimates.join(group)));
-    }
+    drop(fs::remove_dir_all(estimates.join(PRIVILEGED)));
     run(cargo(
         &[&["bench", "--package", "reclaimdep"][..], &benches, &["--", "--quiet"]].concat(),
     ))?;
@@ -168,7 +135,7 @@ impl Table {
         let ratio = |row: &Row| {
             let bench = row.bench.iter().fold(estimates.to_owned(), |path, part| path.join(part));
             match estimate(&bench) {
-                Err(_) if PRIVILEGED.contains(&row.bench[0]) && !bench.exists() => Ok(None),
+                Err(_) if row.bench[0] == PRIVILEGED && !bench.exists() => Ok(None),
                 measured => measured.map(|nanos| Some(nanos / 1e6)),
             }
         };

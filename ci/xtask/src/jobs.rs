@@ -20,6 +20,18 @@ pub(crate) const JOBS: &[Job] = &[
     Job { name: "test", what: "unit and integration tests", in_full_run: true, run: test },
     Job { name: "doc", what: "examples in the documentation", in_full_run: true, run: doc },
     Job {
+        name: "outside",
+        what: "a crate with a workspace of its own tests itself with the harness; the README is true",
+        in_full_run: true,
+        run: || crate::outside::outside().into(),
+    },
+    Job {
+        name: "package",
+        what: "the library crates can be packaged",
+        in_full_run: true,
+        run: package,
+    },
+    Job {
         name: "healthy",
         what: "50,000 schedules of healthy stacks, which must be quiet",
         in_full_run: true,
@@ -149,7 +161,15 @@ fn test() -> Outcome {
 }
 
 fn doc() -> Outcome {
-    run(cargo(&["test", "--workspace", "--doc"])).into()
+    let mut pages = cargo(&["doc", "--workspace", "--no-deps", FEATURES[0], FEATURES[1]]);
+    pages.env("RUSTDOCFLAGS", "-D warnings");
+    run(cargo(&["test", "--workspace", "--doc"])).and_then(|()| run(pages)).into()
+}
+
+fn package() -> Outcome {
+    let libraries = ["reclaimdep-scope", "reclaimdep-macros", "reclaimdep"];
+    let packages = libraries.map(|library| ["--package", library]).concat();
+    run(cargo(&[&["package", "--allow-dirty"][..], &packages].concat())).into()
 }
 
 /// A release build: an unoptimized one would take minutes.
@@ -181,10 +201,8 @@ fn privileged() -> Outcome {
     if machine::has_libclang() {
         args.extend(["--features", "second-opinion"]);
     }
-    let mut other_engine = cargo(&args);
-    other_engine.env("RECLAIMDEP_IO", "threads");
     let oracle = cargo(&["test", "--package", "reclaimdep-tests", "--test", "it", "verity::"]);
-    run(cargo(&args)).and_then(|()| run(other_engine)).and_then(|()| run(oracle)).into()
+    run(cargo(&args)).and_then(|()| run(oracle)).into()
 }
 
 /// The folder in which the screenshots are left for review.

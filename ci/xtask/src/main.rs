@@ -5,6 +5,7 @@
 //! | `jobs` | the table of jobs: what each runs and what it needs |
 //! | `bench` | the performance table |
 //! | `mutants` | mutation testing of the judges |
+//! | `outside` | the crate that a stranger would write |
 //! | `machine` | what this machine has |
 //! | `packages` | Debian packages that a job wants, installed where that is possible |
 //! | `command` | running a command and saying so |
@@ -19,6 +20,7 @@ mod command;
 mod jobs;
 mod machine;
 mod mutants;
+mod outside;
 mod packages;
 
 use std::process::ExitCode;
@@ -87,7 +89,18 @@ mod tests {
 
     #[test]
     fn a_full_run_is_every_check_and_not_the_demonstration() {
-        let full = ["fmt", "clippy", "test", "doc", "healthy", "bufio", "privileged", "pictures"];
+        let full = [
+            "fmt",
+            "clippy",
+            "test",
+            "doc",
+            "outside",
+            "package",
+            "healthy",
+            "bufio",
+            "privileged",
+            "pictures",
+        ];
         assert_eq!(names(&select(&[]).unwrap()), full);
     }
 

@@ -97,18 +97,6 @@ pub(crate) fn timed(call: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Measures `GROUP/NAME`, which is a number and no time: criterion gets a millisecond for one.
-pub(crate) fn number(criterion: &mut Criterion, group: &str, name: [&str; 2], number: f64) {
-    let mut group = criterion.benchmark_group(group);
-    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_millis(1));
-    group.sample_size(10).nresamples(1_000);
-    group.bench_function(BenchmarkId::new(name[0], name[1]), |bencher| {
-        bencher
-            .iter_custom(|iterations| Duration::from_secs_f64(iterations as f64 * 1e-3 * number));
-    });
-    group.finish();
-}
-
 /// Makes `call` [`CALLS`] times with numbers that the compiler does not foresee.
 pub(crate) fn calls(mut call: impl FnMut(u32)) {
     (0..CALLS).for_each(|n| call(black_box(n)));

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use reclaimdep::error::{Error, Result};
-use reclaimdep::world::{Judged, judge_events, judge_recording};
+use reclaimdep::recording::{Judged, judge_events, judge_recording};
 
 use crate::args::JudgeArgs;
 

@@ -1,7 +1,7 @@
 //! Generates one `#[test]` for each tier; each is one call of `reclaimdep::rt::run_test`.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, ItemFn};
 
 use crate::known::TIERS;
@@ -16,13 +16,14 @@ pub(crate) fn expand(spec: &AttributeSpec, mut item: ItemFn) -> TokenStream {
     let visibility = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
     let name = item.sig.ident.clone();
     match spec.tiers.as_slice() {
-        [] => one(spec, TIERS[0].1, &to_test, &visibility, &item),
-        [(_, variant)] => one(spec, variant, &to_test, &visibility, &item),
+        [] => one(spec, &tier(TIERS[0], Span::call_site()), &to_test, &visibility, &item),
+        [(row, span)] => one(spec, &tier(*row, *span), &to_test, &visibility, &item),
         several => {
             // The function and the module can share the name: one is a value, the other a type.
-            let tests = several.iter().map(|(tier, variant)| {
-                let test = test_name(tier);
-                let call = call(spec, variant, &test, &body(spec, &quote!(super::#name)));
+            let tests = several.iter().map(|(row, span)| {
+                let test = test_name(row.0);
+                let call =
+                    call(spec, &tier(*row, *span), &test, &body(spec, &quote!(super::#name)));
                 quote! { #(#to_test)* #[::core::prelude::v1::test] fn #test() { #call } }
             });
             quote! {
@@ -37,13 +38,13 @@ pub(crate) fn expand(spec: &AttributeSpec, mut item: ItemFn) -> TokenStream {
 
 fn one(
     spec: &AttributeSpec,
-    variant: &str,
+    tier: &TokenStream,
     attrs: &[Attribute],
     visibility: &syn::Visibility,
     item: &ItemFn,
 ) -> TokenStream {
     let name = &item.sig.ident;
-    let call = call(spec, variant, name, &body(spec, &quote!(#name)));
+    let call = call(spec, tier, name, &body(spec, &quote!(#name)));
     quote! {
         #(#attrs)*
         #[::core::prelude::v1::test]
@@ -60,6 +61,16 @@ fn belongs_to_the_test(attr: &Attribute) -> bool {
     ["ignore", "should_panic", "cfg", "doc"].iter().any(|name| attr.path().is_ident(name))
 }
 
+/// The tier as a value. `loop` goes through a macro of the harness, which is an error in a build
+/// without the feature; the error points at the word.
+fn tier((name, variant): (&str, &str), span: Span) -> TokenStream {
+    if name == "loop" {
+        return quote_spanned!(span=> ::reclaimdep::__loop_tier!());
+    }
+    let variant = format_ident!("{variant}");
+    quote!(::reclaimdep::Tier::#variant)
+}
+
 /// The name of the test of a tier; `loop` is a keyword and cannot name a function.
 fn test_name(tier: &str) -> Ident {
     if tier == "loop" { format_ident!("loop_") } else { format_ident!("{tier}") }
@@ -69,8 +80,7 @@ fn body(spec: &AttributeSpec, path: &TokenStream) -> TokenStream {
     if spec.takes_world { path.clone() } else { quote!(|_: &::reclaimdep::World| #path()) }
 }
 
-fn call(spec: &AttributeSpec, variant: &str, name: &Ident, body: &TokenStream) -> TokenStream {
-    let variant = format_ident!("{variant}");
+fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStream) -> TokenStream {
     let name = name.to_string();
     let AttributeSpec { expect, pressure, .. } = spec;
     let era = option(spec.era.as_ref());
@@ -82,7 +92,7 @@ fn call(spec: &AttributeSpec, variant: &str, name: &Ident, body: &TokenStream) -
                 name: ::core::concat!(::core::module_path!(), "::", #name),
                 file: ::core::file!(),
                 line: ::core::line!(),
-                tier: ::reclaimdep::Tier::#variant,
+                tier: #tier,
                 era: #era,
                 expect: &[#(::reclaimdep::witness::Code::#expect),*],
                 pressure: #pressure,

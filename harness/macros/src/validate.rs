@@ -18,8 +18,8 @@ const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"
 /// The checked arguments of the attribute.
 #[derive(Default)]
 pub(crate) struct AttributeSpec {
-    /// Rows of [`TIERS`]; empty for the default.
-    pub(crate) tiers: Vec<(&'static str, &'static str)>,
+    /// Rows of [`TIERS`] and where each was written; empty for the default.
+    pub(crate) tiers: Vec<((&'static str, &'static str), Span)>,
     pub(crate) era: Option<LitStr>,
     pub(crate) expect: Vec<Ident>,
     pub(crate) pressure: bool,
@@ -73,7 +73,7 @@ fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
             for value in distinct(values, errors) {
                 let text = value.text();
                 match TIERS.iter().find(|(tier, _)| *tier == text) {
-                    Some(tier) => spec.tiers.push(*tier),
+                    Some(tier) => spec.tiers.push((*tier, value.span())),
                     None => errors
                         .add(&value, unknown("tier", &text, TIERS.iter().map(|(tier, _)| *tier))),
                 }

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::Gfp;
 use crate::listener::{self, ShrinkerHandle};
+use crate::{Gfp, Superblock};
 
 /// SHRINK_STOP: no progress is possible in this context, do not call again in this pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,13 @@ pub trait Shrinker: Send + Sync {
     /// refuse: it does not even see the mask.
     fn count(&self) -> u64;
 
+    /// How many objects could be freed under `mask`; reclaim calls this. Only a shrinker whose
+    /// count depends on the mask overrides it, as dm-bufio's did until 4.9. That is a bug (RD07):
+    /// what a forbidden scan leaves undone is deferred, and that needs a count without the mask.
+    fn count_with_mask(&self, _mask: Gfp) -> u64 {
+        self.count()
+    }
+
     /// Frees up to `nr_to_scan` objects within `mask`; says how many went.
     ///
     /// # Errors
@@ -34,9 +41,21 @@ pub trait Shrinker: Send + Sync {
         2
     }
 
-    /// How many objects one scan takes.
+    /// How many objects one scan takes; 0 for the default.
     fn batch(&self) -> u64 {
         128
+    }
+
+    /// Whether a scan leaves the freeing to a later work item, as dm-bufio's does since 5.9. The
+    /// objects that such a scan reports need not be free yet.
+    fn defers(&self) -> bool {
+        false
+    }
+
+    /// The superblock whose objects it frees, for policies that decide by filesystem. For a
+    /// shrinker without one, every policy uses the effective mask.
+    fn superblock(&self) -> Option<Superblock> {
+        None
     }
 }
 

@@ -10,8 +10,7 @@ use crate::sched::Sched;
 use crate::units::Sectors;
 
 /// What the submitter does when the request is complete: it gets the data and the outcome. Of
-/// [`Bio::write`] it gets the memory in which the copy was, somewhere in it, for [`Bio::write_in`];
-/// an empty vector where the kernel may still read it because the device broke.
+/// [`Bio::write`] it gets the memory that held the copy.
 ///
 /// It runs on the completing task, as an interrupt handler would: it must not wait.
 pub type EndIo = Box<dyn FnOnce(Vec<u8>, Result<(), Errno>) + Send>;
@@ -31,7 +30,7 @@ pub struct Bio {
     origin: Option<Origin>,
     site: Site,
     id: Option<RequestId>,
-    /// The world, if somebody observes it.
+    /// The world, once the request has a number.
     sched: Option<Sched>,
     /// The world knows that it was submitted: a device that passes it on does not say so again.
     told: bool,
@@ -81,22 +80,8 @@ impl Bio {
     #[track_caller]
     #[must_use]
     pub fn write(sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
-        Self::write_in(Vec::new(), sector, data, end_io)
-    }
-
-    /// The same with the copy in memory that an earlier write gave back: what is in it is lost.
-    ///
-    /// # Panics
-    /// As [`Bio::write`].
-    #[track_caller]
-    #[must_use]
-    pub fn write_in(memory: Vec<u8>, sector: Sectors, data: &[u8], end_io: EndIo) -> Self {
-        let mut copy = memory;
-        if copy.capacity() < data.len() + ALIGN {
-            copy = Vec::with_capacity(data.len() + ALIGN);
-        }
+        let mut copy: Vec<u8> = Vec::with_capacity(data.len() + ALIGN);
         let start = copy.as_ptr().align_offset(ALIGN).min(ALIGN);
-        copy.truncate(start);
         copy.resize(start, 0);
         copy.extend_from_slice(data);
         let mut bio = Self::new(Op::Write, sector, Vec::new(), end_io);
@@ -146,15 +131,6 @@ impl Bio {
         &self.data[self.start()..]
     }
 
-    /// Leaves the data of a write where it is for ever, because the kernel may still read it:
-    /// nobody gets it back.
-    pub(crate) fn leave_data(&mut self) {
-        if self.op == Op::Write {
-            std::mem::forget(std::mem::take(&mut self.data));
-            self.copied_at = None;
-        }
-    }
-
     fn start(&self) -> usize {
         self.copied_at.map_or(0, usize::from)
     }
@@ -194,7 +170,7 @@ impl Bio {
     pub fn number(&mut self, sched: &Sched) -> RequestId {
         let request = sched.next_request();
         self.id = Some(request);
-        self.sched = sched.is_observed().then(|| sched.clone());
+        self.sched = Some(sched.clone());
         request
     }
 
@@ -230,7 +206,7 @@ mod tests {
     use crate::sched::SpinLock;
 
     #[test]
-    fn a_copy_lies_where_a_device_can_take_it_and_its_memory_comes_back() {
+    fn the_copy_of_a_write_is_aligned_and_its_memory_comes_back() {
         let theirs = Arc::new(SpinLock::new(None));
         let ended = Arc::clone(&theirs);
         let end_io = Box::new(move |data, outcome| *ended.lock() = Some((data, outcome)));
@@ -242,9 +218,5 @@ mod tests {
         bio.complete(Ok(()));
         let (memory, outcome) = theirs.lock().take().expect("it is complete");
         assert_eq!((memory.len() >= 1024, outcome), (true, Ok(())));
-        let (start, end_io) = (memory.as_ptr(), Box::new(|_, _| ()));
-        let again = Bio::write_in(memory, Sectors(0), &[9; 512], end_io);
-        assert!(again.data().as_ptr().addr().is_multiple_of(ALIGN) && again.data() == [9; 512]);
-        assert!(again.data.as_ptr() == start, "nothing was allocated");
     }
 }

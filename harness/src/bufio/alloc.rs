@@ -10,9 +10,7 @@ use std::sync::atomic::Ordering;
 
 use super::cache::{Cache, List};
 use super::client::Client;
-use super::evict::Verdict;
-use super::lookup::Want;
-use super::slot::{NO_BLOCK, Slot, State};
+use super::slot::{NO_BLOCK, State};
 use crate::block::Bio;
 use crate::era::BufioGeneration;
 use crate::event::{Gfp, Resource, Site};
@@ -76,37 +74,6 @@ impl Client {
                 return (cache, late);
             }
         }
-    }
-
-    /// Where nobody observes and the client is at its limit, the clean buffer that the watermark
-    /// would free in exchange for a new one becomes that one: its memory is handed over, and
-    /// neither the allocator nor the accounts hear of it. It leaves its list as the oldest and
-    /// comes back as the newest.
-    pub(super) fn recycled(&self, cache: &mut Cache, block: u64, want: Want) -> Option<&Slot> {
-        // One more than the limit is where the watermark leaves a client that had too much dirty.
-        let at_limit = || cache.total().checked_sub(self.limit()).is_some_and(|over| over <= 1);
-        let full = || cache.reserved.len() >= self.0.options.reserved_buffers && at_limit();
-        // Where too much is dirty the watermark has more to do than this.
-        let dirty =
-            || cache.len(List::Dirty) > cache.len(List::Clean).saturating_sub(1) * WRITEBACK_RATIO;
-        if self.0.flat.is_none() || !full() || dirty() {
-            return None;
-        }
-        let mut idle = |slot: &Slot| if slot.state() == 0 { Verdict::Take } else { Verdict::Skip };
-        let slot = self.slot(self.turn_clock(cache, List::Clean, &mut idle)?);
-        if self.0.options.alloc_callback.is_some() {
-            // It may panic: the buffer must be on no list then.
-            self.unlink(cache, slot);
-            slot.set_block(NO_BLOCK);
-            return Some(self.install(cache, slot.number, block, want));
-        }
-        self.unindex(cache, slot.block(), slot.number);
-        cache.renew_oldest(List::Clean);
-        slot.set_block(NO_BLOCK);
-        self.begin(slot, block, want);
-        self.index(cache, block, slot.number);
-        self.begin_age(cache, slot);
-        Some(slot)
     }
 
     fn alloc_with(&self, base: Gfp, point: Failpoint) -> Option<super::memory::Memory> {

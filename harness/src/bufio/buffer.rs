@@ -5,7 +5,6 @@
 
 use super::cache::List;
 use super::client::Client;
-use super::lanes::{Cell, Lanes};
 use super::options::Contents;
 use super::slot::{Slot, State};
 use crate::event::Site;
@@ -25,8 +24,6 @@ use crate::sched::quiet;
 pub struct Buffer<'c> {
     pub(super) client: &'c Client,
     pub(super) slot: &'c Slot,
-    /// Where the hold is, if not in the slot's count.
-    pub(super) cell: Option<&'c Cell>,
 }
 
 impl std::fmt::Debug for Buffer<'_> {
@@ -39,10 +36,8 @@ impl<'c> Buffer<'c> {
     /// INVARIANT: the caller has taken a hold of the slot, and hands it over.
     #[inline]
     pub(super) fn new(client: &'c Client, slot: &'c Slot, site: Site) -> Self {
-        if client.observed() {
-            slot.contents.lock().holder = client.site_number(site);
-        }
-        Self { client, slot, cell: None }
+        slot.contents.lock().holder = client.site_number(site);
+        Self { client, slot }
     }
 
     /// The block it caches.
@@ -123,12 +118,6 @@ impl<'c> Buffer<'c> {
 impl Drop for Buffer<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.cell {
-            Some(cell) => {
-                Lanes::put(cell);
-                self.client.was_put();
-            }
-            None => self.client.put(self.slot),
-        }
+        self.client.put(self.slot);
     }
 }

@@ -36,8 +36,6 @@ pub(super) struct Cache {
     pub(super) table: Table,
     /// Slots with memory, for when there is none.
     pub(super) reserved: Vec<u32>,
-    /// Buffers that were ever linked.
-    pub(super) linked: u64,
     /// Slots without.
     pub(super) free: Vec<u32>,
 }
@@ -68,11 +66,6 @@ impl Cache {
         self.clean.len() + self.dirty.len()
     }
 
-    /// The newest of a list.
-    pub(super) fn newest(&self, list: List) -> Option<u32> {
-        self.ring(list).newest(&self.links)
-    }
-
     /// Which list the slot is on.
     pub(super) fn list_of(&self, slot: u32) -> Option<List> {
         self.on.get(slot as usize).copied().flatten()
@@ -82,12 +75,6 @@ impl Cache {
     pub(super) fn push(&mut self, list: List, slot: u32) {
         let index = slot as usize;
         if self.on.len() <= index {
-            if self.on.capacity() <= index {
-                // By an eighth: doubling would leave up to a half of it empty.
-                let more = index + 1 - self.on.len() + index / 8;
-                self.on.reserve_exact(more);
-                self.links.reserve_exact(more);
-            }
             self.on.resize(index + 1, None);
             self.links.resize(index + 1, Link::OFF);
         }
@@ -107,13 +94,6 @@ impl Cache {
     pub(super) fn turn(&mut self, list: List) {
         let (ring, links) = self.ring_and_links(list);
         ring.turn(links);
-    }
-
-    /// Makes the oldest of a list the newest.
-    #[inline]
-    pub(super) fn renew_oldest(&mut self, list: List) {
-        let (ring, links) = self.ring_and_links(list);
-        ring.renew_oldest(links);
     }
 
     pub(super) fn walk(&mut self, list: List) -> Walk {

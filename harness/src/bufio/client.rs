@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cache::{Cache, List};
-use super::copies::Copies;
-use super::flat::Flat;
 use super::global::Bufio;
-use super::lanes::Lanes;
 use super::memory::Slab;
 use super::options::{ClientOptions, Parts};
 use super::slot::Slot;
@@ -30,11 +27,6 @@ use crate::units::{SECTOR_SIZE, Sectors};
 const MIN_BUFFERS: u64 = 8;
 /// Wait queues for bits, shared by the buffers that hash to them.
 const BIT_QUEUES: u32 = 16;
-/// The same where nobody observes: a waiter is woken by fewer completions that are none of its
-/// business.
-const QUIET_BIT_QUEUES: u32 = 256;
-/// Buffers that the flat index is made for where nobody says how many there will be.
-const EXPECTED: u64 = 1 << 16;
 
 pub(super) struct Inner {
     pub(super) bufio: Bufio,
@@ -43,13 +35,10 @@ pub(super) struct Inner {
     pub(super) node: Option<Node>,
     pub(super) options: ClientOptions,
     pub(super) layer: LayerRef,
-    observed: bool,
     pub(super) cache: Mutex<Cache>,
-    /// The index of the modern form, and what stands for it where nobody observes.
+    /// The index of the modern form.
     pub(super) trees: Option<Trees>,
-    pub(super) flat: Option<Flat>,
     pub(super) slots: Slots,
-    pub(super) lanes: Lanes,
     pub(super) slab: Slab,
     pub(super) bits: Box<[WaitQueue]>,
     pub(super) free_wait: WaitQueue,
@@ -61,15 +50,10 @@ pub(super) struct Inner {
     pub(super) freed: AtomicU64,
     /// Clean and dirty buffers, for the forms that count without the lock.
     pub(super) counts: [AtomicU64; 2],
-    /// Writes that completed since somebody last moved finished buffers to the clean list.
-    pub(super) finished: AtomicU64,
-    pub(super) copies: Copies,
     pub(super) async_write_error: SpinLock<Option<Errno>>,
     pub(super) write_failures: AtomicU64,
     start: AtomicU64,
     minimum: AtomicU64,
-    /// The time as of the last visit that asked for it.
-    pub(super) clock: AtomicU64,
     /// Where holds were taken, by number.
     sites: SpinLock<Vec<Site>>,
     pub(super) shrinker: SpinLock<Option<(Registration, Arc<dyn shrinker::Form>)>>,
@@ -122,9 +106,7 @@ impl Client {
         options.check(&*device, bufio.generation())?;
         let (sched, name) = (&bufio.0.sched, device.name().to_owned());
         let modern = bufio.generation() == BufioGeneration::V6_4;
-        let (layer, observed) = (sched.add_layer(Layer::BUFIO, &name), sched.is_observed());
-        let bit_queues = if observed { BIT_QUEUES } else { QUIET_BIT_QUEUES };
-        let expected = if options.max_buffers == u64::MAX { EXPECTED } else { options.max_buffers };
+        let layer = sched.add_layer(Layer::BUFIO, &name);
         let (start, reserved) = (options.start.0, options.reserved_buffers);
         let free_buffer =
             sched.names(|names| names.add_condition(format!("free buffer of bufio:{name}")));
@@ -133,26 +115,20 @@ impl Client {
             number,
             node,
             layer,
-            observed,
             cache: Mutex::new(sched, order::CLIENT, &format!("bufio:{name}"), Cache::default()),
-            trees: (modern && observed).then(|| Trees::new(sched, &options, &name)),
-            flat: (modern && !observed).then(|| Flat::new(expected, options.trees)),
+            trees: modern.then(|| Trees::new(sched, &options, &name)),
             slots: Slots::new(),
-            lanes: Lanes::new(modern && !observed),
             slab: Slab::default(),
-            bits: (0..bit_queues).map(|_| WaitQueue::new(sched)).collect(),
+            bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(sched)).collect(),
             free_wait: WaitQueue::new(sched),
             free_buffer,
             waiting: AtomicU32::new(0),
             freed: AtomicU64::new(0),
             counts: Default::default(),
-            finished: AtomicU64::new(0),
-            copies: Copies::default(),
             async_write_error: SpinLock::new(None),
             write_failures: AtomicU64::new(0),
             start: AtomicU64::new(start),
             minimum: AtomicU64::new(MIN_BUFFERS),
-            clock: AtomicU64::new(sched.now().0),
             sites: SpinLock::default(),
             shrinker: SpinLock::new(None),
             device,
@@ -163,7 +139,7 @@ impl Client {
             client.mm().part_takes(node, client.0.cache.id());
         }
         let form = shrinker::form(&client);
-        let registration = client.mm().register_shrinker(Arc::clone(&form).as_shrinker());
+        let registration = client.mm().register_port_shrinker(Arc::clone(&form).as_shrinker());
         *client.0.shrinker.lock() = Some((registration, form));
         bufio.link(&client);
         Ok(client)
@@ -284,10 +260,6 @@ impl Client {
         self.0.slots.get(number)
     }
 
-    pub(super) fn observed(&self) -> bool {
-        self.0.observed
-    }
-
     /// The number under which a site is kept, from 1.
     pub(super) fn site_number(&self, site: Site) -> u32 {
         let mut sites = self.0.sites.lock();
@@ -302,12 +274,10 @@ impl Client {
         self.0.sites.lock().get((number as usize).checked_sub(1)?).copied()
     }
 
-    /// The time in ticks, kept for who must not ask.
+    /// The time in ticks.
     pub(super) fn tick(&self) -> u64 {
         let _ours = quiet();
-        let now = self.sched().now().0;
-        self.0.clock.store(now, Ordering::Relaxed);
-        now
+        self.sched().now().0
     }
 
     pub(super) fn sched(&self) -> &Sched {

@@ -108,18 +108,13 @@ impl Client {
         for list in List::BOTH {
             for number in cache.all(list) {
                 let slot = self.slot(number);
-                if self.claim(slot) {
+                if slot.claim() {
                     self.unlink(cache, slot);
                     self.make_clean(slot, site);
                     self.give_back(cache, number);
                 } else if let Some(list) = cache.list_of(number) {
                     let holder = self.site(slot.contents.lock().holder);
-                    leaked.push(Leaked {
-                        block: slot.block(),
-                        holds: self.holds(slot),
-                        list,
-                        holder,
-                    });
+                    leaked.push(Leaked { block: slot.block(), holds: slot.holds(), list, holder });
                 }
             }
         }

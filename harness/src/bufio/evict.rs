@@ -82,39 +82,13 @@ impl Client {
     #[inline]
     fn consider(&self, number: u32, judge: &mut impl FnMut(&Slot) -> Verdict) -> Verdict {
         let slot = self.slot(number);
-        if self.holds(slot) != 0 {
+        if slot.holds() != 0 {
             return Verdict::Skip;
         }
         match judge(slot) {
-            Verdict::Take if !self.claim_unheld(slot) => Verdict::Skip,
+            Verdict::Take if !slot.claim() => Verdict::Skip,
             verdict => verdict,
         }
-    }
-
-    /// How many hold the slot, counted and in lanes.
-    pub(super) fn holds(&self, slot: &Slot) -> u32 {
-        slot.holds() + self.0.lanes.holds(slot.number)
-    }
-
-    /// Makes a slot that nobody holds nobody's to hold. A hit that comes in the same instant as a
-    /// claim which then fails finds nothing, as if it had come too late.
-    pub(super) fn claim(&self, slot: &Slot) -> bool {
-        // Looked at first: a held buffer must not seem to be gone for a moment.
-        self.0.lanes.holds(slot.number) == 0 && self.claim_unheld(slot)
-    }
-
-    /// The same for a slot that nobody held when the caller looked.
-    #[inline]
-    fn claim_unheld(&self, slot: &Slot) -> bool {
-        if !slot.claim() {
-            return false;
-        }
-        // Marked first: a hit that is in no lane yet sees the mark.
-        let unheld = self.0.lanes.holds(slot.number) == 0;
-        if !unheld {
-            slot.unclaim();
-        }
-        unheld
     }
 
     /// What may be taken from `list` by somebody who may wait (the predicates of 1.4). In no-sleep
@@ -148,7 +122,7 @@ impl Client {
     /// is idle; with it, the buffer is made clean first. Says whether it went.
     pub(super) fn evict(&self, cache: &mut Cache, slot: &Slot, may_wait: bool, site: Site) -> bool {
         let waits = may_wait && !self.0.options.no_sleep;
-        if (!waits && slot.state() != 0) || !self.claim(slot) {
+        if (!waits && slot.state() != 0) || !slot.claim() {
             return false;
         }
         // In this order: while its write is waited for, a buffer still counts as one.

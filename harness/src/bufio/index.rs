@@ -12,9 +12,6 @@ use super::memory::Memory;
 use super::slot::{NO_BLOCK, Slot};
 use crate::era::BufioGeneration;
 
-/// Of how many new buffers one asks for the time, where nobody observes.
-const ASKS_EACH: u64 = 16;
-
 impl Client {
     /// Makes an opened slot findable, on the list that its state asks for.
     pub(super) fn link(&self, cache: &mut Cache, slot: &Slot) {
@@ -22,18 +19,8 @@ impl Client {
         self.index(cache, block, slot.number);
         cache.push(list, slot.number);
         self.0.counts[list as usize].store(cache.len(list), Ordering::Release);
-        self.begin_age(cache, slot);
+        slot.accessed.store(self.tick(), Ordering::Relaxed);
         self.0.bufio.0.queue.add(self.0.number, slot);
-    }
-
-    /// A buffer is used for the first time. Where nobody observes, one in so many asks for the
-    /// time: it is for ages of minutes.
-    #[inline]
-    pub(super) fn begin_age(&self, cache: &mut Cache, slot: &Slot) {
-        cache.linked = cache.linked.wrapping_add(1);
-        let asks = self.0.flat.is_none() || cache.linked.is_multiple_of(ASKS_EACH);
-        let tick = if asks { self.tick() } else { self.0.clock.load(Ordering::Relaxed) };
-        slot.accessed.store(tick, Ordering::Relaxed);
     }
 
     /// Takes a claimed slot out of the index and off its list.
@@ -47,31 +34,27 @@ impl Client {
 
     #[inline]
     pub(super) fn index(&self, cache: &mut Cache, block: u64, slot: u32) {
-        match (&self.0.flat, &self.0.trees) {
-            (Some(flat), _) => flat.insert(block, slot),
-            (None, Some(trees)) => trees.change(block, |tree| tree.insert(block, slot)),
-            (None, None) => cache.table.insert(block, slot),
+        match &self.0.trees {
+            Some(trees) => trees.change(block, |tree| tree.insert(block, slot)),
+            None => cache.table.insert(block, slot),
         }
     }
 
     #[inline]
     pub(super) fn unindex(&self, cache: &mut Cache, block: u64, slot: u32) {
-        let had = match (&self.0.flat, &self.0.trees) {
-            (Some(flat), _) => flat.remove(block, slot),
-            (None, Some(trees)) => trees.change(block, |tree| tree.remove(block)) == Some(slot),
-            (None, None) => cache.table.remove(block) == Some(slot),
+        let had = match &self.0.trees {
+            Some(trees) => trees.change(block, |tree| tree.remove(block)),
+            None => cache.table.remove(block),
         };
-        debug_assert!(had, "block {block} has this buffer");
+        debug_assert_eq!(had, Some(slot), "block {block} has this buffer");
     }
 
     /// The block's slot, looked up under the client lock.
     #[inline]
     pub(super) fn indexed(&self, cache: &Cache, block: u64) -> Option<&Slot> {
-        let is = |number| (self.slot(number).block() == block).then_some(number);
-        let number = match (&self.0.flat, &self.0.trees) {
-            (Some(flat), _) => flat.find(block, is),
-            (None, Some(trees)) => trees.look(block, |tree| tree.get(block)),
-            (None, None) => cache.table.get(block),
+        let number = match &self.0.trees {
+            Some(trees) => trees.look(block, |tree| tree.get(block)),
+            None => cache.table.get(block),
         };
         number.map(|number| self.slot(number))
     }
@@ -117,11 +100,8 @@ impl Client {
             slot.accessed.store(self.tick(), Ordering::Relaxed);
             Some(slot)
         };
-        match (&self.0.flat, &self.0.trees) {
-            (Some(flat), _) => flat.find(block, hold),
-            (None, Some(trees)) => trees.look(block, |tree| tree.get(block).and_then(hold)),
-            (None, None) => None,
-        }
+        let trees = self.0.trees.as_ref()?;
+        trees.look(block, |tree| tree.get(block).and_then(hold))
     }
 
     /// A claimed slot with this memory.

@@ -1,7 +1,7 @@
 //! Starting reads and writes, their completion, and waiting for a bit.
 //!
-//! Completion runs on whoever serves the device: it clears the bit and wakes (where nobody
-//! observes, only if somebody waited), but moves no list and takes no sleeping lock. So an idle
+//! Completion runs on whoever serves the device: it clears the bit and wakes, but
+//! moves no list and takes no sleeping lock. So an idle
 //! buffer may stay on the dirty list until process context finds it there. Waiters of several
 //! buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
 
@@ -37,7 +37,6 @@ impl Client {
     }
 
     fn wait_for_bits(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
-        slot.will_wait();
         while slot.has(bits) {
             let request = slot.contents.lock().request;
             let resource = request.map_or(Resource::Timer, Resource::Request);
@@ -64,11 +63,8 @@ impl Client {
         Box::new(move |data, outcome| client.end_io(client.slot(number), bit, data, outcome))
     }
 
-    /// Numbers the request, and says so in the buffer, where somebody observes what is waited for.
+    /// Numbers the request, and keeps the number in the buffer for those who wait for it.
     fn on(&self, slot: &Slot, bio: Bio) -> Bio {
-        if !self.observed() {
-            return bio;
-        }
         let mut bio = bio.with_origin(Origin { what: "block", item: slot.block() });
         slot.contents.lock().request = Some(bio.number(self.sched()));
         // Whoever waits for the bit already now learns which request it waits for.
@@ -76,24 +72,16 @@ impl Client {
         bio
     }
 
-    fn end_io(&self, slot: &Slot, bit: u8, mut data: Vec<u8>, outcome: Result<(), Errno>) {
-        if bit == State::READING || outcome.is_err() || slot.failed() {
-            self.keep_outcome(slot, bit, &mut data, outcome);
-        }
+    fn end_io(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
+        self.keep_outcome(slot, bit, data, outcome);
         slot.clear(bit);
-        if bit == State::WRITING {
-            self.0.finished.fetch_add(1, Ordering::AcqRel);
-            self.0.copies.give_back(data);
-        }
-        if self.observed() || slot.is_awaited() {
-            self.bits(slot).wake_all();
-        }
+        self.bits(slot).wake_all();
     }
 
-    fn keep_outcome(&self, slot: &Slot, bit: u8, data: &mut Vec<u8>, outcome: Result<(), Errno>) {
+    fn keep_outcome(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
         let mut contents = slot.contents.lock();
         if bit == State::READING {
-            contents.data = std::mem::take(data).into_boxed_slice();
+            contents.data = data.into_boxed_slice();
             contents.read_error = outcome.err();
         } else {
             contents.write_error = outcome.err();
@@ -117,22 +105,12 @@ impl Client {
     /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the
     /// request to submit (`__write_dirty_buffer`).
     pub(super) fn start_write(&self, slot: &Slot, site: Site) -> Option<Bio> {
-        self.start_write_in(slot, site, Vec::new)
-    }
-
-    /// The same with a copy of the data in memory that is asked for.
-    pub(super) fn start_write_in(
-        &self,
-        slot: &Slot,
-        site: Site,
-        memory: impl FnOnce() -> Vec<u8>,
-    ) -> Option<Bio> {
         if !slot.has(State::DIRTY) {
             return None;
         }
         slot.clear(State::DIRTY);
         self.take_writing(slot, site);
-        Some(self.write_of(slot, memory()))
+        Some(self.write_of(slot))
     }
 
     /// `wait_on_bit_lock`: whoever sets the bit owns the write.
@@ -143,7 +121,7 @@ impl Client {
     }
 
     /// The write of what is newer than the device. The caller owns WRITING.
-    pub(super) fn write_of(&self, slot: &Slot, memory: Vec<u8>) -> Bio {
+    pub(super) fn write_of(&self, slot: &Slot) -> Bio {
         let mut contents = slot.contents.lock();
         let (from, to) = self.widened(std::mem::take(&mut contents.dirty));
         let super::slot::Contents { data, aux, .. } = &mut *contents;
@@ -153,7 +131,7 @@ impl Client {
         let at = Sectors(self.sector(slot.block()).0 + u64::from(from) / SECTOR_SIZE);
         // A copy: whoever holds the buffer may change it meanwhile.
         let data = &contents.data[from as usize..to as usize];
-        let bio = Bio::write_in(memory, at, data, self.end(slot, State::WRITING));
+        let bio = Bio::write(at, data, self.end(slot, State::WRITING));
         drop(contents);
         self.on(slot, bio)
     }

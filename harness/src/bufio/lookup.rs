@@ -1,10 +1,7 @@
 //! get, read, new, prefetch, forget.
 //!
 //! Key functions: [`Client::get`], [`Client::read`], [`Client::new_block`], [`Client::prefetch`].
-//! Each takes a hold and waits only after the client lock is dropped. Where nobody observes, a hit
-//! of the modern form takes no lock and writes to no buffer but its reference bit and time, where
-//! they change: the index says which slot it may be, a cell of the task's lane holds it, and the
-//! slot says whether it is.
+//! Each takes a hold and waits only after the client lock is dropped.
 
 use std::sync::atomic::Ordering;
 
@@ -32,10 +29,10 @@ pub(super) enum Want {
 impl Client {
     /// Enters the client's layer on the running task; what is allocated there is the harness's.
     #[inline]
-    pub(super) fn enter(&self) -> (Option<scope::LayerGuard>, OnSide) {
+    pub(super) fn enter(&self) -> (scope::LayerGuard, OnSide) {
         let ours = quiet();
         let layer = self.0.layer;
-        (self.observed().then(|| scope::enter(layer.layer, layer.instance)), ours)
+        (scope::enter(layer.layer, layer.instance), ours)
     }
 
     /// The block if it is cached and readable now; never waits for I/O (`dm_bufio_get`).
@@ -43,28 +40,8 @@ impl Client {
     /// # Panics
     /// Where nothing may sleep, if the client is not in no-sleep mode.
     #[track_caller]
-    #[inline]
     pub fn get(&self, block: u64) -> Option<Buffer<'_>> {
-        self.hit(block).or_else(|| self.get_slowly(block, Site::here()))
-    }
-
-    /// A hit that takes no lock.
-    #[inline]
-    fn hit(&self, block: u64) -> Option<Buffer<'_>> {
-        let number = self.0.flat.as_ref()?.hint(block)?;
-        let slot = self.0.slots.find(number)?;
-        let cell = Some(self.0.lanes.hold(number)?);
-        // From here on the drop gives the hold back.
-        let buffer = Buffer { client: self, slot, cell };
-        if slot.caches(block) && !slot.has(State::READING) && !slot.failed() {
-            slot.touch();
-            slot.used_at(self.0.clock.load(Ordering::Relaxed));
-            return Some(buffer);
-        }
-        None
-    }
-
-    fn get_slowly(&self, block: u64, site: Site) -> Option<Buffer<'_>> {
+        let site = Site::here();
         let _layer = self.enter();
         self.may_get();
         let slot = if self.0.generation() == BufioGeneration::V6_4 {
@@ -91,10 +68,7 @@ impl Client {
     /// says.
     #[track_caller]
     pub fn read(&self, block: u64) -> Result<Buffer<'_>, Errno> {
-        match self.hit(block) {
-            Some(buffer) => Ok(buffer),
-            None => self.make(block, Want::Read, Site::here()),
-        }
+        self.make(block, Want::Read, Site::here())
     }
 
     /// The block without reading it: the caller fills it and marks it dirty (`dm_bufio_new`).
@@ -178,20 +152,11 @@ impl Client {
     #[inline]
     pub(super) fn put(&self, slot: &Slot) {
         if slot.put() {
-            self.was_put();
-        }
-    }
-
-    /// A hold was given back, and it may have been the last.
-    #[inline]
-    pub(super) fn was_put(&self) {
-        if self.0.waiting.load(Ordering::SeqCst) > 0 {
             self.buffer_freed();
         }
     }
 
     /// Somebody may find a free buffer now.
-    #[cold]
     pub(super) fn buffer_freed(&self) {
         if self.0.waiting.load(Ordering::SeqCst) > 0
             && !self.0.bufio.fires(Failpoint::BufioLostWake)
@@ -206,7 +171,7 @@ impl Client {
     #[inline]
     fn find(&self, cache: &mut Cache, block: u64) -> Option<&Slot> {
         let slot = self.indexed(cache, block)?;
-        if slot.failed() && slot.state() == 0 && self.claim(slot) {
+        if slot.failed() && slot.state() == 0 && slot.claim() {
             self.unlink(cache, slot);
             self.give_back(cache, slot.number);
             return None;
@@ -233,11 +198,7 @@ impl Client {
         if !self.is_inside(block) {
             return Err(Errno::EINVAL);
         }
-        // Where nobody observes a hit was tried before: the block is looked for under the lock
-        // alone.
-        if self.0.flat.is_none()
-            && let Some(slot) = self.find_held(block)
-        {
+        if let Some(slot) = self.find_held(block) {
             if !slot.failed() {
                 return Ok(Some((slot, false)));
             }
@@ -246,9 +207,6 @@ impl Client {
         let mut cache = self.lock();
         if let Some(slot) = self.find_and_hold(&mut cache, block) {
             return Ok(Some((slot, false)));
-        }
-        if let Some(slot) = self.recycled(&mut cache, block, want) {
-            return Ok(Some((slot, true)));
         }
         let (mut cache, fresh) = self.alloc_buffer(cache, want == Want::Prefetch, site);
         let Some(fresh) = fresh else {
@@ -270,27 +228,16 @@ impl Client {
     /// Makes a claimed slot with memory the block's buffer, held once, and findable.
     pub(super) fn install(&self, cache: &mut Cache, fresh: u32, block: u64, want: Want) -> &Slot {
         let slot = self.slot(fresh);
-        self.begin(slot, block, want);
-        self.link(cache, slot);
-        slot
-    }
-
-    /// Makes a claimed slot with memory the block's, held once.
-    #[inline]
-    pub(super) fn begin(&self, slot: &Slot, block: u64, want: Want) {
         self.hand_out(slot, block);
         slot.open(block, if want == Want::New { 0 } else { State::READING });
+        self.link(cache, slot);
+        slot
     }
 
     /// Makes a claimed slot's contents those of a new buffer.
     #[inline]
     fn hand_out(&self, slot: &Slot, block: u64) {
         debug_assert_eq!(slot.block(), NO_BLOCK, "a slot that is handed out caches nothing");
-        // Errors stand where the slot has failed, and a write that starts takes the dirty range
-        // with it; the request before is for who observes.
-        if !self.observed() && !slot.failed() && self.0.options.alloc_callback.is_none() {
-            return;
-        }
         let mut contents = slot.contents.lock();
         contents.request = None;
         (contents.read_error, contents.write_error, contents.dirty) = (None, None, (0, 0));

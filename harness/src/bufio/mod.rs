@@ -14,39 +14,27 @@
 //! | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
 //! | [`context`] | tasks that map a request, or may not sleep |
 //! | `slot` in `slots` | one buffer's place: state bits, holds, contents |
-//! | `lanes` | holds of hits where nobody observes |
 //! | `cache` over `ring`; `index` over `table` and `trees` | lists and index, classic and modern |
-//! | `flat` | the modern index where nobody observes |
 //! | `evict` | which buffer goes |
 //! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
-//! | `io` over `copies` | starting writes and reads, completion, waiting for a bit; memory for what is written |
+//! | `io` | starting writes and reads, completion, waiting for a bit |
 //! | [`sweep`] over `queue` | age-out, and the cleanup of all clients |
 //! | [`shrinker`] | the shrinker's forms, one policy each |
 //! | [`order`] | the order of the locks, as data |
 //!
-//! # As a cache of its own
-//! What is written for a deadlock's sake is a buffer cache like another. In a world that nobody
-//! observes its hits take no lock:
-//!
+//! # A client in a world
 //! ```
 //! use std::sync::Arc;
 //!
+//! use reclaimdep::World;
 //! use reclaimdep::block::MemoryDevice;
-//! use reclaimdep::bufio::{Client, ClientOptions, Parts};
-//! use reclaimdep::era::Era;
-//! use reclaimdep::inject::{Plan, PlanSpec};
-//! use reclaimdep::mm::{Mm, MmOptions};
-//! use reclaimdep::sched::Sched;
-//! use reclaimdep::units::Pages;
+//! use reclaimdep::bufio::{Bufio, ClientOptions};
 //!
-//! let sched = Sched::unobserved(1);
-//! let ran = sched.run_main(|| {
-//!     let plan = Plan::arm(&sched, PlanSpec::default()).expect("an empty plan");
-//!     let mm = Mm::new(&sched, &MmOptions::new(Pages(1 << 14)), plan.clone()).expect("some memory");
-//!     let device = Arc::new(MemoryDevice::new(&sched, "vda", 16 << 20));
-//!     let knobs = Era::V6_12.knobs();
-//!     let parts = Parts { sched: sched.clone(), mm, plan, knobs, device, node: None, cleaner: None };
-//!     let client = Client::create(parts, ClientOptions::default()).expect("the device has blocks of 4 KiB");
+//! let report = World::builder().schedules(10).run(|world| {
+//!     let device = Arc::new(MemoryDevice::new(world.sched(), "vda", 16 << 20));
+//!     let bufio = Bufio::new(world.sched(), world.mm(), world.plan(), world.knobs(), None);
+//!     let client = bufio.create(device, None, ClientOptions::default());
+//!     let client = client.expect("the device has blocks of 4 KiB");
 //!     let buffer = client.new_block(7).expect("it is on the device");
 //!     buffer.with_data_mut(|data| data.fill(1));
 //!     buffer.mark_dirty();
@@ -55,7 +43,7 @@
 //!     assert_eq!(client.read(7).expect("it is cached").with_data(|data| data[0]), 1);
 //!     client.destroy().expect("nobody holds a buffer");
 //! });
-//! assert!(ran.is_some(), "{:?}", sched.panic_message());
+//! assert!(report.expect("the harness has no trouble").is_quiet());
 //! ```
 //!
 //! Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop
@@ -73,14 +61,11 @@ pub mod buffer;
 mod cache;
 pub mod client;
 pub mod context;
-mod copies;
 pub mod destroy;
 mod evict;
-mod flat;
 pub mod global;
 mod index;
 mod io;
-mod lanes;
 pub mod lookup;
 pub mod memory;
 pub mod options;

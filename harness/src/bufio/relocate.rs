@@ -44,7 +44,7 @@ impl Client {
         if let Some(bio) = self.start_write(slot, site) {
             self.submit_write(bio);
         }
-        if self.holds(slot) == 1 {
+        if slot.holds() == 1 {
             self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
             self.rename(&mut cache, slot, old_block, new_block);
             let size = self.0.options.block_size;
@@ -55,7 +55,7 @@ impl Client {
             self.take_writing(slot, site);
             self.rename(&mut cache, slot, old_block, new_block);
             slot.contents.lock().dirty = (0, 0);
-            let bio = self.write_of(slot, Vec::new());
+            let bio = self.write_of(slot);
             self.submit_write(bio);
             self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
             self.rename(&mut cache, slot, new_block, old_block);
@@ -73,7 +73,7 @@ impl Client {
             };
             self.0.waiting.fetch_add(1, Ordering::SeqCst);
             let seen = self.0.freed.load(Ordering::SeqCst);
-            if self.claim(slot) {
+            if slot.claim() {
                 self.0.waiting.fetch_sub(1, Ordering::SeqCst);
                 self.unlink(&mut cache, slot);
                 self.make_clean(slot, site);

@@ -106,19 +106,6 @@ impl Ring {
         self.len -= 1;
     }
 
-    /// Makes the oldest the newest, as removing and inserting it would.
-    #[inline]
-    pub(super) fn renew_oldest(&mut self, links: &mut [Link]) {
-        let Some(slot) = self.oldest() else { return };
-        if self.walks.iter().all(Option::is_none) {
-            // It stands just behind the cursor once that has passed it.
-            self.turn(links);
-        } else {
-            self.remove(links, slot);
-            self.insert(links, slot);
-        }
-    }
-
     /// Begins a walk over what is on the ring now, oldest first.
     pub(super) fn walk(&mut self, links: &[Link]) -> Walk {
         let last = self.newest(links).unwrap_or(NONE);
@@ -200,19 +187,6 @@ mod tests {
         assert_eq!((ring.oldest(), ring.newest(&links), ring.len()), (Some(1), Some(9), 4));
         ring.remove(&mut links, 1);
         assert_eq!(ring.oldest(), Some(2));
-    }
-
-    #[test]
-    fn the_oldest_becomes_the_newest_also_under_a_walk() {
-        for walks in [false, true] {
-            let (mut ring, mut links) = ring(3);
-            let walk = walks.then(|| ring.walk(&links));
-            ring.renew_oldest(&mut links);
-            assert_eq!((ring.oldest(), ring.newest(&links), ring.len()), (Some(1), Some(0), 3));
-            let Some(walk) = walk else { continue };
-            let seen: Vec<_> = std::iter::from_fn(|| ring.step(&links, walk)).collect();
-            assert_eq!(seen, [1, 2], "what is inserted after a walk began is not of it");
-        }
     }
 
     #[test]

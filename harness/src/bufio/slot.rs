@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::memory::Memory;
 use crate::error::Errno;
 use crate::event::RequestId;
-use crate::sched::BitSpinLock;
+use crate::sched::SpinLock;
 
 /// The three state bits; none set is clean and idle.
 pub(super) struct State;
@@ -52,10 +52,6 @@ pub(super) struct Contents {
 /// `contents` clears READING or WRITING. A slot that is CLAIMED is on no list and in no index, but
 /// for as long as its claimer holds the client lock; `block` changes only while it is, and the hold
 /// count by nobody but its claimer.
-///
-/// What a hit looks at is in one cache line, which hits write to only where the reference bit or
-/// the time changes.
-#[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) number: u32,
     hold: AtomicU32,
@@ -68,12 +64,8 @@ pub(super) struct Slot {
     failed: AtomicBool,
     /// CLOCK's bit, or the global queue's.
     referenced: AtomicBool,
-    /// Somebody waited for a state bit since the slot was opened.
-    waited: AtomicBool,
-    pub(super) contents: BitSpinLock<Contents>,
+    pub(super) contents: SpinLock<Contents>,
 }
-
-const _: () = assert!(size_of::<Slot>() <= 128, "two cache lines for each buffer");
 
 impl Slot {
     pub(super) fn free(number: u32) -> Self {
@@ -86,8 +78,7 @@ impl Slot {
             state: AtomicU8::new(0),
             failed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
-            waited: AtomicBool::new(false),
-            contents: BitSpinLock::default(),
+            contents: SpinLock::default(),
         }
     }
 
@@ -116,16 +107,6 @@ impl Slot {
         self.state.fetch_and(!bits, Ordering::SeqCst)
     }
 
-    /// Says that somebody is about to wait for bits: look at them after this.
-    pub(super) fn will_wait(&self) {
-        self.waited.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether whoever has just cleared bits must wake somebody.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.waited.load(Ordering::SeqCst)
-    }
-
     /// How many hold it. A task that looks at the slot for a moment counts as well.
     #[inline]
     pub(super) fn holds(&self) -> u32 {
@@ -145,22 +126,10 @@ impl Slot {
         self.hold.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
-    /// Whether it caches `block`, for who holds it in a lane.
-    #[inline]
-    pub(super) fn caches(&self, block: u64) -> bool {
-        self.hold.load(Ordering::SeqCst) & CLAIMED == 0 && self.block() == block
-    }
-
-    /// Makes a slot that nobody counts as a holder of nobody's to hold. Lanes must be looked at as
-    /// well: [`super::Client`]'s `claim` does both.
+    /// Claims a slot that nobody holds; says whether that succeeded.
     #[inline]
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-
-    /// Takes a claim back.
-    pub(super) fn unclaim(&self) {
-        self.hold.store(0, Ordering::SeqCst);
     }
 
     /// Makes a claimed slot the buffer of `block`, held once by the caller.
@@ -170,7 +139,6 @@ impl Slot {
         self.state.store(state, Ordering::Release);
         self.failed.store(false, Ordering::Release);
         self.referenced.store(false, Ordering::Relaxed);
-        self.waited.store(false, Ordering::Relaxed);
         // Nobody else changes the count of a slot that is claimed.
         self.hold.store(1, Ordering::Release);
     }
@@ -189,14 +157,6 @@ impl Slot {
     /// Keeps whether a request on it failed and none has succeeded since.
     pub(super) fn set_failed(&self, failed: bool) {
         self.failed.store(failed, Ordering::Release);
-    }
-
-    /// Says that it was used at this tick.
-    #[inline]
-    pub(super) fn used_at(&self, tick: u64) {
-        if self.accessed.load(Ordering::Relaxed) != tick {
-            self.accessed.store(tick, Ordering::Relaxed);
-        }
     }
 
     /// Sets the reference bit.
@@ -240,8 +200,6 @@ mod tests {
         assert!(slot.hold() && !slot.put());
         assert!(!slot.claim(), "its owner holds it");
         assert!(slot.put() && slot.claim());
-        slot.unclaim();
-        assert!(slot.holds() == 0 && slot.hold());
     }
 
     #[test]

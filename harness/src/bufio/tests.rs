@@ -20,7 +20,6 @@ mod contexts;
 mod devices;
 mod model;
 mod modes;
-mod unobserved;
 
 struct Rig {
     sched: Sched,

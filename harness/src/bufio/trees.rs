@@ -1,7 +1,7 @@
 //! The modern index: trees by hash, each with a lock of its own (1.4, since 6.4).
 //!
 //! Key type: [`Trees`]. get and put take a tree's lock shared and nothing else; who changes a tree
-//! holds the client lock as well. Where nobody observes, [`super::flat`] stands in their place.
+//! holds the client lock as well.
 //! Locking: client lock > one tree, never two.
 
 use super::options::ClientOptions;

@@ -2,12 +2,8 @@
 //!
 //! Key functions: [`Client::write_dirty_buffers`], [`Client::write_dirty_buffers_async`].
 
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-
 use super::cache::{Cache, List};
 use super::client::Client;
-use super::copies::Kept;
 use super::slot::{Slot, State};
 use crate::block;
 use crate::error::Errno;
@@ -15,13 +11,6 @@ use crate::event::Site;
 use crate::inject::Failpoint;
 use crate::sched::MutexGuard;
 use crate::units::Sectors;
-
-/// Writes that are made under the client lock before it is given up to submit them: many enough to
-/// be merged.
-pub(super) const PART: usize = 64;
-/// Parts that whoever waits for all writes anyway has under way: until it is written, a copy of
-/// each buffer is in memory.
-pub(super) const PARTS: usize = 16;
 
 impl Client {
     /// Starts the write of every dirty buffer, in the order of the list, and waits for none but
@@ -34,7 +23,7 @@ impl Client {
         let site = Site::here();
         let _layer = self.enter();
         self.may_sleep("writing");
-        self.start_all_writes(None, site);
+        self.start_all_writes(site);
     }
 
     /// Writes every dirty buffer, waits, flushes the device (`dm_bufio_write_dirty_buffers`).
@@ -49,7 +38,7 @@ impl Client {
         let site = Site::here();
         let _layer = self.enter();
         self.may_wait("writing and waiting")?;
-        self.start_all_writes(Some(PARTS), site);
+        self.start_all_writes(site);
         self.wait_for_writes(site);
         let error = self.0.async_write_error.lock().take();
         let flushed = block::flush(&*self.0.device);
@@ -86,10 +75,7 @@ impl Client {
     }
 
     /// Takes WRITING of every dirty buffer in list order under the lock, and submits without it.
-    fn start_all_writes(&self, bound: Option<usize>, site: Site) {
-        if !self.observed() {
-            return self.start_in_parts(bound, site);
-        }
+    fn start_all_writes(&self, site: Site) {
         let bios = {
             let mut cache = self.lock();
             self.move_finished(&mut cache);
@@ -101,53 +87,6 @@ impl Client {
             bios
         };
         self.submit_writes(bios);
-    }
-
-    /// The same where nobody observes, a part at a time: the device works on one while the next is
-    /// made, and no more than `bound` are under way. The walk ends where the list ended when it
-    /// began, whatever is dirtied meanwhile.
-    fn start_in_parts(&self, bound: Option<usize>, site: Site) {
-        // The last buffer of each part, held, so that it stays where it is without the lock.
-        let mut under_way = VecDeque::new();
-        let mut copies = Some(self.0.copies.keep());
-        let mut cache = self.lock();
-        self.move_finished(&mut cache);
-        let walk = cache.walk(List::Dirty);
-        loop {
-            let mut bios = Vec::with_capacity(PART);
-            let (mut last, mut ended) = (None, false);
-            while bios.len() < PART && !ended {
-                let Some(number) = cache.step(List::Dirty, walk) else {
-                    ended = true;
-                    continue;
-                };
-                if let Some(bio) = self.start_write_in(self.slot(number), site, || {
-                    copies.as_mut().map_or_else(Vec::new, Kept::take)
-                }) {
-                    bios.push(bio);
-                    last = Some(number);
-                }
-            }
-            if ended {
-                cache.end(List::Dirty, walk);
-                copies = None;
-            }
-            if bound.is_some() {
-                under_way.extend(last.map(|number| self.hold_listed(number)));
-            }
-            drop(cache);
-            self.submit_writes(bios);
-            let left = if ended { 0 } else { bound.unwrap_or(usize::MAX) };
-            while under_way.len() > left
-                && let Some(first) = under_way.pop_front()
-            {
-                self.wait_held(first, site);
-            }
-            if ended {
-                return;
-            }
-            cache = self.lock();
-        }
     }
 
     /// Waits for each write: without the lock for as many as were dirty at the start, with it for
@@ -163,17 +102,12 @@ impl Client {
                 self.pause(Failpoint::BufioPauseTail);
                 self.wait_clear(self.slot(number), State::WRITING, "buffer WRITING", site);
             }
-            self.move_newly_finished(&mut cache);
+            self.move_finished(&mut cache);
         }
         self.move_finished(&mut cache);
     }
 
     fn being_written(&self, cache: &mut Cache) -> Option<u32> {
-        // Where nobody observes, the one that was started last: when it is done most others are.
-        let last = if self.observed() { None } else { cache.newest(List::Dirty) };
-        if let Some(last) = last.filter(|number| self.slot(*number).has(State::WRITING)) {
-            return Some(last);
-        }
         let walk = cache.walk(List::Dirty);
         let mut found = None;
         while let Some(number) = cache.step(List::Dirty, walk) {
@@ -214,26 +148,11 @@ impl Client {
 
     /// Completion cannot move lists; process context does it when it comes by.
     pub(super) fn move_finished(&self, cache: &mut Cache) {
-        self.move_up_to(cache, u64::MAX);
-    }
-
-    /// Moves those that completed since the last time. Where nobody observes, the walk ends when it
-    /// has met as many as did: after each of n waits it would otherwise pass all that are still in
-    /// flight.
-    fn move_newly_finished(&self, cache: &mut Cache) {
-        let finished = self.0.finished.swap(0, Ordering::AcqRel);
-        self.move_up_to(cache, if self.observed() { u64::MAX } else { finished });
-    }
-
-    fn move_up_to(&self, cache: &mut Cache, mut left: u64) {
         let walk = cache.walk(List::Dirty);
-        while left > 0
-            && let Some(number) = cache.step(List::Dirty, walk)
-        {
+        while let Some(number) = cache.step(List::Dirty, walk) {
             let slot = self.slot(number);
             if !slot.has(State::DIRTY | State::WRITING) {
                 self.move_to(cache, slot, List::Clean);
-                left -= 1;
             }
         }
         cache.end(List::Dirty, walk);

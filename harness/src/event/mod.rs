@@ -11,7 +11,6 @@
 //! item's worker likewise, a pool's from who has its elements, a condition's from who promised to
 //! signal it.
 
-pub mod file;
 mod heap;
 mod kind;
 mod names;
@@ -19,7 +18,6 @@ mod stack;
 mod trace;
 mod words;
 
-pub use file::{EventReader, EventWriter};
 pub use heap::{HeapPlace, heap_number, heap_site};
 pub use kind::EventKind;
 pub use names::{LockName, Names};

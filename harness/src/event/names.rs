@@ -12,18 +12,18 @@ use super::{
 /// What a request or lock or task is called. Filled while the stack is built, read by reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    pub(super) tasks: Vec<String>,
-    pub(super) locks: Vec<LockName>,
-    pub(super) queues: Vec<String>,
-    pub(super) works: Vec<String>,
-    pub(super) conditions: Vec<String>,
-    pub(super) shrinkers: Vec<String>,
-    pub(super) points: Vec<String>,
-    pub(super) pools: Vec<String>,
-    pub(super) items: Vec<String>,
-    pub(super) parts: Vec<String>,
-    pub(super) layers: Vec<(LayerRef, String)>,
-    pub(super) heap: BTreeMap<u32, HeapPlace>,
+    pub(crate) tasks: Vec<String>,
+    pub(crate) locks: Vec<LockName>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) works: Vec<String>,
+    pub(crate) conditions: Vec<String>,
+    pub(crate) shrinkers: Vec<String>,
+    pub(crate) points: Vec<String>,
+    pub(crate) pools: Vec<String>,
+    pub(crate) items: Vec<String>,
+    pub(crate) parts: Vec<String>,
+    pub(crate) layers: Vec<(LayerRef, String)>,
+    pub(crate) heap: BTreeMap<u32, HeapPlace>,
 }
 
 /// A lock's class and instance.

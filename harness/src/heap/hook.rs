@@ -1,25 +1,31 @@
-//! What an allocation does on a task of a world.
+//! The hook: what an allocation on a task of a world does besides getting its memory.
 //!
-//! Nothing unwinds out of here: the callers of an allocator are not written for it. What an aborted
-//! world unwinds with ends here, and the task unwinds at its next scheduling point. Any other panic
-//! is kept for the report. Everything here is on the harness's side, so what it allocates itself is
-//! not heard of; a shrinker of the user's is, and cannot reclaim again, because its task is the
-//! reclaimer by then (PF_MEMALLOC).
+//! Key function: [`allocates`]. It ignores allocations of the harness side, numbers those of the
+//! user side, hands each to [`super::reclaim`], and looks up the place of one under which something
+//! was found. Nothing unwinds out of it: the callers of an allocator are not written for a panic.
+//! Where the world is being unwound the hook catches that, and the task unwinds at its next
+//! scheduling point. Any other panic is kept for the report. The hook runs on the harness side, so
+//! it does not hear its own allocations. It hears those of a user's shrinker, which cannot reclaim
+//! again, because its task is a reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::place;
-use crate::sched::{self, Sched};
+use super::watch::Watch;
+use super::{place, reclaim};
+use crate::event::heap_site;
+use crate::sched::{Sched, Side, harness_side};
 use crate::units::PAGE_SIZE;
 
 /// The running task is about to allocate `size` bytes.
 #[cold]
 #[inline(never)]
 pub(super) fn allocates(size: usize) {
-    if !sched::is_users() {
+    // While a thread unwinds, the panic machinery allocates for its message, not the code under
+    // test.
+    if Side::now() != Side::User || std::thread::panicking() {
         return;
     }
-    let _ours = sched::quiet();
+    let _side = harness_side();
     // A payload may panic when it is dropped: the last one is leaked.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hear(size))) {
         std::mem::forget(payload);
@@ -30,11 +36,20 @@ fn hear(size: usize) {
     let Some(sched) = Sched::of_current().filter(|sched| !sched.is_aborted()) else {
         return;
     };
-    let (number, found) = (sched.next_heap_allocation(), sched.found());
-    let heard = catch_unwind(AssertUnwindSafe(|| sched.heap_allocation(number, order(size))));
+    let Some(watch) = sched.extension::<Watch>() else {
+        return;
+    };
+    let (number, found) = (watch.count(), sched.found());
+    let heard = catch_unwind(AssertUnwindSafe(|| {
+        if let Some(mm) = watch.memory() {
+            reclaim::allocate(&mm, order(size), heap_site(number));
+        }
+    }));
     if sched.found() > found {
-        // Whoever allocated is still on the stack, also where another task's step was the last one.
-        sched.place_heap_allocation(number, place::find());
+        // The allocating function is on this stack, also where another task's step was the last
+        // one of the finding.
+        let place = place::find();
+        sched.names(|names| names.place_heap_allocation(number, place));
     }
     if let Err(payload) = heard
         && !Sched::is_abort(&*payload)
@@ -52,7 +67,7 @@ fn order(size: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_order_is_that_of_the_pages_that_hold_it() {
+    fn the_order_is_that_of_the_pages_that_hold_the_size() {
         let of = |sizes: &[usize]| sizes.iter().map(|size| super::order(*size)).collect::<Vec<_>>();
         assert_eq!(of(&[1, 64, 4096, 4097, 8192, 8193, 1 << 26]), [0, 0, 0, 1, 1, 2, 14]);
     }

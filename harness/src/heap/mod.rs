@@ -1,16 +1,24 @@
 //! The heap hook: every `Box`, `Vec` and `String` of a task in a world is an allocation that may
 //! reclaim.
 //!
-//! Key type: [`Heap`]. An allocation of code under test is told to the world with the task's
-//! effective mask, and where the plan says that memory is short it reclaims before the memory is
-//! had. The memory itself is always the inner allocator's. Neighbours: `mm` hears of it, `sched`
-//! says whose code runs.
+//! Key type: [`Heap`], the process's allocator in a test binary. It tells the world of the running
+//! task about an allocation of the user side, with the task's effective mask; where the plan says
+//! that memory is short, the task reclaims before it gets the memory. The memory itself always
+//! comes from the inner allocator. Neighbours: `mm` reclaims, `sched` says which world and whose
+//! code runs, `event` names the place of an allocation.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`Heap`] (here) | the allocator: one thread-local load and a branch, then the inner one |
-//! | `hook` | what happens on a task of a world; nothing unwinds out of it |
+//! | `hook` | which allocations count, and that nothing unwinds out of them |
+//! | `reclaim` | the allocation as `mm` and the judges see it |
+//! | `watch` | what a world keeps for the hook |
 //! | `place` | the source line of an allocation, from a backtrace |
+//!
+//! What stands elsewhere: the side of a task is `sched::side`, because a switch of tasks changes
+//! it, and `sched::extension` keeps the world's part, because `sched` may not know this room.
+//!
+//! Locking: none of its own; the hook may run under any lock of the user side.
 //!
 //! Written from the project's description of reclaim, 10, point 6: real allocations hide in
 //! collections, formatting and logging, and a harness that sees only calls of its own allocator
@@ -22,13 +30,19 @@
 
 mod hook;
 mod place;
+mod reclaim;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use reclaimdep_scope::context;
 
-/// An allocator over another one, which makes the heap allocations of a world's tasks allocations
-/// of that world. Make it the process's allocator in a test binary:
+pub(crate) use self::watch::{allocations, watch};
+
+/// An allocator that makes the heap allocations of a world's tasks allocations of that world, and
+/// takes the memory from an inner allocator. Make it the process's allocator in a test binary:
 ///
 /// ```
 /// #[global_allocator]
@@ -36,52 +50,54 @@ use reclaimdep_scope::context;
 /// # use reclaimdep::inject::Pressure;
 /// # use reclaimdep::World;
 /// # let report = World::builder().pressure(Pressure::every_allocation()).run(|world| {
-/// #     let before = world.sched().heap_allocations();
+/// #     let before = world.heap_allocations();
 /// #     drop(vec![0_u8; 100]);
-/// #     assert_eq!(world.sched().heap_allocations(), before + 1);
+/// #     assert_eq!(world.heap_allocations(), before + 1);
 /// # })?;
 /// # assert!(report.is_quiet(), "{report}");
 /// # Ok::<(), reclaimdep::Error>(())
 /// ```
 ///
 /// # What it does
-/// On a task of a world each `alloc`, `alloc_zeroed`, and `realloc` that grows, is an allocation
-/// with `GFP_KERNEL` after the task's scopes: judges see it, pressure rules match and count it
-/// ([`crate::inject::Of`] tells it from allocations of the world's pages), and one that a rule hits
-/// runs direct reclaim with the effective mask before it gets its memory. It takes no page from the
-/// world's budget, and no plan makes it fail. Freeing does nothing.
+/// On a task of a world each `alloc`, each `alloc_zeroed` and each `realloc` that grows is an
+/// allocation with `GFP_KERNEL` after the task's scopes. Judges see it, and pressure rules match and
+/// count it ([`crate::inject::AllocSource`] tells it from allocations of the world's pages). Where a
+/// rule hits, the task runs direct reclaim with the effective mask before it gets its memory. The
+/// allocation takes no page from the world's budget, and no plan makes it fail. Freeing does
+/// nothing.
 ///
-/// What the harness itself allocates on the task (events, names, locks, the ports, starting tasks)
-/// is not heard of. Code of yours that it calls back is: a task's body, a shrinker's count and
-/// scan, a page's owner, a work item.
+/// The hook does not hear what the harness side allocates on the task (events, names, locks, the
+/// ports, starting tasks). It hears the user side: a task's body, and what the harness calls back,
+/// such as a shrinker's count and scan, a page's owner, a work item.
 ///
-/// A finding's report names the function and the line that allocated, taken from a backtrace once
-/// something was found.
+/// A report names the function and the line that allocated. They come from a backtrace, which is
+/// taken only where something was found.
 ///
 /// # Cost
-/// On a thread that runs no task of a world, one thread-local load and a branch, whatever other
-/// threads do: `docs/performance.md` has the measurement.
+/// On a thread that runs no task of a world, one thread-local load and a branch. What other threads
+/// do changes nothing. `docs/performance.md` has the measurement.
 ///
 /// # Limits
-/// - Reclaim is a place where other tasks run. An allocation that reclaims while it holds a lock of
-///   `std` blocks whoever wants that lock, and on the model tier, where all tasks share one thread,
-///   for ever: use `reclaimdep_scope::Mutex` for what shrinkers or other tasks need. A shrinker
-///   that borrows a `RefCell` which is borrowed across the allocation panics; that panic is
-///   reported. An allocation that does not reclaim is no such place.
+/// - Other tasks run while an allocation reclaims. If the allocating task holds a lock of `std` then,
+///   a task that wants the lock blocks; on the model tier, where all tasks share one thread, it
+///   blocks for ever. Use `reclaimdep_scope::Mutex` for what shrinkers or other tasks need. A
+///   shrinker that borrows a `RefCell` which is borrowed across the allocation panics, and the
+///   report says so. No other task runs in an allocation that does not reclaim.
 /// - The model tier replays what it found. What a process allocates only once (a lazy static, the
 ///   buffer of stdout) is there in the first run and missing in the second, and the run ends with
-///   the error that it does not replay: make such things before the world begins.
-/// - No allocation is heard of while its thread unwinds from a panic, in a world that is being
-///   ended, on threads that the world did not start, and in the closure of a buffer's
+///   the error that it does not replay. Initialise such things before the world begins.
+/// - The hook does not hear allocations while the thread unwinds from a panic, in a world that is
+///   being unwound, on threads that the world did not start, and in the closure of a buffer's
 ///   [`with_data`](crate::bufio::Buffer::with_data).
-/// - A device, backing file or swap that you implement is called by the ports as part of them.
+/// - A device, backing file or swap area that you implement runs on the harness side: the hook does
+///   not hear what it allocates.
 #[derive(Debug)]
 pub struct Heap<A = System> {
     inner: A,
 }
 
 impl Heap {
-    /// Over the system's allocator.
+    /// A heap over the system's allocator.
     #[must_use]
     pub const fn system() -> Self {
         Self::new(System)
@@ -89,15 +105,16 @@ impl Heap {
 }
 
 impl<A> Heap<A> {
-    /// Over `inner`.
+    /// A heap over `inner`.
     #[must_use]
     pub const fn new(inner: A) -> Self {
         Self { inner }
     }
 }
 
-// The cold halves allocate themselves instead of returning to do so: then nothing lives across a
-// call, and the hot halves need no stack frame, which is what most of the hook's cost would be.
+// The cold halves call the inner allocator themselves instead of returning to the hot half. So no
+// value of a hot half lives across a call, and it needs no stack frame; the frame would be most of
+// the hook's cost.
 impl<A: GlobalAlloc> Heap<A> {
     #[cold]
     #[inline(never)]
@@ -126,8 +143,8 @@ impl<A: GlobalAlloc> Heap<A> {
     }
 }
 
-// SAFETY: each method, or the cold half that stands in for it, hands its arguments unchanged to the
-// same method of `inner`, whose contract is the trait's, and returns what that returned.
+// SAFETY: each method, or its cold half, hands its arguments unchanged to the same method of
+// `inner`, whose contract is the trait's, and returns the result of that.
 // `hook::allocates` does not unwind, and neither reads nor frees the memory.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
     #[inline]

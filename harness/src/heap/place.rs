@@ -1,15 +1,15 @@
-//! Who allocated, from a backtrace.
+//! The function and source line of an allocation, from a backtrace.
 //!
-//! Key function: [`find`]. A backtrace of `std` can be read only as text. Its frames are told from
-//! the innermost on; the first that is neither the allocator's, nor a collection's, nor the
-//! harness's is the user's. It costs milliseconds, so it is asked for only once something was
-//! found.
+//! Key function: [`find`]. A backtrace of `std` can be read only as text. It lists its frames from
+//! the innermost outwards; the first frame that belongs neither to the allocator, nor to a
+//! collection, nor to the harness is the user's. A backtrace costs milliseconds, so the hook takes
+//! one only where something was found.
 
 use std::backtrace::Backtrace;
 
 use crate::event::HeapPlace;
 
-/// Crates whose frames stand between an allocation and whoever wanted it.
+/// Crates whose frames stand between an allocator and the function that allocates.
 const BETWEEN: &[&str] = &[
     "std",
     "core",
@@ -22,14 +22,14 @@ const BETWEEN: &[&str] = &[
     "generator",
 ];
 
-/// The compiler's own functions between a collection and the allocator; their line is that of the
-/// `static`.
+/// The compiler's own functions between a collection and the allocator. Their line is the one of
+/// the `#[global_allocator]` static, which is the user's.
 const SHIM: &str = "__rust_";
 
-/// Where the standard library's source is, as its own debug information or a toolchain's has it.
+/// Paths of the standard library's source in debug information: its own build's, or a toolchain's.
 const STD: &[&str] = &["/rustc/", "/rustlib/src/", "/rust/deps/"];
 
-/// Where the allocation that the running code makes comes from.
+/// The user's function that is allocating on this thread.
 pub(super) fn find() -> HeapPlace {
     let trace = format!("{:#}", Backtrace::force_capture());
     let place = frames(&trace).into_iter().find(is_users);
@@ -49,7 +49,8 @@ fn frames(trace: &str) -> Vec<HeapPlace> {
     frames
 }
 
-/// The name without what differs between builds: the address before it and the hash after it.
+/// The function's name, without the address before it and the hash after it, which differ between
+/// builds.
 fn function(line: &str) -> String {
     let name = match line.split_once(" - ") {
         Some((number, name)) if number.contains("0x") => name,
@@ -74,8 +75,8 @@ fn file_line(at: &str) -> Option<(String, u32)> {
     Some((file.to_owned(), line.parse().ok()?))
 }
 
-/// Whether the frame is the user's. With no more than line tables a function has no path in its
-/// name, only a file; without debug information it is the other way round.
+/// Whether the frame is the user's. Where debug information has line tables alone, a function's name
+/// has no path, but its file is known; without debug information it is the other way round.
 fn is_users(frame: &HeapPlace) -> bool {
     let HeapPlace { function, line } = frame;
     let name = function.trim_start_matches(['<', '&', '*', '(', '[']);
@@ -84,14 +85,14 @@ fn is_users(frame: &HeapPlace) -> bool {
         (Some(krate), _) if BETWEEN.contains(&krate) => false,
         _ if function.contains(SHIM) => false,
         (_, Some((file, _))) => {
-            !STD.iter().any(|part| file.contains(part)) && !file.contains(ours())
+            !STD.iter().any(|part| file.contains(part)) && !file.contains(harness_source())
         }
         (krate, None) => krate.is_some(),
     }
 }
 
-/// The harness's own source, as debug information has it.
-fn ours() -> &'static str {
+/// The path of the harness's own source in debug information.
+fn harness_source() -> &'static str {
     file!().trim_end_matches("heap/place.rs")
 }
 
@@ -116,8 +117,8 @@ mod tests {
 ";
 
     #[test]
-    fn the_first_frame_that_is_nobody_elses_is_the_users() {
-        let trace = TRACE.replace("HARNESS/", ours());
+    fn the_first_frame_outside_std_and_the_harness_is_the_users() {
+        let trace = TRACE.replace("HARNESS/", harness_source());
         let frame = frames(trace.trim_matches('\n')).into_iter().find(is_users).unwrap();
         let function = "<downstream::Notes as core::clone::Clone>::clone".to_owned();
         assert_eq!(
@@ -136,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_taken_here_and_this_very_crate_is_no_user() {
+    fn a_real_backtrace_is_readable_and_this_crate_is_not_the_user() {
         let all = frames(&format!("{:#}", Backtrace::force_capture()));
-        let mine = "a_trace_is_taken_here";
+        let mine = "a_real_backtrace_is_readable";
         assert!(
             all.iter().any(|frame| frame.function.contains(mine)),
-            "a trace has another form: {all:?}"
+            "the form of a backtrace has changed: {all:?}"
         );
         assert!(!find().function.contains(mine));
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::fd_table::spawn_private;
-use super::io::{IoEngine, IoOptions, Requests, RequestsOptions, Server};
+use super::io::{IoOptions, Pool, Requests, RequestsOptions};
 use super::loop_dev::{LoopHandle, LoopOptions};
 use super::loop_ioctl::is_bound;
 use crate::block::{Bio, BlockDevice, Queue};
@@ -46,17 +46,11 @@ pub enum Backing<'a> {
     Open(BorrowedFd<'a>),
 }
 
-/// What the lead thread says when the device is attached.
-struct Attached {
-    number: u32,
-    engine: IoEngine,
-}
-
 /// A real loop device; dropping it stops it.
 pub struct HostLoop {
     requests: Arc<Requests>,
     foreign: TaskId,
-    attached: Attached,
+    number: u32,
     lead: SpinLock<Option<JoinHandle<()>>>,
 }
 
@@ -66,8 +60,7 @@ impl HostLoop {
     ///
     /// # Errors
     /// As [`LoopHandle::attach`]; `Input` where the file is shorter than `sectors` or `io` makes no
-    /// sense; `Environment` where `io` names an engine that cannot be had; `Os` where the file
-    /// cannot be opened, or nothing happens for 10 s.
+    /// sense; `Os` where the file cannot be opened, or nothing happens for 10 s.
     pub fn attach(
         sched: &Sched,
         name: &str,
@@ -90,32 +83,26 @@ impl HostLoop {
             let opened = table
                 .map_err(|error| Error::os("cannot leave the process's file table").because(error));
             let bound = opened.and_then(|table| bind(&theirs, table, file.as_deref(), options));
-            lead(&theirs, bound.and_then(|handle| Ok((handle, Server::open(io)?))), &report);
+            lead(&theirs, bound.and_then(|handle| Ok((handle, Pool::new(io)?))), &report);
         };
         let lead = spawn_private(name, &[keep], body).map_err(|error| {
             Error::os(format!("cannot start a thread for `{name}`")).because(error)
         })?;
-        let attached = match attached.recv_timeout(ATTACH) {
-            Ok(attached) => attached?,
+        let number = match attached.recv_timeout(ATTACH) {
+            Ok(number) => number?,
             Err(error) => {
                 return Err(Error::os(format!("attaching `{name}` does not end"))
                     .because(error)
                     .advice("the filesystem under it does not answer"));
             }
         };
-        Ok(Self { requests, foreign, attached, lead: SpinLock::new(Some(lead)) })
+        Ok(Self { requests, foreign, number, lead: SpinLock::new(Some(lead)) })
     }
 
     /// N of `/dev/loopN`.
     #[must_use]
     pub const fn number(&self) -> u32 {
-        self.attached.number
-    }
-
-    /// How its requests get into the kernel.
-    #[must_use]
-    pub const fn engine(&self) -> IoEngine {
-        self.attached.engine
+        self.number
     }
 
     /// The task that stands for the kernel's loop worker.
@@ -125,8 +112,7 @@ impl HostLoop {
     }
 
     /// The oldest request in the kernel that asks `op` of any of these bytes, which are the backing
-    /// file's as well as the device's. The range says nothing for a flush. In a world that nobody
-    /// observes it may be one that was taken for the kernel and is not there yet.
+    /// file's as well as the device's. The range says nothing for a flush.
     #[must_use]
     pub fn in_flight(&self, op: Op, bytes: Range<u64>) -> Option<RequestId> {
         self.requests.in_flight(op, &bytes)
@@ -184,20 +170,15 @@ fn bind(
 }
 
 /// The lead thread: reports, serves, detaches.
-fn lead(
-    requests: &Requests,
-    ready: Result<(LoopHandle, Server)>,
-    report: &Sender<Result<Attached>>,
-) {
-    let (handle, server) = match ready {
+fn lead(requests: &Requests, ready: Result<(LoopHandle, Pool)>, report: &Sender<Result<u32>>) {
+    let (handle, pool) = match ready {
         Ok(ready) => ready,
         Err(error) => return drop(report.send(Err(error))),
     };
-    let attached = Attached { number: handle.number(), engine: server.engine() };
-    if report.send(Ok(attached)).is_err() {
+    if report.send(Ok(handle.number())).is_err() {
         return;
     }
-    server.serve(handle.as_fd(), requests);
+    pool.serve(handle.as_fd(), requests);
     if let Err(error) = handle.detach() {
         requests.note(error);
     }

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::fd_table::spawn_private;
-use super::io::{IoEngine, IoOptions, Requests, RequestsOptions, Server};
+use super::io::{IoOptions, Pool, Requests, RequestsOptions};
 use crate::block::{Bio, BlockDevice, Queue};
 use crate::error::{Error, Result};
 use crate::sched::{Sched, SpinLock};
@@ -22,43 +22,51 @@ use crate::units::{SECTOR_SIZE, Sectors};
 
 /// A device on an open file; dropping it stops it.
 ///
-/// Requests end on a thread of the device. Where nobody observes, whoever waits for many may count
-/// them with a channel:
+/// Requests end on a thread of the device. A task waits for them where the world sees it, on a
+/// [`WaitQueue`](crate::sched::WaitQueue), for the
+/// [`Resource::Request`](crate::event::Resource::Request) of a request's number:
 ///
 /// ```
-/// use std::sync::mpsc::channel;
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
 ///
 /// use reclaimdep::block::{Bio, BlockDevice, read_at};
+/// use reclaimdep::event::Resource;
 /// use reclaimdep::host::{HostFile, IoOptions};
-/// use reclaimdep::sched::Sched;
+/// use reclaimdep::sched::{WaitQueue, Waiting};
 /// use reclaimdep::units::Sectors;
+/// use reclaimdep::{Tier, World};
 ///
-/// let sched = Sched::unobserved(1);
-/// let _task = sched.adopt("main");
-/// let device = HostFile::temp(&sched, "disk", 1 << 20, IoOptions::default()).expect("a temp file");
-/// let (done, ended) = channel();
-/// let write = |block: u64| {
-///     let done = done.clone();
-///     // It must not wait; the receiver may be gone.
-///     let end_io = Box::new(move |_memory, outcome| drop(done.send((block, outcome))));
-///     Bio::write(Sectors(block * 8), &[7; 4096], end_io)
-/// };
-/// device.submit_all((0..100).map(write).collect());
-/// drop(done);
-/// assert!(ended.iter().all(|(_, outcome)| outcome.is_ok()), "a block was not written");
-/// let mut back = [0; 4096];
-/// read_at(&device, 99 * 4096, &mut back).expect("it was written");
-/// assert_eq!(back, [7; 4096]);
+/// let report = World::builder().tier(Tier::Native).run(|world| {
+///     let sched = world.sched();
+///     let device = HostFile::temp(sched, "disk", 1 << 20, IoOptions::default()).expect("a temp file");
+///     let (written, queue) = (Arc::new(AtomicU32::new(0)), WaitQueue::new(sched));
+///     let write = |block: u64| {
+///         let (written, queue) = (Arc::clone(&written), queue.clone());
+///         // It runs on a thread of the device and must not wait.
+///         let end_io = Box::new(move |_memory, outcome: Result<(), _>| {
+///             outcome.expect("the block is written");
+///             written.fetch_add(1, Ordering::AcqRel);
+///             queue.wake_all();
+///         });
+///         Bio::write(Sectors(block * 8), &[7; 4096], end_io)
+///     };
+///     let mut bios: Vec<Bio> = (0..100).map(write).collect();
+///     let last = bios[99].number(sched);
+///     device.submit_all(bios);
+///     let waiting = Waiting::on(Resource::Request(last), "the writes");
+///     let all = || written.load(Ordering::Acquire) == 100;
+///     queue.wait_until(waiting, all).expect("this wait is not breakable");
+///     let mut back = [0; 4096];
+///     read_at(&device, 99 * 4096, &mut back).expect("it was written");
+///     assert_eq!(back, [7; 4096]);
+///     device.stop();
+/// });
+/// assert!(report.expect("the harness has no trouble").is_quiet());
 /// ```
-///
-/// In a world that is observed a task waits where the world sees it: on a
-/// [`WaitQueue`](crate::sched::WaitQueue), for
-/// [`Resource::Request`](crate::event::Resource::Request) of the request's number
-/// ([`Bio::number`]).
 pub struct HostFile {
     requests: Arc<Requests>,
     direct: bool,
-    engine: IoEngine,
     lead: SpinLock<Option<JoinHandle<()>>>,
 }
 
@@ -88,8 +96,7 @@ impl HostFile {
     ///
     /// # Errors
     /// `Misuse` in a world on the controlled engine, whose tasks are no threads; `Input` where it
-    /// is no regular file or `options` make no sense; `Environment` where they name an engine that
-    /// cannot be had; `Os` where no thread can be started.
+    /// is no regular file or `options` make no sense; `Os` where no thread can be started.
     pub fn on(
         sched: &Sched,
         name: &str,
@@ -117,11 +124,11 @@ impl HostFile {
         let body = move |table: std::io::Result<Vec<OwnedFd>>| {
             let table = table
                 .map_err(|error| Error::os("cannot leave the process's file table").because(error));
-            match table.and_then(|table| Ok((table, Server::open(options)?))) {
+            match table.and_then(|table| Ok((table, Pool::new(options)?))) {
                 Err(error) => drop(report.send(Err(error))),
-                Ok((table, server)) => {
-                    if report.send(Ok(server.engine())).is_ok() {
-                        server.serve(table[0].as_fd(), &theirs);
+                Ok((table, pool)) => {
+                    if report.send(Ok(())).is_ok() {
+                        pool.serve(table[0].as_fd(), &theirs);
                     }
                 }
             }
@@ -129,22 +136,16 @@ impl HostFile {
         let lead = spawn_private(name, &[file], body).map_err(|error| {
             Error::os(format!("cannot start a thread for `{name}`")).because(error)
         })?;
-        let engine = started.recv().map_err(|error| {
+        started.recv().map_err(|error| {
             Error::os(format!("a thread of `{name}` panicked")).because(error)
         })??;
-        Ok(Self { requests, direct, engine, lead: SpinLock::new(Some(lead)) })
+        Ok(Self { requests, direct, lead: SpinLock::new(Some(lead)) })
     }
 
     /// Whether its requests pass by the page cache.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         self.direct
-    }
-
-    /// How its requests get into the kernel.
-    #[must_use]
-    pub const fn engine(&self) -> IoEngine {
-        self.engine
     }
 
     /// What went wrong with the device itself, once.

@@ -14,7 +14,7 @@
 //! | [`fuse_mount`] | [`FuseMount`]: our filesystem in the kernel's eyes, without a mount point |
 //! | [`device`] | [`HostLoop`]: a real loop device as a [`crate::block::BlockDevice`] |
 //! | [`file`](mod@file) | [`HostFile`]: a real file as a [`crate::block::BlockDevice`] |
-//! | [`io`] | serving their requests, many in the kernel at a time: io_uring, or a pool of threads |
+//! | [`io`] | the pool of threads that serves their requests |
 //! | [`supervise`], [`child`] | a world in a process of its own, with a deadline |
 //! | [`stacks`] | where the threads of a stuck process are |
 //! | [`leaks`] | [`Snapshot`]: what is there before and after |
@@ -42,7 +42,7 @@ pub use child::Child;
 pub use device::{Backing, HostLoop};
 pub use file::HostFile;
 pub use fuse_mount::{ConnectionId, FuseMount};
-pub use io::{IoEngine, IoOptions};
+pub use io::IoOptions;
 pub use leaks::Snapshot;
 pub use loop_dev::{LoopHandle, LoopOptions};
 pub use probe::{Capability, Missing, loop_tier};

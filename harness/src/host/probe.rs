@@ -24,8 +24,6 @@ pub enum Capability {
     Fuse,
     /// A FUSE filesystem can be mounted detached.
     MountApi,
-    /// An io_uring can be had.
-    IoUring,
     /// `mkfs.ext4` is installed.
     E2fsprogs,
     /// `veritysetup` is installed.
@@ -83,13 +81,6 @@ const TABLE: &[Entry] = &[
         required: true,
         attempt: attempt::mount_api,
         remedy: "needs CAP_SYS_ADMIN and Linux 5.2 or later; allow fsopen in the seccomp filter",
-    },
-    Entry {
-        capability: Capability::IoUring,
-        name: "io-uring",
-        required: false,
-        attempt: super::io::try_uring,
-        remedy: "a pool of threads does its work; see /proc/sys/kernel/io_uring_disabled and the seccomp filter",
     },
     Entry {
         capability: Capability::E2fsprogs,

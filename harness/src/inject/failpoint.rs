@@ -116,3 +116,25 @@ pub struct FailpointRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }
+
+impl FailpointRule {
+    /// `point` fires on every pass.
+    #[must_use]
+    pub const fn new(point: Failpoint) -> Self {
+        Self { point, skip: 0, times: None }
+    }
+
+    /// The same rule, which lets this many passes go first.
+    #[must_use]
+    pub const fn skip(mut self, passes: u64) -> Self {
+        self.skip = passes;
+        self
+    }
+
+    /// The same rule, which fires this many times.
+    #[must_use]
+    pub const fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+}

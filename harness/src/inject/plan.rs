@@ -57,6 +57,27 @@ pub struct Plan {
 }
 
 impl PlanSpec {
+    /// Adds a rule for which allocations find memory short.
+    #[must_use]
+    pub fn pressure(mut self, rule: Pressure) -> Self {
+        self.pressure.push(rule);
+        self
+    }
+
+    /// Adds a rule for which failpoint fires.
+    #[must_use]
+    pub fn failpoint(mut self, rule: FailpointRule) -> Self {
+        self.failpoints.push(rule);
+        self
+    }
+
+    /// Adds a scope around an allocation that is made without.
+    #[must_use]
+    pub fn scope(mut self, scope: AddedScope) -> Self {
+        self.scopes.push(scope);
+        self
+    }
+
     /// Whether a rule asks for kswapd.
     #[must_use]
     pub fn wants_kswapd(&self) -> bool {

@@ -85,8 +85,9 @@ impl Mm {
         policy.effective(mask, flags.without(TaskFlags::MEMALLOC_NOIO)) - Gfp::IO
     }
 
-    /// Tells that the running task begins an allocation; returns what it may do.
-    pub(super) fn tell_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
+    /// Tells that the running task begins an allocation; returns the effective mask and the task's
+    /// flags.
+    pub(crate) fn tell_begin(&self, order: u32, requested: Gfp, site: Site) -> (Gfp, TaskFlags) {
         let (sched, flags) = (self.sched(), flags());
         let allowed = self.allowed().constrained(requested);
         let effective = self.in_scopes(allowed);

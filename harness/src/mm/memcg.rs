@@ -1,4 +1,4 @@
-//! A memory memcg: one cgroup with a limit, its own lists of pages, and limit reclaim in the
+//! A memory cgroup (memcg): one,  with a limit, its own lists of pages, and limit reclaim in the
 //! charging task.
 //!
 //! Key types: [`Memcg`], [`MemcgSpec`]. Requests with `__GFP_ACCOUNT` are charged to it. Limit
@@ -30,6 +30,28 @@ pub struct MemcgSpec {
     /// It is a cgroup of version 1, whose limit reclaim waits for writeback.
     #[serde(default)]
     pub legacy: bool,
+}
+
+impl MemcgSpec {
+    /// A memcg of version 2 that may be charged for `limit` pages, none of them protected.
+    #[must_use]
+    pub const fn new(limit: Pages) -> Self {
+        Self { limit, low: Pages(0), legacy: false }
+    }
+
+    /// Pages that global reclaim leaves it as long as others have any (`memory.low`).
+    #[must_use]
+    pub const fn low(mut self, low: Pages) -> Self {
+        self.low = low;
+        self
+    }
+
+    /// Makes it a cgroup of version 1, whose limit reclaim waits for writeback.
+    #[must_use]
+    pub const fn legacy(mut self) -> Self {
+        self.legacy = true;
+        self
+    }
 }
 
 /// The world's memcg.

@@ -5,10 +5,10 @@
 //!
 //! Locking: every lock here is a leaf; none is held over a callback.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use reclaimdep_scope::{self as scope, ReclaimContext, Superblock};
+use reclaimdep_scope::{self as scope, ReclaimContext, Shrinker, Superblock};
 
 use super::PageBlock;
 use super::declare::Declared;
@@ -21,8 +21,7 @@ use super::page::{Page, PageOwner, PageState};
 use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
 use super::reclaim_state::ReclaimStates;
-use super::shrinker::registry::Registry;
-use super::shrinker::{Registration, Shrinker};
+use super::shrinker::{PortShrinker, Production, Registration, Registry};
 use super::swap::{Slot, SwapArea};
 use super::throttle::Throttle;
 use super::watermarks::Watermarks;
@@ -103,6 +102,16 @@ pub(super) struct Inner {
 /// A world's memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Mm(pub(super) Arc<Inner>);
+
+/// A world's memory, for what lives as long as the scheduler: it does not keep the memory.
+pub(crate) struct WeakMm(Weak<Inner>);
+
+impl WeakMm {
+    /// The memory, unless it is gone.
+    pub(crate) fn upgrade(&self) -> Option<Mm> {
+        self.0.upgrade().map(Mm)
+    }
+}
 
 impl std::fmt::Debug for Mm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -209,6 +218,12 @@ impl Mm {
     /// Registers a shrinker. Under the old rwsem this waits for every scan in flight.
     #[track_caller]
     pub fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Registration {
+        self.register_port_shrinker(Arc::new(Production(shrinker)))
+    }
+
+    /// Registers a shrinker of a port.
+    #[track_caller]
+    pub(crate) fn register_port_shrinker(&self, shrinker: Arc<dyn PortShrinker>) -> Registration {
         let side = Side::now();
         let theirs = Arc::clone(&shrinker);
         let registered = self.0.registry.register(shrinker);
@@ -244,13 +259,18 @@ impl Mm {
         &self.0.allowed
     }
 
+    /// This memory, without keeping it.
+    pub(crate) fn downgrade(&self) -> WeakMm {
+        WeakMm(Arc::downgrade(&self.0))
+    }
+
     /// Makes the plan's rules that stand at a lock work: where one hits, the task that took the
     /// lock reclaims as an allocation with GFP_KERNEL under that lock would, or kswapd does.
     pub fn watch_locks(&self) {
-        let memory = Arc::downgrade(&self.0);
+        let memory = self.downgrade();
         self.0.sched.on_lock(move |class| {
-            if let Some(inner) = memory.upgrade() {
-                Self(inner).at_lock(class);
+            if let Some(mm) = memory.upgrade() {
+                mm.at_lock(class);
             }
         });
     }

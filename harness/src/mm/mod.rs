@@ -10,12 +10,11 @@
 //! | [`memory`] | [`Mm`], [`MmOptions`]: the memory of a world |
 //! | [`alloc`], `slow_path` | [`PageBlock`]: one allocation, step by step |
 //! | [`watermarks`] | [`Watermarks`], [`Reserves`](watermarks::Reserves): how far down a request may go |
-//! | `heap` | allocations on the process's heap, which may reclaim here |
 //! | [`annotation`] | [`Annotation`](annotation::Annotation): what an allocation depends on, reclaiming or not |
 //! | `reclaim`, `inactive` over `lru`, `reclaim_state` | priorities, the node, pages one by one |
 //! | [`page`] | [`Page`], [`PageOwner`], and [`decide`](page::decide): what reclaim does with one |
 //! | [`swap`] | [`SwapArea`]: where anonymous pages go |
-//! | [`shrinker`] | [`Shrinker`], the registry, the count/scan protocol |
+//! | `shrinker` | [`Registration`], [`SuperblockShrinker`], the registry, the count/scan protocol |
 //! | `kswapd`, `throttle`, [`oom`], `compaction` | the background reclaimer; who sleeps; who is killed; moving pages |
 //! | [`memcg`] | [`MemcgSpec`]: one memory cgroup with a limit |
 //! | [`mempool`], [`mapping`], [`vmalloc`] | progress without reserves; masks of objects; masks that become scopes |
@@ -30,7 +29,6 @@ pub mod alloc;
 pub mod annotation;
 mod compaction;
 mod declare;
-mod heap;
 mod inactive;
 mod kswapd;
 mod lru;
@@ -43,7 +41,7 @@ pub mod page;
 pub mod policy;
 mod reclaim;
 mod reclaim_state;
-pub mod shrinker;
+mod shrinker;
 mod slow_path;
 pub mod swap;
 mod throttle;
@@ -53,11 +51,13 @@ pub mod watermarks;
 pub use alloc::PageBlock;
 pub use mapping::Mapping;
 pub use memcg::MemcgSpec;
+pub(crate) use memory::WeakMm;
 pub use memory::{Mm, MmOptions};
 pub use mempool::Mempool;
 pub use oom::Victim;
 pub use page::{Page, PageOwner, PageState};
-pub use shrinker::{Registration, ScanControl, Shrinker, Stop};
+pub(crate) use shrinker::{PortShrinker, ScanControl};
+pub use shrinker::{Registration, SuperCounts, SuperOps, SuperblockShrinker};
 pub use swap::{SwapArea, SwapIo};
 pub use watermarks::Watermarks;
 

@@ -18,8 +18,7 @@ use super::annotation::annotation;
 use super::lru::{List, Lists};
 use super::memory::{Inner, Mm};
 use super::policy::{Holder, Reclaimer, Target};
-use super::shrinker::Shrinker;
-use super::shrinker::registry::Walk;
+use super::shrinker::{PortShrinker, ShrinkerWalk};
 use super::slow_path::Request;
 use super::throttle::Cause;
 use crate::era::ShrinkerProgress;
@@ -207,11 +206,17 @@ impl Mm {
 
     fn shrink_slab(&self, scan: &Scan<'_>, in_memcg: bool) -> u64 {
         let only = scan.pressed.and_then(|pressed| pressed.shrinkers());
-        let mask = |shrinker: &dyn Shrinker| match shrinker.target() {
+        let mask = |shrinker: &dyn PortShrinker| match shrinker.target() {
             Some(target) => self.mask_for(scan, &target),
             None => scan.mask,
         };
-        let walk = Walk { mask: &mask, priority: scan.priority, in_memcg, only, plan: self.plan() };
+        let walk = ShrinkerWalk {
+            mask: &mask,
+            priority: scan.priority,
+            in_memcg,
+            only,
+            plan: self.plan(),
+        };
         let credited = || self.0.reclaim_states.pages(self.sched().current());
         let before = credited();
         let claimed = self.0.registry.shrink(&walk);

@@ -14,7 +14,7 @@ use super::oom;
 use super::reclaim::Scan;
 use super::watermarks::Reserves;
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId};
-use crate::inject::{Bug, PressureHit};
+use crate::inject::{AllocPoint, Bug, PressureHit};
 use crate::units::{Pages, Ticks};
 
 /// Orders above this one are costly: reclaim does not promise them.
@@ -309,6 +309,20 @@ impl Mm {
         let (requested, mask) = (Gfp::KERNEL, self.effective(Gfp::KERNEL));
         let request = Request { order: 0, requested, mask, flags, task: self.sched().current() };
         self.reclaim(&Scan::of(&request).pressed(Some(&pressed)));
+    }
+
+    /// Reclaims as `hit` asks, for an allocation of `requested` that takes no page of this memory.
+    /// The running task reclaims with the mask of `point`. Where the rule is about kswapd, kswapd
+    /// is woken instead, except for a reclaimer: what kswapd itself allocates would wake it for
+    /// ever.
+    pub(crate) fn reclaim_for(&self, requested: Gfp, point: &AllocPoint, hit: &PressureHit) {
+        let AllocPoint { order, mask, flags, .. } = *point;
+        if !hit.by_kswapd() {
+            let request = Request { order, requested, mask, flags, task: self.sched().current() };
+            self.reclaim(&Scan::of(&request).pressed(Some(hit)));
+        } else if !flags.contains(TaskFlags::MEMALLOC) {
+            self.force_kswapd();
+        }
     }
 
     /// Waits before an open-coded loop asks again (`memalloc_retry_wait`).

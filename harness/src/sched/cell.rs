@@ -1,6 +1,6 @@
 //! Memory that a lock of ours guards.
 //!
-//! Key type: [`LockCell`]. [`super::Mutex`], [`super::RwSem`] and `BitSpinLock` keep the proof of
+//! Key type: [`LockCell`]. [`super::Mutex`] and [`super::RwSem`] keep the proof of
 //! exclusion in their own state and reach the value through here; their guards' derefs are the only
 //! `unsafe` beside it.
 #![expect(unsafe_code, reason = "the locks of sched guard memory; everything above them is safe")]

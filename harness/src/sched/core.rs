@@ -13,9 +13,10 @@ use reclaimdep_scope::listener;
 
 use super::SpinLock;
 use super::controlled::{Controlled, Driver};
+use super::extension::Extensions;
 use super::listener::{LISTENER, Production};
 use super::native::Native;
-use super::side::quiet;
+use super::side::harness_side;
 use super::table::Table;
 use super::task::with_current;
 use crate::event::{
@@ -28,15 +29,6 @@ pub(super) struct Hub {
     pub(super) names: Names,
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
-}
-
-/// Whoever is told nothing.
-struct Deaf;
-
-impl Observer for Deaf {
-    fn observe(&mut self, _: &Event, _: &Names) -> Reaction {
-        Reaction::Go
-    }
 }
 
 type LockHook = dyn Fn(&str) + Send + Sync;
@@ -55,13 +47,9 @@ pub(super) struct Inner {
     /// The table's `aborted`, for who only asks.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
-    /// What the world keeps with its scheduler, to be found from any of its tasks.
-    pub(super) extension: OnceLock<Box<dyn Any + Send + Sync>>,
+    extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
-    pub(super) heap: super::heap::Heap,
-    /// Nobody observes: events end where they would begin.
-    silent: bool,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -75,7 +63,7 @@ impl std::fmt::Debug for Sched {
 }
 
 impl Sched {
-    fn new(engine: Engine, observer: Box<dyn Observer>, silent: bool) -> Self {
+    fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
         Self(Arc::new(Inner {
             engine,
@@ -85,11 +73,9 @@ impl Sched {
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
-            extension: OnceLock::new(),
+            extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
-            heap: super::heap::Heap::default(),
-            silent,
         }))
     }
 
@@ -100,28 +86,13 @@ impl Sched {
         step_budget: u64,
         observer: Box<dyn Observer>,
     ) -> Self {
-        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer, false)
+        Self::new(Engine::Controlled(Controlled::new(driver, step_budget)), observer)
     }
 
     /// A world on OS threads, whose choices come from `seed`.
     #[must_use]
     pub fn native(seed: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), observer, false)
-    }
-
-    /// A world on OS threads that nobody observes: its primitives work, and what would be an event
-    /// costs a branch. For code that is used for itself, and for measuring it. What is made from it
-    /// is used by its tasks alone: inside [`run_main`](Sched::run_main), or on a thread that was
-    /// [adopted](Sched::adopt).
-    #[must_use]
-    pub fn unobserved(seed: u64) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), Box::new(Deaf), true)
-    }
-
-    /// Whether somebody observes.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        !self.0.silent
+        Self::new(Engine::Native(Native::new(seed)), observer)
     }
 
     /// The world of the running task.
@@ -130,14 +101,15 @@ impl Sched {
         with_current(|current| current.sched.clone())
     }
 
-    /// Keeps a value with the scheduler; only the first is kept.
+    /// Keeps `value` with the scheduler until the world ends, unless a value of its type was kept
+    /// before.
     pub(crate) fn extend(&self, value: impl Any + Send + Sync) {
-        self.0.extension.get_or_init(|| Box::new(value));
+        self.0.extensions.add(value);
     }
 
-    /// The value that was kept, if it is a `T`.
+    /// The value of this type that was kept, if there is one.
     pub(crate) fn extension<T: Any>(&self) -> Option<&T> {
-        self.0.extension.get()?.downcast_ref()
+        self.0.extensions.get()
     }
 
     /// Whether every choice is ours.
@@ -187,7 +159,7 @@ impl Sched {
     /// Calls `hook` with the class of each lock that a task has just taken, on that task. Only the
     /// first hook of a world is kept.
     pub fn on_lock(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.on_lock.get_or_init(|| Box::new(hook));
     }
 
@@ -195,23 +167,25 @@ impl Sched {
     #[inline]
     pub(super) fn took(&self, lock: LockId) {
         if let Some(hook) = self.0.on_lock.get() {
-            let _ours = quiet();
+            let _side = harness_side();
             let class = self.names(|names| names.lock(lock).map_or("", |name| name.class));
             hook(class);
         }
     }
 
+    /// How many findings the observer has so far.
+    pub(crate) fn found(&self) -> usize {
+        self.0.hub.lock().observer.found()
+    }
+
     /// Tells the observer what the running task did.
-    pub fn emit(&self, kind: EventKind) {
+    pub(crate) fn emit(&self, kind: EventKind) {
         self.emit_for(self.current(), kind);
     }
 
     /// Tells the observer what `task` did, whoever runs now.
-    pub fn emit_for(&self, task: TaskId, kind: EventKind) {
-        if self.0.silent {
-            return;
-        }
-        let _ours = quiet();
+    pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
+        let _side = harness_side();
         // A real clock is read under the lock: else two threads would number their events against
         // it.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
@@ -230,7 +204,7 @@ impl Sched {
 
     /// Registers names.
     pub fn names<R>(&self, f: impl FnOnce(&mut Names) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         f(&mut self.0.hub.lock().names)
     }
 
@@ -280,7 +254,7 @@ impl Sched {
     /// A number below `bound` that the world's strategy chooses.
     #[must_use]
     pub fn choose(&self, bound: u32) -> u32 {
-        let _ours = quiet();
+        let _side = harness_side();
         match &self.0.engine {
             Engine::Controlled(controlled) => controlled.choose(bound),
             Engine::Native(native) => native.choose(bound),
@@ -303,15 +277,13 @@ impl Sched {
         if std::thread::panicking() {
             return;
         }
-        let _ours = quiet();
+        let _side = harness_side();
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {
                 self.check_budget();
                 controlled.point();
             }
-            // Who is used for himself has nobody to make room for.
-            Engine::Native(_) if self.0.silent => {}
             Engine::Native(native) => native.point(),
         }
         self.react();

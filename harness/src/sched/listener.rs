@@ -13,7 +13,7 @@ use reclaimdep_scope::listener::{Listener, ShrinkerHandle};
 use reclaimdep_scope::{LayerRef, LockRef, MisuseReport, Scope, ScopeKind, Shrinker, Site};
 
 use super::lock::{BareLock, Patience};
-use super::side::quiet;
+use super::side::harness_side;
 use super::task::{Current, with_current};
 use super::{Sched, SpinLock};
 use crate::event::{EventKind, LockMode, TaskId};
@@ -35,7 +35,7 @@ impl Sched {
     }
 
     fn production_lock(&self, lock: LockRef) -> Arc<BareLock> {
-        let _ours = quiet();
+        let _side = harness_side();
         let mut locks = self.0.production.locks.lock();
         let number = locks.len();
         let core = locks.entry(lock.key).or_insert_with(|| {

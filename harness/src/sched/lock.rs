@@ -9,8 +9,7 @@
 use std::collections::VecDeque;
 
 use super::park::Wake;
-use super::quick::QuickLock;
-use super::side::quiet;
+use super::side::harness_side;
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
@@ -65,8 +64,6 @@ pub(super) struct BareLock {
 pub(super) struct LockCore {
     sched: Sched,
     lock: BareLock,
-    /// What is used in its place where nobody observes.
-    quick: Option<QuickLock>,
 }
 
 impl LockCore {
@@ -76,18 +73,7 @@ impl LockCore {
         instance: &str,
         why: &'static str,
     ) -> Self {
-        Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why), quick: None }
-    }
-
-    /// A lock that is only ever taken exclusively.
-    pub(super) fn exclusive(
-        sched: &Sched,
-        class: &'static str,
-        instance: &str,
-        why: &'static str,
-    ) -> Self {
-        let quick = (!sched.is_observed()).then(QuickLock::default);
-        Self { quick, ..Self::new(sched, class, instance, why) }
+        Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why) }
     }
 
     pub(super) const fn id(&self) -> LockId {
@@ -101,32 +87,15 @@ impl LockCore {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
-        if let Some(quick) = &self.quick {
-            self.sched.react();
-            quick.lock(&self.sched);
-            self.sched.took(self.lock.id);
-            return Ok(());
-        }
         self.lock.acquire(&self.sched, mode, patience, site)
     }
 
     pub(super) fn try_acquire(&self, mode: LockMode, site: Site) -> bool {
-        if let Some(quick) = &self.quick {
-            let free = quick.try_lock();
-            if free {
-                self.sched.took(self.lock.id);
-            }
-            return free;
-        }
         self.lock.try_acquire(&self.sched, mode, site)
     }
 
-    #[inline]
     pub(super) fn release(&self) {
-        match &self.quick {
-            Some(quick) => quick.unlock(&self.sched),
-            None => self.lock.release(&self.sched),
-        }
+        self.lock.release(&self.sched);
     }
 }
 
@@ -148,7 +117,7 @@ impl BareLock {
         patience: Patience,
         site: Site,
     ) -> Result<(), Errno> {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
@@ -186,7 +155,7 @@ impl BareLock {
     }
 
     pub(super) fn try_acquire(&self, sched: &Sched, mode: LockMode, site: Site) -> bool {
-        let _ours = quiet();
+        let _side = harness_side();
         sched.point();
         let lock = self.id;
         let mut state = self.state.lock();
@@ -204,7 +173,7 @@ impl BareLock {
     }
 
     pub(super) fn release(&self, sched: &Sched) {
-        let _ours = quiet();
+        let _side = harness_side();
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);

@@ -12,24 +12,24 @@
 //! | [`spawn`], [`park`] over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | [`task`] | who runs on this thread |
 //! | `listener` | what code under test tells through the scope crate; its locks and shrinkers |
-//! | `side`, `heap` | whose code runs; heap allocations of the code under test |
+//! | `side` | whose code runs on a task |
+//! | `extension` | what rooms above keep with a world's scheduler |
 //! | [`controlled`] | shuttle's engine under our scheduler |
 //! | [`native`], `random` | OS threads; seeded choices |
 //! | [`strategy`] | the trait a policy implements |
-//! | [`mutex`], [`rwsem`] over `lock`; `quick`; [`wait`], [`work`] | the primitives; a mutex where nobody observes |
+//! | [`mutex`], [`rwsem`] over `lock`; [`wait`], [`work`] | the primitives |
 //! | [`condition`] | [`Condition`]: a wait of the user's own, and who promised to end it |
-//! | [`spin`], `bit`, [`cell`] | leaf locks for the primitives' own state, and one for data; the guarded memory |
+//! | [`spin`], [`cell`] | the leaf lock for the primitives' own state; the memory that a lock guards |
 //!
 //! Locking: a primitive's own [`spin::SpinLock`] > the task table > the event lock. None is ever
 //! held over a scheduling point. The kernel's words are kept: mutex, rwsem (writer-fair, as
 //! `kernel/locking/rwsem.c`), wait queue, completion, work queue.
 
-mod bit;
 pub mod cell;
 pub mod condition;
 pub mod controlled;
 pub mod core;
-mod heap;
+mod extension;
 mod listener;
 mod lock;
 #[cfg(test)]
@@ -37,7 +37,6 @@ pub(crate) mod log;
 pub mod mutex;
 pub mod native;
 pub mod park;
-mod quick;
 mod random;
 pub mod rwsem;
 mod side;
@@ -49,17 +48,16 @@ pub mod task;
 pub mod wait;
 pub mod work;
 
-pub(crate) use self::bit::BitSpinLock;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use park::Wake;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
-pub(crate) use side::{OnSide, Side, is_users, quiet};
+pub(crate) use side::harness_side as quiet;
+pub(crate) use side::{OnSide, Side, harness_side};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
-pub(crate) use task::lane;
 pub use wait::{Completion, WaitQueue, Waiting};
 pub use work::{Work, WorkQueue};
 

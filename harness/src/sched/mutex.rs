@@ -33,10 +33,7 @@ impl<T> Mutex<T> {
     /// A mutex of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self {
-            core: LockCore::exclusive(sched, class, instance, "mutex"),
-            value: LockCell::new(value),
-        }
+        Self { core: LockCore::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
     }
 
     /// The value, when nobody can hold the lock any more.

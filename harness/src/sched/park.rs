@@ -13,7 +13,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 
 use super::core::{Engine, Sched};
-use super::side::quiet;
+use super::side::harness_side;
 use super::table::Table;
 use crate::error::Errno;
 use crate::event::{Event, EventKind, Reaction, TaskId};
@@ -36,7 +36,7 @@ pub(super) struct Aborted;
 impl Sched {
     /// Waits until woken, timed out at `deadline`, or broken. A wake that came first is not lost.
     pub(super) fn park(&self, deadline: Option<Ticks>) -> Wake {
-        let _ours = quiet();
+        let _side = harness_side();
         let me = self.current();
         self.check_budget();
         self.react();
@@ -92,7 +92,7 @@ impl Sched {
 
     /// Lets a parked task go on, or its next park return at once.
     pub(super) fn wake(&self, task: TaskId) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.wake_in(&mut self.0.table.lock(), task);
     }
 
@@ -180,7 +180,7 @@ impl Sched {
 
     /// Ends the world: every task unwinds at its next scheduling point, parked ones now.
     pub fn abort(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.abort_in(&mut self.0.table.lock());
     }
 
@@ -211,7 +211,7 @@ impl Sched {
 
     /// Keeps what a panic said that was caught below a task, unless one was kept before.
     pub fn note_panic(&self, who: &str, payload: &(dyn Any + Send)) {
-        let _ours = quiet();
+        let _side = harness_side();
         let message = format!("{who}: {}", panic_message(payload));
         self.0.table.lock().panic.get_or_insert(message);
     }

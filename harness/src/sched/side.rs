@@ -4,7 +4,7 @@
 //! alone: what the harness allocates for events, names, queues and ports would drown them, and
 //! would make the detector recurse. A task begins on the harness's side. Where it calls what the
 //! user wrote it changes to the user's ([`Side::call`]), and every primitive and port that a user
-//! can call changes back ([`quiet`]). What is called back later (shrinkers, page owners, work
+//! can call changes back ([`harness_side`]). What is called back later (shrinkers, page owners, work
 //! items) remembers the side that it was registered from. The side follows the task through every
 //! switch, as its scopes do ([`super::task::Installed`]).
 
@@ -62,14 +62,8 @@ impl Side {
 
 /// The harness's own work until the drop.
 #[inline]
-pub(crate) fn quiet() -> OnSide {
+pub(crate) fn harness_side() -> OnSide {
     Side::Harness.enter()
-}
-
-/// Whether an allocation now is one of the code under test. None is while its thread unwinds: what
-/// a panic allocates for its message is no work of the code.
-pub(crate) fn is_users() -> bool {
-    Side::now() == Side::User && !std::thread::panicking()
 }
 
 impl Drop for OnSide {
@@ -88,11 +82,12 @@ mod tests {
         assert_eq!(Side::now(), Side::Harness);
         let _user = Side::User.enter();
         let unwound = std::panic::catch_unwind(|| {
-            let _ours = quiet();
-            assert!(!is_users());
+            let _ours = harness_side();
+            assert_eq!(Side::now(), Side::Harness);
             std::panic::resume_unwind(Box::new(()));
         });
-        assert!(unwound.is_err() && is_users());
+        assert!(unwound.is_err());
+        assert_eq!(Side::now(), Side::User);
     }
 
     #[test]

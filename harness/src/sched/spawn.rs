@@ -11,7 +11,7 @@ use reclaimdep_scope::context;
 
 use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
-use super::side::{Side, quiet};
+use super::side::{Side, harness_side};
 use super::table::TaskState;
 use super::task::{Installed, Origin};
 use super::{Completion, SpinLock};
@@ -26,7 +26,7 @@ pub(super) enum Ended<T> {
 
 impl Sched {
     pub(super) fn add_task(&self, name: &str, kind: TaskKind, parent: Option<TaskId>) -> TaskId {
-        let _ours = quiet();
+        let _side = harness_side();
         let task = {
             let mut table = self.0.table.lock();
             table.tasks.push(TaskState { kind: Some(kind), ..TaskState::default() });
@@ -73,7 +73,7 @@ impl Sched {
         origin: Origin,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let _ours = quiet();
+        let _side = harness_side();
         let parent = self.current();
         // In a controlled world coroutine numbers and task numbers must agree, so nothing may run
         // between taking the number and starting the coroutine.
@@ -212,7 +212,7 @@ impl<T> JoinHandle<T> {
     /// With the task's panic, if it panicked.
     #[track_caller]
     pub fn join(self) -> T {
-        let _ours = quiet();
+        let _side = harness_side();
         self.done.wait_at("task exit", Site::here());
         match self.slot.lock().take() {
             Some(Ended::Value(value)) => value,

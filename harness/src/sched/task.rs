@@ -5,13 +5,13 @@
 //! ([`off_thread`]); a panic that unwinds through the switch puts them back as well. While a task
 //! is on the thread its context is attached, and what it does is told to [`super::listener`].
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 
 use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
 
 use super::Sched;
-use super::side::{OnSide, quiet};
+use super::side::{OnSide, harness_side};
 use crate::event::{Site, TaskId};
 
 /// A task and its world.
@@ -23,14 +23,6 @@ pub(super) struct Current {
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
-    static LANE: Cell<u32> = const { Cell::new(0) };
-}
-
-/// A number that is small and mostly the running task's alone: tasks of other worlds, and threads
-/// that run no task, may have the same.
-#[inline]
-pub(crate) fn lane() -> usize {
-    LANE.get() as usize
 }
 
 /// Calls `f` with the running task, if this thread runs one of a world.
@@ -64,8 +56,7 @@ pub(super) struct Installed {
 impl Installed {
     /// Makes `current` with `context` the running task of this thread until the drop.
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
-        let side = quiet();
-        LANE.set(current.as_ref().map_or(0, |current| current.task.0));
+        let side = harness_side();
         let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
         let mut this = Self { before, context, _side: side };
         context::swap(&mut this.context);
@@ -86,7 +77,6 @@ impl Drop for Installed {
         context::swap(&mut self.context);
         // A thread that ends may drop its guard after its slot: then there is nothing to put back.
         let before = self.before.take();
-        LANE.set(before.as_ref().map_or(0, |before| before.task.0));
         drop(CURRENT.try_with(|cell| cell.replace(before)));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::park::Wake;
-use super::side::{Side, quiet};
+use super::side::{Side, harness_side};
 use super::{Sched, SpinLock};
 use crate::error::Errno;
 use crate::event::{EventKind, Resource, Site, TaskId, WaitOutcome};
@@ -55,7 +55,7 @@ impl WaitQueue {
     /// An empty queue.
     #[must_use]
     pub fn new(sched: &Sched) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         Self { sched: sched.clone(), waiters: Arc::default() }
     }
 
@@ -96,7 +96,7 @@ impl WaitQueue {
         }
         let whose = Side::now();
         let mut condition = || whose.call(&mut condition);
-        let _ours = quiet();
+        let _side = harness_side();
         let me = self.sched.current();
         let Waiting { resource, why, breakable, site } = waiting;
         self.waiters.lock().push_back(me);
@@ -125,7 +125,7 @@ impl WaitQueue {
 
     /// Wakes every waiter: each tests its condition again.
     pub fn wake_all(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for task in waiters {
             self.sched.wake(task);
@@ -134,7 +134,7 @@ impl WaitQueue {
 
     /// Wakes the waiter that has waited longest: it tests its condition again.
     pub fn wake_one(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let waiter = self.waiters.lock().pop_front();
         if let Some(task) = waiter {
             self.sched.wake(task);
@@ -160,7 +160,7 @@ impl Completion {
     /// A completion that stands for `resource`.
     #[must_use]
     pub fn new(sched: &Sched, resource: Resource) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         Self { resource, done: Arc::default(), queue: WaitQueue::new(sched) }
     }
 

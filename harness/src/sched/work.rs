@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use reclaimdep_scope::Bracket;
 
-use super::side::{Side, quiet};
+use super::side::{Side, harness_side};
 use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
 use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
@@ -45,7 +45,7 @@ impl Work {
     /// Work that calls `func`.
     pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         Self { name, func: Arc::new(func), side, at: Arc::default() }
     }
 }
@@ -90,7 +90,7 @@ impl WorkQueue {
     }
 
     fn make(sched: &Sched, name: &str, mem_reclaim: bool) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         let queue = sched.add_queue(name);
         sched.emit(EventKind::WorkQueueMade { queue, mem_reclaim });
         let inner = Arc::new(Inner {
@@ -111,7 +111,7 @@ impl WorkQueue {
     /// Queues `work` unless it is pending already or the queue is being destroyed; says whether it
     /// did (`queue_work`).
     pub fn queue(&self, work: &Work) -> bool {
-        let _ours = quiet();
+        let _side = harness_side();
         {
             let mut state = self.0.state.lock();
             let mut at = work.at.lock();
@@ -142,7 +142,7 @@ impl WorkQueue {
 
     /// Runs what is queued, then ends the worker (`destroy_workqueue`).
     pub fn destroy(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.state.lock().stopping = true;
         self.0.wake.wake_all();
         let worker = self.0.worker.lock().take();

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`spec`] | [`StackSpec`]: devices, filesystems, loop devices, clients, by name |
+//! | `setters` | how a spec is written in Rust |
 //! | [`builder`] | [`Stack`]: the built thing, and taking it down in the right order |
 //! | `named` | the parts by name |
 //! | `swap` | swap areas on memory, on a device, in a file |
@@ -12,6 +13,7 @@
 
 pub mod builder;
 mod named;
+mod setters;
 pub mod spec;
 mod swap;
 

@@ -126,31 +126,6 @@ pub struct FsSpec {
     pub metadata: Metadata,
 }
 
-impl FsSpec {
-    /// A filesystem on `mib` MiB of memory, which keeps its metadata itself.
-    #[must_use]
-    pub fn in_memory(name: impl Into<String>, mib: u64) -> Self {
-        Self { name: name.into(), disk: Disk::Memory, mib, metadata: Metadata::Core }
-    }
-
-    /// A filesystem on a loop device, which keeps its metadata itself.
-    #[must_use]
-    pub fn on_loop(name: impl Into<String>, device: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            disk: Disk::Loop(device.into()),
-            mib: 0,
-            metadata: Metadata::Core,
-        }
-    }
-
-    /// The same with its metadata in dm-bufio.
-    #[must_use]
-    pub fn with_bufio(self) -> Self {
-        Self { metadata: Metadata::Bufio, ..self }
-    }
-}
-
 /// A loop device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

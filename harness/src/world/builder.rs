@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec, Pressure};
 use crate::mm::policy::Policy;
+use crate::recording::{Header, Recorder};
 use crate::report::Report;
 use crate::stack::StackSpec;
 use crate::units::Ticks;
@@ -192,8 +193,8 @@ impl Builder {
         self
     }
 
-    /// Writes the events of the execution that is reported to this file, in the form of
-    /// [`crate::event::file`]; [`super::judge_events`] judges them again. Not on the loop tier.
+    /// Writes the events of the execution that is reported to this event file;
+    /// [`judge_events`](crate::recording::judge_events) judges them again. Not on the loop tier.
     pub fn record(mut self, path: impl Into<PathBuf>) -> Self {
         self.record = Some(path.into());
         self
@@ -253,6 +254,12 @@ impl Builder {
     pub fn unjudged(mut self) -> Self {
         self.judged = false;
         self
+    }
+
+    /// The recorder of the execution that is reported, if a recording was asked for.
+    pub(super) fn recorder(&self) -> Result<Option<Recorder>> {
+        let header = Header::new(&self.name, self.tier.name(), self.era.name());
+        self.record.as_deref().map(|path| Recorder::create(path, &header)).transpose()
     }
 
     /// The libtest name of the test that this run belongs to, where the thread does not tell.

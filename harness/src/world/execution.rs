@@ -13,6 +13,7 @@ use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::event::{EventKind, Names};
+use crate::heap;
 use crate::inject::{Bug, Plan, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::mm::{Mm, MmOptions};
@@ -136,7 +137,7 @@ impl Setup {
         if self.plan.watches_locks() {
             mm.watch_locks();
         }
-        mm.watch_heap();
+        heap::watch(&mm);
         let parts = Parts { sched: sched.clone(), mm, plan, knobs: self.knobs };
         let stack =
             Stack::build(&parts, &self.stack, backend).inspect_err(|_| parts.mm.stop_kswapd())?;

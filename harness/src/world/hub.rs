@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::record::Recorder;
 use crate::error::Result;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
+use crate::recording::Recorder;
 use crate::sched::SpinLock;
 use crate::units::{Nanos, Pages};
 use crate::witness::oracle::Pairs;

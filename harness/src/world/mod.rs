@@ -12,8 +12,6 @@
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
-//! | [`judge`] | judges over what was recorded: event files, text of real kernels |
-//! | `record` | a run's events into a file |
 //! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
@@ -23,13 +21,11 @@ mod cuts;
 pub mod durable;
 mod execution;
 mod hub;
-pub mod judge;
 mod model;
 mod native;
 pub mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
-mod record;
 mod shrinker;
 mod suppress;
 pub mod tier;
@@ -38,7 +34,6 @@ use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
 pub use durable::Durable;
-pub use judge::{Judged, judge_events, judge_recording};
 pub use order::{Claim, Orders};
 pub use tier::Tier;
 
@@ -216,6 +211,13 @@ impl World {
     #[must_use]
     pub fn sched(&self) -> &Sched {
         &self.0.parts.sched
+    }
+
+    /// Heap allocations of the user side that this world heard of so far: none unless
+    /// [`crate::Heap`] is the process's allocator.
+    #[must_use]
+    pub fn heap_allocations(&self) -> u32 {
+        crate::heap::allocations(self.sched())
     }
 
     /// The behaviours in force: the era's, unless the builder was given others.

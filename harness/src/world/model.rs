@@ -11,7 +11,6 @@ use super::builder::Builder;
 use super::cuts;
 use super::execution::{Execution, Setup};
 use super::hub::Hub;
-use super::record::Recorder;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
@@ -87,7 +86,7 @@ fn explore(builder: &Builder, setup: &Setup) -> Result<(Report, BTreeSet<String>
 fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
-    let hub = setup.hub().recording(Recorder::of(builder)?);
+    let hub = setup.hub().recording(builder.recorder()?);
     let theirs = hub.clone();
     let kept = execute(builder, setup, strategy, move || theirs.clone(), |_| {});
     if let Some(position) = mismatch.position() {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::builder::Builder;
 use super::execution::Setup;
-use super::record::Recorder;
 use crate::error::Result;
 use crate::report::Report;
 use crate::sched::Sched;
@@ -12,7 +11,7 @@ use crate::stack::InProcess;
 
 /// Runs what `builder` describes, once.
 pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let hub = setup.hub().recording(Recorder::of(builder)?);
+    let hub = setup.hub().recording(builder.recorder()?);
     let sched = Sched::native(builder.seed, Box::new(hub.clone()));
     let mut execution = setup.execute(&sched, &hub, Arc::new(InProcess));
     hub.end_recording(&execution.names)?;

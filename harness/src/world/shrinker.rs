@@ -1,7 +1,7 @@
 //! Shrinkers of production code in the world's memory.
 //!
-//! Key type: [`Adapter`]. Code under test registers through the scope crate, which knows no memory;
-//! the world's reclaim calls the shrinker with everything else that is registered.
+//! Code under test registers through the scope crate, which knows no memory; the world's reclaim
+//! calls the shrinker with everything else that is registered.
 
 use std::sync::Arc;
 
@@ -9,34 +9,7 @@ use reclaimdep_scope as scope;
 use reclaimdep_scope::listener::ShrinkerHandle;
 
 use super::World;
-use crate::event::Gfp;
-use crate::mm::{ScanControl, Shrinker, Stop};
 use crate::sched::{Sched, Side, quiet};
-
-/// A shrinker of production code, as `mm` calls it.
-struct Adapter(Arc<dyn scope::Shrinker>);
-
-impl Shrinker for Adapter {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn count(&self, _mask: Gfp) -> u64 {
-        self.0.count()
-    }
-
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        self.0.scan(control.mask, control.nr_to_scan).map_err(|scope::Stop| Stop)
-    }
-
-    fn seeks(&self) -> u64 {
-        self.0.seeks()
-    }
-
-    fn batch(&self) -> u64 {
-        self.0.batch()
-    }
-}
 
 /// Registers with the memory of the world that `sched` belongs to.
 pub(super) fn register(
@@ -46,6 +19,5 @@ pub(super) fn register(
     let world = World::of(sched)?;
     let side = Side::now();
     let _ours = quiet();
-    let adapter = Arc::new(Adapter(shrinker));
-    Some(Box::new(side.call(|| world.mm().register_shrinker(adapter))))
+    Some(Box::new(side.call(|| world.mm().register_shrinker(shrinker))))
 }

@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::*;
 use crate::inject::Pressure;
+use crate::recording::{Judged, judge_events};
 use crate::report::Report;
 use crate::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use crate::witness::Code;

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use downstream::Notebook;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::{AllocSource, Pressure};
-use reclaimdep::mm::{Registration, ScanControl, Shrinker, Stop};
+use reclaimdep::mm::Registration;
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Completion, Mutex};
+use reclaimdep::scope::{Shrinker, Stop};
 use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::{Tier, World};
@@ -32,12 +33,12 @@ impl<F: Fn(Gfp, u64) -> Option<u64> + Send + Sync> Shrinker for Scans<F> {
         "test"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         64
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        (self.0)(control.mask, control.nr_to_scan).ok_or(Stop)
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        (self.0)(mask, nr_to_scan).ok_or(Stop)
     }
 }
 
@@ -92,26 +93,18 @@ fn the_report_names_the_line_that_pushed() {
 
 /// The number of heap allocations that the world observes while `f` runs.
 fn heard<R>(world: &World, f: impl FnOnce() -> R) -> u32 {
-    let before = world.sched().heap_allocations();
+    let before = world.heap_allocations();
     black_box(f());
-    world.sched().heap_allocations() - before
+    world.heap_allocations() - before
 }
 
 /// A filesystem, a loop device on a file of it, and a cache of that device.
 fn whole_stack() -> StackSpec {
     let (fs, file, device) = ("lower".to_owned(), "disk.img".to_owned(), "loop0".to_owned());
-    StackSpec {
-        fs: vec![FsSpec::in_memory(fs.clone(), 96)],
-        loops: vec![LoopSpec { name: device.clone(), fs, file, mib: 64 }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device,
-            block_size: 4096,
-            retain_bytes: None,
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    }
+    StackSpec::default()
+        .fs(FsSpec::in_memory(fs.clone(), 96))
+        .loop_device(LoopSpec::new(device.clone(), fs, file, 64))
+        .bufio(BufioSpec::new("meta", device).dirty([0]))
 }
 
 /// The harness's own allocations do not belong to the world, on any task.
@@ -222,12 +215,12 @@ impl Shrinker for Collects {
         "collects"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         (0..8_u64).collect::<Vec<_>>().len() as u64
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        Ok(control.nr_to_scan)
+    fn scan(&self, _: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        Ok(nr_to_scan)
     }
 }
 

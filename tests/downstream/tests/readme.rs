@@ -8,23 +8,10 @@ use reclaimdep::{Tier, era::Era};
 
 #[test]
 fn a_nofs_allocation_does_not_wait_for_a_loop_device() {
-    let stack = StackSpec {
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "disk.img".into(),
-            mib: 64,
-        }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: None,
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default()
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "disk.img", 64))
+        .bufio(BufioSpec::new("meta", "loop0").dirty([0]));
     let report = World::builder()
         .tier(Tier::Model) // Tier::Loop: the same on a real device, as root
         .era(Era::V3_10) // V3_18 and V5_9 stay quiet

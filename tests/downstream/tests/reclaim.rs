@@ -5,7 +5,8 @@ use std::sync::Arc;
 use downstream::{Memory, NoteCache};
 use reclaimdep::World;
 use reclaimdep::event::Gfp;
-use reclaimdep::mm::{Mm, ScanControl, Shrinker, Stop};
+use reclaimdep::mm::Mm;
+use reclaimdep::scope::{Shrinker, Stop};
 use rstest::rstest;
 
 /// The world's memory, as the source of the cache's pages.
@@ -29,15 +30,15 @@ impl Shrinker for Shrink {
         "notes"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         self.cache.dirty()
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
         if self.ignores_mask {
-            return Ok(self.cache.write_back(control.nr_to_scan));
+            return Ok(self.cache.write_back(nr_to_scan));
         }
-        self.cache.shrink(control.mask, control.nr_to_scan).ok_or(Stop)
+        self.cache.shrink(mask, nr_to_scan).ok_or(Stop)
     }
 }
 

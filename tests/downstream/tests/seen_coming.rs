@@ -12,23 +12,10 @@ use reclaimdep::world::Orders;
 
 /// A dm-bufio client on a loop device on a filesystem.
 fn bufio_on_loop() -> StackSpec {
-    StackSpec {
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "disk.img".into(),
-            mib: 64,
-        }],
-        bufio: vec![BufioSpec {
-            name: "meta".into(),
-            device: "loop0".into(),
-            block_size: 4096,
-            retain_bytes: Some(0),
-            dirty: vec![0],
-        }],
-        ..StackSpec::default()
-    }
+    StackSpec::default()
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "disk.img", 64))
+        .bufio(BufioSpec::new("meta", "loop0").retain_bytes(0).dirty([0]))
 }
 
 #[test]
@@ -40,7 +27,7 @@ fn the_deadlock_is_predicted_only_in_the_kernel_that_had_it() {
 pub(crate) fn seen_coming(era: Era) -> Report {
     let orders = Orders::default(); // what runs show about order
     let world = || {
-        let rule = Pressure { task: Some("elsewhere".into()), ..Pressure::default() };
+        let rule = Pressure::every_allocation().task("elsewhere");
         World::builder()
             .era(era)
             .stack(bufio_on_loop())

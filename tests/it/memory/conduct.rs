@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reclaimdep::World;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
-use reclaimdep::mm::ScanControl;
 use reclaimdep::sched::Mutex;
 use reclaimdep::witness::Code;
 
@@ -21,7 +20,7 @@ fn short() -> reclaimdep::world::Builder {
 fn check_scan(
     expect: &[Code],
     word: &str,
-    scan: impl Fn(&World, &mut ScanControl) -> u64 + Clone + Send + Sync + 'static,
+    scan: impl Fn(&World, u64) -> u64 + Clone + Send + Sync + 'static,
 ) {
     let report = check(expect, short(), move |world| {
         let (inner, scan) = (world.clone(), scan.clone());
@@ -29,8 +28,8 @@ fn check_scan(
         let theirs = Arc::clone(&left);
         let planted = Planted::new(
             move |_| left.load(Ordering::Relaxed),
-            move |control| {
-                let freed = scan(&inner, control);
+            move |_, nr_to_scan| {
+                let freed = scan(&inner, nr_to_scan);
                 theirs.fetch_sub(freed.min(theirs.load(Ordering::Relaxed)), Ordering::Relaxed);
                 Ok(freed)
             },
@@ -44,12 +43,12 @@ fn check_scan(
 
 #[test]
 fn a_scan_that_reports_what_it_freed_is_quiet() {
-    check_scan(&[], "quiet", |_, control| control.nr_to_scan.min(1));
+    check_scan(&[], "quiet", |_, nr_to_scan| nr_to_scan.min(1));
 }
 
 #[test]
 fn a_scan_that_reports_more_than_it_scanned_is_found() {
-    check_scan(&[Code::RD07], "scan claims too much", |_, control| control.nr_to_scan + 1);
+    check_scan(&[Code::RD07], "scan claims too much", |_, nr_to_scan| nr_to_scan + 1);
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn check_count(
 ) {
     check(expect, World::builder(), move |world| {
         let (inner, count) = (world.clone(), count.clone());
-        let planted = Planted::new(move |mask| count(&inner, mask), |_| Ok(0));
+        let planted = Planted::new(move |mask| count(&inner, mask), |_, _| Ok(0));
         let registered = world.mm().register_shrinker(planted);
         world.mm().probe_shrinkers();
         registered.unregister();
@@ -93,7 +92,7 @@ fn a_count_that_waits_for_a_lock_is_found() {
                 drop(theirs.lock());
                 1
             },
-            |_| Ok(0),
+            |_, _| Ok(0),
         );
         let registered = world.mm().register_shrinker(planted);
         let holder = {
@@ -119,7 +118,7 @@ fn a_shrinker_that_unregisters_itself_is_a_deadlock() {
         let theirs = Arc::clone(&own);
         let planted = Planted::new(
             |_| 200,
-            move |_| {
+            move |_, _| {
                 let registration = theirs.lock().take();
                 if let Some(registration) = registration {
                     registration.unregister();

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reclaimdep::World;
 use reclaimdep::era::{Era, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
-use reclaimdep::inject::{Bug, Failpoint, Pressure};
-use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Stop, Watermarks};
+use reclaimdep::inject::{Bug, Failpoint, FailpointRule, PlanSpec, Pressure};
+use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Watermarks};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Mutex, RwSem, Work, WorkQueue};
-use reclaimdep::scope;
+use reclaimdep::scope::{self, Stop};
 use reclaimdep::stack::{MemorySpec, StackSpec};
 use reclaimdep::units::Pages;
 use reclaimdep::witness::{Breach, Code};
@@ -29,14 +29,15 @@ fn short() -> Builder {
 
 /// 64 pages of memory, with a min watermark of 16.
 fn small() -> Builder {
-    let watermarks = Some(Watermarks { min: Pages(16), low: Pages(20), high: Pages(24) });
-    let memory = MemorySpec { watermarks, ..MemorySpec::default() };
-    World::builder().stack(StackSpec { pages: 64, memory, ..StackSpec::default() })
+    let watermarks = Watermarks { min: Pages(16), low: Pages(20), high: Pages(24) };
+    let memory = MemorySpec::default().watermarks(watermarks);
+    World::builder().stack(StackSpec::default().pages(64).memory(memory))
 }
 
 /// A world in which the failpoint `point` always fires.
 fn failing(point: Failpoint) -> Builder {
-    World::builder().plan(reclaimdep_tests::always(point))
+    let rule = FailpointRule::new(point);
+    World::builder().plan(PlanSpec::default().failpoint(rule))
 }
 
 /// Checks that exactly this rule is found broken.
@@ -101,8 +102,8 @@ fn reclaim_in_a_noio_scope_enters_no_block_layer() {
         move |world: &World| {
             let planted = Planted::new(
                 |_| 200,
-                move |control| {
-                    if looks_at_mask && !control.mask.contains(Gfp::IO) {
+                move |mask, _| {
+                    if looks_at_mask && !mask.contains(Gfp::IO) {
                         return Err(Stop);
                     }
                     let _io = scope::enter(Layer::IO, 0);
@@ -151,7 +152,7 @@ fn a_scan_that_forgets_a_scope_unbalances_the_annotation_around_it() {
         move |world: &World| {
             let planted = Planted::new(
                 |_| 200,
-                move |_| {
+                move |_, _| {
                     let nofs = scope::nofs();
                     if forgets {
                         std::mem::forget(nofs);
@@ -181,7 +182,7 @@ fn a_count_that_changes_the_cache_is_found() {
         move |world: &World| {
             let left = AtomicU64::new(100);
             let count = move |_| left.fetch_sub(changes, Ordering::Relaxed);
-            let registered = world.mm().register_shrinker(Planted::new(count, |_| Ok(0)));
+            let registered = world.mm().register_shrinker(Planted::new(count, |_, _| Ok(0)));
             world.mm().probe_shrinkers();
             registered.unregister();
         }
@@ -199,8 +200,8 @@ fn check_scan_without_fs(rule: Breach, scan: impl Fn(&World) + Clone + Send + Sy
             let (scan, inner) = (scan.clone(), world.clone());
             let planted = Planted::new(
                 |_| 200,
-                move |control| {
-                    if looks_at_mask && !control.mask.contains(Gfp::FS) {
+                move |mask, _| {
+                    if looks_at_mask && !mask.contains(Gfp::FS) {
                         return Err(Stop);
                     }
                     scan(&inner);
@@ -215,7 +216,7 @@ fn check_scan_without_fs(rule: Breach, scan: impl Fn(&World) + Clone + Send + Sy
         }
     };
     let only_main = || {
-        let rule = Pressure { task: Some("main".into()), in_nofs: true, ..Pressure::default() };
+        let rule = Pressure::every_allocation().task("main").in_nofs();
         World::builder().pressure(rule)
     };
     check_rule(rule, only_main(), body(false));
@@ -239,7 +240,7 @@ fn a_scan_without_fs_that_waits_is_found() {
 
 /// Allocates beside a cache of 10000 objects whose scan always refuses.
 fn refused(world: &World) {
-    let registered = world.mm().register_shrinker(Planted::new(|_| 10_000, |_| Err(Stop)));
+    let registered = world.mm().register_shrinker(Planted::new(|_| 10_000, |_, _| Err(Stop)));
     for _ in 0..3 {
         assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
     }
@@ -301,7 +302,7 @@ fn a_release_hook_that_lets_kswapd_wait_for_a_reclaimer_is_found() {
             queue.destroy();
         }
     };
-    let worker = || Pressure { task: Some("kworker/commit".into()), ..Pressure::default() };
+    let worker = || Pressure::every_allocation().task("kworker/commit");
     check_rule(Breach::KswapdWaits, by_kswapd().pressure(worker()), body(true));
     check(&[], by_kswapd().pressure(worker()), body(false));
 }
@@ -395,7 +396,7 @@ fn a_scan_that_flushes_an_unsafe_queue_is_found() {
             let (theirs, work) = (queue.clone(), Work::new("clean", || {}));
             let planted = Planted::new(
                 |_| 200,
-                move |_| {
+                move |_, _| {
                     theirs.queue(&work);
                     theirs.flush(&work);
                     Ok(0)
@@ -443,8 +444,8 @@ fn an_allocation_under_a_class_that_reclaim_takes_is_a_lint() {
             let [mine, theirs] = inodes;
             let planted = Planted::new(
                 |_| 200,
-                move |control| {
-                    if !control.mask.contains(Gfp::FS) {
+                move |mask, _| {
+                    if !mask.contains(Gfp::FS) {
                         return Err(Stop);
                     }
                     drop(theirs.lock());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use reclaimdep::World;
 use reclaimdep::event::Gfp;
-use reclaimdep::mm::{Mempool, PageBlock, ScanControl, Shrinker, Stop};
-use reclaimdep::scope;
+use reclaimdep::mm::{Mempool, PageBlock};
+use reclaimdep::scope::{self, Shrinker, Stop};
 use reclaimdep::stack::StackSpec;
 use reclaimdep::witness::Code;
 
@@ -21,12 +21,12 @@ impl Shrinker for Owes {
         "owes"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         200
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        Ok(control.nr_to_scan)
+    fn scan(&self, _: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        Ok(nr_to_scan)
     }
 
     fn defers(&self) -> bool {
@@ -37,7 +37,7 @@ impl Shrinker for Owes {
 #[test]
 fn an_allocation_that_fails_after_deferred_progress_is_found() {
     for (owes, expect) in [(true, &[Code::RD10][..]), (false, &[])] {
-        let stack = StackSpec { pages: 64, ..StackSpec::default() };
+        let stack = StackSpec::default().pages(64);
         check(expect, World::builder().stack(stack), move |world| {
             let mm = world.mm();
             let registered = owes.then(|| mm.register_shrinker(Arc::new(Owes)));
@@ -52,7 +52,7 @@ fn an_allocation_that_fails_after_deferred_progress_is_found() {
 fn objects_left_at_the_end_of_the_world_are_found() {
     let report = check(&[Code::RD12], World::builder(), |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
-        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
         drop(pool);
     });
     assert!(
@@ -60,7 +60,7 @@ fn objects_left_at_the_end_of_the_world_are_found() {
         "{report}"
     );
     check(&[], World::builder(), |world| {
-        drop(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        drop(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
     });
 }
 
@@ -99,7 +99,7 @@ fn lints_are_reported_only_where_a_test_asks_for_them() {
 #[test]
 fn a_finding_can_be_suppressed_and_an_unused_suppression_is_noted() {
     let leaks = |world: &World| {
-        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_| Ok(0))));
+        std::mem::forget(world.mm().register_shrinker(Planted::new(|_| 0, |_, _| Ok(0))));
     };
     let suppressed = || {
         World::builder().suppress(Code::RD12, "shrinker planted", "it lives as long as the test")
@@ -150,7 +150,9 @@ fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it()
 
 #[test]
 fn two_tasks_that_each_hold_one_element_and_want_another_deadlock() {
-    let plan = reclaimdep_tests::always(reclaimdep::inject::Failpoint::MempoolAlloc);
+    use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
+    let rule = FailpointRule::new(Failpoint::MempoolAlloc);
+    let plan = PlanSpec::default().failpoint(rule);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

@@ -16,8 +16,8 @@ mod regressions;
 
 use reclaimdep::World;
 use reclaimdep::event::Gfp;
-use reclaimdep::mm::{ScanControl, Shrinker, Stop};
 use reclaimdep::report::Report;
+use reclaimdep::scope::{Shrinker, Stop};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
 
@@ -32,7 +32,7 @@ fn check(
 }
 
 type Count = dyn Fn(Gfp) -> u64 + Send + Sync;
-type Scan = dyn Fn(&mut ScanControl) -> Result<u64, Stop> + Send + Sync;
+type Scan = dyn Fn(Gfp, u64) -> Result<u64, Stop> + Send + Sync;
 
 /// A shrinker made of two closures.
 struct Planted {
@@ -43,7 +43,7 @@ struct Planted {
 impl Planted {
     fn new(
         count: impl Fn(Gfp) -> u64 + Send + Sync + 'static,
-        scan: impl Fn(&mut ScanControl) -> Result<u64, Stop> + Send + Sync + 'static,
+        scan: impl Fn(Gfp, u64) -> Result<u64, Stop> + Send + Sync + 'static,
     ) -> std::sync::Arc<Self> {
         std::sync::Arc::new(Self { count: Box::new(count), scan: Box::new(scan) })
     }
@@ -54,11 +54,15 @@ impl Shrinker for Planted {
         "planted"
     }
 
-    fn count(&self, mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
+        (self.count)(Gfp::KERNEL)
+    }
+
+    fn count_with_mask(&self, mask: Gfp) -> u64 {
         (self.count)(mask)
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        (self.scan)(control)
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        (self.scan)(mask, nr_to_scan)
     }
 }

@@ -8,9 +8,8 @@ use reclaimdep::World;
 use reclaimdep::era::Era;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::Pressure;
-use reclaimdep::mm::policy::{PolicyKind, Target};
-use reclaimdep::mm::{ScanControl, Shrinker, Stop};
-use reclaimdep::scope::Superblock;
+use reclaimdep::mm::policy::PolicyKind;
+use reclaimdep::scope::{Shrinker, Stop, Superblock};
 use reclaimdep::stack::{MemorySpec, StackSpec};
 use reclaimdep::witness::Code;
 
@@ -18,13 +17,13 @@ use super::check;
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 
 fn memory(policy: PolicyKind) -> MemorySpec {
-    MemorySpec { policy, ..MemorySpec::default() }
+    MemorySpec::default().policy(policy)
 }
 
 /// dm-bufio of 2013 on a loop device on the filesystem whose transaction allocates.
 #[track_caller]
 fn check_first_deadlock(policy: PolicyKind, expect: &[Code]) {
-    let stack = StackSpec { memory: memory(policy), ..bufio_on_loop() };
+    let stack = bufio_on_loop().memory(memory(policy));
     let builder = World::builder()
         .name(policy.name())
         .era(Era::V3_10)
@@ -52,25 +51,25 @@ impl Shrinker for OtherCache {
         "sb:other"
     }
 
-    fn count(&self, _mask: Gfp) -> u64 {
+    fn count(&self) -> u64 {
         200
     }
 
-    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
-        if !control.mask.contains(Gfp::FS) {
+    fn scan(&self, mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+        if !mask.contains(Gfp::FS) {
             return Err(Stop);
         }
         let _fs = reclaimdep::scope::enter(reclaimdep::event::Layer::FS, self.superblock.0);
         self.scanned.fetch_add(1, Ordering::Relaxed);
-        Ok(control.nr_to_scan)
+        Ok(nr_to_scan)
     }
 
     fn defers(&self) -> bool {
         true
     }
 
-    fn target(&self) -> Option<Target> {
-        Some(Target::Superblock(self.superblock))
+    fn superblock(&self) -> Option<Superblock> {
+        Some(self.superblock)
     }
 }
 
@@ -78,11 +77,7 @@ impl Shrinker for OtherCache {
 /// the same depth.
 #[track_caller]
 fn check_other_cache(policy: PolicyKind, allowed: bool) {
-    let stack = StackSpec {
-        memory: memory(policy),
-        fs: vec![fs("own"), fs("other")],
-        ..StackSpec::default()
-    };
+    let stack = StackSpec::default().memory(memory(policy)).fs(fs("own")).fs(fs("other"));
     let builder = World::builder()
         .name(policy.name())
         .stack(stack)

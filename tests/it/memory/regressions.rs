@@ -7,10 +7,10 @@ use reclaimdep::era::{Era, Knobs, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
 use reclaimdep::inject::Pressure;
 use reclaimdep::mm::page::{Class, Io};
-use reclaimdep::mm::{PageOwner, PageState, Stop};
+use reclaimdep::mm::{PageOwner, PageState};
 use reclaimdep::report::{Finding, Report};
 use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
-use reclaimdep::scope;
+use reclaimdep::scope::{self, Stop};
 use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
@@ -38,8 +38,8 @@ fn new() -> Builder {
 fn fs_cache() -> Arc<Planted> {
     Planted::new(
         |_| 200,
-        |control| {
-            if !control.mask.contains(Gfp::FS) {
+        |mask, _| {
+            if !mask.contains(Gfp::FS) {
                 return Err(Stop);
             }
             let _fs = scope::enter(Layer::FS, 0);
@@ -76,12 +76,10 @@ fn page_tables_of_vmalloc_in_nofs_entered_a_filesystem_until_5_16() {
 /// Makes a NOFS allocation beside an anonymous page, with a swap file on a filesystem.
 #[track_caller]
 fn check_swap_file(builder: Builder, expect: &[Code]) -> Report {
-    let swap = SwapSpec { name: "swap0".into(), device: None, fs: Some("lower".into()), pages: 8 };
-    let stack = StackSpec {
-        memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        ..StackSpec::default()
-    };
+    let swap = SwapSpec::file("swap0", "lower", 8);
+    let stack = StackSpec::default()
+        .memory(MemorySpec::default().swap(swap))
+        .fs(FsSpec::in_memory("lower", 96));
     check(expect, builder.stack(stack), |world| {
         let mm = world.mm();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
@@ -93,19 +91,12 @@ fn check_swap_file(builder: Builder, expect: &[Code]) -> Report {
 
 #[test]
 fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
-    let swap = SwapSpec { name: "swap0".into(), device: Some("loop0".into()), fs: None, pages: 8 };
-    let stack = StackSpec {
-        memory: MemorySpec { swap: vec![swap], ..MemorySpec::default() },
-        fs: vec![FsSpec::in_memory("lower", 96)],
-        loops: vec![LoopSpec {
-            name: "loop0".into(),
-            fs: "lower".into(),
-            file: "swap.img".into(),
-            mib: 8,
-        }],
-        ..StackSpec::default()
-    };
-    let rule = Pressure { task: Some("app".into()), ..Pressure::default() };
+    let swap = SwapSpec::on_loop("swap0", "loop0", 8);
+    let stack = StackSpec::default()
+        .memory(MemorySpec::default().swap(swap))
+        .fs(FsSpec::in_memory("lower", 96))
+        .loop_device(LoopSpec::new("loop0", "lower", "swap.img", 8));
+    let rule = Pressure::every_allocation().task("app");
     check(&[], World::builder().stack(stack).pressure(rule), |world| {
         let mm = world.mm().clone();
         let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
@@ -124,14 +115,12 @@ fn swap_on_a_loop_device_goes_through_the_filesystem_below_it() {
 
 #[test]
 fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
-    let only = || Pressure { task: Some("main".into()), in_nofs: true, ..Pressure::default() };
+    let only = || Pressure::every_allocation().task("main").in_nofs();
     let old = old(|mm| mm.swap_over_fs_needs_fs = false);
     // Only allocations of this file are short: making the swap file is not what is tested.
     let skip = |builder: Builder| {
-        builder.plan(reclaimdep::inject::PlanSpec {
-            pressure: vec![Pressure { file: Some("regressions.rs".into()), ..only() }],
-            ..reclaimdep::inject::PlanSpec::default()
-        })
+        builder
+            .plan(reclaimdep::inject::PlanSpec::default().pressure(only().file("regressions.rs")))
     };
     // RD03 predicts the same for other tasks: a task that changes the file waits for the journal,
     // whose holder allocates in NOFS and then writes to that file.
@@ -164,7 +153,7 @@ impl PageOwner for CommitsOnRelease {
 #[test]
 fn a_release_hook_that_waits_in_compaction_is_found() {
     for (looks_at_mask, expect) in [(false, &[Code::RD01][..]), (true, &[])] {
-        let rule = Pressure { min_order: 1, ..Pressure::default() };
+        let rule = Pressure::every_allocation().min_order(1);
         check(expect, World::builder().pressure(rule), move |world| {
             let queue = WorkQueue::mem_reclaim(world.sched(), "nfsiod");
             let committed = reclaimdep::sched::Work::new("commit", || {});
@@ -208,7 +197,7 @@ fn compaction_that_clears_the_flag_of_a_reclaimer_is_found() {
 /// kswapd holds the lock of a cache and waits for a write; the worker that serves it allocates.
 #[track_caller]
 fn check_worker(noio: bool, expect: &[Code]) {
-    let rule = Pressure { task: Some("kworker/loop0".into()), ..Pressure::default() };
+    let rule = Pressure::every_allocation().task("kworker/loop0");
     let builder = World::builder()
         .pressure(rule)
         .pressure(Pressure::nth_allocation_of("main", 1).by_kswapd());
@@ -223,8 +212,8 @@ fn check_worker(noio: bool, expect: &[Code]) {
         let (lock, theirs) = (Arc::clone(&cache), queue.clone());
         let planted = Planted::new(
             |_| 200,
-            move |control| {
-                if !control.mask.contains(Gfp::IO) {
+            move |mask, _| {
+                if !mask.contains(Gfp::IO) {
                     return Err(Stop);
                 }
                 let _held = lock.lock();

@@ -27,8 +27,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["witness"]),
     ("explore", &["sched", "witness", "inject", "report"]),
     ("host", &["block", "sched"]),
-    ("recording", &[]),
+    ("recording", &["witness", "report"]),
     ("heap", &["sched", "inject", "mm"]),
+];
+
+/// Folders inside a module that may import less than the module: what they must not know.
+const MUST_NOT_IMPORT: &[(&str, &[&str])] = &[
+    ("harness/src/recording/events/", &["witness", "report"]),
+    ("harness/src/recording/kernel/", &["witness", "report"]),
 ];
 
 /// The place where both columns meet, the macro's support behind it, and the list of public names.
@@ -105,12 +111,17 @@ fn check(file: &File) -> Vec<String> {
     let code = code(text);
     let rooms =
         |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name) || EVERYTHING.contains(&name);
-    let wrong = imports(path, &code).into_iter().filter(|(_, name)| {
-        rooms(name) && *name != module && !VOCABULARY.contains(name) && !allowed.contains(name)
-    });
+    let inner = MUST_NOT_IMPORT.iter().find(|(folder, _)| path.starts_with(folder));
+    let mut wrong = Vec::new();
+    for (at, name) in imports(path, &code).into_iter().filter(|(_, name)| rooms(name)) {
+        let place = format!("{path}:{}", line_of(&code, at));
+        if name != module && !VOCABULARY.contains(&name) && !allowed.contains(&name) {
+            wrong.push(format!("{place}: {module} must not know {name}"));
+        } else if let Some((folder, _)) = inner.filter(|(_, forbidden)| forbidden.contains(&name)) {
+            wrong.push(format!("{place}: {folder} must not know {name}"));
+        }
+    }
     wrong
-        .map(|(at, name)| format!("{path}:{}: {module} must not know {name}", line_of(&code, at)))
-        .collect()
 }
 
 /// The scope crate is what production links: it must not know the harness.
@@ -161,6 +172,22 @@ fn an_import_against_the_table_is_found() {
     );
     planted("harness/src/sched/mod.rs", "use super::mm::Mm;", &["sched must not know mm"]);
     planted("harness/src/new_room/mod.rs", "", &["`new_room` is not in the table"]);
+}
+
+#[test]
+fn a_judge_inside_a_reader_of_recordings_is_found() {
+    let import = "use crate::{error::Error, witness::Witness};";
+    planted(
+        "harness/src/recording/kernel/infer.rs",
+        import,
+        &["recording/kernel/ must not know witness"],
+    );
+    planted(
+        "harness/src/recording/events/reader.rs",
+        "use super::super::super::report::Report;",
+        &["recording/events/ must not know report"],
+    );
+    planted("harness/src/recording/judge.rs", import, &[]);
 }
 
 #[test]

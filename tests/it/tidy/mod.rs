@@ -5,6 +5,7 @@
 //!
 //! | module | rules |
 //! |---|---|
+//! | [`citations`] | citations of `docs/kernel` and links of Markdown name what exists |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
 //! | [`prose`] | phrases that comments and Markdown do not use |
@@ -13,6 +14,7 @@
 //! | [`tree`] | what may stand at the top |
 //! | [`source`] | reading the tree; what of a file is code |
 
+mod citations;
 mod imports;
 mod invariants;
 mod prose;

@@ -19,7 +19,6 @@ const RULES: &[Rule] = &[
             "heap/",
             "sched/cell.rs",
             "sched/lock.rs",
-            "sched/bit.rs",
             "sched/mutex.rs",
             "sched/rwsem.rs",
         ],

@@ -47,11 +47,7 @@ fn eras_that_count_freely() -> impl Iterator<Item = Era> {
 #[test]
 fn reclaim_in_the_middle_of_a_verification_is_harmless() {
     for era in Era::ALL {
-        let of_its_own = Pressure {
-            task: Some("verifier".into()),
-            of: AllocSource::Pages,
-            ..Pressure::every_allocation()
-        };
+        let of_its_own = Pressure::every_allocation().task("verifier").of(AllocSource::Pages);
         let report = verify_under(*era, of_its_own, 60);
         assert!(report.is_quiet(), "{era}:\n{}", report.to_text());
     }

@@ -14,8 +14,9 @@ use super::{Form, shrinker_name, target};
 use crate::event::{Gfp, Site};
 use crate::inject::Failpoint;
 use crate::mm::policy::{Target, Waits};
-use crate::mm::{ScanControl, Shrinker, Stop};
+use crate::mm::{PortShrinker, ScanControl};
 use crate::sched::Work;
+use reclaimdep_scope::Stop;
 
 /// What a form that works on a queue does.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +86,7 @@ fn shrink(client: &Client, owed: &AtomicU64, Policy { reschedule }: Policy) {
 }
 
 impl Form for Deferred {
-    fn as_shrinker(self: Arc<Self>) -> Arc<dyn Shrinker> {
+    fn as_shrinker(self: Arc<Self>) -> Arc<dyn PortShrinker> {
         self
     }
 
@@ -97,7 +98,7 @@ impl Form for Deferred {
     }
 }
 
-impl Shrinker for Deferred {
+impl PortShrinker for Deferred {
     fn name(&self) -> &str {
         &self.name
     }

@@ -10,8 +10,9 @@ use super::super::client::{Client, Inner};
 use super::{Form, shrinker_name, target};
 use crate::event::{Gfp, Site};
 use crate::mm::policy::{Target, Waits};
-use crate::mm::{ScanControl, Shrinker, Stop};
+use crate::mm::{PortShrinker, ScanControl};
 use crate::sched::MutexGuard;
+use reclaimdep_scope::Stop;
 
 /// How a callback gets the client lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,12 +88,12 @@ impl Inline {
 }
 
 impl Form for Inline {
-    fn as_shrinker(self: Arc<Self>) -> Arc<dyn Shrinker> {
+    fn as_shrinker(self: Arc<Self>) -> Arc<dyn PortShrinker> {
         self
     }
 }
 
-impl Shrinker for Inline {
+impl PortShrinker for Inline {
     fn name(&self) -> &str {
         &self.name
     }

@@ -29,13 +29,13 @@ use std::sync::Arc;
 
 use super::client::Client;
 use crate::era::ShrinkerForm;
-use crate::mm::Shrinker;
+use crate::mm::PortShrinker;
 use crate::mm::policy::{Target, Waits};
 
 /// A shrinker form in force.
 pub(super) trait Form: Send + Sync {
     /// As what the memory manager calls.
-    fn as_shrinker(self: Arc<Self>) -> Arc<dyn Shrinker>;
+    fn as_shrinker(self: Arc<Self>) -> Arc<dyn PortShrinker>;
 
     /// Waits for work that scans left behind.
     fn flush(&self) {}

@@ -5,8 +5,6 @@
 //! complete by then have succeeded, and the others fail together, as the parts of a merged request
 //! do in the block layer.
 
-use smallvec::{SmallVec, smallvec};
-
 use super::memory::Alignment;
 use crate::block::Bio;
 use crate::error::Errno;
@@ -26,11 +24,8 @@ pub(super) struct Batch {
     start: u64,
     len: usize,
     done: usize,
-    bios: Bios,
+    bios: Vec<Bio>,
 }
-
-/// One, mostly, where they are not in order.
-type Bios = SmallVec<[Bio; 1]>;
 
 impl Batch {
     pub(super) fn new(bio: Bio) -> Self {
@@ -39,7 +34,7 @@ impl Batch {
             start: bio.sector().bytes(),
             len: bio.data().len(),
             done: 0,
-            bios: smallvec![bio],
+            bios: vec![bio],
         }
     }
 
@@ -109,11 +104,6 @@ impl Batch {
             left -= piece.len();
             (!piece.is_empty()).then_some(piece)
         })
-    }
-
-    /// Leaves the data of writes for ever where it is, because the kernel may still read it.
-    pub(super) fn leave_data(&mut self) {
-        self.bios.iter_mut().for_each(Bio::leave_data);
     }
 
     /// Counts what a system call moved; of a read, `chunk` holds the data.
@@ -281,20 +271,6 @@ mod tests {
             assert_eq!(batch.moved(CHUNK, &[]), Ok(()));
         }
         assert!(batch.is_done());
-    }
-
-    #[test]
-    fn data_that_is_left_with_the_kernel_makes_no_success_of_a_failure() {
-        let mut batch = Batch::new(Bio::write(Sectors(0), &[1; 1024], Box::new(|_, _| ())));
-        batch.leave_data();
-        assert_eq!(outcomes(batch, Err(Errno::EIO)), [Err(Errno::EIO)]);
-    }
-
-    #[test]
-    fn the_buffer_of_a_read_is_never_left_with_the_kernel() {
-        let mut batch = Batch::new(bio(Op::Read, 0, 2, 3));
-        batch.leave_data();
-        assert_eq!(batch.bios()[0].data(), [3; 1024]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! `Memory`: buffers that are aligned as `O_DIRECT` wants them.
+//! `Memory`: a buffer that is aligned as `O_DIRECT` wants it.
 //!
-//! Key type: [`Memory`]. Allocated before the first request is served, so that no request waits for
-//! memory that its own device should make free.
-#![expect(unsafe_code, reason = "the kernel fills buffers while nobody may look at them")]
+//! Key type: [`Memory`]. Allocated before the first request is served, because a request
+//! must not wait for memory that its own device should make free.
+#![expect(unsafe_code, reason = "an aligned allocation of its own")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::os::fd::BorrowedFd;
@@ -36,61 +36,42 @@ pub(super) fn alignment(file: BorrowedFd<'_>) -> Option<Alignment> {
     (address > 0 && len > 0).then_some(Alignment { address, len })
 }
 
-/// One buffer of [`CHUNK`] bytes for each slot.
+/// One buffer of [`CHUNK`] bytes.
+///
+/// # Invariants
+/// `base` is an allocation of [`LAYOUT`], which this value owns.
 pub(super) struct Memory {
     base: NonNull<u8>,
-    slots: usize,
 }
 
+const LAYOUT: Layout = match Layout::from_size_align(CHUNK, ALIGN) {
+    Ok(layout) => layout,
+    Err(_) => panic!("the alignment is a power of two"),
+};
+
 impl Memory {
-    /// # Panics
-    /// If `slots` is 0.
-    pub(super) fn new(slots: usize) -> Self {
-        let layout = Self::layout(slots);
-        assert!(layout.size() > 0, "memory of no slots");
+    pub(super) fn new() -> Self {
         // SAFETY: the layout's size is not 0.
-        let base = unsafe { alloc_zeroed(layout) };
-        let base = NonNull::new(base).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { base, slots }
+        let base = unsafe { alloc_zeroed(LAYOUT) };
+        // INVARIANT: it was just allocated, and nobody else has the address.
+        Self { base: NonNull::new(base).unwrap_or_else(|| handle_alloc_error(LAYOUT)) }
     }
 
-    fn layout(slots: usize) -> Layout {
-        let bytes = slots.checked_mul(CHUNK).expect("a bounded number of slots");
-        Layout::from_size_align(bytes, ALIGN)
-            .expect("a power of two, and far from the end of memory")
-    }
-
-    /// Where the buffer of `slot` begins; it has [`CHUNK`] bytes.
+    /// The first `len` bytes.
     ///
     /// # Panics
-    /// If there is no such slot.
-    pub(super) fn address(&self, slot: usize) -> *mut u8 {
-        assert!(slot < self.slots, "slot {slot} of {}", self.slots);
-        // SAFETY: the offset is inside the allocation, which has `slots * CHUNK` bytes.
-        unsafe { self.base.as_ptr().add(slot * CHUNK) }
-    }
-
-    /// The first `len` bytes of the buffer of `slot`.
-    ///
-    /// # Panics
-    /// If there is no such slot, or it is shorter.
-    ///
-    /// # Safety
-    /// The kernel must not have the slot: from when a system call or ring entry with its address is
-    /// handed over until that is complete, nobody may look at it.
-    pub(super) unsafe fn buffer(&mut self, slot: usize, len: usize) -> &mut [u8] {
-        assert!(len <= CHUNK, "{len} bytes of a slot");
-        let start = self.address(slot);
-        // SAFETY: the bytes are inside the allocation and were zeroed when it was made; `&mut self`
-        // keeps every other reference away, and the caller the kernel.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
+    /// If the buffer is shorter.
+    pub(super) fn buffer(&mut self, len: usize) -> &mut [u8] {
+        assert!(len <= CHUNK, "{len} bytes of a buffer of {CHUNK}");
+        // SAFETY: by the invariant the bytes are inside the allocation, which was zeroed when it
+        // was made; `&mut self` keeps every other reference away.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), len) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout, and whoever owns it gave no slot to the kernel
-        // that is not back (see `Memory::buffer`).
-        unsafe { dealloc(self.base.as_ptr(), Self::layout(self.slots)) }
+        // SAFETY: by the invariant it was allocated with this layout.
+        unsafe { dealloc(self.base.as_ptr(), LAYOUT) }
     }
 }

@@ -1,6 +1,6 @@
 //! `Requests`: what waits for a device, what the kernel has of it, and how that ends.
 //!
-//! Key types: [`Requests`], [`Rest`]. One FIFO; whoever serves takes a [`Batch`] from its front.
+//! Key types: [`Requests`], [`Taken`]. One FIFO; whoever serves takes a [`Batch`] from its front.
 //! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a
 //! device thread, whose file table is another. Locking: leaf locks alone.
 
@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use smallvec::SmallVec;
 
 use super::batch::Batch;
 use crate::block::{Bio, Queue};
@@ -37,31 +35,14 @@ pub(super) struct Taken {
 struct Fifo {
     waiting: VecDeque<Bio>,
     /// By ticket: the oldest first.
-    flights: BTreeMap<u64, SmallVec<[Flight; 1]>>,
+    flights: BTreeMap<u64, Vec<Flight>>,
     next_ticket: u64,
     /// No request is taken in any more.
     stopping: bool,
-    /// What the kernel has not seen fails.
-    failing: bool,
-    /// Nobody serves any more.
-    ended: bool,
-    /// A new request must wake somebody.
-    asleep: bool,
-}
-
-/// What whoever serves is to do when it has taken all it could.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Rest {
-    /// There is more.
-    Work,
-    /// Sleep: a new request rings.
-    Asleep,
-    /// No more will come.
-    Stopped,
 }
 
 /// What a device says about its requests.
-pub(in crate::host) struct Options {
+pub(in crate::host) struct RequestsOptions {
     /// Its size.
     pub(in crate::host) sectors: Sectors,
     /// Whether the device's own tasks are its queue's servers, as the judges see it.
@@ -74,7 +55,7 @@ pub(in crate::host) struct Options {
 pub(in crate::host) struct Requests {
     name: String,
     queue: Queue,
-    options: Options,
+    options: RequestsOptions,
     fifo: SpinLock<Fifo>,
     /// Where servers wait for a request.
     wake: WaitQueue,
@@ -84,7 +65,7 @@ pub(in crate::host) struct Requests {
 }
 
 impl Requests {
-    pub(in crate::host) fn new(sched: &Sched, name: &str, options: Options) -> Self {
+    pub(in crate::host) fn new(sched: &Sched, name: &str, options: RequestsOptions) -> Self {
         let queue = Queue::new(sched, name);
         let (wake, done) = (WaitQueue::new(sched), WaitQueue::new(sched));
         let (fifo, trouble) = (SpinLock::default(), SpinLock::new(None));
@@ -131,11 +112,8 @@ impl Requests {
             return;
         }
         fifo.waiting.extend(bios);
-        let asleep = fifo.asleep;
         drop(fifo);
-        if asleep {
-            self.wake.wake_one();
-        }
+        self.wake.wake_one();
     }
 
     /// Tells the world of a request; completes one that the device cannot carry out.
@@ -205,16 +183,6 @@ impl Requests {
         task
     }
 
-    /// Makes this thread a task that helps a server and serves nothing itself.
-    pub(super) fn adopt_helper(&self, what: &str) -> Adopted {
-        self.queue.sched.adopt(&format!("{} {what}", self.name))
-    }
-
-    /// Every new request wakes a waiter of [`Requests::next`] from now on.
-    pub(super) fn wake_always(&self) {
-        self.fifo.lock().asleep = true;
-    }
-
     /// The next batch, waiting for it; none after the stop.
     pub(super) fn next(&self) -> Option<Taken> {
         let idle = Waiting::on(Resource::Idle(self.queue.id), "requests");
@@ -276,48 +244,6 @@ impl Requests {
         }
     }
 
-    /// Whether what was taken and not started yet is to fail.
-    pub(super) fn is_failing(&self) -> bool {
-        self.fifo.lock().failing
-    }
-
-    /// Whether the world sees when requests are taken and served.
-    pub(super) fn is_observed(&self) -> bool {
-        self.queue.sched.is_observed()
-    }
-
-    /// Says what to do where [`Requests::try_next`] found nothing.
-    pub(super) fn rest(&self) -> Rest {
-        let mut fifo = self.fifo.lock();
-        if !fifo.waiting.is_empty() {
-            return Rest::Work;
-        }
-        if fifo.stopping {
-            return Rest::Stopped;
-        }
-        fifo.asleep = true;
-        Rest::Asleep
-    }
-
-    /// Waits until whoever sleeps must be woken; not any more says false.
-    pub(super) fn until_needed(&self) -> bool {
-        let idle = Waiting::on(Resource::Idle(self.queue.id), "requests");
-        let waited = self.wake.wait_until(idle, || {
-            let fifo = self.fifo.lock();
-            fifo.ended || (fifo.asleep && (!fifo.waiting.is_empty() || fifo.stopping))
-        });
-        debug_assert!(waited.is_ok(), "an idle wait is never broken");
-        let mut fifo = self.fifo.lock();
-        fifo.asleep = false;
-        !fifo.ended
-    }
-
-    /// Nobody serves any more: [`Requests::until_needed`] ends.
-    pub(super) fn ended(&self) {
-        self.fifo.lock().ended = true;
-        self.wake.wake_all();
-    }
-
     /// Completes the requests of a batch whose last system call had `outcome`.
     pub(super) fn finish(
         &self,
@@ -353,12 +279,11 @@ impl Requests {
         self.fail_waiting();
     }
 
-    /// Takes no more requests in, and fails those that wait; whoever took others ahead fails them
-    /// ([`Requests::is_failing`]).
-    pub(super) fn fail_waiting(&self) {
+    /// Takes no more requests in, and fails those that wait.
+    fn fail_waiting(&self) {
         let left = {
             let mut fifo = self.fifo.lock();
-            (fifo.stopping, fifo.failing) = (true, true);
+            fifo.stopping = true;
             std::mem::take(&mut fifo.waiting)
         };
         drop(left);

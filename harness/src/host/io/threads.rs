@@ -1,28 +1,22 @@
-//! The engine on blocking system calls: a few threads, each with one batch in the kernel.
+//! The threads of the pool, each with one batch in the kernel.
 //!
-//! Key function: [`serve`]. Each thread has one buffer for its life. An idle thread waits where the
-//! world sees it, so a world that is unwound ends it there.
-#![expect(unsafe_code, reason = "a slot of the buffers is looked at while no system call has it")]
+//! Key function: [`serve`]. Each thread has one buffer for its life. An idle thread waits in a wait
+//! queue of the world, so a world that is unwound ends it there.
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::fdatasync;
 use rustix::io::{pread, pwrite, pwritev, retry_on_intr};
-use smallvec::SmallVec;
 
-use super::batch::{Batch, CHUNK};
+use super::batch::Batch;
 use super::memory::{Alignment, Memory, alignment};
 use super::requests::Requests;
 use crate::error::{Errno, Error};
 use crate::event::Op;
 
-/// Pieces of a write for which nothing is allocated: a chunk of blocks of 4 KiB.
-const PIECES: usize = CHUNK / 4096;
-
 /// Serves with this thread and `threads - 1` more, until the requests end.
 pub(super) fn serve(device: BorrowedFd<'_>, requests: &Requests, threads: usize) {
-    requests.wake_always();
     std::thread::scope(|scope| {
         let helper = |_| {
             let helper = std::thread::Builder::new().name(requests.name().to_owned());
@@ -42,7 +36,7 @@ pub(super) fn serve(device: BorrowedFd<'_>, requests: &Requests, threads: usize)
 
 fn serve_all(device: BorrowedFd<'_>, requests: &Requests) {
     let _task = requests.adopt("io");
-    let (align, mut memory) = (alignment(device), Memory::new(1));
+    let (align, mut memory) = (alignment(device), Memory::new());
     requests.until_unwound(|| {
         while let Some(mut taken) = requests.next() {
             let outcome = carry_out(device, align, &mut taken.batch, &mut memory);
@@ -63,13 +57,11 @@ fn carry_out(
         return retry_on_intr(|| fdatasync(device)).map_err(errno);
     }
     while !batch.is_done() {
-        // SAFETY: every system call with the slot's address has returned before this thread comes
-        // here.
-        let chunk = unsafe { memory.buffer(0, batch.next_len()) };
+        let chunk = memory.buffer(batch.next_len());
         let moved = if batch.op() == Op::Read {
             retry_on_intr(|| pread(device, &mut *chunk, batch.offset()))
         } else if let Some(pieces) = batch.in_place(align) {
-            let pieces: SmallVec<[IoSlice<'_>; PIECES]> = pieces.map(IoSlice::new).collect();
+            let pieces: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
             retry_on_intr(|| pwritev(device, &pieces, batch.offset()))
         } else {
             batch.fill(chunk);

@@ -13,7 +13,7 @@ use fuser::{
 };
 
 use crate::event::{Event, Names, Observer, Reaction};
-use crate::host::{Backing, FuseMount, HostLoop, IoEngine, IoOptions, LoopOptions, probe};
+use crate::host::{Backing, FuseMount, HostLoop, IoOptions, LoopOptions, probe};
 use crate::sched::{Sched, SpinLock};
 use crate::units::Sectors;
 
@@ -157,16 +157,6 @@ pub(super) fn ready() -> bool {
 /// A file name that no other test has, by which its loop device is known.
 pub(super) fn unique(what: &str) -> String {
     format!("reclaimdep-{}-{what}", std::process::id())
-}
-
-/// The engines that this machine has, each with so many requests in flight.
-pub(super) fn engines(in_flight: usize) -> Vec<IoOptions> {
-    let uring = probe::probe(probe::Capability::IoUring);
-    if let Err(missing) = &uring {
-        drop(writeln!(std::io::stderr(), "SKIPPED: io_uring: {missing}"));
-    }
-    let engines = uring.is_ok().then_some(IoEngine::Uring).into_iter().chain([IoEngine::Threads]);
-    engines.map(|engine| IoOptions { engine: Some(engine), in_flight }).collect()
 }
 
 /// A loop device on `file` of the mount, whole.

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::fixture::{OnWrite, OneFile, Recorder, attach_with, ready, unique, world};
+use super::fixture::{OnWrite, OneFile, Recorder, attach, ready, unique, world};
 use crate::block::write_at;
 use crate::host::supervise::Outcome;
-use crate::host::{Child, FuseMount, IoEngine, IoOptions, Job};
+use crate::host::{Child, FuseMount, Job};
 
 fn run(role: &str, limit: Duration) -> Outcome {
     let name = format!("host::tests::supervised::{role}");
@@ -55,9 +55,7 @@ fn role_hang() {
     let mount = FuseMount::serve("hang", OneFile::new(&file, never)).expect("the mount is served");
     child.report_connection(mount.connection()).expect("reported");
     world(Recorder::default(), |sched| {
-        // A thread that waits in the kernel is what the description is looked through for.
-        let io = IoOptions { engine: Some(IoEngine::Threads), ..IoOptions::default() };
-        let device = attach_with(sched, &mount, &file, io);
+        let device = attach(sched, &mount, &file);
         let _ = write_at(&device, 0, &[1; 4096]);
     });
     drop(entered);

@@ -1,6 +1,6 @@
 //! Shrinkers: caches that give memory back when asked, and the protocol by which they are asked.
 //!
-//! Key types: [`Shrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written
+//! Key types: [`PortShrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written
 //! from the project's description of reclaim, 4.3-4.5.
 //!
 //! | module | holds |
@@ -12,57 +12,59 @@
 //! Locking: the registry's list is a leaf and is held over no callback. Since 6.7 a scan holds the
 //! pseudo-lock of its shrinker shared; before, all scans held the registry's rwsem shared.
 
-pub mod pass;
-pub mod registry;
-pub mod superblock;
+mod pass;
+mod registry;
+mod superblock;
+
+use std::sync::Arc;
+
+use reclaimdep_scope::{Shrinker, Stop};
 
 use super::policy::Target;
 use crate::event::Gfp;
 
-pub use pass::{DEFAULT_BATCH, DEFAULT_SEEKS};
+use pass::{DEFAULT_BATCH, DEFAULT_SEEKS};
 pub use registry::Registration;
+pub(super) use registry::{Registry, ShrinkerWalk};
 pub use superblock::{SuperCounts, SuperOps, SuperblockShrinker};
 
-/// What reclaim asks of one scan (`struct shrink_control`).
+/// One scan (`struct shrink_control`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ScanControl {
+pub(crate) struct ScanControl {
     /// What the shrinker may do.
-    pub mask: Gfp,
-    /// How many objects to look at.
-    pub nr_to_scan: u64,
-    /// How many it looked at: as many, unless the scan says otherwise.
-    pub nr_scanned: u64,
-    /// Only objects charged to the world's memcg.
-    pub in_memcg: bool,
+    pub(crate) mask: Gfp,
+    /// How many objects the shrinker shall scan.
+    pub(crate) nr_to_scan: u64,
+    /// How many objects it scanned: `nr_to_scan`, unless the scan sets another number.
+    pub(crate) nr_scanned: u64,
+    /// Only objects that are charged to the world's memcg.
+    pub(crate) in_memcg: bool,
 }
 
 impl ScanControl {
     /// A scan of `nr_to_scan` objects of any memcg.
     #[must_use]
-    pub const fn new(mask: Gfp, nr_to_scan: u64) -> Self {
+    pub(crate) const fn new(mask: Gfp, nr_to_scan: u64) -> Self {
         Self { mask, nr_to_scan, nr_scanned: nr_to_scan, in_memcg: false }
     }
 }
 
-/// SHRINK_STOP: no progress is possible in this context, do not call again in this pass.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stop;
+/// SHRINK_EMPTY: the cache holds no object at all. A count of 0 means that none can be freed now.
+pub(crate) const EMPTY: u64 = u64::MAX - 1;
 
-/// SHRINK_EMPTY: the cache is really empty, rather than having nothing to free now.
-pub const EMPTY: u64 = u64::MAX - 1;
-
-/// A cache that can give memory back.
-pub trait Shrinker: Send + Sync {
-    /// What reports call it: `dm-bufio:loop0`.
+/// A shrinker as reclaim calls it. The ports implement it; production code implements
+/// [`reclaimdep_scope::Shrinker`], which [`Production`] adapts.
+pub(crate) trait PortShrinker: Send + Sync {
+    /// The name in reports: `dm-bufio:loop0`.
     fn name(&self) -> &str;
 
     /// How many objects could be freed; 0 for none now, [`EMPTY`] for a cache that is empty. It
     /// must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
-    /// deferred, and that needs an honest count. The historic forms that do depend on it are why it
-    /// gets one.
+    /// deferred, and that needs a count without the mask. It gets the mask because some historic
+    /// forms of dm-bufio do depend on it.
     fn count(&self, mask: Gfp) -> u64;
 
-    /// Looks at up to `control.nr_to_scan` objects; says how many went.
+    /// Scans up to `control.nr_to_scan` objects; returns how many it freed.
     ///
     /// # Errors
     /// [`Stop`] where the context allows no progress.
@@ -78,21 +80,54 @@ pub trait Shrinker: Send + Sync {
         DEFAULT_BATCH
     }
 
-    /// Whether it can tell the objects of the world's memory cgroup (memcg) apart. Limit reclaim
-    /// calls no others.
-    fn memcg_aware(&self) -> bool {
+    /// Whether it knows which objects are charged to the world's memory cgroup (memcg). Limit
+    /// reclaim calls no other shrinkers.
+    fn is_memcg_aware(&self) -> bool {
         false
     }
 
-    /// Whether a scan leaves the freeing to somebody else and says so beforehand, as dm-bufio's
-    /// does since 5.9: then what it claims need not have left yet.
+    /// Whether a scan leaves the freeing to a later work item, as dm-bufio's does since 5.9. The
+    /// objects that such a scan reports need not be free yet.
     fn defers(&self) -> bool {
         false
     }
 
-    /// Where it stands in the stack, for policies that ask. Where nothing is said, every policy
-    /// leaves it the effective mask.
+    /// Its position in the stack, for policies that use one. For a shrinker without a position,
+    /// every policy uses the effective mask.
     fn target(&self) -> Option<Target> {
         None
+    }
+}
+
+/// A shrinker of production code.
+pub(super) struct Production(pub(super) Arc<dyn Shrinker>);
+
+impl PortShrinker for Production {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn count(&self, mask: Gfp) -> u64 {
+        self.0.count_with_mask(mask)
+    }
+
+    fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop> {
+        self.0.scan(control.mask, control.nr_to_scan)
+    }
+
+    fn seeks(&self) -> u64 {
+        self.0.seeks()
+    }
+
+    fn batch(&self) -> u64 {
+        self.0.batch()
+    }
+
+    fn defers(&self) -> bool {
+        self.0.defers()
+    }
+
+    fn target(&self) -> Option<Target> {
+        self.0.superblock().map(Target::Superblock)
     }
 }

@@ -6,26 +6,26 @@
 use crate::era::SlabAlgorithm;
 
 /// Objects a scan looks at when a shrinker does not say (SHRINK_BATCH).
-pub const DEFAULT_BATCH: u64 = 128;
+pub(super) const DEFAULT_BATCH: u64 = 128;
 /// How costly an object is to bring back, when a shrinker does not say (DEFAULT_SEEKS).
-pub const DEFAULT_SEEKS: u64 = 2;
+pub(super) const DEFAULT_SEEKS: u64 = 2;
 
 /// One pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pass {
+pub(super) struct Pass {
     algorithm: SlabAlgorithm,
     freeable: u64,
     deferred: u64,
     /// What this pass alone asks for.
-    pub delta: u64,
+    pub(super) delta: u64,
     /// What it asks for with what was deferred, after the caps.
-    pub total: u64,
+    pub(super) total: u64,
 }
 
 impl Pass {
     /// A pass at `priority` over `freeable` objects, with `deferred` left over from passes before.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         algorithm: SlabAlgorithm,
         freeable: u64,
         deferred: u64,
@@ -51,30 +51,18 @@ impl Pass {
 
     /// Whether `left` objects are worth another scan: a whole batch, or all there is.
     #[must_use]
-    pub const fn goes_on(&self, left: u64, batch: u64) -> bool {
+    pub(super) const fn goes_on(&self, left: u64, batch: u64) -> bool {
         left >= batch || left >= self.freeable
     }
 
     /// What is left for the next pass after `scanned` objects.
     #[must_use]
-    pub fn deferred_after(&self, scanned: u64) -> u64 {
+    pub(super) fn deferred_after(&self, scanned: u64) -> u64 {
         let left = self.deferred.saturating_add(self.delta).saturating_sub(scanned);
         match self.algorithm {
             SlabAlgorithm::V5_13 => left.min(self.freeable.saturating_mul(2)),
             SlabAlgorithm::V2_6 => left,
         }
-    }
-
-    /// Objects that a shrinker scans which frees all that it is asked for.
-    #[must_use]
-    pub fn scanned_in_batches(&self, batch: u64) -> u64 {
-        let (mut left, mut scanned) = (self.total, 0);
-        while self.goes_on(left, batch) && left > 0 {
-            let n = left.min(batch);
-            left -= n;
-            scanned += n;
-        }
-        scanned
     }
 }
 
@@ -84,6 +72,19 @@ mod tests {
 
     use super::*;
     use SlabAlgorithm::{V2_6, V5_13};
+
+    impl Pass {
+        /// How many objects a shrinker scans that frees all that it is asked for.
+        fn scanned_in_batches(&self, batch: u64) -> u64 {
+            let (mut left, mut scanned) = (self.total, 0);
+            while self.goes_on(left, batch) && left > 0 {
+                let n = left.min(batch);
+                left -= n;
+                scanned += n;
+            }
+            scanned
+        }
+    }
 
     /// The cache of a kernel trace that was mailed in 2020.
     const FREEABLE: u64 = 93_689_873;

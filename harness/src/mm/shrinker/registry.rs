@@ -1,6 +1,6 @@
 //! Who is registered, and one walk over them.
 //!
-//! Key types: [`Registry`], [`Registration`], [`Walk`]. A walk copies the list and holds no lock
+//! Key types: [`Registry`], [`Registration`], [`ShrinkerWalk`]. A walk copies the list and holds no lock
 //! over a callback, so a shrinker may register, unregister or wait; what it holds is the
 //! pseudo-lock of the shrinker that runs, so that unregistering waits for that scan, and the judges
 //! see whom it waits for (F11). With the old rwsem every scan holds the registry itself, and
@@ -12,10 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use reclaimdep_scope::Bracket;
+use reclaimdep_scope::{Bracket, Stop};
 
 use super::pass::{DEFAULT_BATCH, Pass};
-use super::{EMPTY, ScanControl, Shrinker, Stop};
+use super::{EMPTY, PortShrinker, ScanControl};
 use crate::era::{MmKnobs, SlabAlgorithm};
 use crate::event::{
     EventKind, Gfp, LockId, LockMode, ReclaimTarget, Resource, ShrinkPass, ShrinkerId, Site, TaskId,
@@ -32,7 +32,7 @@ struct Entry {
     id: ShrinkerId,
     /// The pseudo-lock that a scan holds.
     lock: LockId,
-    shrinker: Arc<dyn Shrinker>,
+    shrinker: Arc<dyn PortShrinker>,
     registrar: TaskId,
     /// Whose code it is.
     side: Side,
@@ -106,9 +106,9 @@ impl Drop for Registration {
 }
 
 /// On whose behalf shrinkers are walked, and how hard.
-pub(in super::super) struct Walk<'a> {
+pub(in super::super) struct ShrinkerWalk<'a> {
     /// The mask for one shrinker; a policy decides.
-    pub(in super::super) mask: &'a dyn Fn(&dyn Shrinker) -> Gfp,
+    pub(in super::super) mask: &'a dyn Fn(&dyn PortShrinker) -> Gfp,
     pub(in super::super) priority: u32,
     /// Only the memcg's objects.
     pub(in super::super) in_memcg: bool,
@@ -132,7 +132,7 @@ impl Registry {
     #[track_caller]
     pub(in super::super) fn register(
         self: &Arc<Self>,
-        shrinker: Arc<dyn Shrinker>,
+        shrinker: Arc<dyn PortShrinker>,
     ) -> Registration {
         let side = Side::now();
         let _ours = quiet();
@@ -183,7 +183,7 @@ impl Registry {
     }
 
     /// One pass over every shrinker (`shrink_slab`); returns the objects they say they freed.
-    pub(in super::super) fn shrink(&self, walk: &Walk<'_>) -> u64 {
+    pub(in super::super) fn shrink(&self, walk: &ShrinkerWalk<'_>) -> u64 {
         let held = match &self.rwsem {
             None => None,
             Some(rwsem) => match rwsem.try_read() {
@@ -196,7 +196,7 @@ impl Registry {
         let wanted = |entry: &&Arc<Entry>| {
             let name = entry.shrinker.name();
             let asked = walk.only.is_none_or(|only| only.iter().any(|wanted| wanted == name));
-            asked && (!walk.in_memcg || entry.shrinker.memcg_aware())
+            asked && (!walk.in_memcg || entry.shrinker.is_memcg_aware())
         };
         let mut freed = 0_u64;
         for entry in entries.iter().filter(wanted) {
@@ -216,7 +216,7 @@ impl Registry {
     }
 
     /// One pass over one shrinker (`do_shrink_slab`).
-    fn shrink_one(&self, entry: &Arc<Entry>, walk: &Walk<'_>) -> u64 {
+    fn shrink_one(&self, entry: &Arc<Entry>, walk: &ShrinkerWalk<'_>) -> u64 {
         let mut running = Running::begin(self, entry);
         if entry.dead.load(Ordering::SeqCst) {
             return 0;
@@ -308,7 +308,7 @@ impl<'a> Running<'a> {
 
     /// Calls the shrinker; none where it panics, which is told and ends its being called. The
     /// unwinding of an aborted world goes on.
-    fn call<R>(&mut self, f: impl FnOnce(&dyn Shrinker) -> R) -> Option<R> {
+    fn call<R>(&mut self, f: impl FnOnce(&dyn PortShrinker) -> R) -> Option<R> {
         let Self { registry, entry } = self;
         let bracket = Bracket::open();
         match catch_unwind(AssertUnwindSafe(|| entry.side.call(|| f(&*entry.shrinker)))) {

@@ -10,11 +10,12 @@
 
 use std::sync::Arc;
 
-use super::{EMPTY, ScanControl, Shrinker, Stop};
+use super::{EMPTY, PortShrinker, Registration, ScanControl};
 use crate::event::Gfp;
+use crate::mm::Mm;
 use crate::mm::policy::Target;
 use crate::sched::RwSem;
-use reclaimdep_scope::Superblock;
+use reclaimdep_scope::{Stop, Superblock};
 
 /// What a filesystem could free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -98,9 +99,15 @@ impl SuperblockShrinker {
         self.pressure = percent;
         self
     }
+
+    /// Registers it with `mm`.
+    #[track_caller]
+    pub fn register(self, mm: &Mm) -> Registration {
+        mm.register_port_shrinker(Arc::new(self))
+    }
 }
 
-impl Shrinker for SuperblockShrinker {
+impl PortShrinker for SuperblockShrinker {
     fn name(&self) -> &str {
         &self.name
     }
@@ -138,7 +145,7 @@ impl Shrinker for SuperblockShrinker {
         SUPER_BATCH
     }
 
-    fn memcg_aware(&self) -> bool {
+    fn is_memcg_aware(&self) -> bool {
         true
     }
 

@@ -57,7 +57,7 @@ fn an_allocation_below_reclaim_gets_the_reserves_and_does_not_reclaim_again() {
         let cache = PageCache::filled(mm, 10, Gfp::FS)
             .doing(move |_| assert!(inner.alloc(0, Gfp::KERNEL).is_some()))
             .shared();
-        let _registered = mm.register_shrinker(cache);
+        let _registered = mm.register_port_shrinker(cache);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
     });
     assert_eq!(reclaims(&events, Direct), 1);

@@ -18,7 +18,7 @@ fn kswapd_is_woken_at_the_low_mark_and_stops_at_the_high_one() {
     let events = rig(1024).run(|mm| {
         mm.start_kswapd();
         let cache = PageCache::filled(mm, 1000, Gfp::FS).shared();
-        let _registered = mm.register_shrinker(cache);
+        let _registered = mm.register_port_shrinker(cache);
         let _rest: Vec<_> = std::iter::from_fn(|| mm.alloc(0, Gfp::NOWAIT)).take(32).collect();
         while mm.free() <= mm.watermarks().high {
             mm.sched().point();
@@ -108,7 +108,7 @@ fn wait_for_reserves(kind: TaskKind, mask: Gfp) -> Option<u64> {
                 inner.retry_wait(Gfp::KERNEL);
             }
         });
-        let registered = mm.register_shrinker(stuck.shared());
+        let registered = mm.register_port_shrinker(stuck.shared());
         mm.start_kswapd();
         let all = hoard(mm);
         let _deep: Vec<_> = {

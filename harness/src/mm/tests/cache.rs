@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::{Mm, PageBlock, ScanControl, Shrinker, Stop};
+use super::super::{Mm, PageBlock, PortShrinker, ScanControl};
 use crate::event::Gfp;
 use crate::sched::SpinLock;
+use reclaimdep_scope::Stop;
 
 /// What the cache does besides giving pages back.
 type Extra = dyn Fn(&ScanControl) + Send + Sync;
@@ -56,7 +57,7 @@ impl PageCache {
     }
 }
 
-impl Shrinker for PageCache {
+impl PortShrinker for PageCache {
     fn name(&self) -> &str {
         self.name
     }
@@ -83,7 +84,7 @@ impl Shrinker for PageCache {
         Ok(going.len() as u64)
     }
 
-    fn memcg_aware(&self) -> bool {
+    fn is_memcg_aware(&self) -> bool {
         self.aware
     }
 }

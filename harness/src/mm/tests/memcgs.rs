@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{MemcgSpec, PageState, Shrinker};
+use super::super::{MemcgSpec, PageState, PortShrinker};
 use super::cache::PageCache;
 use super::pages::freed;
 use super::{Rig, reclaims, rig};
@@ -89,8 +89,8 @@ fn limit_reclaim_calls_aware_shrinkers_alone() {
         let mut aware = PageCache::filled(mm, 8, Gfp::FS).named("aware");
         aware.aware = true;
         let aware = aware.shared();
-        let _plain = mm.register_shrinker(Arc::clone(&plain) as Arc<dyn Shrinker>);
-        let _aware = mm.register_shrinker(Arc::clone(&aware) as Arc<dyn Shrinker>);
+        let _plain = mm.register_port_shrinker(Arc::clone(&plain) as Arc<dyn PortShrinker>);
+        let _aware = mm.register_port_shrinker(Arc::clone(&aware) as Arc<dyn PortShrinker>);
         let _full: Vec<_> = (0..4).map(|_| mm.alloc(0, Gfp::KERNEL_ACCOUNT)).collect();
         drop(mm.alloc(0, Gfp::KERNEL_ACCOUNT | Gfp::NORETRY));
         assert_eq!(plain.scans(), 0);

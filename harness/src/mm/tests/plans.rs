@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Shrinker;
+use super::super::PortShrinker;
 use super::cache::PageCache;
 use super::{reclaims, rig};
 use crate::event::EventKind;
@@ -44,37 +44,6 @@ fn a_rule_hits_what_it_says() {
     check(Pressure::nth_allocation_of("nobody", 1), 0);
 }
 
-/// How many of two heap allocations (one plain, one in NOFS), beside one of pages, a rule sends
-/// into reclaim.
-#[track_caller]
-fn check_heap(rule: Pressure, expect: usize) {
-    let shown = format!("{rule:?}");
-    let events = rig(1024).pressure(rule).run(|mm| {
-        mm.watch_heap();
-        mm.sched().heap_allocation(1, 0);
-        let free = mm.free();
-        let _nofs = scope::nofs();
-        mm.sched().heap_allocation(2, 3);
-        assert_eq!(mm.free(), free, "the memory is not the world's");
-        drop(mm.alloc(0, Gfp::KERNEL));
-    });
-    assert_eq!(reclaims(&events, Direct), expect, "{shown}");
-    let begun = events.iter().filter(|kind| matches!(kind, EventKind::AllocBegin { .. })).count();
-    let ended = events.iter().filter(|kind| matches!(kind, EventKind::AllocEnd { .. })).count();
-    assert_eq!((begun, ended), (3, 3), "all are told");
-}
-
-#[test]
-fn a_rule_says_whether_it_is_about_the_heap() {
-    check_heap(Pressure::every_allocation(), 3);
-    check_heap(Pressure::every_allocation().of(AllocSource::Heap), 2);
-    check_heap(Pressure::every_allocation().of(AllocSource::Pages), 1);
-    check_heap(Pressure { in_nofs: true, ..Pressure::default() }.of(AllocSource::Heap), 1);
-    check_heap(Pressure { min_order: 2, ..Pressure::default() }, 1);
-    check_heap(Pressure { file: Some(".rs".into()), ..Pressure::default() }, 1);
-    check_heap(Pressure::every_allocation().of(AllocSource::Heap).by_kswapd(), 0);
-}
-
 #[test]
 fn a_rule_about_the_heap_is_data() {
     let rule: Pressure = serde_json::from_str(r#"{ "of": "heap", "in-nofs": true }"#).unwrap();
@@ -101,8 +70,8 @@ fn a_rule_can_name_the_shrinkers() {
     rig(1024).pressure(Pressure::every_allocation().with_shrinkers(["one"])).run(|mm| {
         let [one, other] =
             ["one", "other"].map(|name| PageCache::filled(mm, 4, Gfp::FS).named(name).shared());
-        let _one = mm.register_shrinker(Arc::clone(&one) as Arc<dyn Shrinker>);
-        let _other = mm.register_shrinker(Arc::clone(&other) as Arc<dyn Shrinker>);
+        let _one = mm.register_port_shrinker(Arc::clone(&one) as Arc<dyn PortShrinker>);
+        let _other = mm.register_port_shrinker(Arc::clone(&other) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!((one.len(), other.len()), (0, 4));
     });
@@ -114,7 +83,8 @@ fn kswapd_can_be_made_to_reclaim_at_an_allocation() {
         rig(1024).pressure(Pressure::nth_allocation_of("main", 201).by_kswapd()).run(|mm| {
             mm.start_kswapd();
             let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
-            let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+            let _registered =
+                mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
             let _nofs = scope::nofs();
             assert!(mm.alloc(0, Gfp::KERNEL).is_some());
             while cache.len() == 200 {

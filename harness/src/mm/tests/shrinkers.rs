@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::super::shrinker::{Registration, SuperCounts, SuperOps, SuperblockShrinker};
-use super::super::{Mm, ScanControl, Shrinker, Stop};
+use super::super::{
+    Mm, PortShrinker, Registration, ScanControl, SuperCounts, SuperOps, SuperblockShrinker,
+};
 use super::cache::PageCache;
 use super::{reclaims, rig};
 use crate::era::MmKnobs;
 use crate::event::{EventKind, Gfp, LockMode, ReclaimKind, Resource, TaskKind};
 use crate::inject::Pressure;
 use crate::sched::{RwSem, SpinLock};
-use reclaimdep_scope::Superblock;
+use reclaimdep_scope::{Stop, Superblock};
 
 /// The first allocation after the caches were filled.
 fn after(skip: u64) -> Pressure {
@@ -21,7 +22,7 @@ fn after(skip: u64) -> Pressure {
 fn an_allocation_that_finds_memory_short_goes_through_the_shrinkers() {
     let events = rig(256).pressure(after(0)).run(|mm| {
         let cache = PageCache::filled(mm, 10, Gfp::FS).shared();
-        let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+        let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!(cache.len(), 0, "the cache gave what it had");
     });
@@ -32,7 +33,7 @@ fn an_allocation_that_finds_memory_short_goes_through_the_shrinkers() {
 fn a_shrinker_that_stops_is_not_called_again_in_the_pass_and_owes_the_rest() {
     rig(4096).pressure(Pressure::every_allocation()).run(|mm| {
         let cache = PageCache::filled(mm, 200, Gfp::FS).shared();
-        let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+        let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::NOFS).is_some());
         let stopped = cache.scans();
         assert!(
@@ -50,7 +51,7 @@ fn an_unregistered_shrinker_is_not_called() {
     for explicit in [false, true] {
         rig(256).pressure(Pressure::every_allocation()).run(move |mm| {
             let cache = PageCache::filled(mm, 10, Gfp::FS).shared();
-            let registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+            let registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
             if explicit {
                 registered.unregister();
             } else {
@@ -65,7 +66,7 @@ fn an_unregistered_shrinker_is_not_called() {
 #[test]
 fn a_scan_may_say_that_it_looked_at_less() {
     struct Lazy;
-    impl Shrinker for Lazy {
+    impl PortShrinker for Lazy {
         fn name(&self) -> &str {
             "lazy"
         }
@@ -78,7 +79,7 @@ fn a_scan_may_say_that_it_looked_at_less() {
         }
     }
     let ran = rig(256).pressure(after(0)).try_run(|mm| {
-        let _registered = mm.register_shrinker(Arc::new(Lazy));
+        let _registered = mm.register_port_shrinker(Arc::new(Lazy));
         assert!(mm.alloc(0, Gfp::KERNEL | Gfp::NORETRY).is_some());
     });
     assert!(ran.finished, "a shrinker that looks at nothing is called a bounded number of times");
@@ -88,7 +89,7 @@ fn a_scan_may_say_that_it_looked_at_less() {
 fn a_shrinker_that_panics_is_told_and_not_called_again() {
     let ran = rig(256).pressure(Pressure::every_allocation()).try_run(|mm| {
         let cache = PageCache::filled(mm, 10, Gfp::FS).doing(|_| panic!("planted")).shared();
-        let _registered = mm.register_shrinker(Arc::clone(&cache) as Arc<dyn Shrinker>);
+        let _registered = mm.register_port_shrinker(Arc::clone(&cache) as Arc<dyn PortShrinker>);
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         assert_eq!(cache.scans(), 1);
@@ -106,9 +107,9 @@ fn a_scan_may_register_and_unregister_others() {
         let (inner, theirs) = (mm.clone(), Arc::clone(&kept));
         let cache = PageCache::filled(mm, 1, Gfp::FS).doing(move |_| {
             let other = PageCache::filled(&inner, 0, Gfp::FS).named("other").shared();
-            theirs.lock().push(inner.register_shrinker(other));
+            theirs.lock().push(inner.register_port_shrinker(other));
         });
-        let _registered = mm.register_shrinker(cache.shared());
+        let _registered = mm.register_port_shrinker(cache.shared());
         assert!(mm.alloc(0, Gfp::KERNEL).is_some());
         let other = kept.lock().pop().expect("the scan registered it");
         other.unregister();
@@ -127,7 +128,7 @@ fn check_self_unregister(knobs: MmKnobs, expect: &str) {
                 registration.unregister();
             }
         });
-        *own.lock() = Some(mm.register_shrinker(cache.shared()));
+        *own.lock() = Some(mm.register_port_shrinker(cache.shared()));
         drop(mm.alloc(0, Gfp::KERNEL));
     });
     assert!(!ran.finished, "it waits for itself");
@@ -154,7 +155,7 @@ fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
             let cache = PageCache::filled(mm, 1, Gfp::FS)
                 .doing(move |_| inner.retry_wait(Gfp::NOWAIT))
                 .shared();
-            let registered = mm.register_shrinker(cache);
+            let registered = mm.register_port_shrinker(cache);
             let scanner = {
                 let mm = mm.clone();
                 mm.sched()
@@ -166,7 +167,7 @@ fn register_during_a_scan(knobs: MmKnobs) -> Vec<EventKind> {
                 mm.sched().clone().spawn("registrar", TaskKind::Task, move || {
                     mm.retry_wait(Gfp::KERNEL);
                     let other = PageCache::filled(&mm, 0, Gfp::FS).named("other").shared();
-                    drop(mm.register_shrinker(other));
+                    drop(mm.register_port_shrinker(other));
                 })
             };
             scanner.join();
@@ -189,7 +190,7 @@ fn registering_waits_for_scans_under_the_old_rwsem_only() {
 #[test]
 fn a_probe_asks_every_shrinker_for_each_mask() {
     let events = rig(256).run(|mm| {
-        let _registered = mm.register_shrinker(PageCache::filled(mm, 3, Gfp::FS).shared());
+        let _registered = mm.register_port_shrinker(PageCache::filled(mm, 3, Gfp::FS).shared());
         mm.probe_shrinkers();
     });
     let counts: Vec<_> = events

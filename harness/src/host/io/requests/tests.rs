@@ -14,7 +14,7 @@ impl Observer for Deaf {
 fn check(submitted: &[(Op, u64, u64)], batches: &[usize]) {
     let sched = Sched::native(1, Box::new(Deaf));
     let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 20), serves: true, trouble: |_, _| None };
+    let options = RequestsOptions { sectors: Sectors(1 << 20), serves: true, trouble: |_, _| None };
     let requests = Requests::new(&sched, "vda", options);
     for (op, sector, sectors) in submitted {
         let data = vec![0; usize::try_from(Sectors(*sectors).bytes()).expect("small")];
@@ -40,7 +40,8 @@ fn adjacent_requests_that_wait_go_together() {
 fn the_oldest_request_in_flight_that_overlaps_is_found() {
     let sched = Sched::native(1, Box::new(Deaf));
     let _task = sched.adopt("main");
-    let options = Options { sectors: Sectors(1 << 20), serves: false, trouble: |_, _| None };
+    let options =
+        RequestsOptions { sectors: Sectors(1 << 20), serves: false, trouble: |_, _| None };
     let requests = Requests::new(&sched, "loop0", options);
     for sector in [0, 8, 8] {
         requests.submit(Bio::new(Op::Write, Sectors(sector), vec![0; 4096], Box::new(|_, _| ())));
