@@ -54,7 +54,9 @@ pub mod report;
 pub mod rt;
 pub mod sched;
 pub mod stack;
+mod tier;
 pub mod units;
+pub mod variables;
 pub mod verity;
 pub mod witness;
 pub mod world;
@@ -63,7 +65,8 @@ pub use error::{Error, Result};
 pub use heap::Heap;
 pub use reclaimdep_macros::test;
 pub use reclaimdep_scope as scope;
-pub use world::{Tier, World};
+pub use tier::Tier;
+pub use world::World;
 
 /// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
 #[cfg(feature = "loop")]

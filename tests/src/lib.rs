@@ -5,9 +5,10 @@
 //! | `it` | nothing | the cases, the attribute, the tree's own rules |
 //! | `ui` | nothing | the attribute's diagnostics, one file each |
 //! | `privileged` | root, loop devices, FUSE | real devices; tests that cannot run here are listed as ignored |
-//! | this library | | checks of a report, workloads |
+//! | this library | | checks of a report, workloads, plans |
 
 use reclaimdep::World;
+use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
 use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
 use reclaimdep::world::Builder;
@@ -47,4 +48,11 @@ pub fn make_a_file(world: &World) {
 pub fn make_a_file_and_write_metadata(world: &World) {
     make_a_file(world);
     let _ = world.bufio("meta").write_dirty_buffers();
+}
+
+/// A plan in which the failpoint `point` always fires.
+#[must_use]
+pub fn always(point: Failpoint) -> PlanSpec {
+    let rule = FailpointRule::new(point);
+    PlanSpec::default().failpoint(rule)
 }

@@ -1,4 +1,4 @@
-//! Shrinkers of production code in the world's memory.
+//! Shrinkers of production code, called by the world's reclaim.
 //!
 //! Code under test registers through the scope crate, which knows no memory; the world's reclaim
 //! calls the shrinker with everything else that is registered.

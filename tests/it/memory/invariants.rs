@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reclaimdep::World;
 use reclaimdep::era::{Era, MmKnobs};
 use reclaimdep::event::{Gfp, Layer};
-use reclaimdep::inject::{Bug, Failpoint, FailpointRule, PlanSpec, Pressure};
+use reclaimdep::inject::{Bug, Failpoint, Pressure};
 use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Watermarks};
 use reclaimdep::report::Report;
 use reclaimdep::sched::{Mutex, RwSem, Work, WorkQueue};
@@ -36,8 +36,7 @@ fn small() -> Builder {
 
 /// A world in which the failpoint `point` always fires.
 fn failing(point: Failpoint) -> Builder {
-    let rule = FailpointRule::new(point);
-    World::builder().plan(PlanSpec::default().failpoint(rule))
+    World::builder().plan(reclaimdep_tests::always(point))
 }
 
 /// Checks that exactly this rule is found broken.

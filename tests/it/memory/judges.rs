@@ -150,9 +150,7 @@ fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it()
 
 #[test]
 fn two_tasks_that_each_hold_one_element_and_want_another_deadlock() {
-    use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-    let rule = FailpointRule::new(Failpoint::MempoolAlloc);
-    let plan = PlanSpec::default().failpoint(rule);
+    let plan = reclaimdep_tests::always(reclaimdep::inject::Failpoint::MempoolAlloc);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

@@ -12,6 +12,7 @@
 //! | [`text`] | headers, ASCII, lengths of files and lines, paths of one machine |
 //! | [`words`] | `unsafe`, threads, clocks and hash maps only where they belong |
 //! | [`tree`] | what may stand at the top |
+//! | [`variables`] | environment variables are in their table, and on their page |
 //! | [`source`] | reading the tree; what of a file is code |
 
 mod citations;
@@ -21,6 +22,7 @@ mod prose;
 mod source;
 mod text;
 mod tree;
+mod variables;
 mod words;
 
 /// Folders whose prose and line widths are not checked yet, because other work rewrites them now.

@@ -134,8 +134,8 @@ fn a_verified_hash_block_is_trusted_until_it_is_read_again() {
 
 #[test]
 fn a_failed_read_of_the_hash_device_is_reported_and_can_be_repeated() {
-    let failpoints = vec![FailpointRule::new(Failpoint::BufioRead).skip(1).times(1)];
-    let plan = failpoints.into_iter().fold(PlanSpec::default(), PlanSpec::failpoint);
+    let rule = FailpointRule::new(Failpoint::BufioRead).skip(1).times(1);
+    let plan = PlanSpec::default().failpoint(rule);
     quiet(World::builder().name("verity").schedules(1).plan(plan), |world| {
         let image = small(40);
         let target = Devices::of(world, &image).open(world, image.root).expect("an image");

@@ -1,38 +1,37 @@
 //! How a process comes back to the same run of the same test.
 //!
-//! Key types: [`Role`]. The parent passes the arguments that select the test and, in a variable,
-//! the number of the run within it. The child counts its loop-tier runs: those before the one that
+//! Key type: [`Role`]. The parent passes the arguments that select the test and, in a variable, the
+//! number of the run within it. The child counts its loop-tier runs: the ones before the one that
 //! is asked for take place unsupervised, so that code between them sees their reports.
 //!
-//! The count is kept for each test, by name: a process of libtest runs many on one thread.
+//! Each test has a count of its own, by name: a process of libtest runs many tests on one thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::super::builder::Builder;
+use super::super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::child::thread_name;
 use crate::host::{Child, Job};
+use crate::variables::{self, CHILD_RUN};
 
-/// Which run of its test the child is for, from 0.
-const RUN_ENV: &str = "RECLAIMDEP_CHILD_RUN";
-
-/// What this process does about a run of the loop tier.
+/// What this process has to do about a run of the loop tier.
 pub(super) enum Role {
-    /// Starts a child with this job.
+    /// Start a child with this job.
     Parent(Job),
-    /// Runs it and sends the report.
+    /// Run it and send the report.
     Child(Child),
-    /// Is a child for a later run of this test.
-    OnTheWay,
+    /// Run it unsupervised: this process is the child for a later run of the same test.
+    Earlier,
 }
 
 thread_local! {
+    /// How many loop-tier runs each test has had.
     static RUNS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// How often this test came to a loop-tier run before.
+/// How many loop-tier runs this test had before; counts this one.
 fn count(test: &str) -> u32 {
     RUNS.with_borrow_mut(|runs| {
         let next = runs.entry(test.to_owned()).or_insert(0);
@@ -41,27 +40,26 @@ fn count(test: &str) -> u32 {
     })
 }
 
-/// Decides for this process and this run.
-pub(super) fn role(builder: &Builder) -> Result<Role> {
-    let test = test_name(builder);
-    // Explicit arguments lead to this run and no other.
-    let run = if builder.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
-    let Ok(wanted) = std::env::var(RUN_ENV) else {
-        return Ok(Role::Parent(job(builder, test, run)));
+/// The role of this process in the run that `spec` describes.
+pub(super) fn role(spec: &Spec) -> Result<Role> {
+    let test = test_name(spec);
+    // Arguments that the test gives lead to this run and no other.
+    let run = if spec.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
+    let Some(wanted) = variables::child_run()? else {
+        return Ok(Role::Parent(job(spec, test, run)));
     };
-    let bad = || Error::misuse(format!("{RUN_ENV}={wanted} is not the number of a run"));
-    if run < wanted.parse::<u32>().map_err(|_| bad())? {
-        return Ok(Role::OnTheWay);
+    if run < wanted {
+        return Ok(Role::Earlier);
     }
     let child = Child::from_env()?;
     child.map(Role::Child).ok_or_else(|| {
-        Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process"))
+        Error::misuse(format!("{CHILD_RUN} is set, but this process has no supervisor"))
     })
 }
 
-fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
+fn job(spec: &Spec, test: Option<String>, run: u32) -> Job {
     let own = || std::env::args_os().skip(1).collect();
-    let args: Vec<OsString> = match (&builder.rerun, test) {
+    let args: Vec<OsString> = match (&spec.rerun, test) {
         (Some(args), _) => args.clone(),
         (None, Some(test)) => [test.as_str(), "--exact", "--include-ignored", "--nocapture"]
             .map(OsString::from)
@@ -69,15 +67,15 @@ fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
         (None, None) => own(),
     };
     let mut job = Job::new(args);
-    job.env.push((RUN_ENV.into(), run.to_string().into()));
+    job.env.push((CHILD_RUN.into(), run.to_string().into()));
     job
 }
 
 /// The libtest name of the running test: given by the attribute, else the name of the thread that
 /// libtest runs it on.
-fn test_name(builder: &Builder) -> Option<String> {
-    if builder.rerun.is_some() {
+fn test_name(spec: &Spec) -> Option<String> {
+    if spec.rerun.is_some() {
         return None;
     }
-    builder.test.clone().or_else(|| thread_name().filter(|name| name != "main"))
+    spec.test.clone().or_else(|| thread_name().filter(|name| name != "main"))
 }
