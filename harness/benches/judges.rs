@@ -17,8 +17,7 @@ use reclaimdep::sched::Mutex;
 use reclaimdep::scope;
 use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
 use reclaimdep::units::Nanos;
-use reclaimdep::witness::order::{Order, OrderGraph};
-use reclaimdep::witness::{Code, View};
+use reclaimdep::witness::{Code, Judge, Moment, Order, OrderGraph, View};
 use reclaimdep::world::Builder;
 
 /// Schedules of one turn of a comparison.
@@ -157,7 +156,7 @@ impl Shown {
         for class in 0..CLASSES {
             names.add_lock(Box::leak(format!("class{class}x").into_boxed_str()), "");
         }
-        let order = Order::over(OrderGraph::default(), false);
+        let order = Order::new(OrderGraph::default(), false);
         Self { view: View::default(), order, names, seq: 0, found: Vec::new() }
     }
 
@@ -165,7 +164,8 @@ impl Shown {
         let event = Event { seq: self.seq, time: Nanos(self.seq), task: TaskId(0), kind };
         self.seq += 1;
         self.view.apply(&event);
-        time(|| self.order.observe(&event, &self.view, &self.names, &mut self.found))
+        let moment = Moment { event: &event, view: &self.view, names: &self.names };
+        time(|| self.order.observe(&moment, &mut self.found))
     }
 
     /// Takes `second` while `first` is held; how long the judge needs for that, in seconds.
@@ -202,7 +202,7 @@ fn insert_all(pairs: &[(LockId, LockId)], after_cycle: bool) -> Vec<f64> {
     }
     let needed = pairs.iter().map(|pair| shown.take(*pair)).collect();
     assert_eq!(shown.found.iter().any(|finding| finding.code == Code::RD03), after_cycle);
-    assert!(shown.order.graph().len() >= EDGES);
+    assert!(shown.order.learned().order.expect("order is judged").len() >= EDGES);
     needed
 }
 

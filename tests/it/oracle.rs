@@ -14,7 +14,7 @@ use reclaimdep::report::Report;
 use reclaimdep::scope::{self, Shrinker, Stop, Superblock};
 use reclaimdep::stack::{MemorySpec, StackSpec, SwapSpec};
 use reclaimdep::witness::Code;
-use reclaimdep::witness::oracle::Pairs;
+use reclaimdep::witness::Pairs;
 use reclaimdep::world::Builder;
 
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};

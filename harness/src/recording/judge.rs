@@ -9,7 +9,7 @@ use super::{EventReader, Imported, import};
 use crate::error::{Error, Result};
 use crate::event::Names;
 use crate::report::{Report, describe};
-use crate::witness::{OrderGraph, Witness};
+use crate::witness::{JudgeOptions, OrderGraph, Witness};
 
 /// The result of judging a recording.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ pub struct Judged {
 /// later line is returned as [`Judged::damage`].
 pub fn judge_events(input: impl BufRead) -> Result<Judged> {
     let mut reader = EventReader::new(input)?;
-    let (mut witness, mut damage) = (Witness::ordered(OrderGraph::default(), false), None);
+    let options = JudgeOptions { order: Some(OrderGraph::default()), ..JudgeOptions::default() };
+    let (mut witness, mut damage) = (Witness::new(options), None);
     while let Some(event) = reader.next() {
         match event {
             Ok(event) => drop(witness.observe(&event, reader.names())),
@@ -54,7 +55,7 @@ pub fn judge_recording(name: &str, text: &[u8]) -> Result<Judged> {
             .unwrap_or_else(|| Error::input(format!("{name} is not a recording")))
             .advice(advice));
     }
-    let mut witness = Witness::new();
+    let mut witness = Witness::default();
     for event in &events {
         witness.observe(event, &names);
     }

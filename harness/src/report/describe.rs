@@ -4,9 +4,7 @@ use super::finding::{Edge, Finding, Held, Link, Step};
 use super::order;
 use super::words::{self, Words};
 use crate::event::{Names, TaskId};
-use crate::witness::code::Code;
-use crate::witness::finding::{self as judged, StepKind};
-use crate::witness::frames::FrameKind;
+use crate::witness::{self as judged, Code, FrameKind, StepKind};
 
 /// Puts `finding` into the words of the world that `names` belongs to.
 #[must_use]

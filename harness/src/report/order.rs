@@ -7,11 +7,9 @@
 use super::finding::{Edge, Finding, Held, Order, Ordered, Step};
 use super::words::{self, Phrase};
 use crate::event::{Names, Resource};
-use crate::witness::Code;
-use crate::witness::finding as judged;
-use crate::witness::frames::FrameKind;
-use crate::witness::order::{self, Collision, Cycle, Declaration, Node, NodeKind};
-use crate::witness::stalls::Thing;
+use crate::witness::{
+    self as judged, Code, Collision, Cycle, Declaration, FrameKind, Node, NodeKind, StallCause,
+};
 
 /// The thing itself, as other findings call it too.
 fn name(node: &Node) -> String {
@@ -44,17 +42,17 @@ fn condition(name: &str) -> String {
 }
 
 /// What tasks stood behind, as an order would call it.
-pub(super) fn thing(thing: Thing, names: &Names) -> String {
+pub(super) fn thing(thing: StallCause, names: &Names) -> String {
     match thing {
-        Thing::Lock(lock) => match names.lock(lock) {
+        StallCause::Lock(lock) => match names.lock(lock) {
             Some(name) => words::lock_name(name.class, &name.instance),
             None => format!("lock#{}", lock.0),
         },
-        Thing::Requests(queue) => requests(names.queue(queue)),
-        Thing::Work(queue) => work(names.queue(queue)),
-        Thing::Pool(pool) => format!("an element of pool {}", names.pool(pool)),
-        Thing::Condition(id) => condition(names.condition(id)),
-        Thing::Exit(task) => format!("the exit of {}", names.task(task)),
+        StallCause::Requests(queue) => requests(names.queue(queue)),
+        StallCause::Work(queue) => work(names.queue(queue)),
+        StallCause::Pool(pool) => format!("an element of pool {}", names.pool(pool)),
+        StallCause::Condition(id) => condition(names.condition(id)),
+        StallCause::Exit(task) => format!("the exit of {}", names.task(task)),
     }
 }
 
@@ -72,7 +70,7 @@ fn mode(shared: bool) -> &'static str {
     if shared { "shared" } else { "exclusive" }
 }
 
-fn held(edge: &order::Edge) -> String {
+fn held(edge: &judged::Edge) -> String {
     let node = name(&edge.from);
     match edge.from.kind {
         NodeKind::Lock => {
@@ -90,7 +88,7 @@ fn held(edge: &order::Edge) -> String {
     }
 }
 
-fn taken(edge: &order::Edge) -> String {
+fn taken(edge: &judged::Edge) -> String {
     let node = name(&edge.to);
     match (edge.to.kind, edge.mask) {
         (NodeKind::Lock, _) => format!("takes {node} ({})", mode(edge.to_shared)),
@@ -99,7 +97,7 @@ fn taken(edge: &order::Edge) -> String {
     }
 }
 
-fn ago(edge: &order::Edge) -> String {
+fn ago(edge: &judged::Edge) -> String {
     match edge.runs_ago {
         0 => String::new(),
         1 => " (the run before)".to_owned(),
@@ -107,7 +105,7 @@ fn ago(edge: &order::Edge) -> String {
     }
 }
 
-fn task(edge: &order::Edge) -> String {
+fn task(edge: &judged::Edge) -> String {
     let name = if edge.task_name == "?" {
         format!("task#{}", edge.task.0)
     } else {
@@ -125,7 +123,7 @@ pub(super) fn phrase(finding: &judged::Finding, place: u32) -> Phrase {
     )
 }
 
-fn edge_phrase(edge: &order::Edge) -> Phrase {
+fn edge_phrase(edge: &judged::Edge) -> Phrase {
     let primed = if edge.primed { " -- primed: claimed, not seen to happen" } else { "" };
     let text = match &edge.declared {
         Some(declaration) => {
@@ -137,7 +135,7 @@ fn edge_phrase(edge: &order::Edge) -> Phrase {
 }
 
 /// What an edge that was not seen would be, and what it follows from.
-fn declared(edge: &order::Edge, declaration: &Declaration) -> String {
+fn declared(edge: &judged::Edge, declaration: &Declaration) -> String {
     match declaration {
         Declaration::Waits { target, when, mask } => {
             let permission =
@@ -153,7 +151,7 @@ fn declared(edge: &order::Edge, declaration: &Declaration) -> String {
     }
 }
 
-fn step(edge: &order::Edge) -> Step {
+fn step(edge: &judged::Edge) -> Step {
     let Phrase { kind, text, short } = edge_phrase(edge);
     Step {
         task: task(edge),
@@ -168,7 +166,7 @@ fn step(edge: &order::Edge) -> Step {
     }
 }
 
-fn ordered(edge: &order::Edge) -> Ordered {
+fn ordered(edge: &judged::Edge) -> Ordered {
     let beside = |node: &&Node| node.kind != NodeKind::Exit && **node != edge.from;
     Ordered {
         task: task(edge),
@@ -303,7 +301,7 @@ fn edge(cycle: &Cycle) -> Option<Edge> {
     let reclaim = |node: &Node| matches!(node.kind, NodeKind::Reclaim(_));
     let acts =
         |node: &Node| matches!(node.kind, NodeKind::Requests | NodeKind::Work | NodeKind::Exit);
-    let any = |test: &dyn Fn(&order::Edge) -> bool| cycle.edges.iter().any(test);
+    let any = |test: &dyn Fn(&judged::Edge) -> bool| cycle.edges.iter().any(test);
     let waits = any(&|edge| acts(&edge.to)) && !any(&|edge| acts(&edge.from) && reclaim(&edge.to));
     any(&|edge| reclaim(&edge.from)).then_some(if waits { Edge::E2 } else { Edge::E1 })
 }

@@ -3,7 +3,7 @@
 use super::{Outcome, Report, describe, stalls};
 use crate::event::{EventKind, Site};
 use crate::event::{Gfp, Layer, LockMode, MayWait, Misuse, Resource, ScopeKind, TaskKind, Trace};
-use crate::witness::order::OrderGraph;
+use crate::witness::OrderGraph;
 use crate::witness::script::Script;
 
 /// The report of what `s` told.

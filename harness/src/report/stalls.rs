@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{order, words};
 use crate::event::Names;
-use crate::witness::stalls::{Stall, Thing};
+use crate::witness::{Stall, StallCause};
 
 /// A report names these many; the others are shorter.
 const MAX_STALLS: usize = 5;
@@ -45,7 +45,7 @@ impl fmt::Display for Stalled {
 
 /// The longest of `stalls`, in words. Waits that took no time are none.
 #[must_use]
-pub fn describe(stalls: &[(Thing, Stall)], names: &Names) -> Vec<Stalled> {
+pub fn describe(stalls: &[(StallCause, Stall)], names: &Names) -> Vec<Stalled> {
     let long = stalls.iter().filter(|(_, stall)| stall.longest.0 > 0).take(MAX_STALLS);
     long.map(|(thing, stall)| Stalled {
         on: order::thing(*thing, names),

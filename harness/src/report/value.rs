@@ -9,8 +9,7 @@ use super::finding::Finding;
 use super::stalls::Stalled;
 use crate::error::{Error, Result};
 use crate::event::Trace;
-use crate::witness::Code;
-use crate::witness::oracle::Pairs;
+use crate::witness::{Code, Pairs};
 
 /// The version of the JSON form.
 pub const SCHEMA: u32 = 1;

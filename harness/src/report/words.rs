@@ -7,9 +7,9 @@ use crate::event::{
     Entered, HeapPlace, LockId, LockMode, Names, Op, ReclaimKind, RequestId, Resource, ScopeKind,
     ScopeRef, Site, TaskId, WorkId, heap_number,
 };
-use crate::witness::finding::{Finding, Step, StepKind, Subject};
-use crate::witness::frames::{FrameKind, RestrictedBy, Restriction};
-use crate::witness::waits::Role;
+use crate::witness::{
+    Finding, FrameKind, RestrictedBy, Restriction, Role, Step, StepKind, Subject,
+};
 
 /// Names over one finding.
 pub(super) struct Words<'a> {

@@ -3,9 +3,8 @@
 //! RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5 and 9; which
 //! invariant is whose is in `docs/invariants.md`.
 
+use crate::witness::Code;
 use core::fmt;
-
-use super::code::Code;
 
 macro_rules! breaches {
     ($($name:ident, $code:ident, $text:literal, $sentence:literal;)*) => {
@@ -123,3 +122,6 @@ impl fmt::Display for Breach {
         write!(f, "{}: {}", self.name(), self.sentence())
     }
 }
+
+#[cfg(test)]
+mod tests;

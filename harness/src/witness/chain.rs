@@ -3,15 +3,11 @@
 //!
 //! Key type: [`Chain`]. Used once a judge has found something; it may allocate.
 
-use super::code::Code;
-use super::finding::{Finding, Step, StepKind};
-use super::frames::{Entry, FrameKind, restriction};
-use super::view::View;
-use super::waits::Needed;
 use crate::event::{Event, RequestId, Resource, Site, TaskId, WorkId};
+use crate::witness::{Code, Entry, Finding, FrameKind, Needed, Step, StepKind, View, restriction};
 
 /// A chain under construction.
-pub struct Chain<'v> {
+pub(super) struct Chain<'v> {
     view: &'v View,
     tasks: Vec<TaskId>,
     steps: Vec<Step>,
@@ -20,13 +16,13 @@ pub struct Chain<'v> {
 impl<'v> Chain<'v> {
     /// An empty chain over `view`.
     #[must_use]
-    pub const fn new(view: &'v View) -> Self {
+    pub(super) const fn new(view: &'v View) -> Self {
         Self { view, tasks: Vec::new(), steps: Vec::new() }
     }
 
     /// Adds everything that `id` is in the middle of, in the order in which it happened, with its
     /// wait. `submitted` adds a request that it submitted and does not wait for.
-    pub fn task(&mut self, id: TaskId, submitted: Option<RequestId>) {
+    pub(super) fn task(&mut self, id: TaskId, submitted: Option<RequestId>) {
         self.tasks.push(id);
         let Some(task) = self.view.exited(id).or_else(|| self.view.task(id)) else {
             return;
@@ -65,7 +61,7 @@ impl<'v> Chain<'v> {
     }
 
     /// Says that the last task does not wait.
-    pub fn running(&mut self, event: &Event) {
+    pub(super) fn running(&mut self, event: &Event) {
         if let Some(task) = self.tasks.last() {
             let Event { seq, time, .. } = *event;
             let what = StepKind::Running;
@@ -74,7 +70,7 @@ impl<'v> Chain<'v> {
     }
 
     /// Adds, as the last task's, what `event` shows to be wrong.
-    pub fn ends_with(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
+    pub(super) fn ends_with(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
         if let Some(task) = self.tasks.last() {
             let Event { seq, time, .. } = *event;
             self.steps.push(Step { task: *task, what, site, time, seq, forbidden: None });
@@ -82,7 +78,7 @@ impl<'v> Chain<'v> {
     }
 
     /// Adds the edge from the wait of `waiter` to `needed`.
-    pub fn edge(&mut self, waiter: TaskId, needed: Needed) {
+    pub(super) fn edge(&mut self, waiter: TaskId, needed: Needed) {
         let Some(wait) = self.view.wait(waiter) else {
             return;
         };
@@ -100,7 +96,7 @@ impl<'v> Chain<'v> {
 
     /// The finding: marks the forbidden entries and collects the facts about what the chain names.
     #[must_use]
-    pub fn finish(mut self, code: Code, event: &Event) -> Finding {
+    pub(super) fn finish(mut self, code: Code, event: &Event) -> Finding {
         self.mark();
         let mut requests: Vec<RequestId> =
             self.steps.iter().filter_map(|step| request_of(step.what)).collect();

@@ -3,16 +3,12 @@
 //! Key types: [`Finding`], [`Step`], [`StepKind`]. Numbers and sites only; `report` turns them into
 //! words with the world's names.
 
-use super::breach::Breach;
-use super::code::Code;
-use super::frames::{FrameKind, Restriction};
-use super::order::Cycle;
-use super::waits::{Request, Role, WorkItem};
 use crate::event::{
     ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site,
     TaskId, WorkId,
 };
 use crate::units::Nanos;
+use crate::witness::{Breach, Code, Cycle, FrameKind, RequestFacts, Restriction, Role, WorkItem};
 
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +28,7 @@ pub struct Finding {
     /// Who waits for what, round the cycle; servers that a queue could have used instead follow.
     pub cycle: Vec<(TaskId, Resource)>,
     /// The requests that the chain names.
-    pub requests: Vec<(RequestId, Request)>,
+    pub requests: Vec<(RequestId, RequestFacts)>,
     /// The work items that the chain names.
     pub works: Vec<(WorkId, WorkItem)>,
     /// The cycle of an order that cannot be kept (RD03).

@@ -3,16 +3,13 @@
 //! Key type: [`Script`]. Each call is one event, or the few that always come together. Sites are
 //! lines of [`Script::file`], counted by event.
 
-use super::breach::Breach;
-use super::finding::{Finding, StepKind};
-use super::order::OrderGraph;
-use super::panel::Witness;
 use crate::event::{
     AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait,
     Names, Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
     ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors, Ticks};
+use crate::witness::{Breach, Finding, JudgeOptions, OrderGraph, Step, StepKind, Subject, Witness};
 
 /// The stack of the first deadlock, as it was declared.
 #[derive(Clone, Copy)]
@@ -26,13 +23,19 @@ pub(crate) struct BufioOnLoop {
     pub(crate) shrinker: ShrinkerId,
 }
 
-/// The rules that were found broken, in order.
-pub(crate) fn breaches(script: &Script) -> Vec<Breach> {
-    let last = |finding: &Finding| match finding.chain.last()?.what {
-        StepKind::Broke { breach, .. } => Some(breach),
-        _ => None,
+/// The last step of each finding that names a broken rule.
+pub(crate) fn broken_rules(script: &Script) -> Vec<(Breach, Option<Subject>, Step)> {
+    let last = |finding: &Finding| {
+        let step = *finding.chain.last()?;
+        let StepKind::Broke { breach, subject } = step.what else { return None };
+        Some((breach, subject, step))
     };
     script.witness.findings().iter().filter_map(last).collect()
+}
+
+/// The rules that were found broken, in order.
+pub(crate) fn breaches(script: &Script) -> Vec<Breach> {
+    broken_rules(script).into_iter().map(|(breach, ..)| breach).collect()
 }
 
 #[derive(Default)]
@@ -59,7 +62,14 @@ impl Script {
 
     /// The same, after the runs that `graph` was learned in.
     pub(crate) fn going_on_from(graph: OrderGraph, class_view: bool) -> Self {
-        Self { witness: Witness::ordered(graph, class_view), ..Self::default() }
+        Self {
+            witness: Witness::new(JudgeOptions {
+                order: Some(graph),
+                class_view,
+                ..JudgeOptions::default()
+            }),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn give_up(&mut self, task: TaskId, lock: LockId) {
@@ -263,7 +273,10 @@ impl Script {
 
     /// With the oracle, which judges what an allocation could come to.
     pub(crate) fn oracle() -> Self {
-        Self { witness: Witness::new().with_oracle(), ..Self::default() }
+        Self {
+            witness: Witness::new(JudgeOptions { oracle: true, ..JudgeOptions::default() }),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn declare(&mut self, fact: Fact) {

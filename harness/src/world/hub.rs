@@ -12,7 +12,7 @@ use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutc
 use crate::recording::Recorder;
 use crate::sched::SpinLock;
 use crate::units::Nanos;
-use crate::witness::{Code, OrderGraph, Witness};
+use crate::witness::{Code, JudgeOptions, OrderGraph, Witness};
 
 /// What was observed of one execution.
 #[derive(Default)]
@@ -54,18 +54,18 @@ impl Hub {
 impl Judging {
     /// The judges, before the first event.
     fn witness(&self, known: &OrderGraph) -> Witness {
-        let Self { unjudged: _, lints, convoy_bound, class_view, oracle } = self;
-        let mut witness = Witness::ordered(known.clone(), *class_view);
+        let Self { unjudged: _, lints, convoy_bound, class_view, oracle } = *self;
+        let mut options = JudgeOptions {
+            order: Some(known.clone()),
+            class_view,
+            oracle,
+            lints,
+            ..JudgeOptions::default()
+        };
         if let Some(bound) = convoy_bound {
-            witness = witness.with_convoy_bound(*bound);
+            options.convoy_bound = bound;
         }
-        if *lints {
-            witness = witness.with_lints();
-        }
-        if *oracle {
-            witness = witness.with_oracle();
-        }
-        witness
+        Witness::new(options)
     }
 }
 

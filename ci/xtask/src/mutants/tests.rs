@@ -3,7 +3,8 @@
 use super::*;
 
 const DAG: &str = "harness/src/witness/order/dag.rs:45:21: replace < with <= in Dag::insert";
-const VIEW: &str = "harness/src/witness/view.rs:9:5: replace View::task -> Option<&Task> with None";
+const VIEW: &str =
+    "harness/src/witness/view/state.rs:9:5: replace View::task -> Option<&Task> with None";
 
 fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
@@ -12,7 +13,7 @@ fn names(list: &[&str]) -> Vec<String> {
 #[test]
 fn a_name_is_told_without_its_place() {
     assert_eq!(without_place(DAG), "order/dag.rs: replace < with <= in Dag::insert");
-    assert_eq!(without_place(VIEW), "view.rs: replace View::task -> Option<&Task> with None");
+    assert_eq!(without_place(VIEW), "view/state.rs: replace View::task -> Option<&Task> with None");
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn what_worlds_catch_counts_as_caught_and_what_nothing_catches_does_not() {
     let whole = Outcomes { missed: names(&[DAG]), caught: names(&[VIEW]), ..Outcomes::default() };
     let text = numbers(&small, &whole);
     assert!(text.contains("| `order/dag.rs` | 2 | 0 | 1 | 0 | 1 | 50.0 % |"), "{text}");
-    assert!(text.contains("| `view.rs` | 3 | 2 | 0 | 1 | 0 | 100.0 % |"), "{text}");
+    assert!(text.contains("| `view/state.rs` | 3 | 2 | 0 | 1 | 0 | 100.0 % |"), "{text}");
     assert!(text.contains("| all | 5 | 2 | 1 | 1 | 1 | 80.0 % |"), "{text}");
     assert!(text.contains("1 more cannot be built"), "{text}");
 }
@@ -47,7 +48,7 @@ fn a_mutant_that_the_page_does_not_name_is_told() {
 
 #[test]
 fn a_reason_for_what_is_caught_is_told() {
-    let page = "- `order/dag.rs: replace < with <= in Dag::insert`: never equal.\n- `view.rs`, and more.\n";
+    let page = "- `order/dag.rs: replace < with <= in Dag::insert`: never equal.\n- `view/state.rs`, and more.\n";
     assert_eq!(Page(page).idle(&names(&[DAG, VIEW])), [""; 0]);
     assert_eq!(Page(page).idle(&names(&[VIEW])), [without_place(DAG)]);
 }

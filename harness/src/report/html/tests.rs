@@ -98,7 +98,7 @@ fn a_cycle_is_one_closed_path_and_a_recursion_an_open_one() {
 /// A lock that is taken in reclaim by a claim alone, and reclaim under it in the run after.
 fn claimed_the_run_before() -> crate::report::Report {
     use crate::event::{EventKind, Gfp, LockMode, Prime};
-    use crate::witness::order::OrderGraph;
+    use crate::witness::OrderGraph;
     let mut first = Script::going_on_from(OrderGraph::default(), false);
     let (table, main) = (first.lock("table", "dm"), first.task("main"));
     for step in [Prime::Begin, Prime::Enter(Gfp::KERNEL)] {

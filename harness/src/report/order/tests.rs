@@ -4,9 +4,8 @@ use expect_test::{Expect, expect};
 
 use crate::event::{EventKind, Gfp, LockId, LockMode, Prime, Resource, TaskId};
 use crate::report::{Report, describe, order};
-use crate::witness::Code;
-use crate::witness::order::OrderGraph;
 use crate::witness::script::Script;
+use crate::witness::{Code, OrderGraph};
 
 fn report(s: &Script) -> Report {
     let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));

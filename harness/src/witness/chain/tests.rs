@@ -1,9 +1,8 @@
 //! Chains as findings have them: facts, order, and what is marked as forbidden.
 
 use crate::event::{Gfp, Layer, LockMode, Resource, ScopeKind, TaskId};
-use crate::witness::finding::StepKind;
-use crate::witness::frames::FrameKind;
 use crate::witness::script::Script;
+use crate::witness::{FrameKind, StepKind};
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;
 

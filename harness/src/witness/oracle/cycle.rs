@@ -4,14 +4,12 @@
 //! and the way down from the target; then what happened: who waits for whom, and last the
 //! allocation, which closes the cycle.
 
-use super::super::order::{Cycle, Declaration, Edge, Level, Node, NodeKind};
-use super::super::view::View;
-use super::holdings::{Held, Hold, Holdings};
-use super::judge::Request;
+use super::holdings::{Allocation, HeldAs, Holding, Holdings};
 use super::stack::Stack;
 use crate::event::{
     Event, Gfp, LockId, MayWait, Names, PartId, PartKind, ReclaimTarget, Resource, Site, TaskId,
 };
+use crate::witness::{Cycle, Declaration, Edge, Level, Node, NodeKind, View};
 
 /// A target that needs what is held.
 pub(super) struct Danger<'a> {
@@ -19,7 +17,7 @@ pub(super) struct Danger<'a> {
     pub(super) waits: MayWait,
     /// The parts on the way from the target.
     pub(super) way: &'a [PartId],
-    pub(super) held: Held,
+    pub(super) held: Holding,
     /// What reclaim may do there.
     pub(super) mask: Gfp,
 }
@@ -35,7 +33,7 @@ pub(super) struct Teller<'a> {
 
 impl Teller<'_> {
     /// The cycle through `danger`; none where a wait on the way is for nothing that has a name.
-    pub(super) fn cycle(&self, danger: &Danger<'_>, request: &Request) -> Option<Cycle> {
+    pub(super) fn cycle(&self, danger: &Danger<'_>, request: &Allocation) -> Option<Cycle> {
         let level = if danger.waits == MayWait::WithFs { Level::Fs } else { Level::Io };
         let reclaim = Node::reclaim(level);
         let end = self.node(danger.held.hold);
@@ -83,21 +81,21 @@ impl Teller<'_> {
     /// From what is held over the waits of its holder to the allocation.
     fn waits(
         &self,
-        held: Held,
+        held: Holding,
         end: Node,
         reclaim: &Node,
-        request: &Request,
+        request: &Allocation,
         edges: &mut Vec<Edge>,
     ) -> Option<()> {
         let (mut from, mut from_site, mut place) = (end, held.site, held.by);
-        let mut from_shared = matches!(held.hold, Hold::Lock(_, true));
+        let mut from_shared = matches!(held.hold, HeldAs::Lock(_, true));
         while let Some((wait, behind)) = self.holdings.stuck[place].behind {
             let (task, taken) = (self.holdings.stuck[place].task, self.waited(wait.resource)?);
             let edge = self.edge(task, from, taken.clone(), Some(wait.site));
             edges.push(Edge { from_shared, from_site, held: self.holds(place), ..edge });
             (from, from_site, from_shared, place) = (taken, None, false, behind);
         }
-        let Request { task, site, effective, .. } = *request;
+        let Allocation { task, site, effective, .. } = *request;
         let edge = self.edge(task, from, reclaim.clone(), Some(site));
         let (mask, held) = (Some(effective), self.holds(place));
         edges.push(Edge { from_shared, from_site, mask, held, ..edge });
@@ -138,11 +136,11 @@ impl Teller<'_> {
         Node { kind: NodeKind::Lock, class, instance, nth: 0 }
     }
 
-    fn node(&self, hold: Hold) -> Node {
+    fn node(&self, hold: HeldAs) -> Node {
         match hold {
-            Hold::Lock(lock, _) => self.lock(lock),
-            Hold::Request(queue) => Node::named(NodeKind::Requests, self.names.queue(queue), 0),
-            Hold::Work(queue) => Node::named(NodeKind::Work, self.names.queue(queue), 0),
+            HeldAs::Lock(lock, _) => self.lock(lock),
+            HeldAs::Request(queue) => Node::named(NodeKind::Requests, self.names.queue(queue), 0),
+            HeldAs::Work(queue) => Node::named(NodeKind::Work, self.names.queue(queue), 0),
         }
     }
 
@@ -151,8 +149,8 @@ impl Teller<'_> {
         let names = self.names;
         Some(match resource {
             Resource::Lock(lock) => self.lock(lock),
-            Resource::Request(id) => self.node(Hold::Request(self.view.request(id)?.queue)),
-            Resource::Work(id) => self.node(Hold::Work(self.view.work(id)?.queue)),
+            Resource::Request(id) => self.node(HeldAs::Request(self.view.request(id)?.queue)),
+            Resource::Work(id) => self.node(HeldAs::Work(self.view.work(id)?.queue)),
             Resource::Task(task) => Node::named(NodeKind::Exit, names.task(task), 0),
             Resource::Pool(pool) => Node::named(NodeKind::Pool, names.pool(pool), 0),
             Resource::Condition(id) => Node::named(NodeKind::Condition, names.condition(id), 0),
@@ -165,13 +163,13 @@ impl Teller<'_> {
     fn stands_for(&self, part: PartId) -> Option<Node> {
         let part = self.stack.part(part)?;
         let lock = part.locks.first().filter(|_| part.kind == PartKind::Filesystem);
-        let queue = part.queue.map(|queue| self.node(Hold::Request(queue)));
+        let queue = part.queue.map(|queue| self.node(HeldAs::Request(queue)));
         queue.or_else(|| lock.map(|lock| self.lock(*lock)))
     }
 
     fn server(&self, part: PartId) -> Option<TaskId> {
         let queue = self.stack.part(part)?.queue?;
-        self.view.servers.get(queue.0 as usize)?.first().copied()
+        self.view.servers(queue).first().copied()
     }
 
     fn part(&self, part: PartId) -> String {

@@ -4,11 +4,21 @@
 //! gives nothing back before the allocation is done. A wait that any of several tasks could end
 //! counts where all of them are stuck.
 
-use super::super::frames::FrameKind;
-use super::super::view::View;
-use super::super::waits::{Quorum, Wait};
-use super::stack::Thing;
-use crate::event::{LockId, LockMode, QueueId, Site, TaskId};
+use super::stack::Dependency;
+use crate::event::{Gfp, LockId, LockMode, QueueId, Site, TaskFlags, TaskId};
+use crate::witness::{FrameKind, Quorum, View, Wait};
+
+/// One allocation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allocation {
+    pub(super) task: TaskId,
+    pub(super) requested: Gfp,
+    pub(super) effective: Gfp,
+    pub(super) flags: TaskFlags,
+    pub(super) site: Site,
+    /// The event with which it began.
+    pub(super) begun: u64,
+}
 
 /// A task that cannot go on before the allocation is done.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +30,7 @@ pub(super) struct Stuck {
 
 /// As what a task holds a thing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Hold {
+pub(super) enum HeldAs {
     /// A lock, and whether others may share it.
     Lock(LockId, bool),
     /// A request of the queue, which it serves.
@@ -31,8 +41,8 @@ pub(super) enum Hold {
 
 /// One thing that is held.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) hold: Hold,
+pub(super) struct Holding {
+    pub(super) hold: HeldAs,
     pub(super) site: Option<Site>,
     /// The place of the holder among those who are stuck.
     pub(super) by: usize,
@@ -43,7 +53,7 @@ pub(super) struct Held {
 pub(super) struct Holdings {
     /// The task that allocates, then those who wait.
     pub(super) stuck: Vec<Stuck>,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<Holding>,
     /// The event with which the allocation began.
     begun: u64,
 }
@@ -97,32 +107,30 @@ impl Holdings {
         let until = if by == 0 { self.begun } else { u64::MAX };
         let locks =
             task.held.iter().filter(|held| held.seq < until).map(|held| {
-                (Hold::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site))
+                (HeldAs::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site))
             });
         let frames = task.frames.iter().filter(|frame| frame.seq < until);
         let served = frames.filter_map(|frame| match frame.kind {
             FrameKind::Serving { request } => {
-                Some((Hold::Request(view.request(request)?.queue), frame.site))
+                Some((HeldAs::Request(view.request(request)?.queue), frame.site))
             }
-            FrameKind::Working { work } => Some((Hold::Work(view.work(work)?.queue), frame.site)),
+            FrameKind::Working { work } => Some((HeldAs::Work(view.work(work)?.queue), frame.site)),
             _ => None,
         });
-        self.held.extend(locks.chain(served).map(|(hold, site)| Held { hold, site, by }));
+        self.held.extend(locks.chain(served).map(|(hold, site)| Holding { hold, site, by }));
     }
 
     /// Who holds `thing`, so that nobody else can have it. A queue with a server that is not stuck
     /// is not held.
-    pub(super) fn find(&self, view: &View, thing: Thing) -> Option<Held> {
+    pub(super) fn find(&self, view: &View, thing: Dependency) -> Option<Holding> {
         let found = self.held.iter().find(|held| match (held.hold, thing) {
-            (Hold::Lock(held, _), Thing::Lock(lock)) => held == lock,
-            (Hold::Request(held) | Hold::Work(held), Thing::Queue(queue)) => held == queue,
+            (HeldAs::Lock(held, _), Dependency::Lock(lock)) => held == lock,
+            (HeldAs::Request(held) | HeldAs::Work(held), Dependency::Queue(queue)) => held == queue,
             _ => false,
         })?;
-        let free = |queue: QueueId| {
-            let servers = view.servers.get(queue.0 as usize);
-            servers.into_iter().flatten().any(|server| self.place(*server).is_none())
-        };
-        let available = matches!(thing, Thing::Queue(queue) if free(queue));
+        let free =
+            |queue: QueueId| view.servers(queue).iter().any(|server| self.place(*server).is_none());
+        let available = matches!(thing, Dependency::Queue(queue) if free(queue));
         (!available).then_some(*found)
     }
 }

@@ -19,12 +19,12 @@
 
 mod cycle;
 mod holdings;
-pub mod judge;
-pub mod pairs;
+mod pairs;
+mod rd03_oracle;
 mod stack;
 
-pub use judge::Oracle;
 pub use pairs::Pairs;
+pub(super) use rd03_oracle::Oracle;
 
 #[cfg(test)]
 mod tests;

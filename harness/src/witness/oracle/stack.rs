@@ -1,6 +1,6 @@
 //! The stack as it was declared, and what work on a part of it may wait for.
 //!
-//! Key types: [`Stack`], [`Reach`], [`Thing`]. Facts that make no sense (about parts never
+//! Key types: [`Stack`], [`Reach`], [`Dependency`]. Facts that make no sense (about parts never
 //! declared, in circles) are taken as far as they go.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +12,7 @@ const MAX_PARTS: usize = 1 << 12;
 
 /// What work can wait for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Thing {
+pub(super) enum Dependency {
     /// A lock.
     Lock(LockId),
     /// Whoever serves a queue.
@@ -32,7 +32,7 @@ pub(super) struct Part {
 /// the target's, the last is the one that the thing is of.
 #[derive(Debug)]
 pub(super) struct Reached {
-    pub(super) thing: Thing,
+    pub(super) thing: Dependency,
     pub(super) way: Vec<PartId>,
 }
 
@@ -140,8 +140,8 @@ fn reach(parts: &BTreeMap<PartId, Part>, from: PartId) -> Reach {
             continue;
         };
         found.unknowable |= part.kind == PartKind::Server && part.needs.is_empty();
-        let locks = part.locks.iter().copied().map(Thing::Lock);
-        let things = part.queue.map(Thing::Queue).into_iter().chain(locks);
+        let locks = part.locks.iter().copied().map(Dependency::Lock);
+        let things = part.queue.map(Dependency::Queue).into_iter().chain(locks);
         found.things.extend(things.map(|thing| Reached { thing, way: way.clone() }));
         for below in part.needs.iter().filter(|below| seen.insert(**below)) {
             open.push_back(way.iter().copied().chain([*below]).collect());
@@ -151,20 +151,4 @@ fn reach(parts: &BTreeMap<PartId, Part>, from: PartId) -> Reach {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_and_targets_beyond_the_bound_are_not_kept() {
-        let mut stack = Stack::default();
-        for part in (0..).map(PartId).take(MAX_PARTS + 1) {
-            stack.take(Fact::Part { part, kind: PartKind::Device });
-            stack.take(Fact::Target {
-                target: ReclaimTarget::Swap(part),
-                part,
-                waits: MayWait::WithIo,
-            });
-        }
-        assert_eq!((stack.parts.len(), stack.targets.len()), (MAX_PARTS, MAX_PARTS));
-    }
-}
+mod tests;

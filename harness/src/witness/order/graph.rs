@@ -39,7 +39,7 @@ pub(super) struct Taking {
 
 /// An edge as first seen.
 #[derive(Clone, Debug)]
-struct Seen {
+struct SeenEdge {
     from: Hold,
     taking: Taking,
     held: Box<[NodeId]>,
@@ -53,7 +53,7 @@ pub struct OrderGraph {
     pub(super) nodes: Nodes,
     instances: Ordering,
     classes: Ordering,
-    edges: Vec<Seen>,
+    edges: Vec<SeenEdge>,
     task_names: Vec<String>,
     task_ids: BTreeMap<String, u32>,
     /// Hashes of the combinations of held and taken that were looked at.
@@ -192,7 +192,7 @@ impl OrderGraph {
         }
         let task_name = self.task_name(task);
         let held = held.iter().map(|hold| hold.node).collect();
-        let seen = Seen { from, taking: *taking, held, task_name, run: self.run };
+        let seen = SeenEdge { from, taking: *taking, held, task_name, run: self.run };
         match known {
             Some(id) => self.edges[id as usize] = seen,
             None if self.edges.len() < MAX_EDGES => self.edges.push(seen),
@@ -206,7 +206,7 @@ impl OrderGraph {
     fn add_class_cycle(&self, way: &[u32], cycles: &mut Vec<Cycle>) {
         let cycle = self.cycle(&self.classes, way, true);
         let counts = |edge: EdgeId| {
-            let Seen { from, taking, .. } = &self.edges[edge as usize];
+            let SeenEdge { from, taking, .. } = &self.edges[edge as usize];
             self.instances.counts(self.nodes.exact(from.node), self.nodes.exact(taking.node))
         };
         let mut edges = round(way).filter_map(|(from, to)| self.classes.edge(from, to));
@@ -244,7 +244,7 @@ impl OrderGraph {
     }
 
     fn tell(&self, edge: EdgeId) -> Edge {
-        let Seen { from, taking, held, task_name, run } = &self.edges[edge as usize];
+        let SeenEdge { from, taking, held, task_name, run } = &self.edges[edge as usize];
         Edge {
             from: self.nodes.get(from.node).clone(),
             from_shared: from.shared,

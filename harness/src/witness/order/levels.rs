@@ -3,17 +3,16 @@
 //! An allocation takes every level that its effective mask permits, whether or not it reclaims.
 //! Reclaim holds the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
 
-use super::super::finding::Finding;
-use super::super::frames::{Frame, FrameKind};
 use super::held::{Hold, Key};
-use super::judge::{At, Order, Want};
 use super::node::{Level, Node, NodeId};
+use super::rd03_order::{Order, Want};
 use crate::event::{Gfp, Prime, ReclaimKind, ScopeKind, Site, TaskFlags};
+use crate::witness::{Finding, Frame, FrameKind, Moment};
 
 impl Order {
     pub(super) fn allocation(
         &mut self,
-        at: &At<'_>,
+        at: &Moment<'_>,
         mask: Gfp,
         flags: TaskFlags,
         site: Site,
@@ -26,7 +25,7 @@ impl Order {
 
     pub(super) fn reclaim(
         &mut self,
-        at: &At<'_>,
+        at: &Moment<'_>,
         kind: ReclaimKind,
         mask: Gfp,
         out: &mut Vec<Finding>,
@@ -45,7 +44,7 @@ impl Order {
     }
 
     /// Takes the pseudo-locks that `mask` permits.
-    fn levels(&mut self, at: &At<'_>, mask: Gfp, site: Option<Site>, out: &mut Vec<Finding>) {
+    fn levels(&mut self, at: &Moment<'_>, mask: Gfp, site: Option<Site>, out: &mut Vec<Finding>) {
         let permitted = Level::permitted(mask);
         self.actor(at, at.event.task);
         let known = self.actors.get(at.event.task.0 as usize).and_then(Option::as_ref).is_some_and(
@@ -66,7 +65,7 @@ impl Order {
         }
     }
 
-    fn enter_reclaim(&mut self, at: &At<'_>, mask: Gfp, key: Key, out: &mut Vec<Finding>) {
+    fn enter_reclaim(&mut self, at: &Moment<'_>, mask: Gfp, key: Key, out: &mut Vec<Finding>) {
         self.levels(at, mask, None, out);
         let widest = Level::permitted(mask).last();
         if let Some(node) = widest.and_then(|level| self.level(*level)) {
@@ -74,7 +73,7 @@ impl Order {
         }
     }
 
-    pub(super) fn prime(&mut self, at: &At<'_>, prime: Prime, out: &mut Vec<Finding>) {
+    pub(super) fn prime(&mut self, at: &Moment<'_>, prime: Prime, out: &mut Vec<Finding>) {
         let task = at.event.task;
         match prime {
             Prime::Begin | Prime::End => {
@@ -91,7 +90,7 @@ impl Order {
 
 /// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows
 /// better.
-pub(in super::super) fn exempt(mask: Gfp, flags: TaskFlags, frames: &[Frame]) -> bool {
+pub(in crate::witness) fn exempt(mask: Gfp, flags: TaskFlags, frames: &[Frame]) -> bool {
     let reclaimer = |kind| {
         matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. })
     };

@@ -2,14 +2,14 @@
 //!
 //! Who only tries waits for nobody, and takes nothing as far as order goes; but it holds.
 
-use super::super::finding::Finding;
 use super::held::{Hold, Key};
-use super::judge::{At, Order, Want};
 use super::node::NodeId;
+use super::rd03_order::{Order, Want};
 use crate::event::{EventKind, LockId, LockMode, Site};
+use crate::witness::{Finding, Moment};
 
 impl Order {
-    pub(super) fn lock(&mut self, at: &At<'_>, out: &mut Vec<Finding>) {
+    pub(super) fn lock(&mut self, at: &Moment<'_>, out: &mut Vec<Finding>) {
         let task = at.event.task;
         match at.event.kind {
             EventKind::LockAttempt { lock, mode, try_lock, site } => {
@@ -33,7 +33,7 @@ impl Order {
     }
 
     /// What is taken: the lock, or the lock as one of a subclass.
-    fn lock_node(&mut self, at: &At<'_>, lock: LockId, mode: LockMode) -> Option<NodeId> {
+    fn lock_node(&mut self, at: &Moment<'_>, lock: LockId, mode: LockMode) -> Option<NodeId> {
         let node = self.resolver.lock(lock, at.names, &mut self.graph.nodes)?;
         match mode {
             LockMode::Nested(subclass) => self.graph.nodes.nested(node, subclass),
@@ -43,7 +43,7 @@ impl Order {
 
     pub(super) fn want_lock(
         &mut self,
-        at: &At<'_>,
+        at: &Moment<'_>,
         lock: LockId,
         mode: LockMode,
         waits: bool,

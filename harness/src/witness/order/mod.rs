@@ -13,24 +13,24 @@
 //! Neighbours: [`super::panel`] shows it every event; `report` puts a [`Cycle`] into words.
 //! Written from the project's description of reclaim, section 5. No locks.
 
-pub mod cycle;
+mod cycle;
 mod dag;
-pub mod graph;
+mod graph;
 mod held;
-pub mod judge;
 mod levels;
 mod locks;
-pub mod node;
+mod node;
 mod ordering;
 mod progress;
+mod rd03_order;
 mod resolve;
 
 pub use cycle::{Collision, Cycle, Declaration, Edge};
 pub use graph::OrderGraph;
-pub use judge::Order;
-pub(super) use judge::finding;
 pub(super) use levels::exempt;
 pub use node::{Level, Node, NodeKind};
+pub use rd03_order::Order;
+pub(super) use rd03_order::finding;
 
 #[cfg(test)]
 mod tests;

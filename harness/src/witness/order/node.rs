@@ -88,13 +88,13 @@ pub struct Node {
 
 impl Node {
     /// The pseudo-lock of a level.
-    pub(in super::super) fn reclaim(level: Level) -> Self {
+    pub(in crate::witness) fn reclaim(level: Level) -> Self {
         let name = level.name().to_owned();
         Self { kind: NodeKind::Reclaim(level), class: name.clone(), instance: name, nth: 0 }
     }
 
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
-    pub(in super::super) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
+    pub(in crate::witness) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
         let end =
             name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
         // Tasks, pools and conditions of one prefix have nothing in common.
@@ -109,7 +109,7 @@ impl Node {
 pub(super) type NodeId = u32;
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownNode {
     class: u32,
     /// Itself; where it is a lock of a subclass, the lock.
     exact: NodeId,
@@ -119,7 +119,7 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Nodes {
     /// Numbered as they came.
-    list: IndexMap<Node, Known, FxBuildHasher>,
+    list: IndexMap<Node, KnownNode, FxBuildHasher>,
     classes: BTreeMap<(NodeKind, String), u32>,
 }
 
@@ -146,7 +146,7 @@ impl Nodes {
         let id = u32::try_from(self.list.len()).ok()?;
         let next = u32::try_from(self.classes.len()).ok()?;
         let class = *self.classes.entry((node.kind, node.class.clone())).or_insert(next);
-        self.list.insert(node, Known { class, exact: exact.unwrap_or(id) });
+        self.list.insert(node, KnownNode { class, exact: exact.unwrap_or(id) });
         Some(id)
     }
 
@@ -166,40 +166,4 @@ impl Nodes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(kind: NodeKind, name: &str, class: &str) {
-        assert_eq!(Node::named(kind, name, 0).class, class);
-    }
-
-    #[test]
-    fn the_class_is_what_the_name_begins_with() {
-        check(NodeKind::Requests, "loop0", "loop");
-        check(NodeKind::Requests, "disk:lower", "disk");
-        check(NodeKind::Requests, "fuse/1", "fuse");
-        check(NodeKind::Requests, "0", "0");
-        check(NodeKind::Work, "dm_bufio_cache", "dm_bufio_cache");
-        check(NodeKind::Exit, "kworker/loop0", "kworker/loop0");
-    }
-
-    #[test]
-    fn the_levels_are_those_that_the_mask_permits() {
-        use Level::{Any, Fs, Io};
-        assert_eq!(Level::permitted(Gfp::KERNEL), [Any, Io, Fs]);
-        assert_eq!(Level::permitted(Gfp::NOFS), [Any, Io]);
-        assert_eq!(Level::permitted(Gfp::NOIO), [Any]);
-        assert_eq!(Level::permitted(Gfp::KERNEL - Gfp::IO), [Any]);
-        assert_eq!(Level::permitted(Gfp::NOWAIT), []);
-    }
-
-    #[test]
-    fn no_more_nodes_are_told_apart_than_the_bound() {
-        let mut nodes = Nodes::default();
-        let node = |nth| Node::named(NodeKind::Work, "wq", u32::try_from(nth).unwrap());
-        assert!((0..MAX_NODES).all(|nth| nodes.id(node(nth)).is_some()));
-        assert_eq!(nodes.id(node(MAX_NODES)), None);
-        assert_eq!(nodes.id(node(3)), Some(3), "those that are known are known");
-    }
-}
+mod tests;

@@ -26,7 +26,7 @@ pub(super) type EdgeId = u32;
 
 /// What is known of an edge.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownEdge {
     edge: EdgeId,
     /// It is not put off.
     counts: bool,
@@ -36,7 +36,7 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ordering {
     dag: Dag,
-    edges: IndexMap<(u32, u32), Known, FxBuildHasher>,
+    edges: IndexMap<(u32, u32), KnownEdge, FxBuildHasher>,
     /// By node, whither edges from it were put off.
     put_off: BTreeMap<u32, Vec<u32>>,
     /// By node.
@@ -66,14 +66,14 @@ impl Ordering {
         let counts = !shared || self.has_writer(from);
         match self.edges.entry((from, to)) {
             Entry::Vacant(place) => {
-                place.insert(Known { edge, counts });
+                place.insert(KnownEdge { edge, counts });
                 if !counts {
                     self.put_off.entry(from).or_default().push(to);
                     return Vec::new();
                 }
             }
             Entry::Occupied(known) if known.get().counts || !counts => return Vec::new(),
-            Entry::Occupied(mut known) => *known.get_mut() = Known { edge, counts },
+            Entry::Occupied(mut known) => *known.get_mut() = KnownEdge { edge, counts },
         }
         let mut cycles = self.dag.insert(from, to);
         // Each holds the edge that is new, so none is told twice.

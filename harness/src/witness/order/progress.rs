@@ -4,31 +4,36 @@
 //! takes meanwhile, the waiter waits for. Likewise work, and what somebody promised. Written from
 //! the project's description of reclaim, 5.8.
 
-use super::super::finding::Finding;
 use super::held::{Hold, Key};
-use super::judge::{At, Order, Want};
 use super::node::{NodeId, NodeKind};
+use super::rd03_order::{Order, Want};
 use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId};
+use crate::witness::{Finding, Moment};
 
 impl Order {
     /// The requests or the work of `queue`.
-    pub(super) fn queue(&mut self, at: &At<'_>, kind: NodeKind, queue: QueueId) -> Option<NodeId> {
+    pub(super) fn queue(
+        &mut self,
+        at: &Moment<'_>,
+        kind: NodeKind,
+        queue: QueueId,
+    ) -> Option<NodeId> {
         self.resolver.named(kind, queue.0, |id| at.names.queue(QueueId(id)), &mut self.graph.nodes)
     }
 
-    pub(super) fn pool(&mut self, at: &At<'_>, pool: PoolId) -> Option<NodeId> {
+    pub(super) fn pool(&mut self, at: &Moment<'_>, pool: PoolId) -> Option<NodeId> {
         let name = |id| at.names.pool(PoolId(id));
         self.resolver.named(NodeKind::Pool, pool.0, name, &mut self.graph.nodes)
     }
 
-    fn condition(&mut self, at: &At<'_>, condition: WaitId) -> Option<NodeId> {
+    fn condition(&mut self, at: &Moment<'_>, condition: WaitId) -> Option<NodeId> {
         let name = |id| at.names.condition(WaitId(id));
         self.resolver.named(NodeKind::Condition, condition.0, name, &mut self.graph.nodes)
     }
 
     pub(super) fn wait(
         &mut self,
-        at: &At<'_>,
+        at: &Moment<'_>,
         task: TaskId,
         resource: Resource,
         site: Site,
@@ -65,7 +70,7 @@ impl Order {
     }
 
     /// Whoever waits for `resource`, of which it is now known who must act.
-    pub(super) fn waiters(&mut self, at: &At<'_>, resource: Resource, out: &mut Vec<Finding>) {
+    pub(super) fn waiters(&mut self, at: &Moment<'_>, resource: Resource, out: &mut Vec<Finding>) {
         for (task, state) in at.view.tasks() {
             if let Some(wait) = state.wait.filter(|wait| wait.resource == resource) {
                 self.wait(at, task, resource, wait.site, out);
@@ -73,7 +78,7 @@ impl Order {
         }
     }
 
-    pub(super) fn serve(&mut self, at: &At<'_>, out: &mut Vec<Finding>) {
+    pub(super) fn serve(&mut self, at: &Moment<'_>, out: &mut Vec<Finding>) {
         let task = at.event.task;
         let (node, key) = match at.event.kind {
             // A submitter may publish a number, and others wait for it, before the submission.

@@ -1,4 +1,5 @@
-//! Any events at all, in any order: judged without a panic, and described.
+//! All judges together: what is kept, what is returned, and that any events at all are judged and
+//! described without a panic.
 
 use super::*;
 use crate::error::Errno;
@@ -8,10 +9,18 @@ use crate::event::{
     ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site,
     TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
+use crate::report::{Report, describe};
 use crate::sched::native::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
+use crate::witness::StepKind;
+use crate::witness::script::Script;
 
 const EVENTS: u64 = 20_000;
+
+/// The judge of order, for which the cycles of the class view alone are findings.
+fn class_view() -> JudgeOptions {
+    JudgeOptions { order: Some(OrderGraph::default()), class_view: true, ..JudgeOptions::default() }
+}
 
 /// Any event at all, about few things, so that they meet; sometimes about the largest number.
 fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
@@ -155,16 +164,15 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
 fn any_events_in_any_order_are_judged_and_described() {
     for seed in 0..8 {
         let mut random = SplitMix64(seed);
-        let mut witness = Witness::ordered(OrderGraph::default(), true).with_oracle();
+        let mut witness = Witness::new(JudgeOptions { oracle: true, ..class_view() });
         let names = Names::default();
         for seq in 0..EVENTS {
             let (task, kind) = garbage(&mut random);
             witness.observe(&Event { seq, time: Nanos(seq), task, kind }, &names);
         }
         assert!(!witness.findings().is_empty(), "seed {seed}: garbage has cycles in it");
-        let findings =
-            witness.findings().iter().map(|f| crate::report::describe(f, &Default::default()));
-        let report = crate::report::Report::new("garbage", "model", "v3.10", findings.collect());
+        let findings = witness.findings().iter().map(|f| describe(f, &Default::default()));
+        let report = Report::new("garbage", "model", "v3.10", findings.collect());
         assert!(
             report.to_text().lines().all(|line| line.len() <= 110),
             "seed {seed}: no line is too long"
@@ -178,10 +186,8 @@ fn a_judge_misses_nothing_by_what_it_says_it_reads() {
         let mut random = SplitMix64(seed);
         let names = Names::default();
         let [mut some, mut all] =
-            [(); 2].map(|()| Witness::ordered(OrderGraph::default(), true).with_lints());
-        all.judges.read_all();
-        all.naming.read_all();
-        all.order_reads = Reads::ALL;
+            [(); 2].map(|()| Witness::new(JudgeOptions { lints: true, ..class_view() }));
+        all.panel.read_all();
         for seq in 0..EVENTS / 4 {
             let (task, kind) = garbage(&mut random);
             let event = Event { seq, time: Nanos(seq), task, kind };
@@ -190,4 +196,90 @@ fn a_judge_misses_nothing_by_what_it_says_it_reads() {
         }
         assert!(!some.findings().is_empty(), "seed {seed}: nothing was found at all");
     }
+}
+
+/// One finding of RD06 each.
+fn misuses(s: &mut Script, task: TaskId, count: usize) {
+    for line in 1..=u32::try_from(count).unwrap() {
+        let site = Site { file: "x.rs", line };
+        let (what, kind) = (Misuse::OutOfOrder, ScopeKind::Nofs);
+        s.on(task, EventKind::ScopeMisuse { what, kind, owner: task, scope: 1, site });
+    }
+}
+
+#[test]
+fn a_run_with_too_many_findings_keeps_the_first() {
+    for (made, kept) in [(MAX_FINDINGS, MAX_FINDINGS), (MAX_FINDINGS + 3, MAX_FINDINGS)] {
+        let mut s = Script::default();
+        let task = s.task("t");
+        misuses(&mut s, task, made);
+        assert_eq!(s.witness.findings().len(), kept);
+        assert_eq!(s.last().chain.last().unwrap().site.unwrap().line as usize, kept);
+    }
+}
+
+#[test]
+fn of_several_findings_at_one_event_the_first_are_kept() {
+    let mut s = Script::default();
+    let task = s.task("t");
+    misuses(&mut s, task, MAX_FINDINGS - 1);
+    for scope in [4, 5, 6] {
+        s.scope(task, ScopeKind::Nofs, scope);
+    }
+    s.on(task, EventKind::TaskExit);
+    assert_eq!(s.witness.findings().len(), MAX_FINDINGS);
+    let last = s.last().chain.last().unwrap().what;
+    assert!(
+        matches!(last, StepKind::Misused { what: Misuse::LeakedAtExit, scope: 4, .. }),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_deadlock_is_kept_whatever_was_found_before() {
+    let mut s = Script::default();
+    let (lock, task) = (s.lock("a", ""), s.task("t"));
+    misuses(&mut s, task, MAX_FINDINGS + 1);
+    s.take(task, lock, LockMode::Exclusive);
+    s.want(task, lock, LockMode::Exclusive, true);
+    assert_eq!(s.last().code, Code::RD04);
+    assert_eq!(s.witness.findings().len(), MAX_FINDINGS + 1);
+}
+
+#[test]
+fn what_is_found_at_an_event_is_told_with_it() {
+    let mut witness = Witness::default();
+    let site = Site { file: "x.rs", line: 1 };
+    let kind = EventKind::ScopeMisuse {
+        what: Misuse::Stale,
+        kind: ScopeKind::Nofs,
+        owner: TaskId(0),
+        scope: 1,
+        site,
+    };
+    let mut told = |seq| {
+        let event = Event { seq, time: Nanos(seq), task: TaskId(0), kind };
+        witness
+            .observe(&event, &Names::default())
+            .iter()
+            .map(|finding| finding.seq)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(3), [3]);
+    assert_eq!(told(4), [0; 0], "nothing new");
+    assert_eq!(witness.into_findings().len(), 1);
+}
+
+#[test]
+fn order_is_learned_only_where_it_is_asked_for() {
+    let mut s = Script::default();
+    assert!(s.witness.order().is_none() && s.witness.aside().is_empty());
+    s.witness = Witness::new(JudgeOptions {
+        order: Some(OrderGraph::default()),
+        ..JudgeOptions::default()
+    });
+    let (a, b, task) = (s.lock("a", "A"), s.lock("b", "B"), s.task("t"));
+    s.take(task, a, LockMode::Exclusive);
+    s.take(task, b, LockMode::Exclusive);
+    assert!(s.witness.order().is_some_and(|graph| !graph.is_empty()));
 }

@@ -2,7 +2,7 @@
 //! declared.
 
 use super::*;
-use crate::witness::order::{Declaration, Edge, Node};
+use crate::witness::{Declaration, Node};
 
 fn thing(node: &Node) -> String {
     let name = if node.instance.is_empty() { &node.class } else { &node.instance };
@@ -13,9 +13,7 @@ fn thing(node: &Node) -> String {
 fn line(s: &Script, edge: &Edge) -> String {
     let (from, to) = (thing(&edge.from), thing(&edge.to));
     let shared = if edge.from_shared { " shared" } else { "" };
-    let at = |site: Option<crate::event::Site>| {
-        site.map_or(String::new(), |site| format!("@{}", site.line))
-    };
+    let at = |site: Option<Site>| site.map_or(String::new(), |site| format!("@{}", site.line));
     let mask = edge.mask.map_or(String::new(), |mask| format!(" with {mask}"));
     let held: Vec<String> = edge.held.iter().map(thing).collect();
     let held = if held.is_empty() { String::new() } else { format!(", has {}", held.join(", ")) };

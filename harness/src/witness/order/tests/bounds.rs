@@ -1,11 +1,11 @@
 //! What is kept of a run and of a task, and until when.
 
+use super::super::held::{Actor, Hold, Key, MAX_HELD};
+use super::super::rd03_order::MAX_ASIDE;
+use super::super::resolve::MAX_ID;
 use super::{check, cycles};
 use crate::event::{EventKind, LockId, LockMode, ScopeKind, TaskId};
-use crate::witness::order::OrderGraph;
-use crate::witness::order::held::{Actor, Hold, Key, MAX_HELD};
-use crate::witness::order::judge::MAX_ASIDE;
-use crate::witness::order::resolve::MAX_ID;
+use crate::witness::OrderGraph;
 use crate::witness::script::Script;
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;

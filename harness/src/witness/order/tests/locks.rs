@@ -2,7 +2,7 @@
 
 use super::{check, cycles};
 use crate::event::{EventKind, LockId, LockMode, Site, TaskId};
-use crate::witness::order::OrderGraph;
+use crate::witness::OrderGraph;
 use crate::witness::script::Script;
 
 const SHARED: LockMode = LockMode::Shared;

@@ -7,13 +7,13 @@
 //! | `locks` | locks against each other: try-locks, readers and writers, classes and instances |
 //! | `waits` | requests, work, pools, exits; the deadlock of 2014 from two runs |
 
+use crate::witness::Cycle;
+use crate::witness::script::Script;
+
 mod bounds;
 mod locks;
 mod selftests;
 mod waits;
-
-use crate::witness::order::Cycle;
-use crate::witness::script::Script;
 
 /// The cycles that were found, as `a > b`, from what the closing edge took; those of classes in
 /// brackets.

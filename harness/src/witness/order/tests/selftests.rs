@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::event::{
-    AllocOutcome, EventKind, Gfp, LockMode, Prime, ReclaimKind, ScopeKind, TaskFlags, TaskId,
+    AllocOutcome, EventKind, Gfp, LockMode, Prime, ReclaimKind, ScopeKind, Site, TaskFlags, TaskId,
 };
 use crate::units::Pages;
 use crate::witness::script::Script;
@@ -116,7 +116,7 @@ fn the_reclaimer_itself_is_exempt() {
                 s.scope(task, kind, 1);
             }
             claim(s, task, |s| {
-                let (order, site) = (0, crate::event::Site { file: "any.rs", line: 1 });
+                let (order, site) = (0, Site { file: "any.rs", line: 1 });
                 let (requested, effective) = (Gfp::KERNEL, Gfp::KERNEL);
                 s.on(task, EventKind::AllocBegin { order, requested, effective, flags, site });
             });

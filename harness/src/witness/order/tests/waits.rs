@@ -5,7 +5,7 @@ use super::{check, cycles};
 use crate::event::{
     EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitOutcome,
 };
-use crate::witness::order::OrderGraph;
+use crate::witness::OrderGraph;
 use crate::witness::script::Script;
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;

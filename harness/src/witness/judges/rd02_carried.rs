@@ -1,0 +1,178 @@
+//! RD02: a task on whose progress a scoped task waits entered a layer that the scope forbids.
+//!
+//! Waiting carries the scope. The path runs from the scope over the waiter's frames to its wait, on
+//! to the frames of the task that must act (those of the role in which it must), to that task's own
+//! wait, and so on. It is a finding when a reclaim comes after the scope, and the forbidden entry
+//! after that. Without a reclaim it is legal: a commit inside NOFS writes to a loop device whose
+//! worker enters the filesystem below, and that is how it should be.
+
+use std::collections::BTreeSet;
+
+use crate::event::{Event, EventKind, Layer, RequestId, Resource, TaskId};
+use crate::witness::{
+    Chain, Code, Entry, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Role,
+    View, restriction,
+};
+
+/// Paths longer than this are not followed.
+const MAX_HOPS: usize = 64;
+/// Hops looked at for one event; more would mean that the graph is no longer a small world's.
+const MAX_VISITS: u32 = 1 << 12;
+
+/// The judge of RD02.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    found: BTreeSet<(TaskId, u64, Layer, Resource)>,
+    path: Vec<Needed>,
+}
+
+/// The forbidden entry at the end of a path.
+struct ForbiddenEntry {
+    layer: Layer,
+    /// The event that opened the scope or the reclaim.
+    restricted: u64,
+    submitted: Option<RequestId>,
+}
+
+impl Judge for Carried {
+    fn reads(&self) -> Reads {
+        Reads::LAYERS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::LOCKS)
+    }
+
+    fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
+        let Moment { event, view, .. } = *moment;
+        let submitted = match event.kind {
+            EventKind::LayerEnter { .. }
+            | EventKind::WaitBegin { .. }
+            | EventKind::RequestServe { .. }
+            | EventKind::WorkBegin { .. }
+            | EventKind::QueueServer { .. }
+            | EventKind::LockAcquired { .. } => None,
+            EventKind::RequestSubmit { request, .. } => Some((event.task, request)),
+            _ => return,
+        };
+        for (id, task) in view.tasks() {
+            let Some(wait) = view.wait(id).filter(|_| restricts(&task.frames)) else {
+                continue;
+            };
+            self.path.clear();
+            self.path.push(Needed { task: id, how: Role::Serves, since: 0 });
+            let mut walk = Walk { view, path: &mut self.path, submitted, visits: 0 };
+            let Some(entry) = walk.below() else {
+                continue;
+            };
+            if self.found.insert((id, entry.restricted, entry.layer, wait.resource)) {
+                out.push(finding(event, view, &self.path, &entry));
+            }
+        }
+    }
+}
+
+/// Whether anything in `frames` could forbid anything.
+fn restricts(frames: &[Frame]) -> bool {
+    frames.iter().any(|frame| match frame.kind {
+        FrameKind::Scope { kind, .. } => kind.restricts(),
+        FrameKind::Reclaim { .. } => true,
+        _ => false,
+    })
+}
+
+fn finding(event: &Event, view: &View, path: &[Needed], entry: &ForbiddenEntry) -> Finding {
+    let mut chain = Chain::new(view);
+    for (place, hop) in path.iter().enumerate() {
+        let last = place + 1 == path.len();
+        chain.task(hop.task, entry.submitted.filter(|_| last));
+        if let Some(next) = path.get(place + 1) {
+            chain.edge(hop.task, *next);
+        }
+    }
+    chain.finish(Code::RD02, event)
+}
+
+struct Walk<'a> {
+    view: &'a View,
+    path: &'a mut Vec<Needed>,
+    submitted: Option<(TaskId, RequestId)>,
+    visits: u32,
+}
+
+impl Walk<'_> {
+    /// Looks for a forbidden entry behind the wait at the end of the path; leaves the path that
+    /// leads to it. Where any of several servers would do, each must lead to one.
+    fn below(&mut self) -> Option<ForbiddenEntry> {
+        let view = self.view;
+        let depth = self.path.len();
+        let waiter = self.path.last()?.task;
+        let (quorum, needed) = view.needed(waiter);
+        let mut first: Option<(ForbiddenEntry, Vec<Needed>)> = None;
+        for next in needed {
+            self.visits += 1;
+            if depth >= MAX_HOPS || self.visits > MAX_VISITS {
+                return None;
+            }
+            let again = self.path.iter().any(|hop| hop.task == next.task);
+            let entry = if again {
+                None
+            } else {
+                self.path.push(next);
+                self.entry(next.task).or_else(|| self.below())
+            };
+            match (quorum, entry) {
+                (Quorum::All, Some(entry)) => return Some(entry),
+                (Quorum::Any, Some(entry)) => {
+                    first = first.or_else(|| Some((entry, self.path.clone())));
+                    self.path.truncate(depth);
+                }
+                (Quorum::All, None) => self.path.truncate(depth),
+                (Quorum::Any, None) => {
+                    self.path.truncate(depth);
+                    return None;
+                }
+            }
+        }
+        let (entry, path) = first?;
+        *self.path = path;
+        Some(entry)
+    }
+
+    /// A forbidden entry of the task at the end of the path, in the role in which it is there.
+    fn entry(&self, task: TaskId) -> Option<ForbiddenEntry> {
+        let since = self.path.last()?.since;
+        let frames = self.view.frames(task).iter().filter(|frame| frame.seq > since);
+        let layers = frames.filter_map(|frame| match frame.kind {
+            FrameKind::Layer { layer } => self.forbidden(layer.into(), frame.seq, None),
+            _ => None,
+        });
+        let submitted = self.submitted.filter(|(who, _)| *who == task).map(|(_, request)| request);
+        let waits =
+            matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
+        let io = || {
+            (submitted.is_some() || waits)
+                .then(|| self.forbidden(Entry::IO, u64::MAX, submitted))
+                .flatten()
+        };
+        layers.chain(std::iter::once_with(io).flatten()).next()
+    }
+
+    /// Whether the first task's restriction reaches an entry into `layer` at `until`.
+    fn forbidden(
+        &self,
+        entry: Entry,
+        until: u64,
+        submitted: Option<RequestId>,
+    ) -> Option<ForbiddenEntry> {
+        let source = self.path.first()?.task;
+        let (last, before) = self.path.split_last()?;
+        let ends = before.iter().map(|hop| (hop, u64::MAX)).chain(std::iter::once((last, until)));
+        let path = ends.flat_map(|(hop, until)| {
+            let frames = self.view.frames(hop.task).iter();
+            let role = frames.filter(move |frame| frame.seq > hop.since && frame.seq < until);
+            role.map(|frame| (hop.task, frame.kind, frame.seq))
+        });
+        let by = restriction(path, entry).filter(|by| by.task == source)?;
+        Some(ForbiddenEntry { layer: entry.layer, restricted: by.seq, submitted })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
+//!
+//! Invariant 11 of the project's description of reclaim, section 9. A task is stuck when it waits
+//! and those who must act are stuck: one of them is enough for a lock, all of them are needed where
+//! any server of a queue would do. The stuck tasks are what is left when those that can go on, and
+//! those that they let go on, are taken away. A new deadlock goes through the task whose wait or
+//! role is new.
+
+use std::collections::BTreeSet;
+
+use crate::event::{Event, EventKind, Layer, Resource, TaskId};
+use crate::witness::{
+    Chain, Code, Finding, Judge, Moment, Needed, Quorum, Reads, View, restriction,
+};
+
+/// The judge of RD04.
+#[derive(Debug, Default)]
+pub(super) struct Deadlock {
+    found: BTreeSet<Vec<(TaskId, Resource)>>,
+    stuck: Vec<bool>,
+}
+
+impl Judge for Deadlock {
+    fn reads(&self) -> Reads {
+        Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK)
+    }
+
+    fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
+        let Moment { event, view, .. } = *moment;
+        let Some(changed) = changed(event, view) else {
+            return;
+        };
+        self.suspect(view);
+        if !self.is_stuck(view, changed) {
+            return;
+        }
+        self.settle(view);
+        if !self.is_stuck(view, changed) {
+            return;
+        }
+        let Some(mut members) = self.cycle_through(view, changed) else {
+            return;
+        };
+        start_with_the_reclaimer(view, &mut members);
+        let round = members.len();
+        self.add_other_servers(view, &mut members);
+        let waits = |task: &TaskId| Some((*task, view.wait(*task)?.resource));
+        let cycle: Vec<_> = members.iter().filter_map(waits).collect();
+        let mut key = cycle.clone();
+        key.sort_unstable();
+        if self.found.insert(key) {
+            out.push(self.finding(event, view, &members, round, cycle));
+        }
+    }
+}
+
+/// The waiting task through which this event can have closed a cycle.
+fn changed(event: &Event, view: &View) -> Option<TaskId> {
+    let waiter_for = |resource| {
+        let mut tasks = view.tasks();
+        tasks
+            .find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource))
+            .map(|(id, _)| id)
+    };
+    match event.kind {
+        EventKind::WaitBegin { .. }
+        | EventKind::LockAcquired { .. }
+        | EventKind::RequestServe { .. }
+        | EventKind::QueueServer { .. }
+        | EventKind::WorkBegin { .. } => view.wait(event.task).map(|_| event.task),
+        // A submitter may publish a number, and others wait for it, before the submission.
+        EventKind::RequestSubmit { request, .. } => waiter_for(Resource::Request(request)),
+        EventKind::WorkQueued { work, .. } => waiter_for(Resource::Work(work)),
+        _ => None,
+    }
+}
+
+impl Deadlock {
+    /// Takes every waiting task for stuck.
+    fn suspect(&mut self, view: &View) {
+        self.stuck.clear();
+        self.stuck.resize(view.task_count(), false);
+        for (id, _) in view.tasks() {
+            self.stuck[id.0 as usize] = view.wait(id).is_some();
+        }
+    }
+
+    /// Lets go every task that can go on, until no more can.
+    fn settle(&mut self, view: &View) {
+        loop {
+            let mut freed = false;
+            for (id, _) in view.tasks() {
+                if self.stuck[id.0 as usize] && !self.is_stuck(view, id) {
+                    self.stuck[id.0 as usize] = false;
+                    freed = true;
+                }
+            }
+            if !freed {
+                return;
+            }
+        }
+    }
+
+    fn holds(&self, task: TaskId) -> bool {
+        self.stuck.get(task.0 as usize).is_some_and(|stuck| *stuck)
+    }
+
+    /// Whether the task's wait cannot end while the stuck tasks are stuck.
+    fn is_stuck(&self, view: &View, task: TaskId) -> bool {
+        let (quorum, mut needed) = view.needed(task);
+        match quorum {
+            Quorum::All => needed.any(|needed| self.holds(needed.task)),
+            Quorum::Any => needed.all(|needed| self.holds(needed.task)),
+        }
+    }
+
+    fn stuck_needed<'a>(
+        &'a self,
+        view: &'a View,
+        task: TaskId,
+    ) -> impl Iterator<Item = Needed> + 'a {
+        view.needed(task).1.filter(|needed| self.holds(needed.task))
+    }
+
+    /// The shortest way from `start` over stuck tasks back to it.
+    fn cycle_through(&self, view: &View, start: TaskId) -> Option<Vec<TaskId>> {
+        let mut reached = vec![(start, None)];
+        let mut next = 0;
+        while let Some((task, _)) = reached.get(next).copied() {
+            for needed in self.stuck_needed(view, task) {
+                if needed.task == start {
+                    let mut way = Vec::new();
+                    let mut at = Some(next);
+                    while let Some((task, before)) = at.map(|at| reached[at]) {
+                        way.push(task);
+                        at = before;
+                    }
+                    way.reverse();
+                    return Some(way);
+                }
+                if !reached.iter().any(|(task, _)| *task == needed.task) {
+                    reached.push((needed.task, Some(next)));
+                }
+            }
+            next += 1;
+        }
+        None
+    }
+
+    /// Where any of several servers would do, the others are part of the deadlock, and so is what
+    /// keeps them.
+    fn add_other_servers(&self, view: &View, members: &mut Vec<TaskId>) {
+        let mut place = 0;
+        while let Some(member) = members.get(place).copied() {
+            let (quorum, needed) = view.needed(member);
+            let needed: Vec<TaskId> =
+                needed.map(|needed| needed.task).filter(|task| self.holds(*task)).collect();
+            let explained = needed.iter().any(|task| members.contains(task));
+            let wanted = if quorum == Quorum::Any { needed.len() } else { usize::from(!explained) };
+            for task in needed.into_iter().take(wanted) {
+                if !members.contains(&task) {
+                    members.push(task);
+                }
+            }
+            place += 1;
+        }
+    }
+
+    fn finding(
+        &self,
+        event: &Event,
+        view: &View,
+        members: &[TaskId],
+        round: usize,
+        cycle: Vec<(TaskId, Resource)>,
+    ) -> Finding {
+        let mut chain = Chain::new(view);
+        for (place, task) in members.iter().enumerate() {
+            chain.task(*task, None);
+            let successor = (place < round).then(|| members[(place + 1) % round]);
+            let mut needed = self.stuck_needed(view, *task);
+            let next = needed.find(|needed| {
+                successor.map_or(members.contains(&needed.task), |s| s == needed.task)
+            });
+            if let Some(next) = next {
+                chain.edge(*task, next);
+            }
+        }
+        let mut finding = chain.finish(Code::RD04, event);
+        let breakable = |task: &TaskId| view.wait(*task).is_some_and(|wait| wait.breakable);
+        finding.breakable = members.iter().copied().filter(breakable).collect();
+        finding.cycle = cycle;
+        finding
+    }
+}
+
+/// A report reads best from the restricted reclaimer; without one, from the lowest number.
+fn start_with_the_reclaimer(view: &View, members: &mut [TaskId]) {
+    let restricted = |task: &TaskId| {
+        let path = || view.frames(*task).iter().map(|frame| (*task, frame.kind, frame.seq));
+        restriction(path(), Layer::FS).or_else(|| restriction(path(), Layer::IO)).is_some()
+    };
+    let first = members.iter().position(restricted);
+    let lowest =
+        || members.iter().enumerate().min_by_key(|(_, task)| **task).map(|(place, _)| place);
+    if let Some(first) = first.or_else(lowest) {
+        members.rotate_left(first);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! RD06: a scope was left wrongly, or never.
+//!
+//! What one task can know of its scopes, its record stack says as an event. Three things need more,
+//! and are read from the view here: a scope that is open when its task ends or when the work item
+//! in which it was entered does, one that was inherited by fork and is still there at the end, and
+//! one that stands for a scope of another task and was open when that ended (entered later, it is
+//! only cautious). A permanent scope is none of them.
+//!
+//! Invariants 6 to 8 of the project's description of reclaim, section 9.
+
+use std::collections::BTreeSet;
+
+use crate::event::{Entered, Event, EventKind, Misuse, ScopeKind, ScopeRef, Site, TaskId};
+use crate::witness::{
+    Chain, Code, Finding, Frame, FrameKind, Judge, Moment, Reads, StepKind, View,
+};
+
+/// The judge of RD06.
+#[derive(Debug, Default)]
+pub(super) struct ScopeMisuse {
+    found: BTreeSet<MisusedScope>,
+}
+
+/// One scope and what is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct MisusedScope {
+    what: Misuse,
+    kind: ScopeKind,
+    owner: TaskId,
+    scope: u32,
+    site: Option<Site>,
+}
+
+impl MisusedScope {
+    /// A word that a call changed is changed for each caller further out too.
+    fn once(self) -> Self {
+        if self.what == Misuse::ChangedInCall { Self { site: None, ..self } } else { self }
+    }
+}
+
+impl Judge for ScopeMisuse {
+    fn reads(&self) -> Reads {
+        Reads::SCOPES.and(Reads::MISUSE).and(Reads::WORK).and(Reads::TASKS)
+    }
+
+    fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
+        let Moment { event, view, .. } = *moment;
+        let task = event.task;
+        let closed = view.closed();
+        let leaked = |frames: &[Frame], since: u64, what| -> Vec<MisusedScope> {
+            let frames = frames.iter().filter(|frame| frame.seq >= since);
+            frames.filter_map(|frame| wrong(task, frame, |how| leak(how, what))).collect()
+        };
+        let wrongs = match event.kind {
+            EventKind::ScopeMisuse { what, kind, owner, scope, site } => {
+                vec![MisusedScope { what, kind, owner, scope, site: Some(site) }]
+            }
+            EventKind::ScopeExit { scope, .. } => {
+                outlived(ScopeRef { task: task.0, seq: scope }, view)
+            }
+            EventKind::WorkEnd { .. } => closed.map_or(Vec::new(), |work| {
+                leaked(view.frames(task), work.seq, Misuse::LeakedPastWork)
+            }),
+            EventKind::TaskExit => view
+                .exited(task)
+                .map_or(Vec::new(), |exited| leaked(&exited.frames, 0, Misuse::LeakedAtExit)),
+            _ => return,
+        };
+        for wrong in wrongs {
+            // Everything else that is wrong with a scope that leaked out of its item or call
+            // follows from that.
+            let known = |what| self.found.contains(&MisusedScope { what, ..wrong });
+            let leaked = known(Misuse::LeakedPastWork) || known(Misuse::LeakedPastCall);
+            if !leaked && self.found.insert(wrong.once()) {
+                out.push(finding(wrong, event, view));
+            }
+        }
+    }
+}
+
+/// The scope of `frame`, if it is one, with what `judge` finds wrong.
+fn wrong(
+    owner: TaskId,
+    frame: &Frame,
+    judge: impl FnOnce(Entered) -> Option<Misuse>,
+) -> Option<MisusedScope> {
+    let FrameKind::Scope { kind, scope, how } = frame.kind else {
+        return None;
+    };
+    judge(how).map(|what| MisusedScope { what, kind, owner, scope, site: frame.site })
+}
+
+/// What it is that a scope is still open, if `what` is the word for one that somebody holds.
+fn leak(how: Entered, what: Misuse) -> Option<Misuse> {
+    match how {
+        Entered::Held | Entered::OnBehalf(_) => Some(what),
+        Entered::Inherited => (what == Misuse::LeakedAtExit).then_some(Misuse::Inherited),
+        Entered::Permanent => None,
+    }
+}
+
+/// The scopes that stand for `origin`, which has just ended.
+fn outlived(origin: ScopeRef, view: &View) -> Vec<MisusedScope> {
+    let on_behalf = |how| (how == Entered::OnBehalf(origin)).then_some(Misuse::RestoredAfterSignal);
+    let frames =
+        view.tasks().flat_map(|(id, task)| task.frames.iter().map(move |frame| (id, frame)));
+    frames.filter_map(|(id, frame)| wrong(id, frame, on_behalf)).collect()
+}
+
+fn finding(wrong: MisusedScope, event: &Event, view: &View) -> Finding {
+    let MisusedScope { what, kind, owner, scope, site } = wrong;
+    // Who did it: the task of the event, but for a scope that was left open when another ended.
+    let task = if what == Misuse::RestoredAfterSignal { owner } else { event.task };
+    let mut chain = Chain::new(view);
+    chain.task(task, None);
+    chain.ends_with(StepKind::Misused { what, kind, owner, scope }, site, event);
+    chain.finish(Code::RD06, event)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! RD08: somebody on whom reclaim depends waits for a work queue that may need memory to get on.
+//!
+//! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` wait only for
+//! work of queues made so: another queue may have to make a worker first, which takes memory.
+//! Waiting for the end of a queue's worker is waiting for its work. Invariant 19 of the project's
+//! description of reclaim, section 9; the kernel's own check is `check_flush_dependency`. Queues of
+//! which it was not said are not judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{EventKind, QueueId, Resource, TaskId, WorkId};
+use crate::witness::{
+    Breach, Chain, Finding, FrameKind, Judge, Moment, Reads, StepKind, Subject, View, is_reclaimer,
+};
+
+/// The judge of invariant 19.
+#[derive(Debug, Default)]
+pub(super) struct Flush {
+    found: BTreeSet<(TaskId, QueueId)>,
+    /// Whether reclaim may wait for the queue.
+    safe: BTreeMap<QueueId, bool>,
+    workers: BTreeMap<TaskId, QueueId>,
+}
+
+impl Judge for Flush {
+    fn reads(&self) -> Reads {
+        Reads::WORK.and(Reads::REQUESTS).and(Reads::WAITS)
+    }
+
+    fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
+        let Moment { event, view, .. } = *moment;
+        let task = event.task;
+        let (resource, site) = match event.kind {
+            EventKind::WorkQueueMade { queue, mem_reclaim } => {
+                self.safe.insert(queue, mem_reclaim);
+                return;
+            }
+            EventKind::QueueServer { queue } => {
+                self.workers.insert(task, queue);
+                return;
+            }
+            EventKind::WaitBegin { resource, site, .. } => (resource, site),
+            _ => return,
+        };
+        let Some((queue, subject)) = self.waited_for(resource, view) else {
+            return;
+        };
+        if !self.must_not_wait(task, view) || !self.found.insert((task, queue)) {
+            return;
+        }
+        let breach = Breach::WaitsForUnsafeQueue;
+        let mut chain = Chain::new(view);
+        chain.task(task, None);
+        chain.ends_with(StepKind::Broke { breach, subject }, Some(site), event);
+        out.push(chain.finish(breach.code(), event));
+    }
+}
+
+impl Flush {
+    /// The queue behind `resource`, if reclaim may not wait for it.
+    fn waited_for(&self, resource: Resource, view: &View) -> Option<(QueueId, Option<Subject>)> {
+        let (queue, subject) = match resource {
+            Resource::Work(work) => (view.work(work)?.queue, Some(Subject::Work(work))),
+            Resource::Task(worker) => (*self.workers.get(&worker)?, None),
+            _ => return None,
+        };
+        (self.safe.get(&queue) == Some(&false)).then_some((queue, subject))
+    }
+
+    fn must_not_wait(&self, task: TaskId, view: &View) -> bool {
+        let frames = view.frames(task);
+        let safe = |work: WorkId| {
+            view.work(work).is_some_and(|work| self.safe.get(&work.queue) == Some(&true))
+        };
+        let works = |kind| matches!(kind, FrameKind::Working { work } if safe(work));
+        frames.iter().any(|frame| is_reclaimer(frame.kind) || works(frame.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests;

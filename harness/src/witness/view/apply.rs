@@ -1,0 +1,296 @@
+//! How each event changes the view.
+//!
+//! Events about tasks or locks never seen, and exits without an entry, are taken as far as they
+//! make sense: a recording may begin in the middle. Requests and work items are forgotten when they
+//! complete.
+
+use std::collections::BTreeMap;
+
+use super::frames::{Frame, FrameKind, HeldLock};
+use super::state::View;
+use super::waits::{ElementHolder, Holder, Progress, RequestFacts, Wait, WorkItem};
+use crate::event::{
+    AllocOutcome, Event, EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId,
+};
+use crate::witness::Reads;
+
+/// Numbers from here on are not kept: no world has as many tasks, locks or queues.
+const MAX_ID: u32 = 1 << 16;
+/// Frames of one task beyond these are not kept.
+const MAX_FRAMES: usize = 1 << 12;
+/// Requests and work items in flight beyond these push out the oldest.
+const MAX_IN_FLIGHT: usize = 1 << 16;
+
+fn slot<T: Default>(list: &mut Vec<T>, id: u32) -> Option<&mut T> {
+    if id >= MAX_ID {
+        return None;
+    }
+    let index = id as usize;
+    if index >= list.len() {
+        list.resize_with(index + 1, T::default);
+    }
+    list.get_mut(index)
+}
+
+fn keep<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) {
+    map.insert(key, value);
+    if map.len() > MAX_IN_FLIGHT {
+        map.pop_first();
+    }
+}
+
+impl View {
+    /// Takes in one event.
+    pub fn apply(&mut self, event: &Event) {
+        (self.closed, self.exited) = (None, None);
+        let Some(task) = slot(&mut self.tasks, event.task.0) else {
+            return;
+        };
+        match event.kind {
+            EventKind::TaskSpawn { kind, .. } => task.kind = Some(kind),
+            EventKind::Watermarks { min, .. } => self.min = Some(min),
+            EventKind::AllocEnd { outcome: AllocOutcome::Ok, left } => {
+                self.low_point = Some(self.low_point.map_or(left, |low| low.min(left)));
+            }
+            EventKind::TaskExit => return self.exit(event.task),
+            _ => {}
+        }
+        task.alive = true;
+        // Most events are of locks and waits, which open no frame and close none.
+        let about = Reads::of(event.kind);
+        if about.meets(Reads::LOCKS.and(Reads::WAITS)) {
+            return self.apply_lock(event);
+        }
+        self.apply_frame(event);
+        if about.meets(Reads::REQUESTS.and(Reads::WORK)) {
+            self.apply_request(event);
+        }
+        if about.meets(Reads::POOLS.and(Reads::WORLD)) {
+            self.apply_promise(event);
+        }
+    }
+
+    fn exit(&mut self, id: TaskId) {
+        let task = std::mem::take(&mut self.tasks[id.0 as usize]);
+        for held in &task.held {
+            self.locks[held.lock.0 as usize].forget_holder(id);
+        }
+        if let Some(Wait { resource: Resource::Lock(lock), .. }) = task.wait {
+            self.unqueue(id, lock);
+        }
+        for servers in &mut self.servers {
+            servers.retain(|server| *server != id);
+        }
+        self.exited = Some((id, task));
+    }
+
+    fn unqueue(&mut self, task: TaskId, lock: LockId) {
+        if let Some(lock) = self.locks.get_mut(lock.0 as usize) {
+            lock.forget_waiter(task);
+        }
+    }
+
+    fn apply_frame(&mut self, event: &Event) {
+        let frames = &mut self.tasks[event.task.0 as usize].frames;
+        let mut open = |kind, site: Option<Site>| {
+            if frames.len() < MAX_FRAMES {
+                frames.push(Frame { kind, site, seq: event.seq, time: event.time });
+            }
+        };
+        match event.kind {
+            EventKind::ScopeEnter { kind, scope, site, how } => {
+                open(FrameKind::Scope { kind, scope, how }, Some(site));
+            }
+            EventKind::LayerEnter { layer, site } => open(FrameKind::Layer { layer }, Some(site)),
+            EventKind::AllocBegin { order, requested, effective, flags, site } => {
+                open(FrameKind::Alloc { order, requested, effective, flags }, Some(site));
+            }
+            EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
+            EventKind::ShrinkCountBegin { shrinker, mask } => {
+                open(FrameKind::Count { shrinker, mask }, None);
+            }
+            EventKind::ShrinkScanBegin { shrinker, mask, nr_to_scan } => {
+                open(FrameKind::Scan { shrinker, mask, nr_to_scan }, None);
+            }
+            EventKind::RequestServe { request } => open(FrameKind::Serving { request }, None),
+            EventKind::WorkBegin { work } => open(FrameKind::Working { work }, None),
+            _ => {
+                if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind))
+                {
+                    self.closed = Some(frames.remove(place));
+                }
+            }
+        }
+    }
+
+    fn apply_lock(&mut self, event: &Event) {
+        let Event { seq, time, task: id, kind } = *event;
+        let task = &mut self.tasks[id.0 as usize];
+        match kind {
+            EventKind::LockAttempt { lock, mode, .. } => task.attempt = Some((lock, mode)),
+            EventKind::LockAcquired { lock, mode, site } => {
+                let Some(state) = slot(&mut self.locks, lock.0) else {
+                    return;
+                };
+                task.held.push(HeldLock { lock, mode, site, seq, time });
+                state.forget_waiter(id);
+                state.holders.push(Holder { task: id, mode, seq });
+                // The releaser hands the lock over before the wait is said to end.
+                task.wait.take_if(|wait| wait.resource == Resource::Lock(lock));
+            }
+            EventKind::LockReleased { lock } => {
+                if let Some(place) = task.held.iter().rposition(|held| held.lock == lock) {
+                    task.held.remove(place);
+                    self.locks[lock.0 as usize].forget_holder(id);
+                }
+            }
+            EventKind::WaitBegin { resource, why, breakable, site } => {
+                let before = task.wait.replace(Wait { resource, why, breakable, site, seq, time });
+                if let Resource::Lock(lock) = resource {
+                    let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
+                    if let Some(state) = slot(&mut self.locks, lock.0) {
+                        state.forget_waiter(id);
+                        state
+                            .waiters
+                            .push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
+                    }
+                }
+                if let Some(Wait { resource: Resource::Lock(lock), .. }) =
+                    before.filter(|b| b.resource != resource)
+                {
+                    self.unqueue(id, lock);
+                }
+            }
+            EventKind::WaitEnd { resource, .. } => {
+                task.wait.take_if(|wait| wait.resource == resource);
+                if let Resource::Lock(lock) = resource {
+                    self.unqueue(id, lock);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_request(&mut self, event: &Event) {
+        let Event { seq, time, task, kind } = *event;
+        let served = Progress::Served { by: task, since: seq };
+        match kind {
+            EventKind::QueueServer { queue } => {
+                if let Some(servers) =
+                    slot(&mut self.servers, queue.0).filter(|servers| !servers.contains(&task))
+                {
+                    servers.push(task);
+                }
+            }
+            EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
+                let progress = Progress::Queued;
+                let submitted = RequestFacts {
+                    submitter: task,
+                    queue,
+                    op,
+                    sector,
+                    sectors,
+                    origin,
+                    site,
+                    seq,
+                    time,
+                    progress,
+                };
+                keep(&mut self.requests, request, submitted);
+            }
+            EventKind::RequestServe { request } => self.request_is(request, served),
+            EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
+            EventKind::RequestComplete { request, .. } => drop(self.requests.remove(&request)),
+            EventKind::WorkQueued { work, queue } => {
+                keep(
+                    &mut self.works,
+                    work,
+                    WorkItem { queued_by: task, queue, seq, progress: Progress::Queued },
+                );
+            }
+            EventKind::WorkBegin { work } => {
+                if let Some(work) = self.works.get_mut(&work) {
+                    work.progress = served;
+                }
+            }
+            EventKind::WorkEnd { work } => drop(self.works.remove(&work)),
+            _ => {}
+        }
+    }
+
+    fn request_is(&mut self, request: RequestId, progress: Progress) {
+        if let Some(request) = self.requests.get_mut(&request) {
+            request.progress = progress;
+        }
+    }
+
+    fn apply_promise(&mut self, event: &Event) {
+        let Event { seq, task: me, kind, .. } = *event;
+        match kind {
+            EventKind::PoolTake { pool } => {
+                self.elements.entry(pool).or_default().push(ElementHolder::Task(me, seq));
+            }
+            EventKind::PoolHandOver { pool, request } => {
+                let holders = self.elements.entry(pool).or_default();
+                take_one(
+                    holders,
+                    |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me),
+                );
+                holders.push(ElementHolder::Request(request));
+            }
+            EventKind::PoolGive { pool } => {
+                let holders = self.elements.entry(pool).or_default();
+                let requests = &self.requests;
+                // The giver's own, else that of a request which is complete, else any: they are
+                // alike.
+                let own = |holder: &ElementHolder| matches!(holder, ElementHolder::Task(task, _) if *task == me);
+                let done = |holder: &ElementHolder| matches!(holder, ElementHolder::Request(id) if !requests.contains_key(id));
+                let _ = take_one(holders, own)
+                    || take_one(holders, done)
+                    || take_one(holders, |_| true);
+            }
+            EventKind::Promise { condition } => {
+                self.promises.entry(condition).or_default().push((me, seq));
+            }
+            EventKind::PromiseEnd { condition } => {
+                if let Some(promised) = self.promises.get_mut(&condition)
+                    && let Some(place) = promised.iter().rposition(|(task, _)| *task == me)
+                {
+                    promised.remove(place);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `event` closes a frame of this kind.
+fn closes(event: EventKind, frame: FrameKind) -> bool {
+    match (event, frame) {
+        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s, .. }) => {
+            (kind, scope) == (k, s)
+        }
+        (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
+        (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
+        (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
+        (
+            EventKind::ShrinkCountEnd { shrinker, .. } | EventKind::ShrinkerPanicked { shrinker },
+            FrameKind::Count { shrinker: s, .. },
+        )
+        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => {
+            shrinker == s
+        }
+        (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
+        (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
+        _ => false,
+    }
+}
+
+/// Removes the last holder that `wanted` says; says whether there was one.
+fn take_one(holders: &mut Vec<ElementHolder>, wanted: impl Fn(&ElementHolder) -> bool) -> bool {
+    let place = holders.iter().rposition(wanted);
+    place.map(|place| holders.remove(place)).is_some()
+}
+
+#[cfg(test)]
+mod tests;

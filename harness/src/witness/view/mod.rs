@@ -1,0 +1,25 @@
+//! The world as its events tell it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `state` | [`View`], [`Task`]: tasks, locks, requests, work items and pool elements |
+//! | `apply` | how each event changes the view |
+//! | `needed` | which tasks must act before a wait ends |
+//! | `waits` | [`Wait`], [`Needed`], [`Quorum`], [`RequestFacts`], [`WorkItem`] |
+//! | `frames` | [`Frame`], [`HeldLock`], [`Restriction`]: what a task is in the middle of, and what that forbids |
+//! | `stalls` | [`Stalls`]: how long tasks stood, and behind what |
+//!
+//! `needed` and `apply` stand on `state`, and `state` on `waits` and `frames`. No locks.
+
+mod apply;
+mod frames;
+mod needed;
+mod stalls;
+mod state;
+mod waits;
+
+pub use frames::{Entry, Frame, FrameKind, HeldLock, RestrictedBy, Restriction};
+pub(super) use frames::{is_reclaimer, restriction};
+pub use stalls::{Stall, StallCause, Stalls};
+pub use state::{Task, View};
+pub use waits::{Needed, Progress, Quorum, RequestFacts, Role, Wait, WorkItem};

@@ -1,0 +1,87 @@
+//! Who must act before a wait ends.
+//!
+//! The rest of [`View`]: a lock's holders and those ahead in line, a request's or work item's
+//! server, whoever has an element of a pool, whoever promised to signal a condition.
+
+use super::state::View;
+use super::waits::{ElementHolder, Needed, Progress, Quorum, Role};
+use crate::event::{PoolId, QueueId, Resource, TaskId};
+
+impl View {
+    /// Who must act before the wait of `waiter` ends.
+    pub fn needed(&self, waiter: TaskId) -> (Quorum, impl Iterator<Item = Needed> + '_) {
+        let (mut one, mut servers, mut lock, mut any) = (None, &[][..], None, Vec::new());
+        match self.wait(waiter).map(|wait| wait.resource) {
+            Some(Resource::Lock(id)) => lock = self.locks.get(id.0 as usize),
+            Some(Resource::Request(id)) => {
+                if let Some(request) = self.requests.get(&id) {
+                    (one, servers) = self.server(request.progress, request.queue);
+                }
+            }
+            Some(Resource::Work(id)) => {
+                if let Some(work) = self.works.get(&id) {
+                    (one, servers) = self.server(work.progress, work.queue);
+                }
+            }
+            Some(Resource::Task(task)) => {
+                let alive = self.task(task).is_some_and(|task| task.alive);
+                one = alive.then_some(Needed { task, how: Role::Exits, since: 0 });
+            }
+            Some(Resource::Pool(pool)) => any = self.element_holders(pool),
+            Some(Resource::Condition(condition)) => {
+                let promised = self.promises.get(&condition).into_iter().flatten();
+                any.extend(promised.map(|(task, since)| Needed {
+                    task: *task,
+                    how: Role::Promised,
+                    since: *since,
+                }));
+            }
+            Some(Resource::Idle(_) | Resource::Timer) | None => {}
+        }
+        let servers =
+            servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
+        let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
+        let quorum = if servers.len() + any.len() > 0 { Quorum::Any } else { Quorum::All };
+        (quorum, one.into_iter().chain(servers).chain(holders).chain(any))
+    }
+
+    /// Who can give an element back; nobody where one is with somebody who is not known, for then
+    /// the wait is not blocked by those who are.
+    fn element_holders(&self, pool: PoolId) -> Vec<Needed> {
+        let mut known = Vec::new();
+        for holder in self.elements.get(&pool).into_iter().flatten() {
+            match *holder {
+                ElementHolder::Task(task, since) => {
+                    known.push(Needed { task, how: Role::HasElement, since });
+                }
+                ElementHolder::Request(id) => {
+                    let Some(request) = self.requests.get(&id) else { return Vec::new() };
+                    let (one, servers) = self.server(request.progress, request.queue);
+                    if one.is_none() && servers.is_empty() {
+                        return Vec::new();
+                    }
+                    let queue = servers.iter().map(|task| Needed {
+                        task: *task,
+                        how: Role::ServesQueue,
+                        since: 0,
+                    });
+                    known.extend(one.into_iter().chain(queue));
+                }
+            }
+        }
+        known
+    }
+
+    fn server(&self, progress: Progress, queue: QueueId) -> (Option<Needed>, &[TaskId]) {
+        match progress {
+            Progress::Served { by, since } => {
+                (Some(Needed { task: by, how: Role::Serves, since }), &[])
+            }
+            Progress::Queued => (None, self.servers(queue)),
+            Progress::Below => (None, &[]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! `Stalls`: how long tasks stood, and behind what.
+//!
+//! Key types: [`Stalls`], [`Stall`]. Not a judge: a long wait is not wrong by itself. It is the
+//! account that RD05 and RD09 leave open, in the world's own time: virtual ticks on the model tier,
+//! real nanoseconds on the others. Waits for something to do and for time to pass are no stalls.
+//! Written from the project's description of reclaim, 4.5: what is felt of a reclaim problem is how
+//! long everybody stands.
+
+use std::collections::BTreeMap;
+
+use super::state::View;
+use crate::event::{Event, EventKind, LockId, PoolId, QueueId, Resource, Site, TaskId, WaitId};
+use crate::units::Nanos;
+
+/// More different things than these are not told apart.
+pub(super) const MAX_CAUSES: usize = 256;
+
+/// What is waited for: not the one request or item, but those of a queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum StallCause {
+    /// A lock.
+    Lock(LockId),
+    /// The requests of a queue.
+    Requests(QueueId),
+    /// The items of a work queue.
+    Work(QueueId),
+    /// An element of a pool.
+    Pool(PoolId),
+    /// A condition.
+    Condition(WaitId),
+    /// The end of a task.
+    Exit(TaskId),
+}
+
+impl StallCause {
+    /// None for what is no stall, and for a request or an item that nobody submitted yet.
+    fn of(resource: Resource, view: &View) -> Option<Self> {
+        match resource {
+            Resource::Lock(lock) => Some(Self::Lock(lock)),
+            Resource::Request(id) => view.request(id).map(|request| Self::Requests(request.queue)),
+            Resource::Work(id) => view.work(id).map(|work| Self::Work(work.queue)),
+            Resource::Pool(pool) => Some(Self::Pool(pool)),
+            Resource::Condition(condition) => Some(Self::Condition(condition)),
+            Resource::Task(task) => Some(Self::Exit(task)),
+            Resource::Idle(_) | Resource::Timer => None,
+        }
+    }
+}
+
+/// The waits for one thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stall {
+    /// How many waits began.
+    pub waits: u64,
+    /// All of them together.
+    pub total: Nanos,
+    /// The longest of them.
+    pub longest: Nanos,
+    /// Who stood longest, and where.
+    pub task: TaskId,
+    /// Where that wait is.
+    pub site: Site,
+    /// Whether that wait has not ended.
+    pub open: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenWait {
+    thing: StallCause,
+    since: Nanos,
+    site: Site,
+}
+
+/// The account of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Stalls {
+    ended: BTreeMap<StallCause, Stall>,
+    open: BTreeMap<TaskId, OpenWait>,
+    now: Nanos,
+}
+
+impl Stalls {
+    /// Takes in one event, which `view` may contain already.
+    pub fn observe(&mut self, event: &Event, view: &View) {
+        self.now = event.time;
+        match event.kind {
+            EventKind::WaitBegin { resource, site, .. } => {
+                let known = self.ended.len() + self.open.len() < MAX_CAUSES;
+                if let Some(thing) = StallCause::of(resource, view).filter(|_| known) {
+                    self.open.insert(event.task, OpenWait { thing, since: event.time, site });
+                }
+            }
+            EventKind::WaitEnd { .. } | EventKind::TaskExit => {
+                if let Some(open) = self.open.remove(&event.task) {
+                    add(&mut self.ended, event.task, open, event.time, false);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Every thing that was waited for, the longest wait first; waits that are open count up to the
+    /// last event.
+    #[must_use]
+    pub fn longest_first(&self) -> Vec<(StallCause, Stall)> {
+        let mut all = self.ended.clone();
+        for (task, open) in &self.open {
+            add(&mut all, *task, *open, self.now, true);
+        }
+        let mut all: Vec<_> = all.into_iter().collect();
+        all.sort_by_key(|(thing, stall)| (std::cmp::Reverse(stall.longest), *thing));
+        all
+    }
+}
+
+fn add(
+    to: &mut BTreeMap<StallCause, Stall>,
+    task: TaskId,
+    open: OpenWait,
+    end: Nanos,
+    is_open: bool,
+) {
+    let OpenWait { thing, since, site } = open;
+    let stood = Nanos(end.0.saturating_sub(since.0));
+    let none = Stall { waits: 0, total: Nanos(0), longest: Nanos(0), task, site, open: is_open };
+    let stall = to.entry(thing).or_insert(none);
+    stall.waits += 1;
+    stall.total = Nanos(stall.total.0.saturating_add(stood.0));
+    if stood > stall.longest {
+        *stall = Stall { longest: stood, task, site, open: is_open, ..*stall };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! `View`: the world as its events tell it.
+//!
+//! Key types: [`View`], [`Task`]. Updated before the judges see an event. Events about tasks or
+//! locks never seen, and exits without an entry, are taken as far as they make sense: a recording
+//! may begin in the middle. Requests and work items are forgotten when they complete.
+
+use std::collections::BTreeMap;
+
+use super::frames::{Frame, HeldLock};
+use super::waits::{ElementHolder, Lock, RequestFacts, Wait, WorkItem};
+use crate::event::{
+    LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
+};
+use crate::units::Pages;
+
+/// One task.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Its role, if its spawning was seen.
+    pub kind: Option<TaskKind>,
+    /// It is known and has not exited.
+    pub alive: bool,
+    /// What it is in the middle of, outermost first.
+    pub frames: Vec<Frame>,
+    /// The locks that it holds, in the order taken.
+    pub held: Vec<HeldLock>,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+    pub(super) attempt: Option<(LockId, LockMode)>,
+}
+
+/// The world rebuilt from its events.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub(super) tasks: Vec<Task>,
+    pub(super) locks: Vec<Lock>,
+    pub(super) servers: Vec<Vec<TaskId>>,
+    pub(super) requests: BTreeMap<RequestId, RequestFacts>,
+    pub(super) works: BTreeMap<WorkId, WorkItem>,
+    pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
+    pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
+    pub(super) min: Option<Pages>,
+    pub(super) low_point: Option<Pages>,
+    pub(super) closed: Option<Frame>,
+    pub(super) exited: Option<(TaskId, Task)>,
+}
+
+impl View {
+    /// The task, if any event named it.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(id.0 as usize)
+    }
+
+    /// Every task that lives, in order.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks
+            .iter()
+            .zip(0..)
+            .filter(|(task, _)| task.alive)
+            .map(|(task, id)| (TaskId(id), task))
+    }
+
+    /// How many task numbers are in use; every [`TaskId`] in the view is below.
+    #[must_use]
+    pub const fn task_count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The request, while it is in flight.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> Option<&RequestFacts> {
+        self.requests.get(&id)
+    }
+
+    /// The work item, until it is finished.
+    #[must_use]
+    pub fn work(&self, id: WorkId) -> Option<&WorkItem> {
+        self.works.get(&id)
+    }
+
+    /// Every request that is in flight.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestId, &RequestFacts)> {
+        self.requests.iter().map(|(id, request)| (*id, request))
+    }
+
+    /// Every work item that is not finished.
+    pub fn works(&self) -> impl Iterator<Item = (WorkId, &WorkItem)> {
+        self.works.iter().map(|(id, work)| (*id, work))
+    }
+
+    /// The frames of a task; none for one never seen.
+    #[must_use]
+    pub fn frames(&self, id: TaskId) -> &[Frame] {
+        self.task(id).map_or(&[], |task| &task.frames)
+    }
+
+    /// The tasks that serve a queue; none for one never seen.
+    #[must_use]
+    pub fn servers(&self, queue: QueueId) -> &[TaskId] {
+        self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)
+    }
+
+    /// The fewest pages that any allocation left, where that is below the min watermark: how deep the
+    /// reserves were drawn on. With the mark.
+    #[must_use]
+    pub fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
+        let (low, min) = (self.low_point?, self.min?);
+        (low < min).then_some((low, min))
+    }
+
+    /// The frame that the last event closed.
+    #[must_use]
+    pub const fn closed(&self) -> Option<&Frame> {
+        self.closed.as_ref()
+    }
+
+    /// The task as it was before the last event, if that ended it.
+    #[must_use]
+    pub fn exited(&self, id: TaskId) -> Option<&Task> {
+        self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
+    }
+
+    /// The task's wait, if somebody must act before it ends.
+    #[must_use]
+    pub fn wait(&self, id: TaskId) -> Option<&Wait> {
+        self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())
+    }
+}
