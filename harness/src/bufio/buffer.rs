@@ -1,12 +1,11 @@
-//! `Buffer`: a held buffer, and what its holder may do with it.
+//! `Buffer`: a held buffer.
 //!
-//! Key type: [`Buffer`]. It borrows its client and nothing else, so taking and dropping one touches
-//! the buffer's own count alone.
+//! Key type: [`Buffer`]. It borrows its client.
 
-use super::cache::List;
 use super::client::Client;
+use super::lists::List;
 use super::options::Contents;
-use super::slot::{Slot, State};
+use super::slot::{Slot, SlotContents, State};
 use crate::event::Site;
 use crate::sched::quiet;
 
@@ -34,7 +33,6 @@ impl std::fmt::Debug for Buffer<'_> {
 
 impl<'c> Buffer<'c> {
     /// INVARIANT: the caller has taken a hold of the slot, and hands it over.
-    #[inline]
     pub(super) fn new(client: &'c Client, slot: &'c Slot, site: Site) -> Self {
         slot.contents.lock().holder = client.site_number(site);
         Self { client, slot }
@@ -66,8 +64,8 @@ impl<'c> Buffer<'c> {
         f(&mut self.slot.contents.lock().data)
     }
 
-    /// Reads or changes the bytes beside the data (`dm_bufio_get_aux_data`). They are what the last
-    /// holder left, and zero when the memory is new; an alloc callback can set them. `f` must not
+    /// Reads or changes the bytes beside the data (`dm_bufio_get_aux_data`). They are as the last
+    /// holder left them, and zero when the memory is new; an alloc callback can set them. `f` must not
     /// wait.
     pub fn with_aux<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let _ours = quiet();
@@ -78,12 +76,12 @@ impl<'c> Buffer<'c> {
     pub fn with_contents<R>(&self, f: impl FnOnce(&mut Contents<'_>) -> R) -> R {
         let _ours = quiet();
         let mut contents = self.slot.contents.lock();
-        let super::slot::Contents { data, aux, .. } = &mut *contents;
+        let SlotContents { data, aux, .. } = &mut *contents;
         f(&mut Contents { block: self.slot.block(), data, aux })
     }
 
-    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`). It is written when the client
-    /// has too much that is dirty, and by [`Client::write_dirty_buffers`] at the latest.
+    /// Says that all the data changed (`dm_bufio_mark_buffer_dirty`). It is written when too
+    /// much of the client is dirty, and by [`Client::write_dirty_buffers`] at the latest.
     ///
     /// # Panics
     /// If the buffer is being read: its holder cannot have seen the data it claims to have changed.
@@ -92,32 +90,31 @@ impl<'c> Buffer<'c> {
         self.mark_partial_dirty(0, self.client.block_size());
     }
 
-    /// Says that bytes `start..end` changed (`dm_bufio_mark_partial_buffer_dirty`). What is written
-    /// is the union of what was marked, widened to what the device likes.
+    /// Says that bytes `start..end` changed (`dm_bufio_mark_partial_buffer_dirty`). A write
+    /// covers the union of the marked ranges, widened to a unit that suits the device.
     ///
     /// # Panics
-    /// If the range is none of the block's; if the buffer is being read.
+    /// If the range is empty or not inside the block; if the buffer is being read.
     #[track_caller]
     pub fn mark_partial_dirty(&self, start: usize, end: usize) {
         let (client, slot, size) = (self.client, self.slot, self.client.block_size());
         assert!(start < end && end <= size, "bytes {start}..{end} of a block of {size}");
         let _layer = client.enter();
         client.may_sleep("marking a buffer dirty");
-        let mut cache = client.lock();
+        let mut lists = client.lock();
         let block = slot.block();
         assert!(!slot.has(State::READING), "block {block} is marked dirty while it is being read");
         let narrow = |at: usize| u32::try_from(at).expect("a block's size is a u32");
         slot.contents.lock().dirty(narrow(start), narrow(end));
         let before = slot.set(State::DIRTY);
         if before & State::DIRTY == 0 {
-            client.move_to(&mut cache, slot, List::Dirty);
+            client.0.cache.move_to(&mut lists, slot, List::Dirty);
         }
     }
 }
 
 impl Drop for Buffer<'_> {
-    #[inline]
     fn drop(&mut self) {
-        self.client.put(self.slot);
+        self.client.0.pool.put(self.slot);
     }
 }

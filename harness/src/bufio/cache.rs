@@ -1,120 +1,168 @@
-//! What is under the client lock: the two lists, the classic index, the reserve, free slots.
+//! The cached buffers of a client: its lists under the client lock, and its index.
 //!
-//! Key types: [`Cache`], [`List`].
+//! Key type: [`Cache`]. Neighbours: [`super::choose`] says which buffer goes first. Locking: the
+//! client lock > a tree of the index; the client lock > the common queue.
 
-use super::ring::{Link, Ring, Walk};
-use super::slot::State;
-use super::table::Table;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Which list a buffer is on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum List {
-    /// Neither dirty nor being written.
-    Clean,
-    /// Dirty, being written, or finished and not moved back yet.
-    Dirty,
-}
+use super::index::Index;
+use super::lists::{List, Lists};
+use super::options::ClientOptions;
+use super::order;
+use super::pool::Pool;
+use super::shared::Shared;
+use super::slot::Slot;
+use crate::era::BufioGeneration;
+use crate::event::LockId;
+use crate::sched::{Mutex, MutexGuard};
 
-impl List {
-    /// Clean first, as every walk goes.
-    pub(super) const BOTH: [Self; 2] = [Self::Clean, Self::Dirty];
+/// The subclass of a client's lock that is taken while a request is mapped.
+const BELOW: u8 = 1;
 
-    pub(super) const fn of(state: u8) -> Self {
-        if state & (State::DIRTY | State::WRITING) == 0 { Self::Clean } else { Self::Dirty }
-    }
-}
+/// The lists, with the client lock held.
+pub(super) type Locked<'a> = MutexGuard<'a, Lists>;
 
-/// Everything that the client lock guards.
-#[derive(Default)]
+/// Lists and index of one client.
 pub(super) struct Cache {
-    /// By slot number.
-    links: Vec<Link>,
-    on: Vec<Option<List>>,
-    clean: Ring,
-    dirty: Ring,
-    /// The classic index.
-    pub(super) table: Table,
-    /// Slots with memory, for when there is none.
-    pub(super) reserved: Vec<u32>,
-    /// Slots without.
-    pub(super) free: Vec<u32>,
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    /// The client's number on the common queue.
+    client: u32,
+    /// The client lock.
+    lists: Mutex<Lists>,
+    index: Index,
+    /// Clean and dirty buffers, for those who count without the lock.
+    counts: [AtomicU64; 2],
 }
 
 impl Cache {
-    #[inline]
-    pub(super) fn ring(&self, list: List) -> &Ring {
-        match list {
-            List::Clean => &self.clean,
-            List::Dirty => &self.dirty,
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        pool: &Arc<Pool>,
+        client: u32,
+        options: &ClientOptions,
+        device: &str,
+    ) -> Self {
+        let (sched, name) = (&shared.sched, format!("bufio:{device}"));
+        Self {
+            shared: Arc::clone(shared),
+            pool: Arc::clone(pool),
+            client,
+            lists: Mutex::new(sched, order::CLIENT, &name, Lists::default()),
+            index: Index::new(sched, shared.generation(), options.trees, device),
+            counts: Default::default(),
         }
     }
 
-    fn ring_and_links(&mut self, list: List) -> (&mut Ring, &mut Vec<Link>) {
-        match list {
-            List::Clean => (&mut self.clean, &mut self.links),
-            List::Dirty => (&mut self.dirty, &mut self.links),
+    /// The number of the client lock in events.
+    pub(super) const fn lock_id(&self) -> LockId {
+        self.lists.id()
+    }
+
+    /// Takes the client lock. A task that maps a request may hold the lock of a client above; this
+    /// one is then of subclass 1, so that stacked clients do not look like a recursion.
+    #[track_caller]
+    pub(super) fn lock(&self) -> Locked<'_> {
+        if self.shared.marks.maps_request() {
+            self.lists.lock_nested(BELOW)
+        } else {
+            self.lists.lock()
         }
     }
 
-    #[inline]
-    pub(super) fn len(&self, list: List) -> u64 {
-        self.ring(list).len()
+    /// Takes the client lock if it is free.
+    #[track_caller]
+    pub(super) fn try_lock(&self) -> Option<Locked<'_>> {
+        self.lists.try_lock()
     }
 
-    #[inline]
-    pub(super) fn total(&self) -> u64 {
-        self.clean.len() + self.dirty.len()
+    /// Buffers on a list, counted without the lock.
+    pub(super) fn count(&self, list: List) -> u64 {
+        self.counts[list as usize].load(Ordering::Acquire)
     }
 
-    /// Which list the slot is on.
-    pub(super) fn list_of(&self, slot: u32) -> Option<List> {
-        self.on.get(slot as usize).copied().flatten()
+    fn publish(&self, lists: &Lists, list: List) {
+        self.counts[list as usize].store(lists.len(list), Ordering::Release);
     }
 
-    /// Adds a slot as the newest of a list.
-    pub(super) fn push(&mut self, list: List, slot: u32) {
-        let index = slot as usize;
-        if self.on.len() <= index {
-            self.on.resize(index + 1, None);
-            self.links.resize(index + 1, Link::OFF);
+    pub(super) fn slot(&self, number: u32) -> &Slot {
+        self.pool.slot(number)
+    }
+
+    pub(super) fn is_modern(&self) -> bool {
+        self.shared.generation() == BufioGeneration::V6_4
+    }
+
+    /// Adds an opened slot to the index, and to the list that its state asks for.
+    pub(super) fn link(&self, lists: &mut Lists, slot: &Slot) {
+        let (block, list) = (slot.block(), List::of(slot.state()));
+        self.index.insert(block, slot.number);
+        lists.push(list, slot.number);
+        self.publish(lists, list);
+        slot.accessed.store(self.shared.tick(), Ordering::Relaxed);
+        self.shared.queue.add(self.client, slot);
+    }
+
+    /// Takes a claimed slot out of the index and off its list.
+    pub(super) fn unlink(&self, lists: &mut Lists, slot: &Slot) {
+        self.index.remove(slot.block(), slot.number);
+        if let Some(list) = lists.pull(slot.number) {
+            self.publish(lists, list);
         }
-        self.on[index] = Some(list);
-        let (ring, links) = self.ring_and_links(list);
-        ring.insert(links, slot);
+        self.shared.queue.remove(slot);
     }
 
-    /// Takes a slot off its list; says which that was.
-    pub(super) fn pull(&mut self, slot: u32) -> Option<List> {
-        let list = self.on.get_mut(slot as usize)?.take()?;
-        let (ring, links) = self.ring_and_links(list);
-        ring.remove(links, slot);
-        Some(list)
+    /// Makes a linked slot the buffer of another block. The caller holds the client lock.
+    pub(super) fn rename(&self, slot: &Slot, from: u64, to: u64) {
+        self.index.remove(from, slot.number);
+        slot.set_block(to);
+        self.index.insert(to, slot.number);
     }
 
-    pub(super) fn turn(&mut self, list: List) {
-        let (ring, links) = self.ring_and_links(list);
-        ring.turn(links);
+    /// The block's slot. The caller holds the client lock.
+    pub(super) fn indexed(&self, block: u64) -> Option<&Slot> {
+        self.index.get(block).map(|number| self.slot(number))
     }
 
-    pub(super) fn walk(&mut self, list: List) -> Walk {
-        let (ring, links) = self.ring_and_links(list);
-        ring.walk(links)
+    /// Moves a buffer to the newest end of `list`.
+    pub(super) fn move_to(&self, lists: &mut Lists, slot: &Slot, list: List) {
+        let _tree = self.index.exclude(slot.block());
+        let Some(from) = lists.pull(slot.number) else {
+            return;
+        };
+        lists.push(list, slot.number);
+        if from != list {
+            List::BOTH.into_iter().for_each(|list| self.publish(lists, list));
+        }
     }
 
-    pub(super) fn step(&mut self, list: List, walk: Walk) -> Option<u32> {
-        let (ring, links) = self.ring_and_links(list);
-        ring.step(links, walk)
+    /// A hit under the client lock: the classic lists are in order of use, the modern ones have a
+    /// bit for it.
+    pub(super) fn used(&self, lists: &mut Lists, slot: &Slot) {
+        slot.accessed.store(self.shared.tick(), Ordering::Relaxed);
+        if !self.is_modern()
+            && let Some(list) = lists.list_of(slot.number)
+        {
+            self.move_to(lists, slot, list);
+        }
+        slot.touch();
     }
 
-    pub(super) fn end(&mut self, list: List, walk: Walk) {
-        self.ring_and_links(list).0.end(walk);
-    }
-
-    /// Every slot of a list, oldest first.
-    pub(super) fn all(&mut self, list: List) -> Vec<u32> {
-        let walk = self.walk(list);
-        let all = std::iter::from_fn(|| self.step(list, walk)).collect();
-        self.end(list, walk);
-        all
+    /// A hold of the block's buffer without the client lock, as the modern index can give it.
+    pub(super) fn find_held(&self, block: u64) -> Option<&Slot> {
+        self.index.look_up(block, |number| {
+            let slot = self.slot(number);
+            if !slot.hold() {
+                return None;
+            }
+            if slot.block() != block {
+                self.pool.put(slot);
+                return None;
+            }
+            slot.touch();
+            slot.accessed.store(self.shared.tick(), Ordering::Relaxed);
+            Some(slot)
+        })
     }
 }

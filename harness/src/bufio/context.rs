@@ -1,27 +1,20 @@
-//! What a task is in the middle of: mapping a request, or in a place where nothing may sleep (1.9,
-//! 1.10).
+//! Marks on tasks that map a request, or may not sleep (1.9, 1.10).
 //!
-//! Key types: [`InRequest`], [`Atomic`]. While a task has an on-stack list of bios, what it submits
-//! is queued there and not started, so a wait for any of it would be a wait for itself: reading,
-//! making and flushing refuse. 2014 stopped the machine for that; later kernels warn and return
-//! EINVAL.
+//! Key types: [`InRequest`], [`Atomic`], [`TaskMarks`]. While a task has an on-stack list of bios,
+//! its requests are queued there and not started, so a wait for one of them would be a wait for the
+//! task itself: reading, making and flushing refuse. 2014 stopped the machine for that; later
+//! kernels warn and return EINVAL.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::cache::Cache;
-use super::client::Client;
-use super::global::Bufio;
 use crate::block::{Bio, BlockDevice};
 use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::TaskId;
-use crate::sched::{MutexGuard, Sched, SpinLock, quiet};
-
-/// The subclass of a client's lock that is taken while a request is mapped.
-const BELOW: u8 = 1;
+use crate::sched::{Sched, SpinLock, quiet};
 
 #[derive(Default)]
 struct Mark {
@@ -30,14 +23,19 @@ struct Mark {
     atomic: bool,
 }
 
-/// Which tasks are in the middle of something. While none is, that costs a load.
-#[derive(Default)]
-pub(super) struct Marks {
+/// The tasks that are marked. While there is none, a look costs one load.
+pub(super) struct TaskMarks {
+    sched: Sched,
+    /// How many marks there are.
     any: AtomicU32,
     tasks: SpinLock<BTreeMap<TaskId, Mark>>,
 }
 
-impl Marks {
+impl TaskMarks {
+    pub(super) fn new(sched: &Sched) -> Self {
+        Self { sched: sched.clone(), any: AtomicU32::new(0), tasks: SpinLock::default() }
+    }
+
     fn set(&self, task: TaskId, change: impl FnOnce(&mut Mark)) {
         change(self.tasks.lock().entry(task).or_default());
         self.any.fetch_add(1, Ordering::AcqRel);
@@ -54,24 +52,53 @@ impl Marks {
         result
     }
 
-    #[inline]
-    fn is(&self, sched: &Sched, what: impl FnOnce(&Mark) -> bool) -> bool {
+    fn is(&self, what: impl FnOnce(&Mark) -> bool) -> bool {
         self.any.load(Ordering::Relaxed) > 0
-            && self.tasks.lock().get(&sched.current()).is_some_and(what)
+            && self.tasks.lock().get(&self.sched.current()).is_some_and(what)
+    }
+
+    /// Whether the running task maps a request.
+    pub(super) fn maps_request(&self) -> bool {
+        self.is(|mark| mark.pending.is_some())
+    }
+
+    /// Whether the running task may not sleep.
+    pub(super) fn is_atomic(&self) -> bool {
+        self.is(|mark| mark.atomic)
+    }
+
+    /// Refuses an operation that may sleep, such as `what`, where nothing may sleep. While a request
+    /// is mapped it is allowed.
+    ///
+    /// # Panics
+    /// In an atomic place: the kernel says "scheduling while atomic".
+    #[track_caller]
+    pub(super) fn may_sleep(&self, what: &str) {
+        assert!(!self.is_atomic(), "scheduling while atomic: {what} may sleep");
+    }
+
+    /// Refuses an operation that may wait for a request to a task that must not.
+    ///
+    /// # Panics
+    /// As [`TaskMarks::may_sleep`]; in 2014, while a request is mapped.
+    #[track_caller]
+    pub(super) fn may_wait(&self, what: &str, generation: BufioGeneration) -> Result<(), Errno> {
+        self.may_sleep(what);
+        if !self.maps_request() {
+            return Ok(());
+        }
+        let fatal = generation == BufioGeneration::V2014;
+        assert!(!fatal, "{what} while a request is mapped would wait for the task itself");
+        Err(Errno::EINVAL)
     }
 
     /// Keeps a request of a task that maps one; gives it back where the task does not.
-    pub(super) fn keep(
-        &self,
-        sched: &Sched,
-        device: &Arc<dyn BlockDevice>,
-        bio: Bio,
-    ) -> Option<Bio> {
+    pub(super) fn keep(&self, device: &Arc<dyn BlockDevice>, bio: Bio) -> Option<Bio> {
         if self.any.load(Ordering::Relaxed) == 0 {
             return Some(bio);
         }
         let mut tasks = self.tasks.lock();
-        match tasks.get_mut(&sched.current()).and_then(|mark| mark.pending.as_mut()) {
+        match tasks.get_mut(&self.sched.current()).and_then(|mark| mark.pending.as_mut()) {
             Some(pending) => {
                 pending.push((Arc::clone(device), bio));
                 None
@@ -84,7 +111,7 @@ impl Marks {
 /// The running task maps a request; when this is dropped, what it submitted meanwhile starts.
 #[must_use = "the request is mapped when this is dropped; bind it to a name"]
 pub struct InRequest {
-    bufio: Bufio,
+    marks: Arc<TaskMarks>,
     task: TaskId,
     task_bound: PhantomData<*const ()>,
 }
@@ -92,46 +119,43 @@ pub struct InRequest {
 /// The running task may not sleep until this is dropped.
 #[must_use = "the task may sleep again when this is dropped; bind it to a name"]
 pub struct Atomic {
-    bufio: Bufio,
+    marks: Arc<TaskMarks>,
     task: TaskId,
     task_bound: PhantomData<*const ()>,
 }
 
-impl Bufio {
-    /// The running task begins to map a request (`current->bio_list`).
-    ///
+impl InRequest {
     /// # Panics
-    /// If it maps one already: a task has one list.
-    pub fn in_request(&self) -> InRequest {
+    /// If the running task maps a request already: a task has one list.
+    pub(super) fn begin(marks: &Arc<TaskMarks>) -> Self {
         let _ours = quiet();
-        let task = self.0.sched.current();
-        self.0.marks.set(task, |mark| {
+        let task = marks.sched.current();
+        marks.set(task, |mark| {
             assert!(mark.pending.is_none(), "a task maps one request at a time");
             mark.pending = Some(Vec::new());
         });
-        InRequest { bufio: self.clone(), task, task_bound: PhantomData }
+        Self { marks: Arc::clone(marks), task, task_bound: PhantomData }
     }
+}
 
-    /// The running task is where nothing may sleep, as in a softirq. Only `get`, of a client in
-    /// no-sleep mode, is legal there.
-    ///
+impl Atomic {
     /// # Panics
-    /// If it is already.
-    pub fn atomic(&self) -> Atomic {
+    /// If the running task is atomic already.
+    pub(super) fn begin(marks: &Arc<TaskMarks>) -> Self {
         let _ours = quiet();
-        let task = self.0.sched.current();
-        self.0.marks.set(task, |mark| {
+        let task = marks.sched.current();
+        marks.set(task, |mark| {
             assert!(!mark.atomic, "a task is atomic once");
             mark.atomic = true;
         });
-        Atomic { bufio: self.clone(), task, task_bound: PhantomData }
+        Self { marks: Arc::clone(marks), task, task_bound: PhantomData }
     }
 }
 
 impl Drop for InRequest {
     fn drop(&mut self) {
         let _ours = quiet();
-        let pending = self.bufio.0.marks.clear(self.task, |mark| mark.pending.take());
+        let pending = self.marks.clear(self.task, |mark| mark.pending.take());
         for (device, bio) in pending.into_iter().flatten() {
             device.submit(bio);
         }
@@ -141,55 +165,6 @@ impl Drop for InRequest {
 impl Drop for Atomic {
     fn drop(&mut self) {
         let _ours = quiet();
-        self.bufio.0.marks.clear(self.task, |mark| mark.atomic = false);
-    }
-}
-
-impl Client {
-    /// Takes the client lock. A task that maps a request may have the lock of a client above: then
-    /// this one is of subclass 1, so that stacked clients do not look recursive.
-    #[track_caller]
-    #[inline]
-    pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
-        if self.0.bufio.0.marks.is(self.sched(), |mark| mark.pending.is_some()) {
-            self.0.cache.lock_nested(BELOW)
-        } else {
-            self.0.cache.lock()
-        }
-    }
-
-    /// Refuses what may wait to a task that must not.
-    ///
-    /// # Panics
-    /// In an atomic place: the kernel says "scheduling while atomic". While a request is mapped, in
-    /// 2014.
-    #[track_caller]
-    #[inline]
-    pub(super) fn may_wait(&self, what: &str) -> Result<(), Errno> {
-        let (marks, sched) = (&self.0.bufio.0.marks, self.sched());
-        assert!(!marks.is(sched, |mark| mark.atomic), "scheduling while atomic: {what} may sleep");
-        if !marks.is(sched, |mark| mark.pending.is_some()) {
-            return Ok(());
-        }
-        let fatal = self.0.generation() == BufioGeneration::V2014;
-        assert!(!fatal, "{what} while a request is mapped would wait for the task itself");
-        Err(Errno::EINVAL)
-    }
-
-    /// Refuses `get` where its lock would sleep.
-    #[track_caller]
-    pub(super) fn may_get(&self) {
-        let atomic = self.0.bufio.0.marks.is(self.sched(), |mark| mark.atomic);
-        assert!(
-            !atomic || self.0.options.no_sleep,
-            "scheduling while atomic: the client may sleep"
-        );
-    }
-
-    /// Refuses what may sleep where nothing may, and lets it be in a request.
-    #[track_caller]
-    pub(super) fn may_sleep(&self, what: &str) {
-        let atomic = self.0.bufio.0.marks.is(self.sched(), |mark| mark.atomic);
-        assert!(!atomic, "scheduling while atomic: {what} may sleep");
+        self.marks.clear(self.task, |mark| mark.atomic = false);
     }
 }

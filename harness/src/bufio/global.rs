@@ -1,57 +1,55 @@
-//! What all clients of a world share: their list and its lock, the knobs, the accounts, the queue.
+//! dm-bufio in a world: the list of clients, the limits that they share, the cleanup.
 //!
-//! Key type: [`Bufio`]. Neighbours: [`super::sweep`] cleans all clients, [`super::queue`] keeps
-//! their common order. Locking: `clients` ("dm_bufio_clients_lock") > a client's lock; creation and
+//! Key type: [`Bufio`]. Neighbours: [`super::sweep`] cleans all clients, [`super::lifecycle`] makes
+//! and ends them. Locking: `clients` ("dm_bufio_clients_lock") > a client's lock; creation and
 //! destruction take it, so they can stall behind a cleanup that waits for I/O (1.8).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::client::{Client, Inner};
-use super::context::Marks;
+use super::client::{Client, ClientState};
+use super::context::{Atomic, InRequest};
 use super::memory::Accounts;
-use super::options::ClientOptions;
-use super::queue::GlobalQueue;
-use super::{order, sweep};
-use crate::block::BlockDevice;
+use super::order;
+use super::shared::Shared;
 use crate::era::{BufioGeneration, Knobs};
-use crate::error::Result;
-use crate::inject::{Failpoint, Plan};
+use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::mm::policy::Node;
-use crate::sched::{JoinHandle, Mutex, Sched, SpinLock, Work, WorkQueue, quiet};
+use crate::sched::{JoinHandle, Mutex, Sched, SpinLock, WaitQueue, Work, WorkQueue};
 use crate::units::{PAGE_SIZE, Ticks};
 
 /// The default size of all caches, in percent of memory (DM_BUFIO_MEMORY_PERCENT).
 const MEMORY_PERCENT: u64 = 2;
-/// The size that forbids new buffers: what a client gets is its reserve and what it has.
+/// The size that forbids new buffers: a client then only has its reserve and its present buffers.
 const DEBUG_SIZE: u64 = 1;
 
-pub(super) struct Shared {
-    pub(super) sched: Sched,
-    pub(super) mm: Mm,
-    pub(super) plan: Plan,
-    pub(super) knobs: Knobs,
-    pub(super) clients: Mutex<Vec<Weak<Inner>>>,
-    /// As many as there are in `clients`.
-    pub(super) count: AtomicU64,
+/// The task that ages buffers, and how it is told to end.
+pub(super) struct Aging {
+    pub(super) stop: AtomicBool,
+    pub(super) wake: WaitQueue,
+    pub(super) task: SpinLock<Option<JoinHandle<()>>>,
+}
+
+pub(super) struct BufioState {
+    shared: Arc<Shared>,
+    pub(super) clients: Mutex<Vec<Weak<ClientState>>>,
+    /// The length of `clients`.
+    count: AtomicU64,
+    next_client: AtomicU32,
+    /// The queue that background work is done on.
     pub(super) cleaner: Option<WorkQueue>,
     pub(super) cleanup: OnceLock<Work>,
-    pub(super) accounts: Accounts,
-    pub(super) queue: GlobalQueue,
-    pub(super) marks: Marks,
+    /// The size of all caches in bytes, 0 for the default.
     size: AtomicU64,
     /// The size as it was when a share was last computed.
     latched: AtomicU64,
     max_age: AtomicU64,
-    pub(super) aging: SpinLock<Option<JoinHandle<()>>>,
-    pub(super) stop_aging: sweep::Stop,
-    next_client: AtomicU32,
+    pub(super) aging: Aging,
 }
 
-/// dm-bufio in a world: what its clients share. Cheap to clone.
+/// dm-bufio in a world: the state that its clients share. Cheap to clone.
 #[derive(Clone)]
-pub struct Bufio(pub(super) Arc<Shared>);
+pub struct Bufio(pub(super) Arc<BufioState>);
 
 impl std::fmt::Debug for Bufio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,68 +57,39 @@ impl std::fmt::Debug for Bufio {
     }
 }
 
-impl Bufio {
-    /// dm-bufio of a world with these behaviours. Work is done on `cleaner`; without one the
-    /// shrinkers that need it stop at once, and nothing is cleaned in the background.
-    #[must_use]
-    pub fn new(
+impl BufioState {
+    pub(super) fn new(
         sched: &Sched,
         mm: &Mm,
         plan: &Plan,
         knobs: Knobs,
         cleaner: Option<WorkQueue>,
     ) -> Self {
-        let _ours = quiet();
-        let this = Self(Arc::new(Shared {
-            sched: sched.clone(),
-            mm: mm.clone(),
-            plan: plan.clone(),
-            knobs,
-            clients: Mutex::new(sched, order::CLIENTS, "dm-bufio", Vec::new()),
+        let clients = Mutex::new(sched, order::CLIENTS, "dm-bufio", Vec::new());
+        Self {
+            shared: Shared::new(sched, mm, plan, knobs),
+            clients,
             count: AtomicU64::new(0),
+            next_client: AtomicU32::new(0),
             cleaner,
             cleanup: OnceLock::new(),
-            accounts: Accounts::default(),
-            queue: GlobalQueue::new(sched, knobs.bufio_generation),
-            marks: Marks::default(),
             size: AtomicU64::new(0),
             latched: AtomicU64::new(0),
             max_age: AtomicU64::new(knobs.bufio_generation.max_age().0),
-            aging: SpinLock::new(None),
-            stop_aging: sweep::Stop::new(sched),
-            next_client: AtomicU32::new(0),
-        }));
-        let weak = Arc::downgrade(&this.0);
-        let cleanup = Work::new("do_global_cleanup", move || {
-            if let Some(shared) = weak.upgrade() {
-                Self(shared).global_cleanup();
-            }
-        });
-        this.0.cleanup.get_or_init(|| cleanup);
-        this
+            aging: Aging {
+                stop: AtomicBool::new(false),
+                wake: WaitQueue::new(sched),
+                task: SpinLock::new(None),
+            },
+        }
     }
+}
 
-    /// Makes a client of `device` and registers its shrinker (`dm_bufio_client_create`). `node` is
-    /// where it stands in the stack, for policies.
-    ///
-    /// # Errors
-    /// If the options are none that a client on this device can have, or if there is no memory for
-    /// the reserved buffers.
-    pub fn create(
-        &self,
-        device: Arc<dyn BlockDevice>,
-        node: Option<Node>,
-        options: ClientOptions,
-    ) -> Result<Client> {
-        let _ours = quiet();
-        let number = self.0.next_client.fetch_add(1, Ordering::AcqRel);
-        Client::open(self, number, device, node, options)
-    }
-
-    /// What all buffers use.
+impl Bufio {
+    /// The bytes that all buffers use.
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
-        &self.0.accounts
+        &self.0.shared.accounts
     }
 
     /// Sets the size of all caches together in bytes; 0 for the default, 1 for "never allocate a
@@ -133,7 +102,7 @@ impl Bufio {
     #[must_use]
     pub fn max_cache_size(&self) -> u64 {
         match self.0.size.load(Ordering::Acquire) {
-            0 => self.0.mm.total().0 * PAGE_SIZE * MEMORY_PERCENT / 100,
+            0 => self.0.shared.mm.total().0 * PAGE_SIZE * MEMORY_PERCENT / 100,
             bytes => bytes,
         }
     }
@@ -149,14 +118,29 @@ impl Bufio {
         Ticks(self.0.max_age.load(Ordering::Acquire))
     }
 
-    pub(super) fn generation(&self) -> BufioGeneration {
-        self.0.knobs.bufio_generation
+    /// The running task begins to map a request (`current->bio_list`).
+    ///
+    /// # Panics
+    /// If it maps one already: a task has one list.
+    pub fn in_request(&self) -> InRequest {
+        InRequest::begin(&self.0.shared.marks)
     }
 
-    /// Whether the size was changed since this was last asked.
-    pub(super) fn size_changed(&self) -> bool {
-        let size = self.0.size.load(Ordering::Acquire);
-        self.0.latched.swap(size, Ordering::AcqRel) != size
+    /// The running task enters a place where nothing may sleep, such as a softirq. Only `get`, of a
+    /// client in no-sleep mode, is legal there.
+    ///
+    /// # Panics
+    /// If it is in one already.
+    pub fn atomic(&self) -> Atomic {
+        Atomic::begin(&self.0.shared.marks)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(super) fn generation(&self) -> BufioGeneration {
+        self.0.shared.generation()
     }
 
     /// Whether new buffers may be allocated at all.
@@ -164,20 +148,54 @@ impl Bufio {
         self.0.size.load(Ordering::Relaxed) != DEBUG_SIZE
     }
 
-    /// Passes a failpoint; says whether it fired.
-    pub(super) fn fires(&self, point: Failpoint) -> bool {
-        self.0.plan.pass(&self.0.sched, point).is_err()
+    /// Bytes that one client may have: an equal share. When the size was changed, 2014 took the
+    /// clients' lock for the count, below the client's.
+    pub(super) fn share(&self) -> u64 {
+        let count = if self.generation() == BufioGeneration::V2014 && self.size_changed() {
+            self.0.clients.lock().len() as u64
+        } else {
+            self.0.count.load(Ordering::Acquire)
+        };
+        self.max_cache_size() / count.max(1)
     }
 
-    /// The clients that there are, in the order in which they were made. The caller holds the
+    /// Whether the size was changed since this was last asked.
+    fn size_changed(&self) -> bool {
+        let size = self.0.size.load(Ordering::Acquire);
+        self.0.latched.swap(size, Ordering::AcqRel) != size
+    }
+
+    /// Queues the cleanup if all buffers together are too large.
+    pub(super) fn check_size(&self) {
+        let sweeps = self.generation() >= BufioGeneration::V5_4;
+        if sweeps
+            && self.accounts().current() > self.max_cache_size()
+            && let (Some(queue), Some(work)) = (&self.0.cleaner, self.0.cleanup.get())
+        {
+            queue.queue(work);
+        }
+    }
+
+    /// Waits for the cleanup, if it is under way.
+    pub(super) fn finish_cleanup(&self) {
+        if let (Some(queue), Some(work)) = (&self.0.cleaner, self.0.cleanup.get()) {
+            queue.flush(work);
+        }
+    }
+
+    pub(super) fn next_client(&self) -> u32 {
+        self.0.next_client.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// The clients that still exist, in the order in which they were made. The caller holds the
     /// clients' lock.
-    pub(super) fn alive(clients: &[Weak<Inner>]) -> Vec<Client> {
+    pub(super) fn alive(clients: &[Weak<ClientState>]) -> Vec<Client> {
         clients.iter().filter_map(Weak::upgrade).map(Client).collect()
     }
 
     pub(super) fn link(&self, client: &Client) {
         let mut clients = self.0.clients.lock();
-        // Those that were dropped without their end take no share.
+        // A client that was dropped and not destroyed takes no share.
         clients.retain(|known| known.strong_count() > 0);
         clients.push(Arc::downgrade(&client.0));
         self.0.count.store(clients.len() as u64, Ordering::Release);

@@ -1,42 +1,104 @@
-//! Starting reads and writes, their completion, and waiting for a bit.
+//! The requests of a client: starting reads and writes, completion, waiting for a state bit.
 //!
-//! Completion runs on whoever serves the device: it clears the bit and wakes, but
-//! moves no list and takes no sleeping lock. So an idle
-//! buffer may stay on the dirty list until process context finds it there. Waiters of several
-//! buffers share a queue, as in the kernel's table of bit waits; each tests its own bit.
+//! Key type: [`ClientIo`]. Completion runs on the task that serves the device: it clears the bit and
+//! wakes, but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty list
+//! until process context finds it there. Waiters of several buffers share a queue, as in the
+//! kernel's table of bit waits; each tests its own bit. Locking: the write error is a leaf.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::client::Client;
-use super::options::Contents;
-use super::slot::{Slot, State};
-use crate::block::{Bio, EndIo, Plug};
+use super::options::{Callback, ClientOptions, Contents};
+use super::pool::Pool;
+use super::shared::Shared;
+use super::slot::{Slot, SlotContents, State};
+use crate::block::{Bio, BlockDevice, EndIo, Plug};
 use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::{Op, Origin, Resource, Site};
 use crate::inject::Failpoint;
-use crate::sched::{WaitQueue, Waiting};
-use crate::units::{SECTOR_SIZE, Sectors, Ticks};
+use crate::sched::{SpinLock, WaitQueue, Waiting};
+use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Partial writes are widened to this many bytes (DM_BUFIO_WRITE_ALIGN).
 const WRITE_ALIGN: u32 = 4096;
-/// How long a pause failpoint holds up who passes it.
-const PAUSE: Ticks = Ticks(10);
+/// Wait queues for bits, shared by the buffers that hash to them.
+const BIT_QUEUES: u32 = 16;
 
-impl Client {
+/// The device of one client, and the requests on it.
+pub(super) struct ClientIo {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    pub(super) device: Arc<dyn BlockDevice>,
+    block_size: u32,
+    write_callback: Option<Callback>,
+    /// Sector of block 0.
+    start: AtomicU64,
+    bits: Box<[WaitQueue]>,
+    /// The first error of a write that nobody was told of yet.
+    write_error: SpinLock<Option<Errno>>,
+    write_failures: AtomicU64,
+}
+
+impl ClientIo {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        pool: &Arc<Pool>,
+        device: Arc<dyn BlockDevice>,
+        options: &ClientOptions,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            pool: Arc::clone(pool),
+            device,
+            block_size: options.block_size,
+            write_callback: options.write_callback.clone(),
+            start: AtomicU64::new(options.start.0),
+            bits: (0..BIT_QUEUES).map(|_| WaitQueue::new(&shared.sched)).collect(),
+            write_error: SpinLock::new(None),
+            write_failures: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn set_start(&self, start: Sectors) {
+        self.start.store(start.0, Ordering::Release);
+    }
+
+    fn sectors_per_block(&self) -> u64 {
+        u64::from(self.block_size) / SECTOR_SIZE
+    }
+
+    /// Whole blocks of the device, from block 0 on.
+    pub(super) fn device_blocks(&self) -> u64 {
+        let start = self.start.load(Ordering::Acquire);
+        self.device.sectors().0.saturating_sub(start) / self.sectors_per_block()
+    }
+
+    /// The first sector of a block.
+    pub(super) fn sector(&self, block: u64) -> Sectors {
+        Sectors(self.start.load(Ordering::Acquire) + block * self.sectors_per_block())
+    }
+
+    pub(super) fn write_failures(&self) -> u64 {
+        self.write_failures.load(Ordering::SeqCst)
+    }
+
+    /// The first error of a write since this was last asked.
+    pub(super) fn take_write_error(&self) -> Option<Errno> {
+        self.write_error.lock().take()
+    }
+
+    /// Holds the running task up if the plan says so.
+    pub(super) fn pause(&self, point: Failpoint) {
+        self.shared.pause(point, "pause");
+    }
+
     fn bits(&self, slot: &Slot) -> &WaitQueue {
-        &self.0.bits[slot.number as usize % self.0.bits.len()]
+        &self.bits[slot.number as usize % self.bits.len()]
     }
 
     /// Waits until none of `bits` is set (`wait_on_bit_io`), uninterruptibly.
-    #[inline]
     pub(super) fn wait_clear(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
-        if slot.has(bits) {
-            self.wait_for_bits(slot, bits, why, site);
-        }
-    }
-
-    fn wait_for_bits(&self, slot: &Slot, bits: u8, why: &'static str, site: Site) {
         while slot.has(bits) {
             let request = slot.contents.lock().request;
             let resource = request.map_or(Resource::Timer, Resource::Request);
@@ -49,33 +111,15 @@ impl Client {
         }
     }
 
-    /// Holds the running task up where the plan says so.
-    pub(super) fn pause(&self, point: Failpoint) {
-        if self.0.bufio.fires(point) {
-            let nobody = WaitQueue::new(self.sched());
-            nobody.wait_timeout(Waiting::on(Resource::Timer, "pause"), PAUSE, || false);
-        }
-    }
-
-    /// What ends the request that has `bit`.
-    fn end(&self, slot: &Slot, bit: u8) -> EndIo {
-        let (client, number) = (self.clone(), slot.number);
-        Box::new(move |data, outcome| client.end_io(client.slot(number), bit, data, outcome))
-    }
-
-    /// Numbers the request, and keeps the number in the buffer for those who wait for it.
-    fn on(&self, slot: &Slot, bio: Bio) -> Bio {
-        let mut bio = bio.with_origin(Origin { what: "block", item: slot.block() });
-        slot.contents.lock().request = Some(bio.number(self.sched()));
-        // Whoever waits for the bit already now learns which request it waits for.
-        self.bits(slot).wake_all();
-        bio
-    }
-
-    fn end_io(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
-        self.keep_outcome(slot, bit, data, outcome);
-        slot.clear(bit);
-        self.bits(slot).wake_all();
+    /// The completion of the request that has `bit`.
+    fn end_io(self: &Arc<Self>, slot: &Slot, bit: u8) -> EndIo {
+        let (this, number) = (Arc::clone(self), slot.number);
+        Box::new(move |data, outcome| {
+            let slot = this.pool.slot(number);
+            this.keep_outcome(slot, bit, data, outcome);
+            slot.clear(bit);
+            this.bits(slot).wake_all();
+        })
     }
 
     fn keep_outcome(&self, slot: &Slot, bit: u8, data: Vec<u8>, outcome: Result<(), Errno>) {
@@ -86,25 +130,34 @@ impl Client {
         } else {
             contents.write_error = outcome.err();
             if let Err(errno) = outcome {
-                self.0.write_failures.fetch_add(1, Ordering::SeqCst);
-                self.0.async_write_error.lock().get_or_insert(errno);
+                self.write_failures.fetch_add(1, Ordering::SeqCst);
+                self.write_error.lock().get_or_insert(errno);
             }
         }
         slot.set_failed(contents.read_error.is_some() || contents.write_error.is_some());
     }
 
-    /// Starts the read of a buffer that was made with READING set. Call it without the client lock.
-    pub(super) fn submit_read(&self, slot: &Slot) {
-        // The request fills the buffer itself: nobody may look at it before it is complete.
-        let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
-        let bio =
-            Bio::new(Op::Read, self.sector(slot.block()), data, self.end(slot, State::READING));
-        self.submit(self.on(slot, bio), Failpoint::BufioRead);
+    /// Numbers the request, and keeps the number in the buffer for the tasks that wait for it.
+    fn number(&self, slot: &Slot, bio: Bio) -> Bio {
+        let mut bio = bio.with_origin(Origin { what: "block", item: slot.block() });
+        slot.contents.lock().request = Some(bio.number(&self.shared.sched));
+        // A task that waits for the bit already learns now which request it waits for.
+        self.bits(slot).wake_all();
+        bio
     }
 
-    /// If the buffer is dirty, takes its WRITING bit, waiting for a write before, and returns the
+    /// Starts the read of a buffer that was made with READING set. Call it without the client lock.
+    pub(super) fn submit_read(self: &Arc<Self>, slot: &Slot) {
+        // The request fills the buffer itself: nobody may look at it before it is complete.
+        let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
+        let end_io = self.end_io(slot, State::READING);
+        let bio = Bio::new(Op::Read, self.sector(slot.block()), data, end_io);
+        self.submit(self.number(slot, bio), Failpoint::BufioRead);
+    }
+
+    /// If the buffer is dirty, takes its WRITING bit, waiting for an earlier write, and returns the
     /// request to submit (`__write_dirty_buffer`).
-    pub(super) fn start_write(&self, slot: &Slot, site: Site) -> Option<Bio> {
+    pub(super) fn start_write(self: &Arc<Self>, slot: &Slot, site: Site) -> Option<Bio> {
         if !slot.has(State::DIRTY) {
             return None;
         }
@@ -113,39 +166,40 @@ impl Client {
         Some(self.write_of(slot))
     }
 
-    /// `wait_on_bit_lock`: whoever sets the bit owns the write.
+    /// Sets WRITING, waiting for an earlier write (`wait_on_bit_lock`). The task that sets the bit
+    /// owns the write.
     pub(super) fn take_writing(&self, slot: &Slot, site: Site) {
         while slot.set(State::WRITING) & State::WRITING != 0 {
             self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
         }
     }
 
-    /// The write of what is newer than the device. The caller owns WRITING.
-    pub(super) fn write_of(&self, slot: &Slot) -> Bio {
+    /// The write of the bytes that are newer than the device. The caller owns WRITING.
+    pub(super) fn write_of(self: &Arc<Self>, slot: &Slot) -> Bio {
         let mut contents = slot.contents.lock();
         let (from, to) = self.widened(std::mem::take(&mut contents.dirty));
-        let super::slot::Contents { data, aux, .. } = &mut *contents;
-        if let Some(callback) = &self.0.options.write_callback {
+        let SlotContents { data, aux, .. } = &mut *contents;
+        if let Some(callback) = &self.write_callback {
             callback.call(&mut Contents { block: slot.block(), data, aux });
         }
         let at = Sectors(self.sector(slot.block()).0 + u64::from(from) / SECTOR_SIZE);
-        // A copy: whoever holds the buffer may change it meanwhile.
+        // A copy: a task that holds the buffer may change it meanwhile.
         let data = &contents.data[from as usize..to as usize];
-        let bio = Bio::write(at, data, self.end(slot, State::WRITING));
+        let bio = Bio::write(at, data, self.end_io(slot, State::WRITING));
         drop(contents);
-        self.on(slot, bio)
+        self.number(slot, bio)
     }
 
     /// The bytes to write for bytes that changed. In 2014 buffers were written whole.
     fn widened(&self, (from, to): (u32, u32)) -> (u32, u32) {
-        let size = self.0.options.block_size;
-        if self.0.generation() == BufioGeneration::V2014 || to == 0 {
+        let size = self.block_size;
+        if self.shared.generation() == BufioGeneration::V2014 || to == 0 {
             return (0, size);
         }
         (from / WRITE_ALIGN * WRITE_ALIGN, to.next_multiple_of(WRITE_ALIGN).min(size))
     }
 
-    /// Submits a request of [`Client::start_write`].
+    /// Submits a request of [`ClientIo::start_write`].
     pub(super) fn submit_write(&self, bio: Bio) {
         self.submit(bio, Failpoint::BufioWrite);
     }
@@ -156,22 +210,21 @@ impl Client {
             return;
         }
         let admitted = bios.into_iter().filter_map(|bio| self.admit(bio, Failpoint::BufioWrite));
-        drop(Plug::holding(&*self.0.device, admitted.collect()));
+        drop(Plug::holding(&*self.device, admitted.collect()));
     }
 
     fn submit(&self, bio: Bio, point: Failpoint) {
         if let Some(bio) = self.admit(bio, point) {
-            self.0.device.submit(bio);
+            self.device.submit(bio);
         }
     }
 
-    /// Fails the request where the plan says so, and keeps it where the task maps a request.
+    /// Fails the request if the plan says so, and keeps it if the task maps a request.
     fn admit(&self, mut bio: Bio, point: Failpoint) -> Option<Bio> {
-        let shared = &self.0.bufio.0;
-        match shared.plan.pass(&shared.sched, point) {
-            Ok(()) => shared.marks.keep(&shared.sched, &self.0.device, bio),
+        match self.shared.plan.pass(&self.shared.sched, point) {
+            Ok(()) => self.shared.marks.keep(&self.device, bio),
             Err(errno) => {
-                bio.submitted(&shared.sched, self.0.device.queue().id);
+                bio.submitted(&self.shared.sched, self.device.queue().id);
                 bio.complete(Err(errno));
                 None
             }
@@ -180,7 +233,7 @@ impl Client {
 
     /// Makes a claimed buffer clean and idle: waits for its read, writes it if it is dirty, waits
     /// for the write (`__make_buffer_clean`).
-    pub(super) fn make_clean(&self, slot: &Slot, site: Site) {
+    pub(super) fn make_clean(self: &Arc<Self>, slot: &Slot, site: Site) {
         if slot.state() == 0 {
             return;
         }

@@ -1,22 +1,13 @@
-//! Memory for a buffer's data, in three modes, and its accounting (1.1, last part).
+//! The three kinds of memory that a buffer's data lives in, and their accounts (1.1, last part).
 //!
-//! Key types: [`Memory`], [`Mode`], [`Accounts`]. Small blocks come from a slab; a block of whole
-//! pages from the page allocator, if the mask has NORETRY; what is left from vmalloc, in practice
-//! the initial reserve alone. Vmalloc's page tables ignored the mask until 5.17, so dm-bufio put a
-//! NOIO scope around it (C06).
-//!
-//! Locking: the slab's page in use is a leaf.
+//! Key types: [`Memory`], [`Mode`], [`Accounts`]. Neighbour: [`super::allocator`] allocates it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reclaimdep_scope as scope;
-
-use super::client::Inner;
 use crate::era::BufioGeneration;
 use crate::event::Gfp;
 use crate::mm::PageBlock;
-use crate::sched::SpinLock;
 use crate::units::PAGE_SIZE;
 
 /// The largest object of a slab that kmalloc has (KMALLOC_MAX_SIZE).
@@ -24,7 +15,7 @@ const KMALLOC_MAX: u64 = 4 << 20;
 /// The largest block of the page allocator, in bytes (MAX_PAGE_ORDER).
 const PAGES_MAX: u64 = PAGE_SIZE << 10;
 
-/// Where data lives.
+/// The kind of memory that data lives in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Mode {
     /// A slab of the client's own.
@@ -52,12 +43,11 @@ impl Mode {
 }
 
 /// The pages behind one buffer; dropping them frees them.
-#[expect(dead_code, reason = "what is held is pages, until the drop")]
+#[expect(dead_code, reason = "the pages are only held until the drop frees them")]
 pub(super) enum Memory {
     Slab(Arc<PageBlock>),
     Pages(PageBlock),
-    /// Behind one more pointer: it is rare, and the others are as small as it is then.
-    Vmalloc(Box<Box<[PageBlock]>>),
+    Vmalloc(Vec<PageBlock>),
 }
 
 impl Memory {
@@ -70,54 +60,6 @@ impl Memory {
     }
 }
 
-/// A slab page that has objects left.
-#[derive(Default)]
-pub(super) struct Slab(SpinLock<Option<(Arc<PageBlock>, u64)>>);
-
-impl Inner {
-    /// Pages for one buffer.
-    pub(super) fn alloc_memory(&self, mask: Gfp) -> Option<Memory> {
-        let (mm, size) = (&self.bufio.0.mm, u64::from(self.options.block_size));
-        let order = |bytes: u64| bytes.div_ceil(PAGE_SIZE).next_power_of_two().trailing_zeros();
-        let memory = match Mode::of(size, mask, self.generation()) {
-            Mode::Slab => self.slab_object(mask, size, order(size))?,
-            Mode::Pages => Memory::Pages(mm.alloc(order(size), mask)?),
-            Mode::Vmalloc => {
-                let scoped = mask.contains(Gfp::NORETRY) && !self.bufio.0.knobs.mm.vmalloc_scope;
-                let _noio = scoped.then(scope::noio);
-                Memory::Vmalloc(Box::new(mm.vmalloc(size.div_ceil(PAGE_SIZE), mask)?.into()))
-            }
-        };
-        self.bufio.0.accounts.add(memory.mode(), size);
-        Some(memory)
-    }
-
-    fn slab_object(&self, mask: Gfp, size: u64, order: u32) -> Option<Memory> {
-        if let Some((page, left)) = &mut *self.slab.0.lock()
-            && *left > 0
-        {
-            *left -= 1;
-            return Some(Memory::Slab(Arc::clone(page)));
-        }
-        let page = Arc::new(self.bufio.0.mm.alloc(order, mask)?);
-        let objects = (PAGE_SIZE << order) / size;
-        let before = self.slab.0.lock().replace((Arc::clone(&page), objects - 1));
-        drop(before);
-        Some(Memory::Slab(page))
-    }
-
-    pub(super) fn free_memory(&self, memory: Memory) {
-        self.bufio.0.accounts.sub(memory.mode(), u64::from(self.options.block_size));
-        drop(memory);
-    }
-
-    /// The page that the slab has begun goes with the client.
-    pub(super) fn close_slab(&self) {
-        let page = self.slab.0.lock().take();
-        drop(page);
-    }
-}
-
 /// Bytes of all clients' buffers, by mode (the `allocated_*` knobs).
 #[derive(Debug, Default)]
 pub struct Accounts {
@@ -127,13 +69,13 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    fn add(&self, mode: Mode, bytes: u64) {
+    pub(super) fn add(&self, mode: Mode, bytes: u64) {
         self.by_mode[mode as usize].fetch_add(bytes, Ordering::AcqRel);
         let now = self.current.fetch_add(bytes, Ordering::AcqRel) + bytes;
         self.peak.fetch_max(now, Ordering::AcqRel);
     }
 
-    fn sub(&self, mode: Mode, bytes: u64) {
+    pub(super) fn sub(&self, mode: Mode, bytes: u64) {
         self.by_mode[mode as usize].fetch_sub(bytes, Ordering::AcqRel);
         self.current.fetch_sub(bytes, Ordering::AcqRel);
     }
@@ -167,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_gets_its_memory_from_where_its_size_mask_and_kernel_say() {
+    fn size_mask_and_kernel_decide_which_memory_a_block_gets() {
         use BufioGeneration::{V2014, V2018};
         let noretry = Gfp::NOWAIT | Gfp::NORETRY;
         for (size, mask, generation, expect) in [

@@ -4,23 +4,30 @@
 //! come from the era's knobs. Written from the project's description of dm-bufio, sections
 //! 1.1-1.11.
 //!
-//! | module | holds |
-//! |---|---|
-//! | [`options`] | [`ClientOptions`], [`Callback`]: how to make a client |
-//! | [`global`] | [`Bufio`]: what the clients of a world share; knobs and accounts |
-//! | [`client`], [`destroy`] | [`Client`]: its beginning and its end |
-//! | [`buffer`] | [`Buffer`]: a held buffer |
-//! | [`lookup`] | get, read, new, prefetch, forget |
-//! | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
-//! | [`context`] | tasks that map a request, or may not sleep |
-//! | `slot` in `slots` | one buffer's place: state bits, holds, contents |
-//! | `cache` over `ring`; `index` over `table` and `trees` | lists and index, classic and modern |
-//! | `evict` | which buffer goes |
-//! | `alloc`, [`memory`] | memory for a new buffer, step by step; its modes |
-//! | `io` | starting writes and reads, completion, waiting for a bit |
-//! | [`sweep`] over `queue` | age-out, and the cleanup of all clients |
-//! | [`shrinker`] | the shrinker's forms, one policy each |
-//! | [`order`] | the order of the locks, as data |
+//! Key types: [`Client`], [`Buffer`], [`Bufio`], [`ClientOptions`].
+//!
+//! Locking: clients' list > client lock > a tree of the index or the common queue; [`order`] has
+//! the order of each generation as data.
+//!
+//! The files form floors; a file imports from its own floor and from lower ones, and a tidy test
+//! (`tests/it/tidy/floors.rs`) holds the table.
+//!
+//! | floor | module | holds |
+//! |---|---|---|
+//! | data | `slot` in `slots` | one buffer's place: state bits, holds, contents |
+//! | | `table`; `ring`, `lists` | from a block to a slot; the clean and the dirty list |
+//! | | [`memory`] | the kinds of memory of a buffer, and their accounts |
+//! | | [`options`], [`order`] | [`ClientOptions`]; the order of the locks |
+//! | parts | `queue`, [`context`], `shared` | the common queue; marks on tasks; what all parts use |
+//! | | `allocator`, `waiters`, `pool` | the buffers of a client, their memory, the reserve |
+//! | | `index`, `cache`, `choose` | index and lists under the client lock; which buffer goes |
+//! | | `io` | requests, completion, waiting for a state bit |
+//! | operations | [`client`], [`global`], [`buffer`] | [`Client`], [`Bufio`], [`Buffer`] |
+//! | | [`lookup`], `allocate`, `evict` | get, read, new, prefetch; a new buffer; letting one go |
+//! | | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
+//! | policies | [`shrinker`] | the historic forms of the shrinker |
+//! | | [`sweep`] | age-out, and the cleanup of all clients |
+//! | | [`lifecycle`] | making and ending a client |
 //!
 //! # A client in a world
 //! ```
@@ -49,44 +56,49 @@
 //! Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop
 //! device are `host::HostFile` and `host::HostLoop` (Linux, feature `loop`).
 //!
-//! # Locking
-//! [`order`] says which lock may be held while which is waited for. Below them: state bits (waits),
-//! the device's queue, leaf locks (a slot's contents, lists of names). Waits with the client lock
-//! held: a bit, in steal, eviction, `release_move`, the start of a write on top of one in flight,
-//! the tail of write_dirty_buffers. Waits without it: a reader's own READING, a free buffer, an
-//! allocation that may sleep (since 2016), the first pass of write_dirty_buffers.
+//! # Waiting with the client lock
+//! Waits with the client lock held: for a bit, in steal, eviction, `release_move`, the start of a
+//! write on top of one in flight, the tail of `write_dirty_buffers`. Waits without it: a reader's
+//! own READING, a free buffer, an allocation that may sleep (since 2016), the first pass of
+//! `write_dirty_buffers`.
 
-mod alloc;
+mod allocate;
+mod allocator;
 pub mod buffer;
 mod cache;
+mod choose;
 pub mod client;
 pub mod context;
-pub mod destroy;
 mod evict;
 pub mod global;
 mod index;
 mod io;
+pub mod lifecycle;
+mod lists;
 pub mod lookup;
 pub mod memory;
 pub mod options;
 pub mod order;
+mod pool;
 mod queue;
 pub mod relocate;
 mod ring;
+mod shared;
 pub mod shrinker;
 mod slot;
 mod slots;
 pub mod sweep;
 mod table;
-mod trees;
+mod waiters;
 pub mod writeback;
 
 pub use buffer::Buffer;
 pub use client::Client;
 pub use context::{Atomic, InRequest};
 pub use global::Bufio;
+pub use lifecycle::Parts;
 pub use memory::{Accounts, Mode};
-pub use options::{Callback, ClientOptions, Contents, Parts};
+pub use options::{Callback, ClientOptions, Contents};
 
 #[cfg(test)]
 mod tests;

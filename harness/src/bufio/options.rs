@@ -1,18 +1,13 @@
-//! How to make a client, and what it is made from (1.1).
+//! How to make a client (1.1).
 //!
-//! Key types: [`ClientOptions`], [`Callback`], [`Parts`].
+//! Key types: [`ClientOptions`], [`Callback`], [`Contents`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::global::Bufio;
 use crate::block::BlockDevice;
-use crate::era::{BufioGeneration, Knobs, ShrinkerForm};
+use crate::era::{BufioGeneration, ShrinkerForm};
 use crate::error::{Error, Result};
-use crate::inject::Plan;
-use crate::mm::Mm;
-use crate::mm::policy::Node;
-use crate::sched::{Sched, WorkQueue};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Bytes that age-out and shrinker leave a client (the `retain_bytes` knob's default since 2016).
@@ -20,10 +15,10 @@ pub const RETAIN_BYTES: u64 = 256 * 1024;
 /// Bytes beside a buffer at the most: it is one allocation with its head, and no slab has larger
 /// ones (KMALLOC_MAX_SIZE).
 const AUX_MAX: usize = 4 << 20;
-/// Trees of the modern index, where none are asked for; the kernel takes two for each CPU.
+/// The default number of trees of the modern index; the kernel takes two for each CPU.
 const TREES: u32 = 4;
 
-/// What a callback sees of a buffer.
+/// A buffer's contents, as a callback sees them.
 #[derive(Debug)]
 pub struct Contents<'a> {
     /// The block.
@@ -144,30 +139,5 @@ impl ClientOptions {
             return refused("no-sleep mode".to_owned(), "there is none before 6.0");
         }
         Ok(())
-    }
-}
-
-/// What a client that shares nothing with others is made from.
-pub struct Parts {
-    /// The world.
-    pub sched: Sched,
-    /// Its memory.
-    pub mm: Mm,
-    /// Its plan.
-    pub plan: Plan,
-    /// The era's behaviours.
-    pub knobs: Knobs,
-    /// The device to cache.
-    pub device: Arc<dyn BlockDevice>,
-    /// Where it stands in the stack, for policies; none where nobody recorded it.
-    pub node: Option<Node>,
-    /// The queue of the shrinker forms that work on one, and of the cleanup of all clients.
-    pub cleaner: Option<WorkQueue>,
-}
-
-impl Parts {
-    pub(super) fn split(self) -> (Bufio, Arc<dyn BlockDevice>, Option<Node>) {
-        let Self { sched, mm, plan, knobs, device, node, cleaner } = self;
-        (Bufio::new(&sched, &mm, &plan, knobs, cleaner), device, node)
     }
 }

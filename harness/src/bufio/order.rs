@@ -14,15 +14,15 @@ pub const TREE: &str = "buffer_tree";
 /// The order of all clients' buffers (`global_spinlock`).
 pub const GLOBAL: &str = "global_spinlock";
 
-/// Every class of dm-bufio's.
+/// Every class of lock that dm-bufio has.
 pub const CLASSES: &[&str] = &[CLIENTS, CLIENT, TREE, GLOBAL];
 
-/// One may be held while another is waited for.
+/// A lock that may be held while another is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Held {
-    /// What is held.
+    /// The class that is held.
     pub outer: &'static str,
-    /// What is taken, waiting.
+    /// The class that the task waits for.
     pub inner: &'static str,
 }
 
@@ -30,8 +30,8 @@ const fn held(outer: &'static str, inner: &'static str) -> Held {
     Held { outer, inner }
 }
 
-/// Which lock may be held while which is waited for. What is only ever tried is not in it: a
-/// try-lock waits for nobody. In 2014 that is a client's lock below the list's (age-out), and from
+/// Every pair of locks of which one may be held while the other is waited for. Try-locks are not
+/// among them, because they wait for nobody. In 2014 that is a client's lock below the list's (age-out), and from
 /// 5.4 to 6.3 a client's below the global order's (replacement).
 #[must_use]
 pub const fn declared(generation: BufioGeneration) -> &'static [Held] {

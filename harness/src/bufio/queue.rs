@@ -1,7 +1,7 @@
 //! The order of all clients' buffers, from 5.4 to 6.3: one queue with a second chance (1.6).
 //!
-//! Key types: [`GlobalQueue`], [`Entry`]. Locking: `global_spinlock`, a leaf below a client's lock;
-//! who holds it only tries a client's.
+//! Key types: [`GlobalQueue`], [`QueueEntry`]. Locking: `global_spinlock` is a leaf below a client's
+//! lock; a task that holds it only tries a client's lock.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::sched::{Mutex, MutexGuard, Sched};
 
 /// A buffer on the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Entry {
+pub(super) struct QueueEntry {
     pub(super) client: u32,
     pub(super) slot: u32,
 }
@@ -21,7 +21,7 @@ pub(super) struct Entry {
 /// Buffers by number; the lowest has waited longest.
 #[derive(Debug, Default)]
 pub(super) struct Queued {
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, QueueEntry>,
     next: u64,
 }
 
@@ -30,7 +30,7 @@ impl Queued {
         self.entries.len()
     }
 
-    pub(super) fn oldest(&self) -> Option<Entry> {
+    pub(super) fn oldest(&self) -> Option<QueueEntry> {
         self.entries.first_key_value().map(|(_, entry)| *entry)
     }
 
@@ -43,7 +43,7 @@ impl Queued {
     pub(super) fn renew(&mut self, client: u32, slot: &Slot) {
         self.remove(slot);
         self.next += 1;
-        self.entries.insert(self.next, Entry { client, slot: slot.number });
+        self.entries.insert(self.next, QueueEntry { client, slot: slot.number });
         slot.queued.store(self.next, Ordering::Release);
     }
 
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_renewed_stands_behind_the_others() {
+    fn a_renewed_buffer_stands_behind_the_others() {
         let (mut queued, a, b) = (Queued::default(), Slot::free(1), Slot::free(2));
         queued.renew(0, &a);
         queued.renew(0, &b);

@@ -2,17 +2,15 @@
 //!
 //! Written with dm-snapshot in mind, gone by 6.12: it does I/O with the client lock held.
 
-use std::sync::atomic::Ordering;
-
 use super::buffer::Buffer;
-use super::cache::{Cache, List};
+use super::cache::Locked;
 use super::client::Client;
-use super::slot::{NO_BLOCK, Slot, State};
+use super::lists::List;
+use super::slot::State;
 use crate::era::BufioGeneration;
 use crate::error::Errno;
-use crate::event::{Resource, Site};
+use crate::event::Site;
 use crate::inject::Failpoint;
-use crate::sched::{MutexGuard, Waiting};
 
 impl Client {
     /// Releases the buffer and makes its contents those of `new_block` (`dm_bufio_release_move`).
@@ -26,7 +24,7 @@ impl Client {
     pub fn release_move(&self, buffer: Buffer<'_>, new_block: u64) -> Result<(), Errno> {
         let site = Site::here();
         let _layer = self.enter();
-        if self.0.generation() == BufioGeneration::V6_4 {
+        if self.generation() == BufioGeneration::V6_4 {
             return Err(Errno::EOPNOTSUPP);
         }
         self.may_wait("moving a buffer")?;
@@ -38,63 +36,49 @@ impl Client {
         if old_block == new_block {
             return Ok(());
         }
-        let mut cache = self.make_room(new_block, site);
-        self.pause(Failpoint::BufioPauseMove);
-        self.wait_clear(slot, State::READING, "buffer READING", site);
-        if let Some(bio) = self.start_write(slot, site) {
-            self.submit_write(bio);
+        let mut lists = self.make_room(new_block, site);
+        self.0.io.pause(Failpoint::BufioPauseMove);
+        self.0.io.wait_clear(slot, State::READING, "buffer READING", site);
+        if let Some(bio) = self.0.io.start_write(slot, site) {
+            self.0.io.submit_write(bio);
         }
         if slot.holds() == 1 {
-            self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
-            self.rename(&mut cache, slot, old_block, new_block);
+            self.0.io.wait_clear(slot, State::WRITING, "buffer WRITING", site);
+            self.0.cache.rename(slot, old_block, new_block);
             let size = self.0.options.block_size;
             slot.contents.lock().dirty(0, size);
             slot.set(State::DIRTY);
-            self.move_to(&mut cache, slot, List::Dirty);
+            self.0.cache.move_to(&mut lists, slot, List::Dirty);
         } else {
-            self.take_writing(slot, site);
-            self.rename(&mut cache, slot, old_block, new_block);
+            self.0.io.take_writing(slot, site);
+            self.0.cache.rename(slot, old_block, new_block);
             slot.contents.lock().dirty = (0, 0);
-            let bio = self.write_of(slot);
-            self.submit_write(bio);
-            self.wait_clear(slot, State::WRITING, "buffer WRITING", site);
-            self.rename(&mut cache, slot, new_block, old_block);
+            let bio = self.0.io.write_of(slot);
+            self.0.io.submit_write(bio);
+            self.0.io.wait_clear(slot, State::WRITING, "buffer WRITING", site);
+            self.0.cache.rename(slot, new_block, old_block);
         }
-        drop(cache);
+        drop(lists);
         Ok(())
     }
 
-    /// Waits until nobody holds a buffer of `block`, and lets it go; returns with the client lock.
-    fn make_room(&self, block: u64, site: Site) -> MutexGuard<'_, Cache> {
-        let mut cache = self.lock();
-        loop {
-            let Some(slot) = self.indexed(&cache, block) else {
-                return cache;
-            };
-            self.0.waiting.fetch_add(1, Ordering::SeqCst);
-            let seen = self.0.freed.load(Ordering::SeqCst);
+    /// Waits until no task holds a buffer of `block`, and lets it go; returns with the client lock.
+    fn make_room(&self, block: u64, site: Site) -> Locked<'_> {
+        let mut lists = self.lock();
+        while let Some(slot) = self.0.cache.indexed(block) {
+            let about = self.0.pool.waiters.begin();
             if slot.claim() {
-                self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-                self.unlink(&mut cache, slot);
-                self.make_clean(slot, site);
-                slot.set_block(NO_BLOCK);
-                self.give_back(&mut cache, slot.number);
-                return cache;
+                drop(about);
+                self.0.cache.unlink(&mut lists, slot);
+                self.0.io.make_clean(slot, site);
+                self.0.pool.give_back(slot.number);
+                break;
             }
-            drop(cache);
-            let resource = Resource::Condition(self.0.free_buffer);
-            let waiting = Waiting { resource, why: "free buffer", breakable: false, site };
-            let freed = || self.0.freed.load(Ordering::SeqCst) != seen;
-            let waited = self.0.free_wait.wait_until(waiting, freed);
-            debug_assert!(waited.is_ok(), "a wait for a buffer is never broken");
-            self.0.waiting.fetch_sub(1, Ordering::SeqCst);
-            cache = self.lock();
+            drop(lists);
+            about.wait_without_limit(site);
+            drop(about);
+            lists = self.lock();
         }
-    }
-
-    fn rename(&self, cache: &mut Cache, slot: &Slot, from: u64, to: u64) {
-        self.unindex(cache, from, slot.number);
-        slot.set_block(to);
-        self.index(cache, to, slot.number);
+        lists
     }
 }

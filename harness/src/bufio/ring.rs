@@ -24,7 +24,7 @@ impl Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walk(usize);
 
-/// Where a walk stands: what it returns next, and last. No `next`: it is over.
+/// Where a walk stands: the entry that it returns next, and the last one. Without `next` it is over.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
     next: u32,

@@ -1,7 +1,7 @@
 //! A slot: one buffer's place, its state bits, hold count and contents.
 //!
-//! Key types: [`Slot`], [`State`], [`Contents`]. Slots are never freed while their client lives, so
-//! that whoever found one without a lock may look whether it is still what it was.
+//! Key types: [`Slot`], [`State`], [`SlotContents`]. Slots are never freed while their client lives,
+//! so a task that found one without a lock may look whether it still caches the same block.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -22,17 +22,18 @@ impl State {
     pub(super) const WRITING: u8 = 4;
 }
 
-/// The bit of the hold count of a slot that is nobody's to hold: free, reserved, or on its way out.
+/// The bit of the hold count of a slot that nobody may hold: it is free, in the reserve, or about to
+/// be evicted.
 const CLAIMED: u32 = 1 << 31;
 /// The block of a slot that caches none.
 pub(super) const NO_BLOCK: u64 = u64::MAX;
 
-/// What a slot holds, and what requests say about it.
+/// A buffer's data, and the outcome of the requests on it.
 #[derive(Default)]
-pub(super) struct Contents {
+pub(super) struct SlotContents {
     /// The block's bytes; while they are being read the request has them.
     pub(super) data: Box<[u8]>,
-    /// The user's own.
+    /// The user's own bytes beside the data.
     pub(super) aux: Box<[u8]>,
     pub(super) memory: Option<Memory>,
     pub(super) request: Option<RequestId>,
@@ -40,7 +41,7 @@ pub(super) struct Contents {
     pub(super) write_error: Option<Errno>,
     /// Bytes that are newer than the device, from and to.
     pub(super) dirty: (u32, u32),
-    /// Who took the last hold: a number of the client's list of sites, from 1.
+    /// Where the last hold was taken: a number of the client's list of sites, from 1.
     pub(super) holder: u32,
 }
 
@@ -64,7 +65,7 @@ pub(super) struct Slot {
     failed: AtomicBool,
     /// CLOCK's bit, or the global queue's.
     referenced: AtomicBool,
-    pub(super) contents: SpinLock<Contents>,
+    pub(super) contents: SpinLock<SlotContents>,
 }
 
 impl Slot {
@@ -82,17 +83,14 @@ impl Slot {
         }
     }
 
-    #[inline]
     pub(super) fn block(&self) -> u64 {
         self.block.load(Ordering::Acquire)
     }
 
-    #[inline]
     pub(super) fn state(&self) -> u8 {
         self.state.load(Ordering::SeqCst)
     }
 
-    #[inline]
     pub(super) fn has(&self, bits: u8) -> bool {
         self.state() & bits != 0
     }
@@ -107,33 +105,28 @@ impl Slot {
         self.state.fetch_and(!bits, Ordering::SeqCst)
     }
 
-    /// How many hold it. A task that looks at the slot for a moment counts as well.
-    #[inline]
+    /// How many holds there are. A task that looks at the slot for a moment counts as well.
     pub(super) fn holds(&self) -> u32 {
         self.hold.load(Ordering::SeqCst) & !CLAIMED
     }
 
     /// Takes a hold unless the slot is claimed. It may cache another block by now: look.
-    #[inline]
     pub(super) fn hold(&self) -> bool {
         let more = |hold: u32| (hold & CLAIMED == 0).then_some(hold + 1);
         self.hold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
     /// Gives a hold back; says whether nobody holds it now.
-    #[inline]
     pub(super) fn put(&self) -> bool {
         self.hold.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
     /// Claims a slot that nobody holds; says whether that succeeded.
-    #[inline]
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Makes a claimed slot the buffer of `block`, held once by the caller.
-    #[inline]
     pub(super) fn open(&self, block: u64, state: u8) {
         self.block.store(block, Ordering::Release);
         self.state.store(state, Ordering::Release);
@@ -144,12 +137,10 @@ impl Slot {
     }
 
     /// Moves a claimed slot to another block, without opening it.
-    #[inline]
     pub(super) fn set_block(&self, block: u64) {
         self.block.store(block, Ordering::Release);
     }
 
-    #[inline]
     pub(super) fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
@@ -160,7 +151,6 @@ impl Slot {
     }
 
     /// Sets the reference bit.
-    #[inline]
     pub(super) fn touch(&self) {
         // The load keeps hits on a hot block from taking its cache line exclusive once more.
         if !self.referenced.load(Ordering::Relaxed) {
@@ -169,13 +159,12 @@ impl Slot {
     }
 
     /// Clears the reference bit; says whether it was set.
-    #[inline]
     pub(super) fn take_reference(&self) -> bool {
         self.referenced.load(Ordering::Relaxed) && self.referenced.swap(false, Ordering::Relaxed)
     }
 }
 
-impl Contents {
+impl SlotContents {
     /// Bytes `start..end` are newer than the device: the union with what was.
     pub(super) fn dirty(&mut self, start: u32, end: u32) {
         self.dirty = match self.dirty {
@@ -190,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_finds_a_slot_while_it_changes_hands_leaves_its_count_alone() {
+    fn a_hold_of_a_claimed_slot_fails_and_leaves_its_count_alone() {
         let slot = Slot::free(0);
         slot.open(3, 0);
         assert!(slot.put() && slot.claim(), "nobody holds it");
@@ -204,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_dirty_is_the_union() {
-        let mut contents = Contents::default();
+        let mut contents = SlotContents::default();
         contents.dirty(512, 600);
         contents.dirty(100, 200);
         assert_eq!(contents.dirty, (100, 600));

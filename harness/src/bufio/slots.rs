@@ -9,7 +9,7 @@ use super::slot::Slot;
 
 const BITS: u32 = 8;
 const FAN: usize = 1 << BITS;
-/// More buffers than these no client has: 64 GiB of blocks of 4 KiB.
+/// The most buffers that a client can have: 64 GiB of blocks of 4 KiB.
 const MAX_SLOTS: u32 = 1 << (3 * BITS);
 
 type Leaf = OnceLock<Box<[Slot]>>;
@@ -30,13 +30,11 @@ impl Slots {
     ///
     /// # Panics
     /// If there is none.
-    #[inline]
     pub(super) fn get(&self, number: u32) -> &Slot {
-        self.find(number).expect("a slot's number is one that was handed out")
+        self.find(number).expect("only numbers of slots that exist are used")
     }
 
     /// The slot of this number, if there is one.
-    #[inline]
     pub(super) fn find(&self, number: u32) -> Option<&Slot> {
         let at = |shift: u32| (number >> shift) as usize & (FAN - 1);
         self.root.get((number >> (2 * BITS)) as usize)?.get()?[at(BITS)].get()?.get(at(0))
@@ -47,7 +45,7 @@ impl Slots {
         (0..self.len.load(Ordering::Acquire)).map_while(|number| self.find(number))
     }
 
-    /// A new slot, free. The caller holds the client lock.
+    /// A new slot, claimed and without memory.
     ///
     /// # Panics
     /// If the client has as many buffers as any can have.

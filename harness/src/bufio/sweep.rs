@@ -8,68 +8,29 @@
 //! Locking: the clients' list > a client. In 2014 age-out only tries a client's lock; from 5.4 to
 //! 6.3 the cleanup tries it first, holding the queue's.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::cache::List;
+use super::choose::Verdict;
 use super::client::Client;
-use super::evict::Verdict;
 use super::global::Bufio;
-use super::queue::Entry;
+use super::lists::List;
+use super::queue::QueueEntry;
 use super::slot::{Slot, State};
 use crate::era::BufioGeneration;
 use crate::event::{Resource, Site, TaskKind};
 use crate::inject::Failpoint;
-use crate::sched::{Sched, WaitQueue, Waiting, quiet};
+use crate::sched::{Waiting, quiet};
 
 /// The cleanup goes on until a sixteenth is free (DM_BUFIO_LOW_WATERMARK_RATIO).
 const LOW_WATERMARK: u64 = 16;
 /// Since 6.4, buffers that one client gives up before the oldest is looked for again.
 const EVICT_BATCH: u32 = 64;
+/// Writing starts before the cleanup when there are more dirty buffers than this to a clean one.
 const RATIO: u64 = 3;
-
-/// How the task that ages buffers is told to end.
-pub(super) struct Stop {
-    flag: AtomicBool,
-    wake: WaitQueue,
-}
-
-impl Stop {
-    pub(super) fn new(sched: &Sched) -> Self {
-        Self { flag: AtomicBool::new(false), wake: WaitQueue::new(sched) }
-    }
-}
+/// Why a work item waits that the plan holds up.
+pub(super) const BUSY: &str = "a busy work queue";
 
 impl Bufio {
-    /// Bytes that one client may have: an equal share. When the size was changed, 2014 took the
-    /// clients' lock for the count, below the client's.
-    pub(super) fn share(&self) -> u64 {
-        let count =
-            if self.0.knobs.bufio_generation == BufioGeneration::V2014 && self.size_changed() {
-                self.0.clients.lock().len() as u64
-            } else {
-                self.0.count.load(Ordering::Acquire)
-            };
-        self.max_cache_size() / count.max(1)
-    }
-
-    /// Queues the cleanup if all buffers together are too large.
-    pub(super) fn check_size(&self) {
-        let sweeps = self.generation() >= BufioGeneration::V5_4;
-        if sweeps
-            && self.accounts().current() > self.max_cache_size()
-            && let (Some(queue), Some(work)) = (&self.0.cleaner, self.0.cleanup.get())
-        {
-            queue.queue(work);
-        }
-    }
-
-    /// Waits for the cleanup, if it is under way.
-    pub(super) fn finish_cleanup(&self) {
-        if let (Some(queue), Some(work)) = (&self.0.cleaner, self.0.cleanup.get()) {
-            queue.flush(work);
-        }
-    }
-
     fn too_large(&self) -> bool {
         let size = self.max_cache_size();
         self.accounts().current() > size - size / LOW_WATERMARK
@@ -77,7 +38,7 @@ impl Bufio {
 
     pub(super) fn global_cleanup(&self) {
         let _ours = quiet();
-        self.hold_up(Failpoint::BufioWorkLate);
+        self.shared().pause(Failpoint::BufioWorkLate, BUSY);
         let clients = self.0.clients.lock();
         let clients = (Self::alive(&clients), clients);
         match self.generation() {
@@ -87,29 +48,20 @@ impl Bufio {
         }
     }
 
-    /// Holds a work item up where the plan says so.
-    pub(super) fn hold_up(&self, point: Failpoint) {
-        if self.fires(point) {
-            let nobody = WaitQueue::new(&self.0.sched);
-            let waiting = Waiting::on(Resource::Timer, "a busy work queue");
-            nobody.wait_timeout(waiting, crate::units::Ticks(10), || false);
-        }
-    }
-
     /// 5.4 to 6.3: down the queue; a buffer that was used gets another turn.
     fn replace(&self, clients: &[Client]) {
         let site = Site::here();
-        let Some(mut queued) = self.0.queue.lock() else {
+        let Some(mut queued) = self.shared().queue.lock() else {
             return;
         };
         let mut left = queued.len() * 2;
         while left > 0 && self.too_large() {
             left -= 1;
-            let Some(Entry { client, slot }) = queued.oldest() else {
+            let Some(QueueEntry { client, slot }) = queued.oldest() else {
                 return;
             };
             let Some(client) = clients.iter().find(|known| known.0.number == client) else {
-                // It was dropped and not destroyed.
+                // The client was dropped and not destroyed.
                 queued.forget_oldest();
                 continue;
             };
@@ -123,12 +75,12 @@ impl Bufio {
             let tried = client.0.cache.try_lock();
             drop(queued);
             let _layer = client.enter();
-            let mut cache = tried.unwrap_or_else(|| client.lock());
-            if cache.list_of(slot.number).is_some() {
-                client.evict(&mut cache, slot, true, site);
+            let mut lists = tried.unwrap_or_else(|| client.lock());
+            if lists.list_of(slot.number).is_some() {
+                client.evict(&mut lists, slot, true, site);
             }
-            drop(cache);
-            let Some(again) = self.0.queue.lock() else {
+            drop(lists);
+            let Some(again) = self.shared().queue.lock() else {
                 return;
             };
             queued = again;
@@ -141,11 +93,11 @@ impl Bufio {
         let site = Site::here();
         for client in clients {
             let _layer = client.enter();
-            let mut cache = client.lock();
-            let too_dirty = cache.len(List::Dirty) > cache.len(List::Clean) * RATIO;
-            let bios = if too_dirty { client.write_some(&mut cache, site) } else { Vec::new() };
-            drop(cache);
-            client.submit_writes(bios);
+            let mut lists = client.lock();
+            let too_dirty = lists.len(List::Dirty) > lists.len(List::Clean) * RATIO;
+            let bios = if too_dirty { client.write_some(&mut lists, site) } else { Vec::new() };
+            drop(lists);
+            client.0.io.submit_writes(bios);
         }
         let mut clients: Vec<&Client> = clients.iter().collect();
         while self.too_large() {
@@ -158,16 +110,17 @@ impl Bufio {
             };
             let client = clients[index];
             let _layer = client.enter();
-            let mut cache = client.lock();
-            client.move_finished(&mut cache);
+            let mut lists = client.lock();
+            client.move_finished(&mut lists);
             let mut evicted = 0;
             while evicted < EVICT_BATCH && self.too_large() {
-                let Some(slot) = client.pick(&mut cache, List::Clean, client.takes(List::Clean))
+                let Some(slot) =
+                    client.0.cache.pick(&mut lists, List::Clean, client.takes(List::Clean))
                 else {
                     break;
                 };
-                client.make_clean(slot, site);
-                client.give_back(&mut cache, slot.number);
+                client.0.io.make_clean(slot, site);
+                client.0.pool.give_back(slot.number);
                 evicted += 1;
             }
             if evicted == 0 {
@@ -180,7 +133,7 @@ impl Bufio {
     /// client retains (the timer's work, run now). It does nothing that needs I/O.
     pub fn age_out(&self) {
         let _ours = quiet();
-        let all_old = self.fires(Failpoint::BufioAge);
+        let all_old = self.shared().fires(Failpoint::BufioAge);
         let clients = self.0.clients.lock();
         for client in Self::alive(&clients) {
             client.age_out(all_old);
@@ -192,22 +145,22 @@ impl Bufio {
     pub fn start_aging(&self) {
         let _ours = quiet();
         let (this, period) = (self.clone(), self.generation().scan_period());
-        let task = self.0.sched.spawn("dm_bufio_age", TaskKind::Server, move || {
-            let stop = &this.0.stop_aging;
+        let task = self.shared().sched.spawn("dm_bufio_age", TaskKind::Server, move || {
+            let aging = &this.0.aging;
             let waiting = Waiting::on(Resource::Timer, "the next age-out");
-            while !stop.wake.wait_timeout(waiting, period, || stop.flag.load(Ordering::Acquire)) {
+            while !aging.wake.wait_timeout(waiting, period, || aging.stop.load(Ordering::Acquire)) {
                 this.age_out();
             }
         });
-        *self.0.aging.lock() = Some(task);
+        *self.0.aging.task.lock() = Some(task);
     }
 
     /// Ends the task that ages buffers.
     pub fn stop_aging(&self) {
         let _ours = quiet();
-        self.0.stop_aging.flag.store(true, Ordering::Release);
-        self.0.stop_aging.wake.wake_all();
-        let task = self.0.aging.lock().take();
+        self.0.aging.stop.store(true, Ordering::Release);
+        self.0.aging.wake.wake_all();
+        let task = self.0.aging.task.lock().take();
         if let Some(task) = task {
             task.join();
         }
@@ -217,26 +170,23 @@ impl Bufio {
 impl Client {
     /// When the buffer that goes next was last used.
     fn oldest(&self) -> Option<u64> {
-        let cache = self.lock();
-        cache
-            .ring(List::Clean)
-            .oldest()
-            .map(|number| self.slot(number).accessed.load(Ordering::Relaxed))
+        let lists = self.lock();
+        lists.oldest(List::Clean).map(|number| self.slot(number).accessed.load(Ordering::Relaxed))
     }
 
     fn age_out(&self, all_old: bool) {
         let _layer = self.enter();
-        let cache = if self.0.generation() == BufioGeneration::V2014 {
+        let lists = if self.generation() == BufioGeneration::V2014 {
             self.0.cache.try_lock()
         } else {
             Some(self.lock())
         };
-        let Some(mut cache) = cache else {
+        let Some(mut lists) = lists else {
             return;
         };
-        self.move_finished(&mut cache);
+        self.move_finished(&mut lists);
         let (now, age, keeps) =
-            (self.tick(), self.0.bufio.max_age().0, self.0.generation().retains());
+            (self.shared().tick(), self.0.bufio.max_age().0, self.generation().retains());
         let retain = if keeps { self.retain() } else { 0 };
         let old = |slot: &Slot| {
             all_old || now.saturating_sub(slot.accessed.load(Ordering::Relaxed)) >= age
@@ -246,11 +196,11 @@ impl Client {
             (false, true) => Verdict::Take,
             (false, false) => Verdict::Stop,
         };
-        while cache.total() > retain {
-            let Some(slot) = self.pick(&mut cache, List::Clean, judge) else {
+        while lists.total() > retain {
+            let Some(slot) = self.0.cache.pick(&mut lists, List::Clean, judge) else {
                 return;
             };
-            self.give_back(&mut cache, slot.number);
+            self.0.pool.give_back(slot.number);
         }
     }
 }

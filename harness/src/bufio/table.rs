@@ -1,13 +1,11 @@
 //! From a block to its slot's number: an open-addressed table.
 //!
-//! Key type: [`Table`]. It has no order that anybody could see: it is asked for one block at a
-//! time.
+//! Key type: [`Table`]. It is asked for one block at a time, so its order is never seen.
 
 /// What a block is multiplied with to spread it (the golden ratio of 2^64).
-pub(super) const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A number in which the high bits depend on all bits of the block.
-#[inline]
 pub(super) const fn hash(block: u64) -> u64 {
     let mixed = block.wrapping_mul(SPREAD);
     mixed ^ (mixed >> 32)
@@ -44,7 +42,7 @@ impl Table {
         self.len += 1;
     }
 
-    /// Takes a block out; says which slot it had.
+    /// Removes a block; returns its slot.
     pub(super) fn remove(&mut self, block: u64) -> Option<u32> {
         if self.entries.is_empty() {
             return None;
@@ -107,7 +105,7 @@ mod tests {
     use crate::sched::native::SplitMix64;
 
     #[test]
-    fn a_table_says_what_a_map_says() {
+    fn a_table_agrees_with_a_map() {
         let (mut table, mut map, mut random) = (Table::default(), BTreeMap::new(), SplitMix64(7));
         for step in 0..20_000 {
             let block = u64::from(random.below(300));

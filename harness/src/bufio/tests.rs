@@ -18,7 +18,6 @@ use crate::units::Pages;
 
 mod contexts;
 mod devices;
-mod model;
 mod modes;
 
 struct Rig {
@@ -258,11 +257,10 @@ fn the_work_queue_form_leaves_the_write_to_the_cleaner() {
         let registration = rig.client.0.shrinker.lock();
         let form = Arc::clone(&registration.as_ref().unwrap().1);
         drop(registration);
-        let shrinker = Arc::clone(&form).as_shrinker();
-        assert_eq!(shrinker.count(Gfp::NOFS), 1);
+        assert_eq!(form.count(Gfp::NOFS), 1);
         let freed = {
             let _nofs = scope::nofs();
-            shrinker.scan(&mut ScanControl::new(Gfp::NOFS, 1))
+            form.scan(&mut ScanControl::new(Gfp::NOFS, 1))
         };
         assert_eq!(freed, Ok(1), "it claims before it frees");
         // Destroying the client would write too.

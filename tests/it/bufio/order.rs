@@ -37,7 +37,7 @@ fn workload(world: &World, era: Era) {
 }
 
 #[test]
-fn what_runs_show_is_what_is_declared() {
+fn the_orders_that_runs_show_are_those_that_are_declared() {
     for era in Era::ALL {
         let (era, orders) = (*era, Orders::default());
         let run = World::builder().era(era).remember(&orders).schedules(1);
@@ -59,9 +59,9 @@ fn what_runs_show_is_what_is_declared() {
 /// meanwhile or does not; writes are begun with the lock of the one above.
 fn stacked(era: Era, in_request: bool) -> Report {
     // Without memory a buffer is stolen, and made clean with the lock.
-    let rule = |point| FailpointRule { point, skip: 0, times: None };
-    let failpoints = [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio].map(rule).to_vec();
-    let plan = PlanSpec { failpoints, ..PlanSpec::default() };
+    let failpoints = [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio];
+    let rules = failpoints.into_iter().map(FailpointRule::new);
+    let plan = rules.fold(PlanSpec::default(), PlanSpec::failpoint);
     let run = World::builder().era(era).plan(plan).class_view(true).schedules(1);
     let report = run.run(move |world| {
         let (sched, mm) = (world.sched(), world.mm());

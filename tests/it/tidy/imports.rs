@@ -57,15 +57,16 @@ fn depth(path: &str) -> usize {
 /// Every import of a root module: the offset and the name.
 fn imports<'a>(path: &str, code: &'a str) -> Vec<(usize, &'a str)> {
     let to_root = "super::".repeat(depth(path));
+    let prefixes = ["crate::", to_root.as_str()].into_iter().filter(|prefix| !prefix.is_empty());
+    prefixes.flat_map(|prefix| imported(code, prefix)).collect()
+}
+
+/// Every name that follows `prefix`, grouped or not, with the offset of the prefix.
+pub(super) fn imported<'a>(code: &'a str, prefix: &str) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
-    for prefix in ["crate::", to_root.as_str()] {
-        for (at, _) in code
-            .match_indices(prefix)
-            .filter(|(at, _)| !prefix.is_empty() && !within_word(code, *at))
-        {
-            let rest = &code[at + prefix.len()..];
-            found.extend(first_names(rest).into_iter().map(|name| (at, name)));
-        }
+    for (at, _) in code.match_indices(prefix).filter(|(at, _)| !within_word(code, *at)) {
+        let rest = &code[at + prefix.len()..];
+        found.extend(first_names(rest).into_iter().map(|name| (at, name)));
     }
     found
 }

@@ -6,6 +6,7 @@
 //! | module | rules |
 //! |---|---|
 //! | [`citations`] | citations of `docs/kernel` and links of Markdown name what exists |
+//! | [`floors`] | which file of dm-bufio may import which other |
 //! | [`imports`] | which module of the harness may know which other |
 //! | [`invariants`] | the table of invariants names what exists |
 //! | [`prose`] | phrases that comments and Markdown do not use |
@@ -16,6 +17,7 @@
 //! | [`source`] | reading the tree; what of a file is code |
 
 mod citations;
+mod floors;
 mod imports;
 mod invariants;
 mod prose;

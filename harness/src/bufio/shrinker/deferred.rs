@@ -1,16 +1,18 @@
 //! The forms that leave the work to a queue.
 //!
-//! Key types: [`Policy`], [`Deferred`]. The scan adds to what is owed, queues the work and returns
-//! as if it had freed it; the count subtracts what is owed, so that reclaim does not ask for it
-//! twice. The work runs in a context of its own, with full permission, and waits for its writes
-//! with the client lock held.
+//! Key type: [`Deferred`]. The scan adds to the number of buffers that are owed, queues the work and
+//! returns as if it had freed them; the count subtracts that number, so that reclaim does not ask
+//! for the same buffers twice. The work runs on a task of the queue, with full permission, and waits
+//! for its writes with the client lock held.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::super::cache::List;
-use super::super::client::{Client, Inner};
-use super::{Form, shrinker_name, target};
+use super::super::client::{Client, ClientShrinker, ClientState};
+use super::super::lists::List;
+use super::super::sweep::BUSY;
+use super::forms::DeferredPolicy;
+use super::{shrinker_name, target};
 use crate::event::{Gfp, Site};
 use crate::inject::Failpoint;
 use crate::mm::policy::{Target, Waits};
@@ -18,15 +20,8 @@ use crate::mm::{PortShrinker, ScanControl};
 use crate::sched::Work;
 use reclaimdep_scope::Stop;
 
-/// What a form that works on a queue does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Policy {
-    /// After so many evictions the work lets others at the client lock.
-    pub(super) reschedule: Option<u64>,
-}
-
 pub(super) struct Deferred {
-    client: Weak<Inner>,
+    client: Weak<ClientState>,
     name: String,
     owed: Arc<AtomicU64>,
     work: Work,
@@ -34,7 +29,7 @@ pub(super) struct Deferred {
 }
 
 impl Deferred {
-    pub(super) fn new(client: &Client, policy: Policy) -> Self {
+    pub(super) fn new(client: &Client, policy: DeferredPolicy) -> Self {
         let weak = Arc::downgrade(&client.0);
         let owed = Arc::new(AtomicU64::new(0));
         let (theirs, debt) = (weak.clone(), Arc::clone(&owed));
@@ -49,47 +44,42 @@ impl Deferred {
 }
 
 /// The work (`shrink_work`): clean buffers first, then dirty ones, until nothing is owed.
-fn shrink(client: &Client, owed: &AtomicU64, Policy { reschedule }: Policy) {
-    let bufio = &client.0.bufio;
-    bufio.hold_up(Failpoint::BufioWorkLate);
+fn shrink(client: &Client, owed: &AtomicU64, DeferredPolicy { reschedule }: DeferredPolicy) {
+    client.shared().pause(Failpoint::BufioWorkLate, BUSY);
     let _layer = client.enter();
     let (site, mut freed) = (Site::here(), 0);
-    let mut cache = client.lock();
-    client.pause(Failpoint::BufioPauseShrink);
+    let mut lists = client.lock();
+    client.0.io.pause(Failpoint::BufioPauseShrink);
     for list in List::BOTH {
         loop {
-            if cache.total() <= client.retain() {
+            if lists.total() <= client.retain() {
                 owed.store(0, Ordering::Release);
             }
             if owed.load(Ordering::Acquire) == 0 {
                 return;
             }
             let takes = client.takes(list);
-            let Some(slot) = client.pick(&mut cache, list, takes) else {
+            let Some(slot) = client.0.cache.pick(&mut lists, list, takes) else {
                 break;
             };
-            client.make_clean(slot, site);
-            client.give_back(&mut cache, slot.number);
+            client.0.io.make_clean(slot, site);
+            client.0.pool.give_back(slot.number);
             freed += 1;
             let paid =
                 owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1));
             debug_assert!(paid.is_ok(), "only the work pays, and something was owed");
             if reschedule.is_some_and(|every| freed % every == 0) && !client.0.options.no_sleep {
-                drop(cache);
+                drop(lists);
                 client.sched().point();
-                cache = client.lock();
+                lists = client.lock();
             }
         }
     }
-    // What cannot go now (somebody holds it) is owed no longer than the work runs.
+    // Buffers that cannot go now, because a task holds them, are not owed any longer.
     owed.store(0, Ordering::Release);
 }
 
-impl Form for Deferred {
-    fn as_shrinker(self: Arc<Self>) -> Arc<dyn PortShrinker> {
-        self
-    }
-
+impl ClientShrinker for Deferred {
     fn flush(&self) {
         let queue = self.client.upgrade().and_then(|inner| inner.bufio.0.cleaner.clone());
         if let Some(queue) = queue {

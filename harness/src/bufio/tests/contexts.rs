@@ -84,8 +84,7 @@ fn in_no_sleep_mode_the_shrinker_leaves_what_is_dirty() {
             let registration = rig.client.0.shrinker.lock();
             let form = Arc::clone(&registration.as_ref().unwrap().1);
             drop(registration);
-            let scanned =
-                Arc::clone(&form).as_shrinker().scan(&mut ScanControl::new(Gfp::KERNEL, 2));
+            let scanned = form.scan(&mut ScanControl::new(Gfp::KERNEL, 2));
             assert_eq!(scanned, Ok(2));
             form.flush();
             assert_eq!(rig.client.buffers(), left);
