@@ -160,7 +160,7 @@ fn a_request_whose_number_was_published_before_its_submission() {
 }
 
 #[test]
-fn a_join_of_who_waits_for_the_joiner() {
+fn a_join_of_a_task_that_waits_for_the_joiner() {
     check(&["RD04"], |s| {
         let a = s.lock("a", "");
         let (one, two) = (s.task("one"), s.task("two"));

@@ -53,7 +53,7 @@ fn check_mask(expect: &[&str], reclaim: Gfp, mask: Gfp) {
 }
 
 #[test]
-fn a_lock_of_reclaim_is_not_held_by_who_may_reclaim_so() {
+fn a_lock_of_reclaim_is_not_held_by_an_allocation_that_may_reclaim() {
     check_mask(&["l > fs_reclaim"], Gfp::KERNEL, Gfp::KERNEL);
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::KERNEL);
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::NOFS);
