@@ -13,7 +13,7 @@ use crate::units::{Nanos, Sectors};
 pub struct Wait {
     /// For what.
     pub resource: Resource,
-    /// In the waiter's terms.
+    /// A short description from the code that waits.
     pub why: &'static str,
     /// Whether the world may end it with an error.
     pub breakable: bool,
@@ -45,7 +45,7 @@ pub enum Quorum {
 /// A task that must act before a wait ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Needed {
-    /// Who.
+    /// The task.
     pub task: TaskId,
     /// In what role.
     pub how: Role,
@@ -91,7 +91,7 @@ pub enum Progress {
 /// A request that is not complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestFacts {
-    /// Who submitted it.
+    /// The task that submitted it.
     pub submitter: TaskId,
     /// To which queue.
     pub queue: QueueId,
@@ -101,7 +101,7 @@ pub struct RequestFacts {
     pub sector: Sectors,
     /// How many.
     pub sectors: Sectors,
-    /// In the submitter's terms.
+    /// What it is for, as the submitter calls it.
     pub origin: Option<Origin>,
     /// Where it was submitted.
     pub site: Site,
@@ -116,7 +116,7 @@ pub struct RequestFacts {
 /// A work item that is not finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WorkItem {
-    /// Who queued it.
+    /// The task that queued it.
     pub queued_by: TaskId,
     /// Where.
     pub queue: QueueId,

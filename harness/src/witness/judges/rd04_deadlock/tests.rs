@@ -330,7 +330,7 @@ fn a_lock_is_stuck_when_one_of_its_readers_is() {
     });
 }
 
-/// The edges of the chain: who waits for whom.
+/// The edges of the chain: each waiter with the task that it needs.
 fn edges(s: &Script) -> Vec<(u32, u32)> {
     let edge = |step: &Step| match step.what {
         StepKind::Needs { on, .. } => Some((step.task.0, on.0)),

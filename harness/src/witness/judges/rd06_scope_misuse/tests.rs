@@ -127,7 +127,7 @@ fn a_scope_on_behalf_ends_before_its_origin() {
         s.end_scope(worker, NOFS, 2);
         s.end_scope(requester, NOFS, 1);
     });
-    // The requester did not wait: the scope protects nobody, and harms nobody.
+    // The requester did not wait, so the scope protects no task and harms none.
     check_item(&[], |s, requester, worker| {
         s.end_scope(requester, NOFS, 1);
         s.scope_as(worker, NOFS, 2, origin(requester));

@@ -124,7 +124,7 @@ fn a_server_that_waits_for_its_own_queue_is_found() {
     check_worker(true, Gfp::KERNEL, &[]);
 }
 
-/// A worker allocates for somebody who holds the journal, and waits for its work or not.
+/// A worker allocates for a task that holds the journal, and that waits for the work or not.
 #[track_caller]
 fn check_on_behalf(waits_for_it: bool, expect: &[&str]) {
     check(MayWait::WithIo, expect, |s, stack| {

@@ -141,8 +141,8 @@ fn a_reader_inside_a_reader_waits_for_the_writer_between() {
 
 #[test]
 fn a_writer_against_a_reader_needs_no_third() {
-    // B is only ever tried for exclusively: nobody queues up for it, but who has it keeps readers
-    // waiting.
+    // The only exclusive attempts for B are try-locks: no writer queues for it, but its holder
+    // keeps readers waiting.
     check(&["A > B"], |s| {
         let (t, a, b, _) = abc(s);
         nest(s, t, &[(a, EXCLUSIVE), (b, SHARED)]);

@@ -58,7 +58,7 @@ fn a_lock_of_reclaim_is_not_held_by_an_allocation_that_may_reclaim() {
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::KERNEL);
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::NOFS);
     check_mask(&["l > any_reclaim"], Gfp::NOIO, Gfp::NOIO);
-    // Levels are no locks of each other: that somebody allocates with FS elsewhere changes nothing.
+    // Levels are not ordered among themselves: an allocation with FS elsewhere changes nothing.
     check_mask(&[], Gfp::KERNEL, Gfp::NOFS);
     check_mask(&[], Gfp::NOFS, Gfp::NOIO);
     check_mask(&[], Gfp::KERNEL, Gfp::NOWAIT);

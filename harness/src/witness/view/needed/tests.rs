@@ -107,7 +107,7 @@ fn waits_for_element(mut s: Script, pool: PoolId) -> Vec<(TaskId, Role)> {
     let waiter = s.task("waiter");
     s.wait(waiter, Resource::Pool(pool), "mempool element");
     let needed = needed(&s, waiter);
-    // One element is enough; and nobody known is nobody stuck.
+    // One element is enough, and a wait without known holders is not stuck.
     let quorum = if needed.is_empty() { Quorum::All } else { Quorum::Any };
     assert_eq!(view(&s).needed(waiter).0, quorum);
     needed
