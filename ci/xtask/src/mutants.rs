@@ -2,9 +2,9 @@
 //! fail.
 //!
 //! Key types: [`Outcomes`], [`Page`]. Two passes. The first runs in a small copy of the tree (see
-//! [`tree`]) that builds in a second or two; what its tests let through and the page gives no
-//! reason for is run again in the whole workspace, whose worlds and cases are tests of the judges
-//! too. What both let through must stand, with its reason, on the page.
+//! [`tree`]) that builds in a second or two. A mutant that passes there, and has no reason on the
+//! page, runs again in the whole workspace, whose worlds and cases test the judges too. A mutant
+//! that passes both must be on the page, with its reason.
 
 mod tree;
 
@@ -21,7 +21,7 @@ const BEGIN: &str = "<!-- written by `ci/run mutants` -->\n";
 const END: &str = "<!-- end -->\n";
 const FOLDER: &str = "target/mutants";
 const CONFIG: &str = ".cargo/mutants.toml";
-/// Of the viable mutants, so many in a hundred must be caught.
+/// The percentage of viable mutants that must be caught.
 const BOUND: f64 = 90.0;
 /// A mutant that eats memory dies of it before the machine does: KiB of address space for each
 /// process.
@@ -79,7 +79,7 @@ fn judge() -> Result<(), String> {
     }
 }
 
-/// Every mutant, in the copy.
+/// Runs every mutant in the copy.
 fn first_pass(copy: &Path) -> Result<PathBuf, String> {
     let out = absolute(FOLDER)?.join("small");
     let config = absolute(CONFIG)?;
@@ -91,7 +91,7 @@ fn first_pass(copy: &Path) -> Result<PathBuf, String> {
     finished(command, &out)
 }
 
-/// These, which the first pass missed, in the workspace.
+/// Runs in the workspace the mutants that the first pass missed.
 fn second_pass(mutants: &[String]) -> Result<PathBuf, String> {
     const TESTS: [&str; 2] = ["--lib", "--test=it"];
     // cargo-mutants would try the unchanged tree with the mutated package alone, which has no such
@@ -126,11 +126,11 @@ fn cargo_mutants(tree: &Path, out: &Path, pass: usize) -> Command {
     command
 }
 
-/// Runs it. That mutants were missed, or ran out of time, is an answer and no failure.
+/// Runs the command. Missed mutants and timeouts are results, not errors.
 fn finished(mut command: Command, out: &Path) -> Result<PathBuf, String> {
     const ANSWERS: [i32; 3] = [0, 2, 3];
     let lists = out.join("mutants.out");
-    // A list of an earlier run must not be taken for one of this.
+    // The list of an earlier run must not be taken for the list of this one.
     let _ = fs::remove_dir_all(&lists);
     let status = command.status().map_err(|error| format!("cargo mutants: {error}"))?;
     match status.code() {
@@ -143,8 +143,8 @@ fn absolute(path: &str) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{path}: {error}"))
 }
 
-/// `name` as a regular expression that matches itself. What means nothing stays as it is: `\<`
-/// would mean something.
+/// `name` as a regular expression that matches `name`. Only special characters are escaped,
+/// because `\<` would have a meaning.
 fn escaped(name: &str) -> String {
     let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
     name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
@@ -175,13 +175,13 @@ impl Outcomes {
         })
     }
 
-    /// Those that can be built.
+    /// The number of mutants that can be built.
     fn viable(&self) -> usize {
         self.caught.len() + self.timeout.len() + self.missed.len()
     }
 }
 
-/// Those of the first pass that the second, if it tried them, did not see caught.
+/// The mutants that the first pass missed and the second did not catch, if it tried them.
 fn missed(small: &Outcomes, whole: &Outcomes) -> Vec<String> {
     let caught = |name: &String| whole.caught.contains(name) || whole.timeout.contains(name);
     small.missed.iter().filter(|name| !caught(name)).cloned().collect()

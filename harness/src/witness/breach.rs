@@ -1,7 +1,7 @@
 //! `Breach`: the rules between allocator, reclaimer and shrinker that can be broken, in one table.
 //!
-//! RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5 and 9; which
-//! invariant is whose is in `docs/invariants.md`.
+//! Findings of RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5
+//! and 9; `docs/invariants.md` says which invariant each rule belongs to.
 
 use crate::witness::Code;
 use core::fmt;
@@ -46,75 +46,98 @@ breaches! {
     CountAllocates, RD07, "count allocates",
         "it allocates inside a shrinker's count; count without memory";
     CountChanges, RD07, "count changes the cache",
-        "a count left the cache other than it was: it was counted differently at once, or work was begun; only look";
+        "a count changed the cache: a second count directly after it gave another number, or it \
+         began work; only look";
     CountDependsOnMask, RD07, "count depends on the mask",
-        "the same cache was counted differently for another mask; count honestly and refuse in scan, so that the work is deferred";
+        "the same cache was counted differently for another mask; count honestly and refuse in \
+         scan, so that the work is deferred";
     Overclaimed, RD07, "scan claims too much",
-        "a scan claims more objects than it looked at or than were counted; return what really left, or declare that it is deferred";
+        "a scan claims more objects than it looked at or than were counted; return what was \
+         really freed, or declare that it is deferred";
     Panicked, RD07, "shrinker panics",
-        "a shrinker panicked in the middle of somebody else's allocation; it is not called again";
+        "a shrinker panicked in the middle of the allocation of another task; it is not called \
+         again";
     WaitsInKswapd, RD07, "scan waits in kswapd",
-        "a scan that kswapd runs waits for I/O or for a task in direct reclaim; hand the work to a queue of its own";
+        "a scan that kswapd runs waits for I/O or for a task in direct reclaim; hand the work to \
+         a queue of its own";
     ScanTakesSuperblock, RD07, "scan without FS takes a superblock's lock",
-        "a scan that may not enter filesystems asked for a superblock's lock, if only to try; look at the mask first";
+        "a scan that may not enter filesystems asked for the lock of a superblock, or tried it; \
+         look at the mask first";
     ScanWaits, RD07, "scan without FS waits",
-        "a scan that may not enter filesystems waits; try, and answer SHRINK_STOP";
+        "a scan that may not enter filesystems waits; try the lock, or answer SHRINK_STOP";
     NestedReclaim, RD08, "reclaim inside reclaim",
         "it reclaims although it is the reclaimer; PF_MEMALLOC must stay set until reclaim ends";
     MalformedMask, RD08, "malformed mask",
-        "it asks for what cannot be";
+        "its mask contradicts itself or the flags of the task";
     MaskGrew, RD08, "effective mask has more than the request",
         "a scope can only take bits away";
     ScopeIgnored, RD08, "effective mask is not what the scopes make it",
-        "it is not the request after the task's open scopes: NOIO takes IO and FS, NOFS takes FS, PIN takes MOVABLE";
+        "it is not the request after the task's open scopes: NOIO takes IO and FS, NOFS takes FS, \
+         PIN takes MOVABLE";
     NofailFailed, RD08, "__GFP_NOFAIL failed",
         "a request that must not fail and may wait got nothing";
     ReservesTaken, RD08, "reserves taken without right",
-        "it took pages below the mark that its request may go down to; only a reclaimer or __GFP_MEMALLOC may";
+        "it took pages below the watermark that its request may go down to; only a reclaimer or \
+         __GFP_MEMALLOC may";
     AnnotationUnbalanced, RD08, "annotation unbalanced",
-        "reclaim's pseudo-locks were given up otherwise than taken: take them before PF_MEMALLOC is set, give them up after it is restored";
+        "reclaim's pseudo-locks were not released as they were taken: take them before \
+         PF_MEMALLOC is set, release them after it is restored";
     DeferredWrong, RD08, "deferred work miscounted",
-        "what a pass over a shrinker deferred is not what it left undone, or is more than twice the cache";
+        "what a pass over a shrinker deferred is not what it left undone, or is more than twice \
+         the cache";
     KswapdWaits, RD08, "kswapd waits",
-        "kswapd waits for I/O or for a task in direct reclaim; who asks memory may be what that waits for";
+        "kswapd waits for I/O or for a task in direct reclaim, which may itself wait for memory";
     KswapdMask, RD08, "kswapd has another mask",
-        "kswapd reclaims with GFP_KERNEL, whatever the mask of whoever woke it";
+        "kswapd reclaims with GFP_KERNEL, whatever the mask of the task that woke it";
     PoolSleeps, RD08, "pool sleeps",
         "it sleeps for an element of a pool although the mask does not let it";
     PoolTakesReserves, RD08, "pool draws on the reserves",
-        "a pool asks memory without __GFP_NOMEMALLOC; what it keeps is there so that it need not";
+        "a pool asks for memory without __GFP_NOMEMALLOC; its own elements are its reserve";
     PoolFails, RD08, "pool fails",
         "a request that may wait got no element of a pool";
     PoolStarves, RD08, "pool starves a waiter",
-        "elements came back and nobody else took them, and the waiter went back to sleep each time";
+        "elements came back and no other task took them, and the waiter went back to sleep each \
+         time";
     WaitsForUnsafeQueue, RD08, "waits for a queue that is not reclaim-safe",
-        "a reclaimer, or a worker that reclaim may wait for, waits for a work queue that may need memory to get on; make that queue with WQ_MEM_RECLAIM";
+        "a reclaimer, or a worker that reclaim may wait for, waits for a work queue that may need \
+         memory to make progress; create that queue with WQ_MEM_RECLAIM";
     Convoy, RD09, "convoy",
-        "it waits for I/O with a lock that others have stood behind longer than the bound; give the lock up before waiting";
+        "it waits for I/O and holds a lock that others have waited for longer than the bound; \
+         release the lock before waiting";
     PhantomProgress, RD10, "phantom progress",
-        "shrinkers that defer claimed enough for this allocation, nobody else took it, and it failed; claim what really left";
+        "shrinkers that defer claimed enough for this allocation, no other task took it, and it \
+         failed; claim what was really freed";
     ScopeWithoutAllocation, RD11, "scope without an allocation",
-        "nothing was allocated in the scope; enter it where the resource is taken that makes reclaim dangerous, or drop it";
+        "nothing was allocated in the scope; enter it where the resource is taken that makes \
+         reclaim dangerous, or drop it";
     RedundantMask, RD11, "mask redundant under its scope",
-        "the request restricts what its scope restricts already; write GFP_KERNEL and let the scope say it";
+        "the request restricts what its scope restricts already; write GFP_KERNEL and leave it to \
+         the scope";
     NoioWhereNofsWouldDo, RD11, "NOIO where NOFS would do",
-        "the task serves no request and is in no block layer, so reclaim could do I/O for it; use nofs";
+        "the task serves no request and is in no block layer, so reclaim could do I/O for it; use \
+         nofs";
     ScopeAroundOne, RD11, "scope around a single allocation",
-        "nothing but one allocation happened in the scope; enter it where the resource is taken that makes reclaim dangerous";
+        "nothing but one allocation happened in the scope; enter it where the resource is taken \
+         that makes reclaim dangerous";
     UnscopedUnderLock, RD11, "allocation under a lock that reclaim takes",
-        "reclaim with this mask took a lock of the same class, and no scope was open; enter one before taking the lock";
+        "reclaim with this mask took a lock of the same class, and no scope was open; enter one \
+         before taking the lock";
     LeftLocked, RD12, "lock held at the end",
-        "a lock is still held when the world has ended; drop its guard on every path";
+        "a lock is still held although the world has ended; drop its guard on every path";
     LeftRegistered, RD12, "shrinker registered at the end",
-        "a shrinker is still registered when the world has ended; unregister it before its cache goes";
+        "a shrinker is still registered although the world has ended; unregister it before its \
+         cache is dropped";
     LeftInFlight, RD12, "request or work left at the end",
-        "a request or a work item is unfinished when the world has ended; wait for it before taking down what serves it";
+        "a request or a work item is unfinished although the world has ended; wait for it before \
+         its server is taken down";
     LeftOut, RD12, "pool element kept at the end",
-        "an element of a pool was not given back; what waits for it would wait for ever";
+        "an element of a pool was not given back; a task that waits for it would wait for ever";
     LeftHeld, RD12, "buffer held at the end",
-        "a client was destroyed or reset while somebody held a buffer of it; drop every hold before that";
+        "a client was destroyed or reset while a buffer of it was held; drop every hold before \
+         that";
     LostData, RD13, "acknowledged data is lost",
-        "a version that was acknowledged as durable is not there after the crash; flush before acknowledging";
+        "a version that was acknowledged as durable is not there after the crash; flush before \
+         acknowledging";
 }
 
 impl fmt::Display for Breach {

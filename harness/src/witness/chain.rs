@@ -1,10 +1,14 @@
-//! How a chain is put together: task by task, each from its outermost frame to its wait, joined by
-//! the edge from the wait to the task that must act.
+//! How the chain of a finding is put together.
 //!
-//! Key type: [`Chain`]. Used once a judge has found something; it may allocate.
+//! A chain lists the tasks one after another, each from its outermost frame to its wait; an edge
+//! joins that wait to the task that must act. Key type: [`Chain`]; [`broken_rule`] makes the common
+//! case. Used once a judge has found something, so it may allocate.
 
 use crate::event::{Event, RequestId, Resource, Site, TaskId, WorkId};
-use crate::witness::{Code, Entry, Finding, FrameKind, Needed, Step, StepKind, View, restriction};
+use crate::witness::{
+    Breach, Code, Entry, Finding, FrameKind, Moment, Needed, Step, StepKind, Subject, View,
+    restriction,
+};
 
 /// A chain under construction.
 pub(super) struct Chain<'v> {
@@ -60,7 +64,7 @@ impl<'v> Chain<'v> {
         self.steps[first..].sort_by_key(|step| step.seq);
     }
 
-    /// Says that the last task does not wait.
+    /// Adds a step that says that the last task does not wait.
     pub(super) fn running(&mut self, event: &Event) {
         if let Some(task) = self.tasks.last() {
             let Event { seq, time, .. } = *event;
@@ -69,7 +73,7 @@ impl<'v> Chain<'v> {
         }
     }
 
-    /// Adds, as the last task's, what `event` shows to be wrong.
+    /// Adds, as a step of the last task, what `event` shows to be wrong.
     pub(super) fn ends_with(&mut self, what: StepKind, site: Option<Site>, event: &Event) {
         if let Some(task) = self.tasks.last() {
             let Event { seq, time, .. } = *event;
@@ -94,7 +98,8 @@ impl<'v> Chain<'v> {
         });
     }
 
-    /// The finding: marks the forbidden entries and collects the facts about what the chain names.
+    /// The finding: marks the forbidden entries, and collects the facts about the requests and work
+    /// items that the chain names.
     #[must_use]
     pub(super) fn finish(mut self, code: Code, event: &Event) -> Finding {
         self.mark();
@@ -124,8 +129,8 @@ impl<'v> Chain<'v> {
         }
     }
 
-    /// Marks each entry that the steps before it forbid. A step of a task from before the role in
-    /// which the chain came to it is context, not part of the path; a task to which no edge leads
+    /// Marks each entry that the steps before it forbid. A step from before the role in which the
+    /// chain reaches its task is context and not part of the path; a task to which no edge leads
     /// begins a path of its own.
     fn mark(&mut self) {
         let (mut since, mut led_to, mut at) = (0, None, None);
@@ -152,7 +157,22 @@ impl<'v> Chain<'v> {
     }
 }
 
-/// The layer that a step enters. Waiting for I/O counts as doing it.
+/// The finding that a rule was broken at `moment`: what `task` is in the middle of, and last the
+/// rule, with what it is about and where.
+pub(super) fn broken_rule(
+    moment: &Moment<'_>,
+    task: TaskId,
+    breach: Breach,
+    subject: Option<Subject>,
+    site: Option<Site>,
+) -> Finding {
+    let mut chain = Chain::new(moment.view);
+    chain.task(task, None);
+    chain.ends_with(StepKind::Broke { breach, subject }, site, moment.event);
+    chain.finish(breach.code(), moment.event)
+}
+
+/// The layer that a step enters. A wait for I/O counts as entering the I/O layer.
 fn entered(what: StepKind) -> Option<Entry> {
     match what {
         StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.into()),

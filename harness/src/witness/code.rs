@@ -58,9 +58,11 @@ codes! {
     RD01, "recursion",
         "A task entered a layer that its scope forbids, below a reclaim of its own.";
     RD02, "carried recursion",
-        "A task on whose progress a scoped task waits entered a layer that the scope forbids, below a reclaim.";
+        "A task on whose progress a scoped task waits entered a layer that the scope forbids, \
+         below a reclaim.";
     RD03, "possible recursion",
-        "The order in which locks, reclaim, requests, pools, log space and queues are taken has a cycle.";
+        "The order in which locks, reclaim, requests, pools, log space and queues are taken has a \
+         cycle.";
     RD04, "deadlock",
         "Tasks wait for each other in a cycle, now.";
     RD05, "hang",
@@ -70,7 +72,8 @@ codes! {
     RD07, "shrinker misconduct",
         "A shrinker blocked in count, lied about what it freed, or waited for I/O in kswapd.";
     RD08, "reclaim contract",
-        "A rule between allocator and reclaimer was broken: nested reclaim, a failed NOFAIL, reserves without right.";
+        "A rule between allocator and reclaimer was broken: nested reclaim, a failed NOFAIL, \
+         reserves without right.";
     RD09, "convoy",
         "Tasks stood longer than the bound behind a lock whose holder waits for I/O.";
     RD10, "phantom progress",

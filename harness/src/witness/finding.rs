@@ -25,7 +25,7 @@ pub struct Finding {
     pub chain: Vec<Step>,
     /// Tasks of the cycle whose wait the world may break.
     pub breakable: Vec<TaskId>,
-    /// Who waits for what, round the cycle; servers that a queue could have used instead follow.
+    /// What each task of the cycle waits for, in order; then the other servers of a queue in it.
     pub cycle: Vec<(TaskId, Resource)>,
     /// The requests that the chain names.
     pub requests: Vec<(RequestId, RequestFacts)>,
@@ -38,11 +38,11 @@ pub struct Finding {
 /// One step of a chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// Whose.
+    /// The task that the step belongs to.
     pub task: TaskId,
-    /// What.
+    /// What the task did or is in the middle of.
     pub what: StepKind,
-    /// Where.
+    /// Where, if the event has a source line.
     pub site: Option<Site>,
     /// When.
     pub time: Nanos,
@@ -97,7 +97,7 @@ pub enum StepKind {
     Wait {
         /// For what.
         resource: Resource,
-        /// In its own terms.
+        /// A short description from the code that waits.
         why: &'static str,
         /// Whether the world may break the wait.
         breakable: bool,
@@ -119,7 +119,7 @@ pub enum StepKind {
     Broke {
         /// Which.
         breach: Breach,
-        /// What it is about, where that is more than the task.
+        /// What the rule was broken for, if more than the task.
         subject: Option<Subject>,
     },
     /// One edge of the order's cycle.
@@ -131,7 +131,7 @@ pub enum StepKind {
     Needs {
         /// What is waited for.
         resource: Resource,
-        /// Who must act.
+        /// The task that must act.
         on: TaskId,
         /// In what role.
         how: Role,

@@ -1,9 +1,14 @@
 //! `Judge`: what every judge implements, and what it is shown.
 //!
-//! Key types: [`Judge`], [`Moment`], [`Learned`]. `judges/mod.rs` says how a new judge is added.
+//! Key types: [`Judge`], [`Moment`], [`Learned`], [`JudgeOptions`]. `judges/mod.rs` says how to add
+//! a judge.
 
 use crate::event::{Event, Names};
+use crate::units::Ticks;
 use crate::witness::{Cycle, Finding, OrderGraph, Pairs, Reads, View};
+
+/// A convoy is a longer wait than this, where nothing else is set.
+const CONVOY_BOUND: Ticks = Ticks(100);
 
 /// One event, and what a judge may look at beside it.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +54,31 @@ pub struct Learned<'a> {
     pub aside: &'a [Cycle],
     /// RD03: what the policy permits against what is safe.
     pub pairs: Option<Pairs>,
+}
+
+/// Which judges a run has beside those that every run has.
+#[derive(Clone, Debug)]
+pub struct JudgeOptions {
+    /// RD03: judge the order in which things are taken, starting from this graph.
+    pub order: Option<OrderGraph>,
+    /// RD03: a cycle that only the class view has is a finding. Otherwise it is kept aside.
+    pub class_view: bool,
+    /// RD03: judge what each allocation could come to, as the stack was declared.
+    pub oracle: bool,
+    /// RD11: report scopes and masks that restrict too much.
+    pub lints: bool,
+    /// RD09: tasks may stand behind a lock for less than this.
+    pub convoy_bound: Ticks,
+}
+
+impl Default for JudgeOptions {
+    fn default() -> Self {
+        Self {
+            order: None,
+            class_view: false,
+            oracle: false,
+            lints: false,
+            convoy_bound: CONVOY_BOUND,
+        }
+    }
 }

@@ -6,8 +6,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `panel` | [`Witness`]: the view and all judges, one event at a time; [`JudgeOptions`] |
-//! | `judge`, `reads` | [`Judge`]: what a judge implements; [`Reads`]: the subjects of the events that it reads |
+//! | `panel` | [`Witness`]: the view and all judges, one event at a time |
+//! | `judge`, `reads` | [`Judge`]: what a judge implements; [`JudgeOptions`]: which judges a run has; [`Reads`]: the subjects of the events that it reads |
 //! | `judges` | the judges of RD01, RD02 and RD04 to RD13, one file each, and the table of all judges |
 //! | `order` | RD03: what is taken while what is held, and the cycles in that |
 //! | `oracle` | RD03: what an allocation could come to, as the stack was declared |
@@ -37,14 +37,14 @@ pub(crate) mod script;
 mod view;
 
 pub use breach::Breach;
-use chain::Chain;
+use chain::{Chain, broken_rule};
 pub use code::Code;
 pub use finding::{Finding, Step, StepKind, Subject};
-pub use judge::{Judge, Learned, Moment};
+pub use judge::{Judge, JudgeOptions, Learned, Moment};
 use oracle::Oracle;
 pub use oracle::Pairs;
 pub use order::{Collision, Cycle, Declaration, Edge, Level, Node, NodeKind, Order, OrderGraph};
-pub use panel::{JudgeOptions, Witness};
+pub use panel::Witness;
 pub use reads::Reads;
 pub use view::{
     Entry, Frame, FrameKind, HeldLock, Needed, Progress, Quorum, RequestFacts, RestrictedBy,

@@ -1,45 +1,16 @@
 //! `Witness`: the view and every judge, one event at a time.
 //!
-//! Key types: [`Witness`], [`JudgeOptions`]. Each event goes to the view first, and then to the
-//! judges that read events on its subject, in the order of [`judges::TABLE`].
+//! Key type: [`Witness`]. Each event goes to the view first, and then to the
+//! judges that read events on its subject, in the order of the table in `judges/mod.rs`.
 
 use crate::event::{Event, Names};
-use crate::units::Ticks;
 use crate::witness::{
-    Code, Cycle, Finding, Judge, Learned, Moment, OrderGraph, Pairs, Reads, Stalls, View, judges,
+    Code, Cycle, Finding, Judge, JudgeOptions, Learned, Moment, OrderGraph, Pairs, Reads, Stalls,
+    View, judges,
 };
 
 /// A run with more findings than these keeps the first ones, and every deadlock.
 pub(crate) const MAX_FINDINGS: usize = 1 << 10;
-/// A convoy is a longer wait than this, where nothing else is set.
-const CONVOY_BOUND: Ticks = Ticks(100);
-
-/// Which judges a run has beside those that every run has.
-#[derive(Clone, Debug)]
-pub struct JudgeOptions {
-    /// RD03: judge the order in which things are taken, starting from this graph.
-    pub order: Option<OrderGraph>,
-    /// RD03: a cycle that only the class view has is a finding. Otherwise it is kept aside.
-    pub class_view: bool,
-    /// RD03: judge what each allocation could come to, as the stack was declared.
-    pub oracle: bool,
-    /// RD11: report scopes and masks that restrict too much.
-    pub lints: bool,
-    /// RD09: tasks may stand behind a lock for less than this.
-    pub convoy_bound: Ticks,
-}
-
-impl Default for JudgeOptions {
-    fn default() -> Self {
-        Self {
-            order: None,
-            class_view: false,
-            oracle: false,
-            lints: false,
-            convoy_bound: CONVOY_BOUND,
-        }
-    }
-}
 
 /// Every judge of a run over one view.
 pub struct Witness {

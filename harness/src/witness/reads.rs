@@ -1,7 +1,7 @@
-//! `Reads`: which events a judge reads, by what they are about.
+//! `Reads`: the events that a judge reads, as a set of subjects.
 //!
-//! Key type: [`Reads`]. Most judges read few kinds of events, and most events are of few kinds; a
-//! judge is shown those alone that are about what it reads.
+//! Key type: [`Reads`]. Most judges read few subjects, and most events have one of few subjects.
+//! Each event is shown only to the judges that read its subject.
 
 use crate::event::EventKind;
 
@@ -20,7 +20,7 @@ impl Reads {
     pub const LAYERS: Self = Self(1 << 3);
     /// Allocations.
     pub const ALLOCATIONS: Self = Self(1 << 4);
-    /// Marks, policies, what narrows an allocation's mask, the OOM killer.
+    /// Watermarks, policies, what narrows an allocation's mask, the OOM killer.
     pub const MEMORY: Self = Self(1 << 5);
     /// Reclaim, and its bracket.
     pub const RECLAIM: Self = Self(1 << 6);
@@ -32,11 +32,11 @@ impl Reads {
     pub const LOCKS: Self = Self(1 << 9);
     /// Waits.
     pub const WAITS: Self = Self(1 << 10);
-    /// Requests and who serves them.
+    /// Requests and the tasks that serve them.
     pub const REQUESTS: Self = Self(1 << 11);
     /// Work items and their queues.
     pub const WORK: Self = Self(1 << 12);
-    /// Declarations and promises of the world's own; what was acknowledged and recovered; points
+    /// Declarations and promises of the world itself; versions acknowledged and recovered; points
     /// reached.
     pub const WORLD: Self = Self(1 << 13);
     /// How many subjects there are.

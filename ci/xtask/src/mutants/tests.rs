@@ -1,4 +1,4 @@
-//! Names, numbers and the page; and that the copy holds what it says.
+//! Names, numbers and the page; and the files of the copy.
 
 use super::*;
 
@@ -11,19 +11,19 @@ fn names(list: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_name_is_told_without_its_place() {
+fn a_name_is_printed_without_its_place() {
     assert_eq!(without_place(DAG), "order/dag.rs: replace < with <= in Dag::insert");
     assert_eq!(without_place(VIEW), "view/state.rs: replace View::task -> Option<&Task> with None");
 }
 
 #[test]
-fn a_name_becomes_an_expression_that_matches_itself_alone() {
+fn a_name_becomes_an_expression_that_matches_only_that_name() {
     assert_eq!(escaped("a.rs:1: x -> &[T]"), r"a\.rs:1: x -> &\[T\]");
     assert_eq!(escaped("<A<'_>>::f(|x| x + 1)"), r"<A<'_>>::f\(\|x\| x \+ 1\)");
 }
 
 #[test]
-fn what_worlds_catch_counts_as_caught_and_what_nothing_catches_does_not() {
+fn mutants_that_worlds_catch_count_as_caught() {
     let small = Outcomes {
         caught: names(&[VIEW, VIEW]),
         timeout: names(&[DAG]),
@@ -39,7 +39,7 @@ fn what_worlds_catch_counts_as_caught_and_what_nothing_catches_does_not() {
 }
 
 #[test]
-fn a_mutant_that_the_page_does_not_name_is_told() {
+fn a_mutant_that_the_page_does_not_name_is_reported() {
     let page = format!(
         "{BEGIN}{END}- `order/dag.rs: replace < with <= in Dag::insert`: the two are never equal."
     );
@@ -47,7 +47,7 @@ fn a_mutant_that_the_page_does_not_name_is_told() {
 }
 
 #[test]
-fn a_reason_for_what_is_caught_is_told() {
+fn a_reason_for_a_caught_mutant_is_reported() {
     let page = "- `order/dag.rs: replace < with <= in Dag::insert`: never equal.\n- `view/state.rs`, and more.\n";
     assert_eq!(Page(page).idle(&names(&[DAG, VIEW])), [""; 0]);
     assert_eq!(Page(page).idle(&names(&[VIEW])), [without_place(DAG)]);

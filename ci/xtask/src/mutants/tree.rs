@@ -1,23 +1,24 @@
 //! The small copy of the tree: the judges and reports, and what they import, without worlds.
 //!
-//! What the judges only import stands in a package of its own, so that it is built once and not for
-//! each mutant. Paths below `harness/` are the workspace's, so a mutant has the same name in both.
+//! The code that the judges only import is a package of its own, so that it is built once and not
+//! for each mutant. Paths below `harness/` are those of the workspace, so a mutant has the same name
+//! in both.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Where it stands in the tree, and where in the copy.
+/// Paths in the tree, each with its path in the copy.
 const COPIED: &[(&str, &str)] = &[
     ("Cargo.lock", "Cargo.lock"),
     ("harness/scope", "scope"),
     ("harness/src/error.rs", "vocabulary/src/error.rs"),
     ("harness/src/units.rs", "vocabulary/src/units.rs"),
     ("harness/src/event", "vocabulary/src/event"),
-    // The tests of the judges draw from it.
+    // The tests of the judges draw random numbers from it.
     ("harness/src/sched/random.rs", "harness/src/sched/native.rs"),
     ("harness/src/witness", "harness/src/witness"),
-    // They say what a finding says, so their tests are tests of the judges.
+    // Reports print what findings contain, so their tests test the judges too.
     ("harness/src/report", "harness/src/report"),
     // The tests of reports read their schema.
     ("harness/docs", "harness/docs"),
@@ -80,10 +81,10 @@ expect-test = "1"
 tempfile = "3"
 "#;
 
-/// Writes the copy of the tree at `root` to `copy`, anew.
+/// Copies the tree at `root` to `copy`, which is deleted first.
 ///
 /// # Errors
-/// What could not be read or written.
+/// A file could not be read or written.
 pub(super) fn write(root: &Path, copy: &Path) -> Result<(), String> {
     let told = |path: &Path| {
         let path = path.display().to_string();
@@ -104,7 +105,7 @@ pub(super) fn write(root: &Path, copy: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A file, or a folder with all that is in it.
+/// Copies a file, or a folder with all that it contains.
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     if from.is_dir() {
         fs::create_dir_all(to)?;

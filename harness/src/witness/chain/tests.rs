@@ -20,7 +20,7 @@ fn flush() -> Script {
 }
 
 #[test]
-fn the_facts_about_a_work_item_are_told_once() {
+fn the_facts_about_a_work_item_are_listed_once() {
     let s = flush();
     let works: Vec<_> =
         s.last().works.iter().map(|(work, facts)| (work.0, facts.queued_by)).collect();
@@ -28,7 +28,7 @@ fn the_facts_about_a_work_item_are_told_once() {
 }
 
 #[test]
-fn the_facts_about_a_work_item_are_told_where_nobody_waits_for_it() {
+fn the_facts_about_a_work_item_are_listed_even_if_no_task_waits_for_it() {
     let mut s = Script::default();
     let (lock, task) = (s.lock("a", ""), s.task("queuer"));
     let (queue, worker) = s.queue("events");
@@ -40,7 +40,7 @@ fn the_facts_about_a_work_item_are_told_where_nobody_waits_for_it() {
 }
 
 #[test]
-fn the_facts_about_a_request_are_told_once() {
+fn the_facts_about_a_request_are_listed_once() {
     let s = Script::c01();
     let requests: Vec<_> = s.last().requests.iter().map(|(request, _)| request.0).collect();
     assert_eq!(requests, [0], "submitted, waited for and served");

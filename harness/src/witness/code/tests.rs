@@ -1,4 +1,4 @@
-//! TESTDOC
+//! The registry and the pages of the codes.
 
 use super::*;
 use crate::event::Misuse;
@@ -53,6 +53,6 @@ fn every_code_reads_back_and_no_other_text_does() {
 }
 
 #[test]
-fn a_code_is_told_by_its_name_as_wide_as_asked_for() {
+fn a_code_is_printed_by_name_with_the_requested_width() {
     assert_eq!(format!("{:<6}|", Code::RD04), "RD04  |");
 }

@@ -4,15 +4,14 @@
 //!
 //! 1. write `judges/rdNN_what.rs`: a struct that implements [`Judge`], with the two methods
 //!    [`Judge::reads`] and [`Judge::observe`];
-//! 2. write its tests in `judges/rdNN_what/tests.rs`, as events in a
-//!    [`Script`](crate::witness::script): one story in which it finds something, and the healthy
-//!    twin of that story;
+//! 2. write its tests in `judges/rdNN_what/tests.rs`, as events in a `Script` (`script.rs`): one
+//!    story in which it finds something, and the healthy twin of that story;
 //! 3. add its `mod` line here and its line in [`TABLE`];
 //! 4. if it finds a new kind of mistake, add a row to `breach.rs`, and the same row to the page of
 //!    the code in `docs/codes`.
 //!
-//! RD03 has folders of its own, [`order`](super::order) and [`oracle`](super::oracle); its two
-//! judges are registered here like the others.
+//! A finding of a broken rule is one call of `chain::broken_rule`. RD03 has folders of its own,
+//! `order` and `oracle`; its two judges are registered here like the others.
 
 mod rd01_recursion;
 mod rd02_carried;

@@ -1,9 +1,9 @@
 //! RD01: a task entered a layer that its scope forbids, below a reclaim of its own.
 //!
 //! Invariants 1 and 2 of the project's description of reclaim, section 9. The mask of the reclaim
-//! restricts as a scope does, so an explicit GFP_NOFS without a scope is judged too. Submitting a
-//! request, and waiting for one, is entering the I/O layer. A scope that a shrinker enters itself,
-//! after reclaim began, restricts only what is below it.
+//! restricts as a scope does, so an explicit GFP_NOFS without a scope is judged too. A task that
+//! submits a request, or waits for one, enters the I/O layer. A scope that a shrinker enters after
+//! reclaim began restricts only what is below it.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ impl Judge for Recursion {
         if !frames.iter().any(|frame| matches!(frame.kind, FrameKind::Reclaim { .. })) {
             return;
         }
-        // The entry's own frame, where it has one, changes nothing: it is not a scope.
+        // The frame of the entry itself is not a scope, so it changes nothing.
         let path = frames.iter().map(|frame| (event.task, frame.kind, frame.seq));
         let Some(by) = restriction(path, entry) else {
             return;

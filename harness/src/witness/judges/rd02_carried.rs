@@ -1,10 +1,11 @@
 //! RD02: a task on whose progress a scoped task waits entered a layer that the scope forbids.
 //!
-//! Waiting carries the scope. The path runs from the scope over the waiter's frames to its wait, on
-//! to the frames of the task that must act (those of the role in which it must), to that task's own
-//! wait, and so on. It is a finding when a reclaim comes after the scope, and the forbidden entry
-//! after that. Without a reclaim it is legal: a commit inside NOFS writes to a loop device whose
-//! worker enters the filesystem below, and that is how it should be.
+//! Waiting carries the scope. The path starts at the scope and runs over the frames of the waiter
+//! to its wait; then over the frames of the task that must act, as far as they belong to the role
+//! in which it must act, to the wait of that task; and so on. It is a finding if the path has a
+//! reclaim after the scope, and the forbidden entry after the reclaim. Without a reclaim the entry
+//! is legal: a commit inside NOFS writes to a loop device, and the loop worker has to enter the
+//! filesystem below.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::witness::{
 
 /// Paths longer than this are not followed.
 const MAX_HOPS: usize = 64;
-/// Hops looked at for one event; more would mean that the graph is no longer a small world's.
+/// At most this many hops are followed for one event; no test world needs as many.
 const MAX_VISITS: u32 = 1 << 12;
 
 /// The judge of RD02.
@@ -97,8 +98,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks for a forbidden entry behind the wait at the end of the path; leaves the path that
-    /// leads to it. Where any of several servers would do, each must lead to one.
+    /// Looks for a forbidden entry behind the wait at the end of the path, and leaves the path that
+    /// leads to it. If any of several servers is enough, each of them must lead to such an entry.
     fn below(&mut self) -> Option<ForbiddenEntry> {
         let view = self.view;
         let depth = self.path.len();
@@ -135,7 +136,7 @@ impl Walk<'_> {
         Some(entry)
     }
 
-    /// A forbidden entry of the task at the end of the path, in the role in which it is there.
+    /// A forbidden entry of the task at the end of the path, within the role that put it there.
     fn entry(&self, task: TaskId) -> Option<ForbiddenEntry> {
         let since = self.path.last()?.since;
         let frames = self.view.frames(task).iter().filter(|frame| frame.seq > since);
@@ -143,7 +144,8 @@ impl Walk<'_> {
             FrameKind::Layer { layer } => self.forbidden(layer.into(), frame.seq, None),
             _ => None,
         });
-        let submitted = self.submitted.filter(|(who, _)| *who == task).map(|(_, request)| request);
+        let submitted =
+            self.submitted.filter(|(submitter, _)| *submitter == task).map(|(_, request)| request);
         let waits =
             matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
         let io = || {

@@ -1,10 +1,10 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
-//! Invariant 11 of the project's description of reclaim, section 9. A task is stuck when it waits
-//! and those who must act are stuck: one of them is enough for a lock, all of them are needed where
-//! any server of a queue would do. The stuck tasks are what is left when those that can go on, and
-//! those that they let go on, are taken away. A new deadlock goes through the task whose wait or
-//! role is new.
+//! Invariant 11 of the project's description of reclaim, section 9. A task is stuck if it waits and
+//! the tasks that must act are stuck: any one of them if all must act (a lock), all of them if one
+//! is enough (a queue with several servers). The judge starts with every waiting task and removes
+//! those that can go on, until none can; what is left is stuck. A new deadlock goes through the
+//! task whose wait or role is new.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +76,7 @@ fn changed(event: &Event, view: &View) -> Option<TaskId> {
 }
 
 impl Deadlock {
-    /// Takes every waiting task for stuck.
+    /// Assumes that every waiting task is stuck.
     fn suspect(&mut self, view: &View) {
         self.stuck.clear();
         self.stuck.resize(view.task_count(), false);
@@ -85,7 +85,7 @@ impl Deadlock {
         }
     }
 
-    /// Lets go every task that can go on, until no more can.
+    /// Removes every task that can go on, until none can.
     fn settle(&mut self, view: &View) {
         loop {
             let mut freed = false;
@@ -147,8 +147,8 @@ impl Deadlock {
         None
     }
 
-    /// Where any of several servers would do, the others are part of the deadlock, and so is what
-    /// keeps them.
+    /// If any of several servers is enough, the other servers are part of the deadlock, and so are
+    /// the tasks that block them.
     fn add_other_servers(&self, view: &View, members: &mut Vec<TaskId>) {
         let mut place = 0;
         while let Some(member) = members.get(place).copied() {
@@ -194,7 +194,7 @@ impl Deadlock {
     }
 }
 
-/// A report reads best from the restricted reclaimer; without one, from the lowest number.
+/// The task that a report starts from: the restricted reclaimer, or else the lowest number.
 fn start_with_the_reclaimer(view: &View, members: &mut [TaskId]) {
     let restricted = |task: &TaskId| {
         let path = || view.frames(*task).iter().map(|frame| (*task, frame.kind, frame.seq));

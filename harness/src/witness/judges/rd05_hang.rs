@@ -1,6 +1,7 @@
-//! RD05: nothing can go on, or the step budget is spent, and no deadlock explains it.
+//! RD05: no task can run, or the step budget is spent, and no deadlock explains it.
 //!
-//! Names every task that waits and for what; when the budget ended the run, also those that ran.
+//! The finding names every task that waits, and for what. If the budget ended the run, it also
+//! names the tasks that could run.
 
 use crate::event::{EventKind, Resource, TaskId};
 use crate::witness::{Chain, Code, Finding, Judge, Moment, Reads};
@@ -29,7 +30,8 @@ impl Judge for Hang {
             return;
         }
         let mut tasks: Vec<TaskId> = view.tasks().map(|(id, _)| id).collect();
-        // Those that matter first: who needs somebody, who waits for a signal or time, who is idle.
+        // Most important first: tasks that need another task, tasks that wait for a signal or
+        // for time, idle tasks.
         tasks.sort_by_key(|id| match view.task(*id).and_then(|task| task.wait) {
             Some(wait) if wait.needs_a_task() => 0,
             Some(wait) if !matches!(wait.resource, Resource::Idle(_)) => 1,

@@ -1,10 +1,10 @@
 //! RD06: a scope was left wrongly, or never.
 //!
-//! What one task can know of its scopes, its record stack says as an event. Three things need more,
-//! and are read from the view here: a scope that is open when its task ends or when the work item
-//! in which it was entered does, one that was inherited by fork and is still there at the end, and
-//! one that stands for a scope of another task and was open when that ended (entered later, it is
-//! only cautious). A permanent scope is none of them.
+//! The record stack of a task reports, as an event, each misuse that one task can see. Three kinds
+//! need more, and are read from the view here: a scope that is still open when its task or its work
+//! item ends; a scope that was inherited by fork and is open at the end of the task; and a scope
+//! that stands for one of another task and is open when that one ends. If it was entered after
+//! that, it is only cautious. A permanent scope is none of these.
 //!
 //! Invariants 6 to 8 of the project's description of reclaim, section 9.
 
@@ -32,7 +32,7 @@ struct MisusedScope {
 }
 
 impl MisusedScope {
-    /// A word that a call changed is changed for each caller further out too.
+    /// Each outer caller sees the same changed flag word; report it once.
     fn once(self) -> Self {
         if self.what == Misuse::ChangedInCall { Self { site: None, ..self } } else { self }
     }
@@ -90,7 +90,7 @@ fn wrong(
     judge(how).map(|what| MisusedScope { what, kind, owner, scope, site: frame.site })
 }
 
-/// What it is that a scope is still open, if `what` is the word for one that somebody holds.
+/// The misuse that an open scope is, given how it was entered; `what` if a guard holds it.
 fn leak(how: Entered, what: Misuse) -> Option<Misuse> {
     match how {
         Entered::Held | Entered::OnBehalf(_) => Some(what),
@@ -109,7 +109,8 @@ fn outlived(origin: ScopeRef, view: &View) -> Vec<MisusedScope> {
 
 fn finding(wrong: MisusedScope, event: &Event, view: &View) -> Finding {
     let MisusedScope { what, kind, owner, scope, site } = wrong;
-    // Who did it: the task of the event, but for a scope that was left open when another ended.
+    // The misuse is the event's task's, except that a scope that outlived its origin belongs to the
+    // task that still has it open.
     let task = if what == Misuse::RestoredAfterSignal { owner } else { event.task };
     let mut chain = Chain::new(view);
     chain.task(task, None);

@@ -1,25 +1,27 @@
-//! RD07, RD08: kswapd waits for what may wait for memory, or reclaims with a mask of its waker's.
+//! RD07, RD08: kswapd waits for a task that may itself wait for memory, or reclaims with another
+//! mask.
 //!
-//! kswapd works for everybody, so it waits for no I/O, and for nobody who is in direct reclaim: not
-//! for such a holder of a lock, such a worker of what it flushes, whoever has the element of a pool
-//! or promised to signal. A work item that does I/O for it is I/O too. What it waits for may begin
-//! to reclaim later, so its waits are looked at again when anybody does. In a shrinker's scan it is
-//! the shrinker that is to blame (RD07). Invariant 15 of the project's description of reclaim,
-//! section 9. A wait for a pool whose elements are in flight with requests is left out: swap-out
-//! allocates bios that way.
+//! Every task depends on kswapd, so kswapd waits neither for I/O nor for a task in direct reclaim.
+//! This holds for the holder of a lock, the worker of an item that kswapd flushes, the holder of a
+//! pool element, and the task that promised to signal a condition. A work item that does I/O counts
+//! as I/O. A task may begin to reclaim while kswapd already waits for it, so the waits of kswapd
+//! are checked again at each reclaim. If kswapd waits inside the scan of a shrinker, the shrinker
+//! is to blame (RD07). Invariant 15 of the project's description of reclaim, section 9. A wait for
+//! a pool whose elements belong to requests in flight is left out, because swap-out allocates bios
+//! that way.
 
 use std::collections::BTreeSet;
 
-use crate::event::{Event, EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
+use crate::event::{EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
 use crate::witness::{
-    Breach, Chain, Finding, Frame, FrameKind, Judge, Moment, Quorum, Reads, StepKind, Subject, View,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Quorum, Reads, Subject, View, broken_rule,
 };
 
 /// The judge of invariant 15.
 #[derive(Debug, Default)]
 pub(super) struct Kswapd {
     found: BTreeSet<(TaskId, Option<ShrinkerId>, Breach)>,
-    /// Those that reclaim as kswapd and wait for somebody, which was nothing bad so far.
+    /// Tasks that reclaim as kswapd and wait, with a wait that was allowed so far.
     waiting: BTreeSet<TaskId>,
 }
 
@@ -39,13 +41,13 @@ impl Judge for Kswapd {
                 if below_kswapd(view.frames(task)).is_some() && view.wait(task).is_some() {
                     self.waiting.insert(task);
                 }
-                self.look(event, view, out);
+                self.look(moment, out);
             }
             EventKind::ReclaimEnter { kind, mask } => {
                 if kind == ReclaimKind::Kswapd && mask != Gfp::KERNEL {
-                    self.found(task, None, Breach::KswapdMask, event, view, out);
+                    self.report(moment, task, None, Breach::KswapdMask, out);
                 }
-                self.look(event, view, out);
+                self.look(moment, out);
             }
             _ => {}
         }
@@ -54,7 +56,8 @@ impl Judge for Kswapd {
 
 impl Kswapd {
     /// Looks at every wait of kswapd.
-    fn look(&mut self, event: &Event, view: &View, out: &mut Vec<Finding>) {
+    fn look(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
+        let view = moment.view;
         let bad: Vec<_> =
             self.waiting.iter().copied().filter(|kswapd| forbidden(view, *kswapd)).collect();
         for kswapd in bad {
@@ -62,31 +65,27 @@ impl Kswapd {
             let shrinker = below_kswapd(view.frames(kswapd)).and_then(scanning);
             let breach =
                 if shrinker.is_some() { Breach::WaitsInKswapd } else { Breach::KswapdWaits };
-            self.found(kswapd, shrinker, breach, event, view, out);
+            self.report(moment, kswapd, shrinker, breach, out);
         }
     }
 
-    fn found(
+    fn report(
         &mut self,
+        moment: &Moment<'_>,
         kswapd: TaskId,
         shrinker: Option<ShrinkerId>,
         breach: Breach,
-        event: &Event,
-        view: &View,
         out: &mut Vec<Finding>,
     ) {
         if self.found.insert((kswapd, shrinker, breach)) {
-            let mut chain = Chain::new(view);
-            chain.task(kswapd, None);
-            let site = view.wait(kswapd).map(|wait| wait.site);
+            let site = moment.view.wait(kswapd).map(|wait| wait.site);
             let subject = shrinker.map(Subject::Shrinker);
-            chain.ends_with(StepKind::Broke { breach, subject }, site, event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, kswapd, breach, subject, site));
         }
     }
 }
 
-/// The frames from kswapd's reclaim on, if the task is in one.
+/// The frames from the reclaim of kswapd inwards, if the task is in one.
 fn below_kswapd(frames: &[Frame]) -> Option<&[Frame]> {
     let kswapd = |kind| matches!(kind, FrameKind::Reclaim { kind: ReclaimKind::Kswapd, .. });
     frames.iter().position(|frame| kswapd(frame.kind)).map(|begun| &frames[begun..])

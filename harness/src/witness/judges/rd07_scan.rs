@@ -1,15 +1,15 @@
-//! RD07: a scan that may not enter filesystems waits, or asks for a superblock's lock.
+//! RD07: a scan that may not enter filesystems waits, or asks for the lock of a superblock.
 //!
-//! Without FS a scan answers STOP, or frees what it can reach without waiting. It does not so much
-//! as try for a superblock's lock: whoever holds that may wait for reclaim. A wait for I/O that the
-//! mask permits is left to the judges of recursion, which know where that I/O goes. Invariant 13 of
-//! the project's description of reclaim, section 9; the superblock's shrinker is that of 4.4.
+//! Without FS a scan answers SHRINK_STOP, or frees what it can reach without waiting. It must not
+//! even try the lock of a superblock, because the holder of that lock may wait for reclaim. A wait
+//! for I/O that the mask permits is left to RD01 and RD02, which know where the I/O goes. Invariant
+//! 13 of the project's description of reclaim, section 9; the superblock's shrinker is that of 4.4.
 
 use std::collections::BTreeSet;
 
 use crate::event::{EventKind, Gfp, Resource, ShrinkerId};
 use crate::witness::{
-    Breach, Chain, Finding, Frame, FrameKind, Judge, Moment, Reads, StepKind, Subject,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Reads, Subject, broken_rule,
 };
 
 /// The class of superblocks' locks.
@@ -50,11 +50,8 @@ impl Judge for Scan {
             _ => return,
         };
         if self.found.insert((shrinker, breach)) {
-            let mut chain = Chain::new(view);
-            chain.task(event.task, None);
             let subject = Some(Subject::Shrinker(shrinker));
-            chain.ends_with(StepKind::Broke { breach, subject }, Some(site), event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, event.task, breach, subject, Some(site)));
         }
     }
 }

@@ -1,32 +1,34 @@
-//! RD07: a shrinker misbehaves.
+//! RD07: a shrinker breaks the rules of count and scan.
 //!
-//! The count must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
-//! deferred, and that needs an honest number. It must not change the cache: it begins no work, and
-//! asked again at once it says the same. The scan must not claim what did not leave, unless it says
-//! that it defers. Invariants 12 and 13 of the project's description of reclaim, section 9. That a
-//! cache really shrank can only be told where nobody else touched it meanwhile, so claims and
-//! counts are compared only within one task's unbroken run of events; and then only with what was
-//! counted, since what a scan frees may make something else freeable (a dentry gives up its inode).
+//! A count must not wait, allocate or depend on the mask: work that the mask forbids is deferred,
+//! which needs an honest number. A count must not change the cache: it begins no work, and a second
+//! count directly after it gives the same number. A scan must not claim more than it freed, unless
+//! the shrinker declares that it defers. Invariants 12 and 13 of the project's description of
+//! reclaim, section 9.
+//!
+//! Whether a cache really shrank can only be judged while no other task touches it. So claims and
+//! counts are compared within one uninterrupted run of events of one task, and only with what was
+//! counted before: a scan may make other objects freeable (a dentry releases its inode).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, EventKind, Gfp, ShrinkerId, TaskId};
 use crate::witness::{
-    Breach, Chain, Finding, FrameKind, Judge, Moment, Reads, StepKind, Subject, View, is_reclaimer,
+    Breach, Finding, FrameKind, Judge, Moment, Reads, Subject, View, broken_rule, is_reclaimer,
 };
 
 /// The judge of RD07.
 #[derive(Debug, Default)]
 pub(super) struct Conduct {
     found: BTreeSet<(ShrinkerId, Breach)>,
-    /// The last event's task: comparisons end where another task does something.
+    /// The task of the last event; an event of another task ends all comparisons.
     task: Option<TaskId>,
     /// Counts since anything happened that could change a cache.
     counts: BTreeMap<ShrinkerId, (Gfp, u64)>,
     /// Counts that were followed by nothing but counts, outside of reclaim.
     probed: BTreeMap<ShrinkerId, (Gfp, u64)>,
-    /// The pass that is under way: whose, the count, what it claimed so far. Before the first there
-    /// are no counts.
+    /// The pass under way: its shrinker, the count, and what it claimed so far. None before the
+    /// first count.
     pass: Option<(ShrinkerId, u64, u64)>,
 }
 
@@ -38,7 +40,7 @@ impl Judge for Conduct {
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
         let another = self.task.replace(event.task) != Some(event.task);
-        // Else nothing was counted since.
+        // Otherwise nothing was counted since.
         if self.pass.is_some() {
             if another {
                 self.counts.clear();
@@ -52,14 +54,13 @@ impl Judge for Conduct {
             return;
         };
         if self.found.insert((shrinker, breach)) {
-            let mut chain = Chain::new(view);
-            chain.task(event.task, None);
-            chain.ends_with(
-                StepKind::Broke { breach, subject: Some(Subject::Shrinker(shrinker)) },
+            out.push(broken_rule(
+                moment,
+                event.task,
+                breach,
+                Some(Subject::Shrinker(shrinker)),
                 None,
-                event,
-            );
-            out.push(chain.finish(breach.code(), event));
+            ));
         }
     }
 }
@@ -103,7 +104,8 @@ impl Conduct {
         let Some(FrameKind::Count { mask, .. }) = view.closed().map(|frame| frame.kind) else {
             return None;
         };
-        // In reclaim pages go between two counts, and owners may let go of more than pages.
+        // During reclaim, pages are freed between two counts, and their owners may drop other
+        // objects with them.
         let reclaims = view.frames(task).iter().any(|frame| is_reclaimer(frame.kind));
         let probed = if reclaims { None } else { self.probed.insert(shrinker, (mask, count)) };
         let before = self.counts.insert(shrinker, (mask, count));
@@ -136,7 +138,7 @@ fn counting(view: &View, task: TaskId) -> Option<ShrinkerId> {
     })
 }
 
-/// What a count outside of reclaim consists of, with the locks that it takes.
+/// Whether the event can be part of a count outside of reclaim: the count and the locks in it.
 const fn is_part_of_a_count(kind: EventKind) -> bool {
     matches!(
         kind,

@@ -1,17 +1,17 @@
-//! RD08: reclaim's pseudo-locks are given up otherwise than they were taken.
+//! RD08: reclaim's pseudo-locks are not released as they were taken.
 //!
-//! Both ends recompute the same condition from the mask and the task's flags. So the taking stands
-//! before PF_MEMALLOC is set, the giving up after it is restored, and no scope may come or go
-//! between; otherwise a level is held for ever, or is given up that nobody holds, and what is
-//! learned about order is wrong from then on. Invariant 9 of the project's description of reclaim,
-//! section 9; the bracket is that of 3.4.
+//! Acquire and release compute the same condition from the mask and the flags of the task. So
+//! acquire comes before PF_MEMALLOC is set, release comes after it is restored, and no scope may
+//! begin or end between the two. Otherwise a level stays held, or a level is released that was not
+//! held, and the order graph is wrong from then on. Invariant 9 of the project's description of
+//! reclaim, section 9; the bracket is that of 3.4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, EventKind, Levels, TaskId};
-use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind};
+use crate::witness::{Breach, Finding, Judge, Moment, Reads, broken_rule};
 
-/// Reclaims inside each other beyond these are not looked at.
+/// Reclaims nested deeper than this are not looked at.
 const MAX_DEPTH: usize = 64;
 
 /// The judge of invariant 9.
@@ -27,15 +27,12 @@ impl Judge for Annotation {
     }
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
-        let Moment { event, view, .. } = *moment;
+        let event = moment.event;
         if self.is_balanced(event) || !self.found.insert(event.task) {
             return;
         }
         let breach = Breach::AnnotationUnbalanced;
-        let mut chain = Chain::new(view);
-        chain.task(event.task, None);
-        chain.ends_with(StepKind::Broke { breach, subject: None }, None, event);
-        out.push(chain.finish(breach.code(), event));
+        out.push(broken_rule(moment, event.task, breach, None, None));
     }
 }
 

@@ -1,17 +1,17 @@
 //! RD08: the contract between allocator and reclaimer is broken.
 //!
-//! A reclaimer never reclaims below itself; what must not fail does not; and nobody goes deeper
-//! into the reserves than the request's mark allows. Invariants 5, 17 and 18 of the project's
-//! description of reclaim, section 9; the marks are those of 3.2, and what a request that must not
-//! fail may take besides is said in 3.3 and 3.5. The judge keeps its own arithmetic of marks: it
-//! must not trust the allocator that it judges.
+//! A reclaimer never reclaims below itself, a NOFAIL request does not fail, and no request takes
+//! pages below the watermark that it may go down to. Invariants 5, 17 and 18 of the project's
+//! description of reclaim, section 9; the watermarks are those of 3.2, and 3.3 and 3.5 say what a
+//! NOFAIL request may take besides. The judge computes the watermarks itself, because it must not
+//! trust the allocator that it judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{AllocOutcome, EventKind, Gfp, ReclaimKind, Site, TaskFlags, TaskId};
 use crate::units::Pages;
 use crate::witness::{
-    Breach, Chain, Finding, Frame, FrameKind, Judge, Moment, Reads, StepKind, View, is_reclaimer,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Reads, View, broken_rule, is_reclaimer,
 };
 
 /// The judge of RD08.
@@ -20,7 +20,7 @@ pub(super) struct Contract {
     found: BTreeSet<(TaskId, Breach, Option<Site>)>,
     min: Option<Pages>,
     victims: BTreeSet<TaskId>,
-    /// The allocation of a task, by its event, that has just come to the OOM killer.
+    /// The allocation of each task, by its event, that has just called the OOM killer.
     desperate: BTreeMap<TaskId, u64>,
 }
 
@@ -46,7 +46,8 @@ impl Judge for Contract {
                 return;
             }
             EventKind::ReclaimEnter { kind, .. } => {
-                // It goes round again: what it may take without marks, it may take once.
+                // It retries: after the OOM killer it may ignore the watermarks for one attempt
+                // only.
                 let alloc = allocating(view, task).map(|alloc| alloc.seq);
                 if alloc.is_some() && self.desperate.get(&task).copied() == alloc {
                     self.desperate.remove(&task);
@@ -65,10 +66,7 @@ impl Judge for Contract {
             return;
         };
         if self.found.insert((task, breach, site)) {
-            let mut chain = Chain::new(view);
-            chain.task(task, None);
-            chain.ends_with(StepKind::Broke { breach, subject: None }, site, event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, task, breach, None, site));
         }
     }
 }
@@ -84,7 +82,7 @@ fn nested(view: &View, task: TaskId, kind: ReclaimKind) -> Option<Breach> {
     outer.iter().any(|frame| is_reclaimer(frame.kind)).then_some(Breach::NestedReclaim)
 }
 
-/// The innermost allocation of the task that is under way.
+/// The innermost open allocation of the task.
 fn allocating(view: &View, task: TaskId) -> Option<&Frame> {
     view.frames(task).iter().rev().find(|frame| matches!(frame.kind, FrameKind::Alloc { .. }))
 }
@@ -114,7 +112,7 @@ impl Contract {
                 let min = self.min?;
                 let mut floor = floor(min, effective, flags, self.victims.contains(&task));
                 if effective.contains(Gfp::NOFAIL) && effective.allow_blocking() {
-                    // Every page once the killer was come to; before, what HIGH may take.
+                    // After the OOM killer every page; before it, as many as HIGH may take.
                     floor = floor.min(if desperate { Pages(0) } else { Pages(min.0 - min.0 / 2) });
                 }
                 (left < floor).then_some(Breach::ReservesTaken)
@@ -123,7 +121,7 @@ impl Contract {
     }
 }
 
-/// The mark that a request goes down to.
+/// The number of free pages that a request may go down to.
 fn floor(min: Pages, mask: Gfp, flags: TaskFlags, victim: bool) -> Pages {
     let reclaimer = flags.contains(TaskFlags::MEMALLOC) || mask.contains(Gfp::MEMALLOC);
     let reserves = !mask.contains(Gfp::NOMEMALLOC);

@@ -1,20 +1,21 @@
-//! RD08: what reclaim says that a shrinker still owes is not what was left undone.
+//! RD08: the deferred work that reclaim records for a shrinker is not the work that was left
+//! undone.
 //!
-//! A scan that the mask forbids is postponed and not dropped: a pass takes over what is owed, and
-//! what it leaves is what it took over and asked for itself, less what was scanned, and since 5.13
-//! at most twice the cache. The judge keeps its own account. Invariant 14 of the project's
-//! description of reclaim, section 9; the formula is that of 4.3.
+//! A scan that the mask forbids is deferred, not dropped. A pass takes over the deferred work, adds
+//! its own, and defers again what it did not scan; since 5.13 that is at most twice the size of the
+//! cache. The judge keeps its own account. Invariant 14 of the project's description of reclaim,
+//! section 9; the formula is that of 4.3.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, EventKind, ShrinkPass, ShrinkerId, TaskId};
-use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind, Subject};
+use crate::witness::{Breach, Finding, Judge, Moment, Reads, Subject, broken_rule};
 
 /// The judge of invariant 14.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     found: BTreeSet<ShrinkerId>,
-    /// What is owed, of everything and of the memcg's.
+    /// The deferred work of each shrinker, for global reclaim and for the memcg.
     owed: BTreeMap<(ShrinkerId, bool), u64>,
     /// Passes under way, with the objects looked at so far.
     passes: BTreeMap<(TaskId, ShrinkerId), (ShrinkPass, u64)>,
@@ -26,16 +27,13 @@ impl Judge for Deferred {
     }
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
-        let Moment { event, view, .. } = *moment;
+        let event = moment.event;
         let Some(shrinker) = self.miscounted(event) else {
             return;
         };
         if self.found.insert(shrinker) {
             let (breach, subject) = (Breach::DeferredWrong, Some(Subject::Shrinker(shrinker)));
-            let mut chain = Chain::new(view);
-            chain.task(event.task, None);
-            chain.ends_with(StepKind::Broke { breach, subject }, None, event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, event.task, breach, subject, None));
         }
     }
 }
@@ -50,7 +48,7 @@ impl Deferred {
                 let owed = self.owed.insert((shrinker, pass.in_memcg), 0).unwrap_or(0);
                 (owed != pass.deferred).then_some(shrinker)
             }
-            // A scan that answered STOP looked at nothing that counts.
+            // A scan that answered SHRINK_STOP does not count as scanned.
             EventKind::ShrinkScanEnd { shrinker, freed: Some(_), scanned, .. } => {
                 let (_, sum) = self.passes.get_mut(&(task, shrinker))?;
                 *sum = sum.saturating_add(scanned);
@@ -68,7 +66,7 @@ impl Deferred {
     }
 }
 
-/// What a pass leaves after `scanned` objects.
+/// The work that a pass defers after it scanned `scanned` objects.
 fn left_undone(pass: &ShrinkPass, scanned: u64) -> u64 {
     let ShrinkPass { freeable, deferred, priority, seeks, bounded, .. } = *pass;
     let delta = match seeks {

@@ -1,16 +1,17 @@
-//! RD08: somebody on whom reclaim depends waits for a work queue that may need memory to get on.
+//! RD08: a task on which reclaim depends waits for a work queue that may need memory to make
+//! progress.
 //!
-//! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` wait only for
-//! work of queues made so: another queue may have to make a worker first, which takes memory.
-//! Waiting for the end of a queue's worker is waiting for its work. Invariant 19 of the project's
-//! description of reclaim, section 9; the kernel's own check is `check_flush_dependency`. Queues of
-//! which it was not said are not judged.
+//! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` may wait only for
+//! work of queues that were made with that flag too. Any other queue may have to create a worker
+//! first, which takes memory. Waiting for the exit of a queue's worker is waiting for its work.
+//! Invariant 19 of the project's description of reclaim, section 9; the kernel's own check is
+//! `check_flush_dependency`. A queue whose creation was not seen is not judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{EventKind, QueueId, Resource, TaskId, WorkId};
 use crate::witness::{
-    Breach, Chain, Finding, FrameKind, Judge, Moment, Reads, StepKind, Subject, View, is_reclaimer,
+    Breach, Finding, FrameKind, Judge, Moment, Reads, Subject, View, broken_rule, is_reclaimer,
 };
 
 /// The judge of invariant 19.
@@ -49,10 +50,7 @@ impl Judge for Flush {
             return;
         }
         let breach = Breach::WaitsForUnsafeQueue;
-        let mut chain = Chain::new(view);
-        chain.task(task, None);
-        chain.ends_with(StepKind::Broke { breach, subject }, Some(site), event);
-        out.push(chain.finish(breach.code(), event));
+        out.push(broken_rule(moment, task, breach, subject, Some(site)));
     }
 }
 

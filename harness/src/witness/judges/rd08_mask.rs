@@ -1,30 +1,28 @@
-//! RD08: an allocation's effective mask is not what its request and its task's scopes make it.
+//! RD08: the effective mask of an allocation is not what its request and the scopes of its task
+//! give.
 //!
-//! The judge has the rule itself and applies it to the scopes that it saw entered and left: it does
-//! not ask the allocator, nor the flag word that the allocator read. A task whose scopes were
-//! misused is judged by that (RD06), and here no more. Where the events do not say what else
-//! narrows a mask (a recording of a real kernel) only the two rules that hold anyway are judged: no
-//! bit is gained, and the mask makes sense. Invariants 3 and 4 of the project's description of
-//! reclaim, section 9; the rule is that of 2.3 and 2.7.
+//! The judge applies the rule itself, to the scopes that it saw entered and left. It asks neither
+//! the allocator nor the flag word that the allocator read. A task whose scopes were misused is
+//! judged by RD06 alone. Events that do not say what else narrows a mask (a recording of a real
+//! kernel) are judged by two rules only: no bit is gained, and the mask is well formed. Invariants
+//! 3 and 4 of the project's description of reclaim, section 9; the rule is that of 2.3 and 2.7.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{EventKind, Gfp, ScopeKind, Site, TaskFlags, TaskId};
-use crate::witness::{
-    Breach, Chain, Finding, Frame, FrameKind, Judge, Moment, Reads, StepKind, View,
-};
+use crate::witness::{Breach, Finding, Frame, FrameKind, Judge, Moment, Reads, View, broken_rule};
 
 /// The judge of invariants 3 and 4.
 #[derive(Debug, Default)]
 pub(super) struct Mask {
     found: BTreeSet<(TaskId, Breach, Site)>,
-    /// The events are those of a world, which tells everything that narrows a mask.
+    /// The events come from a world, which reports everything that narrows a mask.
     told: bool,
-    /// A NOFS scope takes I/O too.
+    /// A NOFS scope takes IO too, under a policy that joins the two scopes.
     joined: bool,
-    /// What the next allocation of a task may do at all.
+    /// What is left of the next request of each task, before scopes.
     allowed: BTreeMap<TaskId, Gfp>,
-    /// Tasks whose scopes are not what they should be.
+    /// Tasks whose scopes were misused.
     misused: BTreeSet<TaskId>,
 }
 
@@ -48,10 +46,7 @@ impl Judge for Mask {
                     return;
                 };
                 if self.found.insert((task, breach, site)) {
-                    let mut chain = Chain::new(view);
-                    chain.task(task, None);
-                    chain.ends_with(StepKind::Broke { breach, subject: None }, Some(site), event);
-                    out.push(chain.finish(breach.code(), event));
+                    out.push(broken_rule(moment, task, breach, None, Some(site)));
                 }
             }
             _ => {}
@@ -59,7 +54,7 @@ impl Judge for Mask {
     }
 }
 
-/// What an allocation says of itself.
+/// The masks and flags of one allocation.
 struct AllocationMasks {
     order: u32,
     requested: Gfp,
@@ -75,8 +70,8 @@ impl Mask {
         if effective - requested != Gfp::EMPTY {
             return Some(Breach::MaskGrew);
         }
-        // A nowait scope leaves IO and FS, which mean nothing then: that is not the request's
-        // fault.
+        // A nowait scope leaves IO and FS set, where they mean nothing. That is no mistake of the
+        // request.
         let nowait = flags.contains(TaskFlags::MEMALLOC_NOWAIT);
         let seen = if nowait { effective | requested & Gfp::DIRECT_RECLAIM } else { effective };
         if requested.validate_request(order, flags).is_err() || seen.validate().is_err() {
@@ -88,7 +83,7 @@ impl Mask {
     }
 }
 
-/// What is left of `mask` in the scopes among `frames`.
+/// `mask` after the scopes among `frames`.
 fn in_scopes(mask: Gfp, frames: &[Frame], joined: bool) -> Gfp {
     let [mut nofs, mut noio, mut nowait, mut pin] = [false; 4];
     for frame in frames {

@@ -1,19 +1,19 @@
-//! RD08: a memory pool does not keep its promise.
+//! RD08: a mempool does not keep its promise.
 //!
-//! A request that may wait gets an element, after no more elements than a bound came back without
-//! anybody else taking them; one that may not wait does not sleep; and neither draws on the
-//! emergency reserves, because what the pool keeps is there instead. Invariant 16 of the project's
-//! description of reclaim, section 9; the pool's steps are those of 3.6.
+//! A request that may wait gets an element; elements may come back unused only so many times before
+//! it does. A request that may not wait does not sleep. Neither draws on the emergency reserves,
+//! because the elements that the pool keeps replace them. Invariant 16 of the project's description
+//! of reclaim, section 9; the steps of a pool are those of 3.6.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, EventKind, Gfp, PoolId, Resource, Site, TaskId};
-use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind, Subject, View};
+use crate::witness::{Breach, Finding, Judge, Moment, Reads, Subject, View, broken_rule};
 
-/// How often a waiter may go back to sleep although an element is there. On OS threads another
-/// waiter may come between; so often in a row it cannot.
+/// How often a waiter may go back to sleep although an element is free. On OS threads another
+/// waiter may take the element first, but not this many times in a row.
 const MAX_ROUNDS: u32 = 16;
-/// Allocations from pools inside each other beyond these are not looked at.
+/// Pool allocations nested deeper than this are not looked at.
 const MAX_DEPTH: usize = 64;
 
 /// The judge of invariant 16.
@@ -33,10 +33,10 @@ struct PoolAllocation {
     /// The event that began it.
     since: u64,
     waited: bool,
-    /// Elements that came back since it first waited and that nobody took, as far as the reserve
-    /// holds them.
+    /// Elements that came back since it first waited and that no task took, at most as many as the
+    /// pool keeps.
     spare: u32,
-    /// Times it went back to sleep with one there.
+    /// How often it went back to sleep although one was free.
     rounds: u32,
 }
 
@@ -51,11 +51,8 @@ impl Judge for Pool {
             return;
         };
         if self.found.insert((pool, breach)) {
-            let mut chain = Chain::new(view);
-            chain.task(event.task, None);
             let subject = Some(Subject::Pool(pool));
-            chain.ends_with(StepKind::Broke { breach, subject }, Some(site), event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, event.task, breach, subject, Some(site)));
         }
     }
 }
@@ -115,7 +112,7 @@ impl Pool {
         }
     }
 
-    /// Those that wait, or have waited, for an element of `pool`.
+    /// Calls `change` for each allocation that waits, or has waited, for an element of `pool`.
     fn waiters(&mut self, pool: PoolId, change: impl Fn(&mut PoolAllocation)) {
         let all = self.open.values_mut().flatten();
         all.filter(|open| open.pool == pool && open.waited).for_each(change);

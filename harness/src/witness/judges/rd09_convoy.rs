@@ -1,9 +1,9 @@
 //! RD09: tasks stand behind a lock whose holder waits for I/O.
 //!
-//! Nothing is wrong with any one wait; but a lock that is held over I/O makes everybody as slow as
-//! the device, and in reclaim that is everybody who needs memory. A convoy is two or more waiters
-//! for longer than a bound, in the world's own time. Written from the project's description of
-//! reclaim, 4.5.
+//! No single wait is wrong. But a lock that is held over I/O makes every waiter as slow as the
+//! device, and below reclaim the waiters are all tasks that need memory. A convoy is two or more
+//! waiters for longer than a bound, in the world's own time. Written from the project's description
+//! of reclaim, 4.5.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind, LockId, Resource, TaskId};
 use crate::units::{Nanos, Ticks};
 use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind, Subject, View};
 
-/// Fewer waiters than these are no convoy.
+/// Fewer waiters than this are no convoy.
 const MIN_WAITERS: usize = 2;
 
 /// A lock with waiters whose holder waits for I/O.
@@ -62,7 +62,7 @@ impl Judge for Convoy {
                 | EventKind::LockReleased { .. }
                 | EventKind::TaskExit
         );
-        // Who waits does nothing else, so only a wait that begins makes a jam.
+        // A task that waits does nothing else, so only the begin of a wait can jam a lock.
         if matches!(event.kind, EventKind::WaitBegin { .. }) || may_end && !self.jams.is_empty() {
             self.look(event.time, view);
         }
@@ -70,7 +70,7 @@ impl Judge for Convoy {
 }
 
 impl Convoy {
-    /// Which locks are jammed now; those that were before keep their beginning.
+    /// Finds the locks that are jammed now. A lock that was jammed before keeps its start time.
     fn look(&mut self, now: Nanos, view: &View) {
         let mut jams = BTreeMap::new();
         for (holder, task) in view.tasks() {

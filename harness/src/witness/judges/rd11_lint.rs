@@ -1,14 +1,14 @@
-//! RD11: scopes and masks that restrict more than they need to, or nothing.
+//! RD11: scopes and masks that restrict more than they need to, or that restrict nothing.
 //!
-//! Lints, not failures: they judge what a run did, and another run of the same code may need what
-//! this one did not. So they are made only where a test asks for them. Written from the project's
-//! description of scoped allocation, 2.5 and 9 (lints).
+//! These are lints, not failures: they judge one run, and another run of the same code may need
+//! what this one did not. So they are made only for a test that asks for them. Written from the
+//! project's description of scoped allocation, 2.5 and 9 (lints).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Entered, Event, EventKind, Gfp, Layer, LockId, Names, ScopeKind, Site, TaskId};
 use crate::witness::{
-    Breach, Chain, Finding, Frame, FrameKind, Judge, Moment, Reads, StepKind, Subject, View,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Reads, Subject, View, broken_rule,
     is_reclaimer,
 };
 
@@ -16,7 +16,7 @@ use crate::witness::{
 #[derive(Debug, Default)]
 pub(super) struct Lint {
     told: BTreeSet<(Breach, Option<Site>)>,
-    /// What each task did lately.
+    /// The recent actions of each task.
     done: BTreeMap<TaskId, RecentActions>,
     /// Classes of locks that reclaim took, each with the masks of those reclaims.
     taken: BTreeMap<&'static str, BTreeSet<Gfp>>,
@@ -27,12 +27,12 @@ pub(super) struct Lint {
 /// Sites under one class of locks, and classes, beyond these are not kept.
 const MAX_KEPT: usize = 1 << 10;
 
-/// What a task did, by events.
+/// What a task did last, by event numbers.
 #[derive(Debug, Default, Clone, Copy)]
 struct RecentActions {
     /// The last two allocations.
     allocations: [Option<u64>; 2],
-    /// The last thing that was no allocation and nothing that one consists of.
+    /// The last event that was neither an allocation nor part of one.
     other: Option<u64>,
 }
 
@@ -72,10 +72,7 @@ impl Judge for Lint {
             return;
         };
         if self.told.insert((breach, site)) {
-            let mut chain = Chain::new(view);
-            chain.task(task, None);
-            chain.ends_with(StepKind::Broke { breach, subject }, site, event);
-            out.push(chain.finish(breach.code(), event));
+            out.push(broken_rule(moment, task, breach, subject, site));
         }
     }
 }
@@ -169,7 +166,7 @@ impl Lint {
     }
 }
 
-/// What reclaim itself holds over a scan.
+/// Locks that reclaim itself holds over a scan.
 const PSEUDO_LOCKS: [&str; 2] = ["shrinker", "shrinker_rwsem"];
 
 fn keep<T: Ord>(map: &mut BTreeMap<&'static str, BTreeSet<T>>, class: &'static str, value: T) {
@@ -181,7 +178,7 @@ fn keep<T: Ord>(map: &mut BTreeMap<&'static str, BTreeSet<T>>, class: &'static s
     }
 }
 
-/// Whether the request itself says what an open scope says.
+/// Whether the request repeats what an open scope says.
 fn redundant(frames: &[Frame], requested: Gfp) -> bool {
     let explicit = requested.allow_blocking() && !requested.contains(Gfp::FS);
     let reclaims = frames.iter().any(|frame| matches!(frame.kind, FrameKind::Reclaim { .. }));
@@ -195,7 +192,7 @@ fn redundant(frames: &[Frame], requested: Gfp) -> bool {
     explicit && !reclaims && frames.iter().any(scoped)
 }
 
-/// Whether being in the middle of this makes I/O dangerous.
+/// Whether a task in the middle of this may have to avoid I/O.
 fn needs_noio(kind: FrameKind) -> bool {
     match kind {
         FrameKind::Serving { .. } | FrameKind::Working { .. } | FrameKind::Reclaim { .. } => true,

@@ -1,14 +1,14 @@
-//! RD12: something was left behind when the world had ended.
+//! RD12: something was left behind when the world ended.
 //!
-//! Locks, registrations, requests, work items and pool elements, read from the events at
-//! [`EventKind::WorldEnd`]; holds of what was taken down before that, where it is said. What a real
-//! machine could keep (devices, mounts, cgroups, processes) is looked for by `host`. A world that
-//! was unwound has no end in good order and is not asked.
+//! Locks, registrations, requests, work items and pool elements are read from the events, at
+//! [`EventKind::WorldEnd`]. Holds of an object that was destroyed earlier are reported by an event
+//! of their own. `host` looks for what a real machine could keep: devices, mounts, cgroups,
+//! processes. A world that hung was unwound, has no orderly end, and is not judged.
 
 use std::collections::BTreeMap;
 
 use crate::event::{EventKind, Fact, PoolId, ShrinkerId, Site, TaskId};
-use crate::witness::{Breach, Chain, Code, Finding, Judge, Moment, Reads, StepKind, Subject, View};
+use crate::witness::{Breach, Code, Finding, Judge, Moment, Reads, Subject, View, broken_rule};
 
 /// The judge of RD12.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ impl Judge for Leak {
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
-        // A world that hung is unwound, and an unwound task leaves what a wait that was cut short
-        // had got it.
+        // A world that hung is unwound, and a task whose wait was cut short may keep what the
+        // wait was for.
         let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
         match event.kind {
             EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung => {}
@@ -41,30 +41,17 @@ impl Judge for Leak {
             EventKind::TaskExit => {
                 let held = view.exited(event.task).map_or(&[][..], |task| &task.held);
                 for held in held {
-                    let mut chain = Chain::new(view);
-                    chain.task(event.task, None);
                     let (breach, subject) = (Breach::LeftLocked, Some(Subject::Lock(held.lock)));
-                    chain.ends_with(StepKind::Broke { breach, subject }, Some(held.site), event);
-                    out.push(chain.finish(breach.code(), event));
+                    out.push(broken_rule(moment, event.task, breach, subject, Some(held.site)));
                 }
             }
             EventKind::Declared { fact: Fact::LeftHeld { item } } => {
-                let mut chain = Chain::new(view);
-                chain.task(event.task, None);
                 let (breach, subject) = (Breach::LeftHeld, Some(Subject::Item(item)));
-                chain.ends_with(StepKind::Broke { breach, subject }, None, event);
-                out.push(chain.finish(breach.code(), event));
+                out.push(broken_rule(moment, event.task, breach, subject, None));
             }
             EventKind::WorldEnd => {
                 for (breach, subject, task, site) in self.left(view) {
-                    let mut chain = Chain::new(view);
-                    chain.task(task, None);
-                    chain.ends_with(
-                        StepKind::Broke { breach, subject: Some(subject) },
-                        site,
-                        event,
-                    );
-                    out.push(chain.finish(breach.code(), event));
+                    out.push(broken_rule(moment, task, breach, Some(subject), site));
                 }
             }
             _ => {}

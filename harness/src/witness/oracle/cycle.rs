@@ -1,8 +1,8 @@
-//! The cycle that a finding of the oracle tells, as an order of things taken.
+//! The cycle of a finding of the oracle, as an order of things taken.
 //!
-//! Key type: [`Danger`]. First what was declared: reclaim at the level that the target waits at,
-//! and the way down from the target; then what happened: who waits for whom, and last the
-//! allocation, which closes the cycle.
+//! Key type: [`Danger`]. First comes what was declared: reclaim at the level that the target waits
+//! at, and the way down from the target. Then comes what happened: the waits between tasks, and
+//! last the allocation, which closes the cycle.
 
 use super::holdings::{Allocation, HeldAs, Holding, Holdings};
 use super::stack::Stack;
@@ -22,7 +22,7 @@ pub(super) struct Danger<'a> {
     pub(super) mask: Gfp,
 }
 
-/// What the cycle is told from.
+/// The sources from which the cycle is described.
 pub(super) struct Teller<'a> {
     pub(super) event: &'a Event,
     pub(super) view: &'a View,
@@ -32,7 +32,7 @@ pub(super) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// The cycle through `danger`; none where a wait on the way is for nothing that has a name.
+    /// The cycle through `danger`; none if a wait on the way is for a resource without a name.
     pub(super) fn cycle(&self, danger: &Danger<'_>, request: &Allocation) -> Option<Cycle> {
         let level = if danger.waits == MayWait::WithFs { Level::Fs } else { Level::Io };
         let reclaim = Node::reclaim(level);

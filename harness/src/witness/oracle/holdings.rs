@@ -1,8 +1,9 @@
-//! What is held round an allocation: by the task that allocates, and by those who wait for it.
+//! What is held around an allocation: by the task that allocates, and by the tasks that wait for
+//! it.
 //!
-//! Key types: [`Holdings`], [`Stuck`]. Whoever waits for the allocating task, however far away,
-//! gives nothing back before the allocation is done. A wait that any of several tasks could end
-//! counts where all of them are stuck.
+//! Key types: [`Holdings`], [`Stuck`]. A task that waits for the allocating task, directly or
+//! through others, releases nothing before the allocation is done. A wait that any of several tasks
+//! could end counts only if all of them are stuck.
 
 use super::stack::Dependency;
 use crate::event::{Gfp, LockId, LockMode, QueueId, Site, TaskFlags, TaskId};
@@ -24,11 +25,11 @@ pub(super) struct Allocation {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stuck {
     pub(super) task: TaskId,
-    /// Its wait, and the place of whom it waits for; none for the task that allocates.
+    /// Its wait, and the place of the task that it waits for; none for the task that allocates.
     pub(super) behind: Option<(Wait, usize)>,
 }
 
-/// As what a task holds a thing.
+/// How a task holds a lock or a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum HeldAs {
     /// A lock, and whether others may share it.
@@ -48,7 +49,7 @@ pub(super) struct Holding {
     pub(super) by: usize,
 }
 
-/// What is held round an allocation.
+/// What is held around an allocation.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     /// The task that allocates, then those who wait.
@@ -59,8 +60,9 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// What is held round an allocation of `task` that began with event `begun`. What the task took
-    /// since then, it took in its reclaim, which gives it back before it goes on to anything else.
+    /// What is held around an allocation of `task` that began with event `begun`. What the task
+    /// took since then, it took in its reclaim, which gives it back before it goes on to anything
+    /// else.
     pub(super) fn of(view: &View, task: TaskId, begun: u64) -> Self {
         let mut all = Self { begun, ..Self::default() };
         all.add(view, Stuck { task, behind: None });
@@ -80,7 +82,7 @@ impl Holdings {
         self.stuck.iter().position(|stuck| stuck.task == task)
     }
 
-    /// Whom of those who are stuck `waiter` waits for, if it is stuck for that.
+    /// The entry for `waiter`, if it waits for a stuck task and is stuck because of that.
     fn behind(&self, view: &View, waiter: TaskId) -> Option<Stuck> {
         let wait = *view.wait(waiter)?;
         if self.place(waiter).is_some() {
@@ -120,8 +122,8 @@ impl Holdings {
         self.held.extend(locks.chain(served).map(|(hold, site)| Holding { hold, site, by }));
     }
 
-    /// Who holds `thing`, so that nobody else can have it. A queue with a server that is not stuck
-    /// is not held.
+    /// The holding that keeps other tasks from `thing`. A queue with a server that is not stuck is
+    /// not held.
     pub(super) fn find(&self, view: &View, thing: Dependency) -> Option<Holding> {
         let found = self.held.iter().find(|held| match (held.hold, thing) {
             (HeldAs::Lock(held, _), Dependency::Lock(lock)) => held == lock,

@@ -1,21 +1,22 @@
-//! RD03 (oracle): what an allocation could come to, as the stack was declared.
+//! RD03 (oracle): what an allocation could lead to, as the stack was declared.
 //!
-//! For each allocation: what reclaim may work on under its effective mask, closed over "progress
-//! depends on", must need nothing that the allocating task holds, nor a task that waits for it. No
-//! reclaim has to run and no memory to be short: one allocation inside a transaction is enough. It
-//! believes what was declared ([`crate::event::Fact`]), and knows nothing of what was not.
+//! For each allocation, the oracle takes what reclaim may work on under the effective mask, and
+//! follows "its progress depends on". The result must contain nothing that the allocating task
+//! holds, nor anything that a task that waits for it holds. Reclaim does not have to run, and
+//! memory does not have to be short: one allocation inside a transaction is enough. The oracle
+//! believes what was declared ([`crate::event::Fact`]), and knows nothing else.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`judge`] | [`Oracle`]: the judge, allocation by allocation |
+//! | `rd03_oracle` | [`Oracle`]: the judge, allocation by allocation |
 //! | `stack` | the declared stack; what work on a part may wait for |
-//! | `holdings` | what the allocating task and those who wait for it hold |
-//! | `cycle` | the cycle that a finding tells |
-//! | [`pairs`] | [`Pairs`]: what the policy permits and what is safe, counted |
+//! | `holdings` | what the allocating task and the tasks that wait for it hold |
+//! | `cycle` | the cycle that a finding describes |
+//! | `pairs` | [`Pairs`]: what the policy permits and what is safe, counted |
 //!
-//! Neighbours: [`super::panel`] shows it every event; its cycles are those of [`super::order`],
-//! with edges that are declared. Written from the project's description of storage, 3.3, and of
-//! reclaim, 5.8 and 9 (20). No locks.
+//! Neighbours: `judges` registers the judge; its cycles are those of `order`, with edges that are
+//! declared. Written from the project's description of storage, 3.3, and of reclaim, 5.8 and 9
+//! (20). No locks.
 
 mod cycle;
 mod holdings;

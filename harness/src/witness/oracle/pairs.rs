@@ -22,7 +22,7 @@ pub struct Pairs {
     pub unsound: u64,
     /// Not permitted although safe: memory that stays.
     pub denied_but_safe: u64,
-    /// Neither safe nor dangerous: something below the target needs nobody knows what.
+    /// Neither safe nor dangerous: the needs of something below the target are unknown.
     pub unknown: u64,
 }
 
@@ -58,7 +58,8 @@ impl fmt::Display for Pairs {
         let Self { pairs, safe, permitted, unsound, denied_but_safe, unknown } = self;
         write!(
             f,
-            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, {denied_but_safe} denied but safe"
+            "{pairs} pairs: {safe} safe, {permitted} permitted, {unsound} unsound, \
+             {denied_but_safe} denied but safe"
         )?;
         if *unknown > 0 {
             write!(f, ", {unknown} unknown")?;

@@ -1,8 +1,8 @@
 //! RD03 (oracle): the judge, allocation by allocation.
 //!
-//! Key type: [`Oracle`]. An allocation is judged when it begins, and once more when somebody begins
-//! to wait while it is under way: what the waiter holds is then held round it too. What was judged
-//! once in the same circumstances is not judged again.
+//! Key type: [`Oracle`]. An allocation is judged when it begins, and again when another task begins
+//! to wait during it, because then what the waiter holds is held around the allocation too.
+//! Circumstances that were judged once are not judged again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,20 +15,20 @@ use crate::event::{EventKind, Gfp, MayWait, ReclaimTarget, TaskFlags, TaskId};
 use crate::witness::order::{exempt, finding};
 use crate::witness::{Finding, Frame, FrameKind, Judge, Learned, Moment, Reads};
 
-/// Circumstances beyond these are looked at again each time.
+/// Circumstances beyond this number are not remembered, and are judged each time.
 const MAX_LOOKED_AT: usize = 1 << 20;
-/// A policy's words for one allocation beyond these are not kept.
-const MAX_WORDS: usize = 1 << 12;
+/// At most this many masks that a policy gave for one allocation are kept.
+const MAX_POLICY_MASKS: usize = 1 << 12;
 
-/// What the policy said of some targets.
-type Words = BTreeMap<ReclaimTarget, Gfp>;
+/// The masks that the policy gave for some targets.
+type PolicyMasks = BTreeMap<ReclaimTarget, Gfp>;
 
 /// The judge, over one run.
 #[derive(Debug, Default)]
 pub(in crate::witness) struct Oracle {
     stack: Stack,
     /// For the allocation that a task begins next, then for the one that it makes.
-    words: BTreeMap<TaskId, Words>,
+    masks: BTreeMap<TaskId, PolicyMasks>,
     looked_at: BTreeSet<u64>,
     found: BTreeSet<(ReclaimTarget, Dependency)>,
     pairs: Pairs,
@@ -63,15 +63,15 @@ impl Oracle {
     fn judge(&mut self, at: &Moment<'_>, request: &Allocation, out: &mut Vec<Finding>) {
         let Moment { event, view, names } = *at;
         let holdings = Holdings::of(view, request.task, request.begun);
-        let words = self.words.get(&request.task);
-        let key = key(request, words, &holdings, self.stack.version);
+        let masks = self.masks.get(&request.task);
+        let key = key(request, masks, &holdings, self.stack.version);
         if self.looked_at.len() < MAX_LOOKED_AT && !self.looked_at.insert(key) {
             return;
         }
         let mut unsound = Vec::new();
         for (called, target) in self.stack.targets() {
             let mask =
-                words.and_then(|words| words.get(&called)).copied().unwrap_or(request.effective);
+                masks.and_then(|masks| masks.get(&called)).copied().unwrap_or(request.effective);
             let waits = target.waits != MayWait::Never;
             let things = target.reach.things.iter().enumerate().filter(|_| waits);
             let danger = things
@@ -119,9 +119,9 @@ impl Judge for Oracle {
                 self.stack.forget(ReclaimTarget::Shrinker(shrinker));
             }
             EventKind::PolicyMask { target, mask } => {
-                let words = self.words.entry(task).or_default();
-                if words.len() < MAX_WORDS {
-                    words.insert(target, mask);
+                let masks = self.masks.entry(task).or_default();
+                if masks.len() < MAX_POLICY_MASKS {
+                    masks.insert(target, mask);
                 }
             }
             _ if !self.stack.has_targets() => {}
@@ -131,7 +131,7 @@ impl Judge for Oracle {
             EventKind::AllocEnd { .. } | EventKind::TaskExit
                 if !view.frames(task).iter().any(is_allocation) =>
             {
-                self.words.remove(&task);
+                self.masks.remove(&task);
             }
             EventKind::WaitBegin { .. } => {
                 for (other, state) in view.tasks().filter(|(other, _)| *other != task) {
@@ -160,7 +160,12 @@ const fn without_nofs(request: &Allocation) -> Gfp {
 
 /// What the circumstances of an allocation are known by, within a run. Two of one hash count as
 /// one, as in lockdep.
-fn key(request: &Allocation, words: Option<&Words>, holdings: &Holdings, version: u32) -> u64 {
+fn key(
+    request: &Allocation,
+    masks: Option<&PolicyMasks>,
+    holdings: &Holdings,
+    version: u32,
+) -> u64 {
     let Allocation { requested, effective, flags, .. } = *request;
     let mut hasher = DefaultHasher::new();
     (version, requested, effective, flags.contains(TaskFlags::MEMALLOC_NOIO)).hash(&mut hasher);
@@ -171,6 +176,6 @@ fn key(request: &Allocation, words: Option<&Words>, holdings: &Holdings, version
     for stuck in &holdings.stuck[1..] {
         stuck.task.hash(&mut hasher);
     }
-    words.hash(&mut hasher);
+    masks.hash(&mut hasher);
     hasher.finish()
 }

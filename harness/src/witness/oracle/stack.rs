@@ -1,13 +1,13 @@
 //! The stack as it was declared, and what work on a part of it may wait for.
 //!
-//! Key types: [`Stack`], [`Reach`], [`Dependency`]. Facts that make no sense (about parts never
-//! declared, in circles) are taken as far as they go.
+//! Key types: [`Stack`], [`Reach`], [`Dependency`]. Facts about parts that were never declared are
+//! ignored, and circular declarations are followed once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::event::{Fact, LockId, MayWait, PartId, PartKind, QueueId, ReclaimTarget};
 
-/// Parts, and targets, beyond these are not kept: no stack has as many.
+/// At most this many parts, and this many targets, are kept; no stack has as many.
 const MAX_PARTS: usize = 1 << 12;
 
 /// What work can wait for.
@@ -28,8 +28,8 @@ pub(super) struct Part {
     pub(super) queue: Option<QueueId>,
 }
 
-/// Something that work may wait for, and the parts that it comes to on the way there: the first is
-/// the target's, the last is the one that the thing is of.
+/// Something that work may wait for, and the parts on the way there: the first is the target's, the
+/// last is the part that the dependency belongs to.
 #[derive(Debug)]
 pub(super) struct Reached {
     pub(super) thing: Dependency,
@@ -40,7 +40,7 @@ pub(super) struct Reached {
 #[derive(Debug, Default)]
 pub(super) struct Reach {
     pub(super) things: Vec<Reached>,
-    /// Something on the way needs nobody knows what.
+    /// The needs of something on the way are unknown.
     pub(super) unknowable: bool,
 }
 

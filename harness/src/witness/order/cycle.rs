@@ -1,8 +1,8 @@
-//! `Cycle`: an order that cannot be kept, as a finding tells it.
+//! `Cycle`: an order that cannot be kept, as a finding describes it.
 //!
-//! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. Names and no numbers: an edge
-//! may have been seen in another run than the one that closes the cycle. Written from the project's
-//! description of reclaim, 5.4.
+//! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. They hold names and no numbers,
+//! because an edge may have been seen in another run than the one that closes the cycle. Written
+//! from the project's description of reclaim, 5.4.
 
 use super::node::Node;
 use crate::event::{Gfp, MayWait, Site, TaskId};

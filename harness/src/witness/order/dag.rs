@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-/// Of the cycles that one edge closes, these many are told.
+/// At most this many of the cycles that one edge closes are reported.
 const MAX_WAYS: usize = 8;
 
-/// Nodes are the numbers from 0; they come to be when an edge names them.
+/// Nodes are numbers from 0 on; a node exists as soon as an edge names it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dag {
     out: Vec<Vec<u32>>,

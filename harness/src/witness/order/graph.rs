@@ -19,9 +19,9 @@ use crate::units::Nanos;
 
 /// Edges beyond these are not kept.
 const MAX_EDGES: usize = 1 << 20;
-/// Of one class, these many are told with their depths.
+/// At most this many nodes of one class are listed with their depths.
 const MAX_DEPTHS: usize = 16;
-/// Combinations beyond these are looked at again each time.
+/// Combinations beyond this number are not remembered, and are looked at each time.
 const MAX_CHAINS: usize = 1 << 20;
 
 /// What was taken, where, on which task.
@@ -104,8 +104,8 @@ impl OrderGraph {
         id
     }
 
-    /// Somebody waits for `node` exclusively: readers now wait for readers. Cycles that are new for
-    /// it.
+    /// A task waits for `node` exclusively, so readers wait for readers from now on. Returns the
+    /// cycles that this closes.
     pub(super) fn writer(&mut self, node: NodeId) -> Vec<Cycle> {
         let mut cycles: Vec<Cycle> = self
             .instances

@@ -1,6 +1,7 @@
 //! Locks: taken where they are asked for, before any wait; held from where they are had.
 //!
-//! Who only tries waits for nobody, and takes nothing as far as order goes; but it holds.
+//! A try-lock waits for no task, so it takes nothing as far as order is concerned; if it succeeds,
+//! the task holds the lock.
 
 use super::held::{Hold, Key};
 use super::node::NodeId;

@@ -2,16 +2,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`judge`] | [`Order`]: the judge; what a task takes and holds, event by event |
-//! | `levels`, `locks`, `progress` | the same for reclaim, for locks, for requests, work, pools and exits |
-//! | [`graph`] | [`OrderGraph`]: every edge as first seen, in both views |
+//! | `rd03_order` | [`Order`]: the judge; what a task takes and holds, event by event |
+//! | `levels`, `locks`, `progress` | the same for reclaim; for locks; for requests, work, pools, conditions and exits |
+//! | `graph` | [`OrderGraph`]: every edge as first seen, in both views |
 //! | `ordering` over `dag` | one view; readers and writers; the cycle that an edge closes |
-//! | [`node`] over `resolve` | [`Node`]: what is taken and held; from a world's numbers to it |
+//! | `node`, `resolve` | [`Node`]: what is taken and held; from the numbers of a world to its nodes |
 //! | `held` | what a task holds |
-//! | [`cycle`] | [`Cycle`]: what a finding says |
+//! | `cycle` | [`Cycle`]: what a finding says |
 //!
-//! Neighbours: [`super::panel`] shows it every event; `report` puts a [`Cycle`] into words.
-//! Written from the project's description of reclaim, section 5. No locks.
+//! Neighbours: `judges` registers the judge; `report` puts a [`Cycle`] into words. Written from the
+//! project's description of reclaim, section 5. No locks.
 
 mod cycle;
 mod dag;

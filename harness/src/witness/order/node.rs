@@ -12,7 +12,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::event::Gfp;
 
-/// More different things than these are not told apart: no test has as many.
+/// At most this many nodes are told apart; no test has as many.
 const MAX_NODES: usize = 1 << 16;
 
 /// How much reclaim may do: the pseudo-locks, of which an allocation takes all that its mask
@@ -60,16 +60,18 @@ pub enum NodeKind {
     Reclaim(Level),
     /// A lock.
     Lock,
-    /// The requests of a device: taken by who waits for one, held by who serves one.
+    /// The requests of a device: taken by a task that waits for one, held by the task that serves
+    /// one.
     Requests,
     /// The items of a work queue, likewise.
     Work,
-    /// The reserve of a mempool: taken by who waits for an element, held by who has one.
+    /// The reserve of a mempool: taken by a task that waits for an element, held by a task that has
+    /// one.
     Pool,
-    /// A condition, such as log space: taken by who waits for it, held by who promised to bring it
-    /// about.
+    /// A condition, such as log space: taken by a task that waits for it, held by the task that
+    /// promised to signal it.
     Condition,
-    /// The end of a task: taken by who waits for it, held by the task as long as it lives.
+    /// The end of a task: taken by a task that waits for it, held by the task while it lives.
     Exit,
 }
 
@@ -82,7 +84,7 @@ pub struct Node {
     pub class: String,
     /// What it is called.
     pub instance: String,
-    /// The how-manieth of that name it is in its world, in the order in which they were made.
+    /// How many things of that name were made before it in its world.
     pub nth: u32,
 }
 

@@ -5,10 +5,10 @@
 //! these.
 //!
 //! **Readers.** An rwsem is writer-fair: a reader waits behind a waiting writer, so a reader that
-//! holds it keeps another reader waiting as soon as a writer queues up between them. Where anybody
-//! ever waits for a node exclusively, shared and exclusive are therefore the same. Where nobody
-//! does, readers never wait for readers, and what was taken under a shared hold is put off until
-//! somebody does. Written from the project's description of reclaim, 5.2.
+//! holds it keeps another reader waiting as soon as a writer queues up between them. Where any task
+//! ever waits for a node exclusively, shared and exclusive are therefore the same. Where no task
+//! does, readers never wait for readers, and what was taken under a shared hold is put off until a
+//! task does. Written from the project's description of reclaim, 5.2.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::dag::Dag;
 
-/// Cycles of one view beyond these are not told.
+/// At most this many cycles of one view are reported.
 const MAX_CYCLES: usize = 1 << 10;
 
 /// An edge by its position in the graph's list.
@@ -76,7 +76,7 @@ impl Ordering {
             Entry::Occupied(mut known) => *known.get_mut() = KnownEdge { edge, counts },
         }
         let mut cycles = self.dag.insert(from, to);
-        // Each holds the edge that is new, so none is told twice.
+        // Each contains the new edge, so none is reported twice.
         cycles.truncate(MAX_CYCLES - self.told);
         self.told += cycles.len();
         cycles

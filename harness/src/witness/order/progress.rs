@@ -1,8 +1,9 @@
 //! Waiting for progress: requests, work items, pool elements, conditions, the end of a task.
 //!
-//! Who waits for a request takes the requests of its queue; who serves one holds them: what it
-//! takes meanwhile, the waiter waits for. Likewise work, and what somebody promised. Written from
-//! the project's description of reclaim, 5.8.
+//! A task that waits for a request takes the requests of its queue. A task that serves a request
+//! holds them, because the waiter waits for everything that the server takes meanwhile. The same
+//! holds for work items and for promised conditions. Written from the project's description of
+//! reclaim, 5.8.
 
 use super::held::{Hold, Key};
 use super::node::{NodeId, NodeKind};
@@ -116,7 +117,7 @@ impl Order {
         }
     }
 
-    /// An element comes back from whoever has it: its taker, or the task that completed what it was
+    /// An element comes back from its holder: its taker, or the task that completed what it was
     /// for.
     pub(super) fn give(&mut self, task: TaskId, key: Key) {
         let own = self

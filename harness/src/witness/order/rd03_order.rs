@@ -1,15 +1,15 @@
-//! RD03: the order in which things are taken has a cycle, whether or not anybody waits now.
+//! RD03: the order in which things are taken has a cycle, even if no task waits now.
 //!
-//! Key type: [`Order`]. It reads from each event what its task takes and what it holds; the graph
-//! does the rest. An allocation takes and drops the pseudo-locks that its mask permits, though
-//! memory is plentiful; reclaim holds the widest that its own mask permits, since nobody knows
-//! whether what it did needed less. A wait for a request takes the requests of its queue, which
-//! whoever serves one holds. So two uneventful tasks, or two runs, are enough. Scopes matter
-//! through masks alone.
+//! Key type: [`Order`]. It reads from each event what the task takes and what it holds; the graph
+//! does the rest. An allocation takes and drops every pseudo-lock that its mask permits, even if
+//! memory is plentiful. Reclaim holds the widest level that its own mask permits, because the
+//! events do not say whether its work needed less. A wait for a request takes the requests of its
+//! queue, which the task that serves one of them holds. So two uneventful tasks, or two runs, are
+//! enough to close a cycle. Scopes matter through masks alone.
 //!
-//! Left out: conditions (who signals them is in no event, so they lead nowhere) and waits that did
-//! not have to wait, except for locks. Written from the project's description of reclaim, 5.1, 5.2,
-//! 5.8 and 9 (invariants 9-11).
+//! Left out: conditions that no task promised to signal, and waits that did not have to happen,
+//! except those for locks. Written from the project's description of reclaim, 5.1, 5.2, 5.8 and 9
+//! (invariants 9-11).
 
 use super::cycle::{Cycle, Edge};
 use super::graph::{OrderGraph, Taking};

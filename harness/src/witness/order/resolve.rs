@@ -1,7 +1,7 @@
 //! `Resolver`: from the numbers of one world to the nodes of the graph.
 //!
-//! Key type: [`Resolver`]. It lives as long as its run. Things of one name are told apart by the
-//! order in which they were made, which is the same in each run of a test.
+//! Key type: [`Resolver`]. It lives as long as its run. Things with the same name are told apart by
+//! the order in which they were made, which is the same in each run of a test.
 
 use std::collections::BTreeMap;
 

@@ -247,7 +247,7 @@ fn a_deadlock_is_kept_whatever_was_found_before() {
 }
 
 #[test]
-fn what_is_found_at_an_event_is_told_with_it() {
+fn findings_are_returned_by_the_event_that_shows_them() {
     let mut witness = Witness::default();
     let site = Site { file: "x.rs", line: 1 };
     let kind = EventKind::ScopeMisuse {

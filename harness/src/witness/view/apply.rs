@@ -243,8 +243,14 @@ impl View {
                 let requests = &self.requests;
                 // The giver's own, else that of a request which is complete, else any: they are
                 // alike.
-                let own = |holder: &ElementHolder| matches!(holder, ElementHolder::Task(task, _) if *task == me);
-                let done = |holder: &ElementHolder| matches!(holder, ElementHolder::Request(id) if !requests.contains_key(id));
+                let own = |holder: &ElementHolder| match holder {
+                    ElementHolder::Task(task, _) => *task == me,
+                    ElementHolder::Request(_) => false,
+                };
+                let done = |holder: &ElementHolder| match holder {
+                    ElementHolder::Request(id) => !requests.contains_key(id),
+                    ElementHolder::Task(..) => false,
+                };
                 let _ = take_one(holders, own)
                     || take_one(holders, done)
                     || take_one(holders, |_| true);

@@ -19,7 +19,7 @@ pub enum FrameKind {
         kind: ScopeKind,
         /// Which scope of the task.
         scope: u32,
-        /// How it came to be.
+        /// How it was entered.
         how: Entered,
     },
     /// A layer.
@@ -40,7 +40,7 @@ pub enum FrameKind {
     },
     /// Reclaim.
     Reclaim {
-        /// For whom.
+        /// On whose behalf.
         kind: ReclaimKind,
         /// What it may do.
         mask: Gfp,

@@ -1,14 +1,15 @@
-//! Who must act before a wait ends.
+//! Which tasks must act before a wait ends.
 //!
-//! The rest of [`View`]: a lock's holders and those ahead in line, a request's or work item's
-//! server, whoever has an element of a pool, whoever promised to signal a condition.
+//! The queries of [`View`]: the holders of a lock and the waiters ahead in line, the server of a
+//! request or a work item, the holders of pool elements, the tasks that promised to signal a
+//! condition.
 
 use super::state::View;
 use super::waits::{ElementHolder, Needed, Progress, Quorum, Role};
 use crate::event::{PoolId, QueueId, Resource, TaskId};
 
 impl View {
-    /// Who must act before the wait of `waiter` ends.
+    /// The tasks that must act before the wait of `waiter` ends, and how many of them.
     pub fn needed(&self, waiter: TaskId) -> (Quorum, impl Iterator<Item = Needed> + '_) {
         let (mut one, mut servers, mut lock, mut any) = (None, &[][..], None, Vec::new());
         match self.wait(waiter).map(|wait| wait.resource) {
@@ -45,8 +46,8 @@ impl View {
         (quorum, one.into_iter().chain(servers).chain(holders).chain(any))
     }
 
-    /// Who can give an element back; nobody where one is with somebody who is not known, for then
-    /// the wait is not blocked by those who are.
+    /// The tasks that can give an element back. None if the holder of any element is unknown:
+    /// then the wait is not blocked by the holders that are known.
     fn element_holders(&self, pool: PoolId) -> Vec<Needed> {
         let mut known = Vec::new();
         for holder in self.elements.get(&pool).into_iter().flatten() {

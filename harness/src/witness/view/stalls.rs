@@ -1,10 +1,10 @@
 //! `Stalls`: how long tasks stood, and behind what.
 //!
-//! Key types: [`Stalls`], [`Stall`]. Not a judge: a long wait is not wrong by itself. It is the
-//! account that RD05 and RD09 leave open, in the world's own time: virtual ticks on the model tier,
-//! real nanoseconds on the others. Waits for something to do and for time to pass are no stalls.
-//! Written from the project's description of reclaim, 4.5: what is felt of a reclaim problem is how
-//! long everybody stands.
+//! Key types: [`Stalls`], [`Stall`]. This is not a judge, because a long wait is not wrong by
+//! itself. It is an account for the report, in the world's own time: virtual ticks on the model
+//! tier, real nanoseconds on the others. A server that waits for work and a task that sleeps do not
+//! stall. Written from the project's description of reclaim, 4.5: what users notice of a reclaim
+//! problem is how long tasks stand.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::state::View;
 use crate::event::{Event, EventKind, LockId, PoolId, QueueId, Resource, Site, TaskId, WaitId};
 use crate::units::Nanos;
 
-/// More different things than these are not told apart.
+/// At most this many causes are told apart.
 pub(super) const MAX_CAUSES: usize = 256;
 
-/// What is waited for: not the one request or item, but those of a queue.
+/// What tasks wait for. Requests and work items count by their queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum StallCause {
     /// A lock.
@@ -33,7 +33,7 @@ pub enum StallCause {
 }
 
 impl StallCause {
-    /// None for what is no stall, and for a request or an item that nobody submitted yet.
+    /// None if the wait is no stall, or if the request or item was not submitted yet.
     fn of(resource: Resource, view: &View) -> Option<Self> {
         match resource {
             Resource::Lock(lock) => Some(Self::Lock(lock)),
@@ -56,7 +56,7 @@ pub struct Stall {
     pub total: Nanos,
     /// The longest of them.
     pub longest: Nanos,
-    /// Who stood longest, and where.
+    /// The task that stood longest.
     pub task: TaskId,
     /// Where that wait is.
     pub site: Site,

@@ -1,8 +1,7 @@
 //! `View`: the world as its events tell it.
 //!
-//! Key types: [`View`], [`Task`]. Updated before the judges see an event. Events about tasks or
-//! locks never seen, and exits without an entry, are taken as far as they make sense: a recording
-//! may begin in the middle. Requests and work items are forgotten when they complete.
+//! Key types: [`View`], [`Task`]. The view takes in an event before any judge sees it; `apply.rs`
+//! says how.
 
 use std::collections::BTreeMap;
 
@@ -101,8 +100,8 @@ impl View {
         self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)
     }
 
-    /// The fewest pages that any allocation left, where that is below the min watermark: how deep the
-    /// reserves were drawn on. With the mark.
+    /// How deep the reserves were drawn on: the fewest free pages that any allocation left, and the
+    /// min watermark. None if no allocation went below it.
     #[must_use]
     pub fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
         let (low, min) = (self.low_point?, self.min?);
@@ -121,7 +120,7 @@ impl View {
         self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
     }
 
-    /// The task's wait, if somebody must act before it ends.
+    /// The wait of the task, if another task must act before it ends.
     #[must_use]
     pub fn wait(&self, id: TaskId) -> Option<&Wait> {
         self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())

@@ -1,8 +1,8 @@
-//! Waits: what a task waits for, and who must act before the wait ends.
+//! Waits: what a task waits for, and which tasks must act before the wait ends.
 //!
 //! Key types: [`Wait`], [`Needed`], [`Quorum`]. A lock needs all its conflicting holders and all
-//! conflicting waiters ahead in line (rwsems are writer-fair); a request or work item that nobody
-//! took yet needs any one server of its queue, and a server that is busy counts for what it does
+//! conflicting waiters ahead in line, because rwsems are writer-fair. A request or work item that
+//! no task has taken yet needs any one server of its queue. A busy server counts with what it does
 //! now, because the queue is a FIFO.
 
 use crate::event::{LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
@@ -13,7 +13,7 @@ use crate::units::{Nanos, Sectors};
 pub struct Wait {
     /// For what.
     pub resource: Resource,
-    /// In the waiter's terms.
+    /// A short description from the code that waits.
     pub why: &'static str,
     /// Whether the world may end it with an error.
     pub breakable: bool,
@@ -45,7 +45,7 @@ pub enum Quorum {
 /// A task that must act before a wait ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Needed {
-    /// Who.
+    /// The task.
     pub task: TaskId,
     /// In what role.
     pub how: Role,
@@ -91,7 +91,7 @@ pub enum Progress {
 /// A request that is not complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestFacts {
-    /// Who submitted it.
+    /// The task that submitted it.
     pub submitter: TaskId,
     /// To which queue.
     pub queue: QueueId,
@@ -101,7 +101,7 @@ pub struct RequestFacts {
     pub sector: Sectors,
     /// How many.
     pub sectors: Sectors,
-    /// In the submitter's terms.
+    /// What it is for, as the submitter calls it.
     pub origin: Option<Origin>,
     /// Where it was submitted.
     pub site: Site,
@@ -116,7 +116,7 @@ pub struct RequestFacts {
 /// A work item that is not finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WorkItem {
-    /// Who queued it.
+    /// The task that queued it.
     pub queued_by: TaskId,
     /// Where.
     pub queue: QueueId,
@@ -126,12 +126,12 @@ pub struct WorkItem {
     pub progress: Progress,
 }
 
-/// Who has an element of a pool.
+/// The holder of an element of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ElementHolder {
     /// A task, since this event.
     Task(TaskId, u64),
-    /// A request: whoever completes it gives the element back.
+    /// A request: the task that completes it gives the element back.
     Request(RequestId),
 }
 
@@ -150,13 +150,13 @@ pub(super) struct Lock {
     pub(super) waiters: Vec<(TaskId, LockMode)>,
 }
 
-/// Whether a holder or waiter of mode `a` keeps one of mode `b` waiting.
+/// Whether a holder or waiter in mode `a` blocks one in mode `b`.
 fn conflict(a: LockMode, b: LockMode) -> bool {
     a != LockMode::Shared || b != LockMode::Shared
 }
 
 impl Lock {
-    /// Who must act before `waiter` gets the lock.
+    /// The tasks that must act before `waiter` gets the lock.
     pub(super) fn needed(&self, waiter: TaskId) -> impl Iterator<Item = Needed> + '_ {
         let place = self.waiters.iter().position(|(task, _)| *task == waiter);
         let mode = place.map_or(LockMode::Exclusive, |place| self.waiters[place].1);
@@ -166,7 +166,7 @@ impl Lock {
             .filter(move |(_, other)| conflict(*other, mode));
         holders
             .map(|holder| Needed { task: holder.task, how: Role::Holds, since: holder.seq })
-            // What a waiter did before it queued up has no part in it: only its wait has.
+            // Nothing that a waiter did before it queued belongs to this role, only its wait.
             .chain(ahead.map(|(task, _)| Needed {
                 task: *task,
                 how: Role::AheadInLine,

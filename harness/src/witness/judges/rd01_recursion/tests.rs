@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD01: each way to enter a forbidden layer below reclaim, and the legal twin of each.
 
 use crate::event::{Gfp, Layer, LayerRef, Resource, ScopeKind, TaskId};
 use crate::witness::RestrictedBy;
@@ -96,7 +96,7 @@ fn a_submission_inside_noio_is_an_entry_into_io() {
 }
 
 #[test]
-fn a_submission_that_nobody_waits_for_is_an_entry_too() {
+fn a_submission_that_no_task_waits_for_is_an_entry_too() {
     let s = check(&["RD01"], |s, task, _| {
         let (queue, _) = s.queue("vda");
         s.scope(task, ScopeKind::Noio, 1);

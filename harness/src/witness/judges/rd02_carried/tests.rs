@@ -63,7 +63,7 @@ fn a_reclaimer_that_does_not_wait_is_legal() {
 }
 
 #[test]
-fn reclaim_on_the_server_is_inside_the_scope_of_who_waits() {
+fn reclaim_on_the_server_is_inside_the_scope_of_the_waiter() {
     check(&["RD02"], |s| {
         let upper = s.names.add_layer(Layer::FS, "upper");
         let task = s.task("commit");
@@ -200,7 +200,7 @@ fn pool_story(hand_over: bool, another_is_free: bool) -> impl FnOnce(&mut Script
 }
 
 #[test]
-fn an_element_of_a_pool_carries_the_scope_to_whoever_has_it() {
+fn an_element_of_a_pool_carries_the_scope_to_its_holder() {
     check(&["RD02"], pool_story(false, false));
     check(&["RD02"], pool_story(true, false));
     check(&[], pool_story(false, true));
@@ -208,7 +208,7 @@ fn an_element_of_a_pool_carries_the_scope_to_whoever_has_it() {
 }
 
 #[test]
-fn a_condition_carries_the_scope_to_whoever_promised_to_signal_it() {
+fn a_condition_carries_the_scope_to_the_task_that_promised_to_signal_it() {
     let story = |promised: bool| {
         move |s: &mut Script| {
             let condition = s.names.add_condition("log space");
@@ -246,7 +246,7 @@ fn submission_story(scope: ScopeKind, mask: Gfp) -> impl FnOnce(&mut Script) {
 }
 
 #[test]
-fn a_submission_by_whoever_is_waited_for_is_an_entry_into_io() {
+fn a_submission_by_a_task_that_is_waited_for_is_an_entry_into_io() {
     let s = check(&["RD02"], submission_story(ScopeKind::Noio, Gfp::NOIO));
     let submitted: Vec<_> = s
         .last()
@@ -261,7 +261,7 @@ fn a_submission_by_whoever_is_waited_for_is_an_entry_into_io() {
 }
 
 #[test]
-fn a_submission_by_somebody_who_is_not_waited_for_is_legal() {
+fn a_submission_by_a_task_that_no_task_waits_for_is_legal() {
     check(&[], |s| {
         let (other, waiter) = (s.task("other"), s.task("waiter"));
         let lock = s.lock("client", "bufio:vda");
@@ -292,7 +292,7 @@ fn the_mask_of_a_reclaim_is_carried_without_a_scope() {
 }
 
 #[test]
-fn what_the_holder_began_before_it_took_the_lock_is_not_below_who_waits() {
+fn what_the_holder_began_before_it_took_the_lock_is_not_below_the_waiter() {
     let story = |before: bool| {
         move |s: &mut Script| {
             let fs = s.names.add_layer(Layer::FS, "lower");

@@ -160,7 +160,7 @@ fn a_request_whose_number_was_published_before_its_submission() {
 }
 
 #[test]
-fn a_join_of_who_waits_for_the_joiner() {
+fn a_join_of_a_task_that_waits_for_the_joiner() {
     check(&["RD04"], |s| {
         let a = s.lock("a", "");
         let (one, two) = (s.task("one"), s.task("two"));
@@ -330,7 +330,7 @@ fn a_lock_is_stuck_when_one_of_its_readers_is() {
     });
 }
 
-/// The edges of the chain: who waits for whom.
+/// The edges of the chain: each waiter with the task that it needs.
 fn edges(s: &Script) -> Vec<(u32, u32)> {
     let edge = |step: &Step| match step.what {
         StepKind::Needs { on, .. } => Some((step.task.0, on.0)),

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD05: hangs, and stalls that other findings explain.
 
 use crate::event::{LockMode, Resource, TaskId, WaitId};
 use crate::witness::StepKind;
@@ -13,7 +13,7 @@ fn check(expect: &[&str], story: impl FnOnce(&mut Script)) -> Script {
 }
 
 #[test]
-fn a_stall_names_who_waits_and_puts_the_idle_last() {
+fn a_stall_names_the_waiting_tasks_and_puts_idle_ones_last() {
     let s = check(&["RD05"], |s| {
         s.queue("loop0");
         let one = s.task("one");
@@ -24,7 +24,7 @@ fn a_stall_names_who_waits_and_puts_the_idle_last() {
 }
 
 #[test]
-fn who_needs_somebody_comes_first_then_who_waits_for_time_then_who_runs_then_the_idle() {
+fn tasks_that_need_a_task_come_first_then_timers_then_running_then_idle_ones() {
     let s = check(&["RD05"], |s| {
         s.queue("loop0");
         s.task("running");
@@ -47,7 +47,7 @@ fn a_stall_that_a_deadlock_explains_is_not_another_finding() {
 }
 
 #[test]
-fn a_spent_budget_names_who_runs() {
+fn a_spent_budget_names_the_tasks_that_run() {
     let s = check(&["RD05"], |s| {
         s.task("spinner");
         s.stall(true);

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD06: each misuse of a scope, once, and the task that it is reported for.
 
 use super::*;
 use crate::witness::script::Script;
@@ -127,7 +127,7 @@ fn a_scope_on_behalf_ends_before_its_origin() {
         s.end_scope(worker, NOFS, 2);
         s.end_scope(requester, NOFS, 1);
     });
-    // The requester did not wait: the scope protects nobody, and harms nobody.
+    // The requester did not wait, so the scope protects no task and harms none.
     check_item(&[], |s, requester, worker| {
         s.end_scope(requester, NOFS, 1);
         s.scope_as(worker, NOFS, 2, origin(requester));
@@ -141,7 +141,7 @@ fn a_scope_on_behalf_ends_before_its_origin() {
 }
 
 #[test]
-fn a_scope_that_outlives_its_origin_is_told_of_the_task_that_still_has_it() {
+fn a_scope_that_outlives_its_origin_is_reported_for_the_task_that_has_it_open() {
     let mut s = Script::default();
     let (requester, worker) = (s.task("requester"), s.task("worker"));
     s.scope(requester, NOFS, 1);
@@ -152,7 +152,7 @@ fn a_scope_that_outlives_its_origin_is_told_of_the_task_that_still_has_it() {
 }
 
 #[test]
-fn a_scope_of_another_task_is_misused_by_who_touches_it() {
+fn misuse_of_the_scope_of_another_task_is_reported_for_the_task_that_did_it() {
     let mut s = Script::default();
     let (owner, thief) = (s.task("owner"), s.task("thief"));
     let site = Site { file: "x.rs", line: 1 };

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD07 and RD08: what kswapd may wait for.
 
 use super::*;
 use crate::event::{LockMode, PoolId, WaitId, WaitOutcome};
@@ -93,7 +93,7 @@ fn after_its_reclaim_a_task_may_wait() {
 }
 
 #[test]
-fn who_begins_to_reclaim_while_kswapd_waits_is_seen() {
+fn a_task_that_begins_to_reclaim_while_kswapd_waits_is_found() {
     for still_waits in [true, false] {
         check(still_waits, |s, task| {
             let (lock, holder) = (s.lock("client", ""), s.task("holder"));
@@ -135,7 +135,7 @@ fn a_flush_is_a_wait_for_what_the_worker_does() {
 }
 
 #[test]
-fn a_condition_is_a_wait_for_whoever_promised() {
+fn a_wait_for_a_condition_needs_the_task_that_promised_it() {
     for promiser_reclaims in [true, false] {
         check(promiser_reclaims, |s, task| {
             let (condition, promiser) = (WaitId(0), s.task("commit"));

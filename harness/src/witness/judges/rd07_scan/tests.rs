@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD07: scans without FS.
 
 use super::*;
 use crate::event::{LockMode, TaskId, WaitId};

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD07: counts, claims and panics of shrinkers.
 
 use super::*;
 use crate::event::{QueueId, ReclaimKind, Resource, Site, WaitId, WorkId};
@@ -29,7 +29,7 @@ fn scan(s: &mut Script, task: TaskId, freed: Option<u64>, scanned: u64, deferred
 }
 
 #[test]
-fn a_count_that_waits_is_found_and_one_that_does_not_is_quiet() {
+fn a_count_that_waits_is_found_and_one_that_does_not_is_fine() {
     let waiting = |inside: bool| {
         move |s: &mut Script, task| {
             s.on(task, EventKind::ShrinkCountBegin { shrinker: ONE, mask: Gfp::KERNEL });
@@ -61,7 +61,7 @@ fn a_count_that_refuses_by_the_mask_is_found() {
 }
 
 #[test]
-fn counts_that_differ_because_something_happened_are_quiet() {
+fn counts_that_differ_because_something_happened_are_fine() {
     check(&[], |s, task| {
         count(s, task, Gfp::KERNEL, 7);
         count(s, task, Gfp::NOFS, 7);
@@ -83,7 +83,7 @@ fn a_scan_that_claims_more_than_was_there_is_found() {
 }
 
 #[test]
-fn a_scan_that_claims_what_left_or_says_that_it_defers_is_quiet() {
+fn a_scan_that_claims_what_it_freed_or_declares_that_it_defers_is_fine() {
     check(&[], |s, task| {
         count(s, task, Gfp::KERNEL, 200);
         scan(s, task, Some(128), 128, false);

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: pseudo-locks that are taken and released in pairs, or not.
 
 use super::*;
 use crate::witness::script::{Script, breaches};

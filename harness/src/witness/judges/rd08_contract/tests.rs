@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: reserves, nested reclaim and requests that must not fail.
 
 use super::*;
 use crate::event::ScopeKind;
@@ -70,7 +70,7 @@ fn a_victim_of_the_killer_gets_half() {
 }
 
 #[test]
-fn what_must_not_fail_does_not() {
+fn a_request_that_must_not_fail_does_not_fail() {
     check_end(Gfp::KERNEL | Gfp::NOFAIL, NONE, None, &[Breach::NofailFailed]);
     check_end(Gfp::KERNEL, NONE, None, &[]);
 }
@@ -136,7 +136,7 @@ fn check_floor(mask: Gfp, flags: TaskFlags, victim: bool, floor: u64) {
 }
 
 #[test]
-fn who_forbids_itself_the_reserves_gets_none_of_them() {
+fn a_request_with_nomemalloc_gets_no_extra_reserves() {
     let never = Gfp::NOMEMALLOC;
     check_floor(Gfp::ATOMIC | never, NONE, false, 500);
     check_floor(Gfp::KERNEL | never, NONE, true, 1000);
@@ -182,7 +182,7 @@ fn an_allocation_within_a_desperate_one_leaves_it_desperate() {
 }
 
 #[test]
-fn each_place_is_told_once() {
+fn each_place_is_reported_once() {
     check(&[Breach::ReservesTaken, Breach::ReservesTaken], |s, task| {
         for line in [1, 1, 2] {
             alloc_at(s, task, line, Gfp::KERNEL, NONE, 0);

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: the account of deferred work.
 
 use super::*;
 use crate::witness::script::{Script, breaches};

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: waits for work queues from reclaim.
 
 use super::*;
 use crate::event::{Gfp, ScopeKind};

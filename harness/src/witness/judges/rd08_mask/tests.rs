@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: masks against requests and scopes.
 
 use super::*;
 use crate::event::Misuse;
@@ -65,7 +65,7 @@ fn a_scope_is_applied_and_no_more_than_it() {
 }
 
 #[test]
-fn what_nobody_may_do_is_taken_first_and_from_one_allocation() {
+fn a_constraint_narrows_one_allocation_before_its_scopes() {
     check(&[Breach::ScopeIgnored], |s, task| {
         s.on(task, EventKind::AllocConstrained { mask: Gfp::NOIO });
         s.alloc(task, Gfp::KERNEL, Gfp::NOIO);

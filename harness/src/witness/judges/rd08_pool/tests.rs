@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD08: mempools.
 
 use super::*;
 use crate::event::WaitOutcome;
@@ -72,7 +72,7 @@ fn rounds(rounds: u32, pool: PoolId, taken: bool) -> impl FnOnce(&mut Script, Ta
 }
 
 #[test]
-fn a_waiter_gets_what_comes_back_and_nobody_takes() {
+fn a_waiter_gets_an_element_that_came_back_and_was_not_taken() {
     check(&[Breach::PoolStarves], Gfp::NOIO, rounds(MAX_ROUNDS, POOL, false));
     check(&[], Gfp::NOIO, rounds(MAX_ROUNDS - 1, POOL, false));
     check(&[], Gfp::NOIO, rounds(10 * MAX_ROUNDS, POOL, true));

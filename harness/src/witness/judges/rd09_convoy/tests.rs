@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD09: which waits are a convoy, and when one is reported.
 
 use crate::event::{LockMode, Resource, TaskId, WaitOutcome};
 use crate::units::Ticks;
@@ -137,7 +137,7 @@ fn a_stand_goes_on_while_others_come() {
 }
 
 #[test]
-fn a_lock_is_told_once_however_often_it_is_jammed() {
+fn a_lock_is_reported_once_however_often_it_is_jammed() {
     check_story(&[Breach::Convoy], |s, holder| {
         let lock = s.lock("a", "");
         let (queue, _) = s.queue("vda");

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD10: claims that come true, and claims that do not.
 
 use crate::event::{
     AllocOutcome, EventKind, Gfp, ReclaimKind, ShrinkerId, Site, TaskFlags, TaskId,
@@ -46,7 +46,7 @@ fn another_gets_memory(s: &mut Script) {
 }
 
 #[test]
-fn progress_that_helped_nobody_is_found() {
+fn progress_that_helped_no_task_is_found() {
     check(&["RD10"], 32, AllocOutcome::Failed, |_| {});
 }
 
@@ -60,13 +60,13 @@ fn what_the_reclaimer_itself_allocates_below_takes_nothing_away() {
 }
 
 #[test]
-fn claims_that_the_mark_alone_would_have_swallowed_are_quiet() {
+fn claims_that_the_watermark_alone_would_have_absorbed_are_fine() {
     let marks = EventKind::Watermarks { min: Pages(32), low: Pages(40), high: Pages(48) };
     check(&[], 32, AllocOutcome::Failed, |s| s.on(TaskId(0), marks));
 }
 
 #[test]
-fn real_progress_and_none_are_quiet() {
+fn real_progress_and_no_claimed_progress_are_fine() {
     check(&[], 32, AllocOutcome::Ok, |_| {});
     check(&[], 0, AllocOutcome::Failed, |_| {});
     check(&[], 32, AllocOutcome::Failed, another_gets_memory);

@@ -1,9 +1,9 @@
-//! TESTDOC
+//! RD11: each lint and its healthy twin.
 
 use super::*;
 use crate::event::{LockMode, ReclaimKind, RequestId, WorkId};
 use crate::witness::script::{Script, breaches, broken_rules};
-use crate::witness::{JudgeOptions, Witness};
+use crate::witness::{JudgeOptions, StepKind, Witness};
 
 /// The lints of `story`, in order; without asking for them there are none.
 #[track_caller]
@@ -156,7 +156,7 @@ fn noio_in(what: EventKind) -> impl FnOnce(&mut Script, TaskId) {
 }
 
 #[test]
-fn who_serves_works_or_reclaims_needs_noio() {
+fn a_task_that_serves_works_or_reclaims_needs_noio() {
     check_lints(&[], noio_in(EventKind::RequestServe { request: RequestId(0) }));
     check_lints(&[], noio_in(EventKind::WorkBegin { work: WorkId(0) }));
     let kind = ReclaimKind::Direct;

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD12: what is left at the end of a task or of a world.
 
 use super::*;
 use crate::event::{LockMode, Resource, WaitId};
@@ -19,7 +19,7 @@ const ONE: ShrinkerId = ShrinkerId(0);
 const POOL: PoolId = PoolId(0);
 
 #[test]
-fn what_is_left_is_named() {
+fn what_is_left_behind_is_named() {
     check(&[Breach::LeftLocked], |s, task| {
         let lock = s.lock("a", "");
         s.take(task, lock, LockMode::Exclusive);
@@ -52,7 +52,7 @@ fn a_lock_that_a_task_took_to_its_end_is_named_there() {
 }
 
 #[test]
-fn what_was_put_back_is_not() {
+fn what_was_released_is_not_reported() {
     check(&[], |s, task| {
         let (queue, server) = s.queue("vda");
         let lock = s.lock("a", "");
@@ -91,7 +91,7 @@ fn a_pool_is_whole_when_as_many_elements_came_back_as_were_taken() {
 }
 
 #[test]
-fn an_element_that_nobody_took_leaves_no_debt() {
+fn an_element_that_was_given_but_never_taken_is_not_counted() {
     check(&[Breach::LeftOut], |s, task| {
         give(s, task);
         take(s, task);

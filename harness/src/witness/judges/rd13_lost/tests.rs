@@ -1,4 +1,4 @@
-//! TESTDOC
+//! RD13: versions that were acknowledged and are gone.
 
 use super::*;
 use crate::witness::script::{Script, breaches, broken_rules};
@@ -50,14 +50,14 @@ fn check_lost(expect: Option<u32>, acknowledged: &[u64], recovered: u64) {
 }
 
 #[test]
-fn a_loss_is_told_where_the_newest_version_was_last_acknowledged() {
+fn a_loss_is_reported_where_the_newest_version_was_last_acknowledged() {
     check_lost(Some(2), &[1, 2], 0);
     check_lost(Some(1), &[2, 1], 0);
     check_lost(Some(2), &[2, 2], 0);
 }
 
 #[test]
-fn a_loss_is_told_once() {
+fn a_loss_is_reported_once() {
     let mut s = Script::default();
     let (task, item) = (s.task("db"), s.names.add_item("block 7"));
     s.on(task, EventKind::Acknowledged { item, version: 3, site: Site { file: "x.rs", line: 1 } });

@@ -1,9 +1,9 @@
-//! TESTDOC
+//! How pairs are counted and printed.
 
 use super::Pairs;
 
 #[test]
-fn what_is_unknown_is_told_where_something_is() {
+fn unknown_pairs_are_printed_if_there_are_any() {
     let mut pairs =
         Pairs { pairs: 9, safe: 4, permitted: 3, unsound: 1, denied_but_safe: 2, unknown: 0 };
     assert_eq!(pairs.to_string(), "9 pairs: 4 safe, 3 permitted, 1 unsound, 2 denied but safe");

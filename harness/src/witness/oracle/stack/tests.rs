@@ -1,4 +1,4 @@
-//! TESTDOC
+//! The bound of what is kept of a stack.
 
 use super::*;
 

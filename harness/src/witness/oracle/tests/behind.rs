@@ -24,7 +24,7 @@ fn check_behind(reclaims_own: bool, expect: &[&str]) {
 }
 
 #[test]
-fn who_waits_for_a_lock_of_the_reclaim_is_not_stuck_behind_the_allocation() {
+fn a_waiter_for_a_lock_of_the_reclaim_is_not_stuck_behind_the_allocation() {
     check_behind(true, &[]);
     check_behind(false, &["io_reclaim > loop0 > fs:lower > i > o"]);
 }

@@ -66,7 +66,7 @@ fn what_waits_with_fs_or_never_is_no_danger_to_nofs() {
 }
 
 #[test]
-fn who_does_not_reclaim_comes_to_nothing() {
+fn an_allocation_that_does_not_reclaim_is_no_danger() {
     check_mask(MayWait::WithIo, Gfp::ATOMIC | Gfp::IO, TaskFlags::EMPTY, &[]);
     check_mask(MayWait::WithIo, Gfp::KERNEL, TaskFlags::MEMALLOC, &[]);
     check_mask(MayWait::WithIo, Gfp::KERNEL | Gfp::NOLOCKDEP, TaskFlags::EMPTY, &[]);
@@ -124,7 +124,7 @@ fn a_server_that_waits_for_its_own_queue_is_found() {
     check_worker(true, Gfp::KERNEL, &[]);
 }
 
-/// A worker allocates for somebody who holds the journal, and waits for its work or not.
+/// A worker allocates for a task that holds the journal, and that waits for the work or not.
 #[track_caller]
 fn check_on_behalf(waits_for_it: bool, expect: &[&str]) {
     check(MayWait::WithIo, expect, |s, stack| {
@@ -147,7 +147,7 @@ fn what_a_waiter_holds_is_held_round_the_allocation() {
 }
 
 #[test]
-fn who_waits_for_any_of_several_is_not_stuck_behind_one() {
+fn a_waiter_for_any_of_several_servers_is_not_stuck_behind_one() {
     let story = |servers: u32| {
         move |s: &mut Script, stack: BufioOnLoop| {
             let (queue, worker) = s.queue("kworker");
@@ -349,7 +349,7 @@ fn the_policys_word_counts_for_the_one_allocation_that_follows() {
 }
 
 #[test]
-fn what_nobody_allows_is_neither_safe_nor_denied() {
+fn a_target_that_the_request_itself_forbids_is_neither_safe_nor_denied() {
     check(MayWait::WithFs, &[], |s, _| {
         let task = s.task("rsync");
         alloc_as(s, task, Gfp::NOFS, TaskFlags::MEMALLOC_NOFS);
@@ -359,7 +359,7 @@ fn what_nobody_allows_is_neither_safe_nor_denied() {
 }
 
 #[test]
-fn what_stands_on_a_server_that_needs_nobody_knows_what_is_unknown() {
+fn a_target_above_a_server_with_unknown_needs_is_unknown() {
     check(MayWait::WithIo, &[], |s, stack| {
         let server = s.part("fuse", PartKind::Server);
         s.declare(Fact::NeedsNoMore { part: stack.device, on: stack.fs });

@@ -45,7 +45,7 @@ fn check_told(expect: &[&str], story: impl FnOnce(&mut Script, BufioOnLoop)) {
 }
 
 #[test]
-fn who_waits_for_the_allocation_is_told_with_all_that_it_holds() {
+fn a_waiter_for_the_allocation_is_reported_with_all_that_it_holds() {
     let expect = [
         "kworker: io_reclaim > loop0, shrinker dm-bufio:loop0 waits WithIo with GFP_NOFS",
         "loop0: loop0 > fs:lower, loop0 rests on fs:lower",
@@ -65,7 +65,7 @@ fn who_waits_for_the_allocation_is_told_with_all_that_it_holds() {
 }
 
 #[test]
-fn who_allocates_under_the_lock_itself_is_told_with_its_mask() {
+fn a_task_that_allocates_under_the_lock_is_reported_with_its_mask() {
     let expect = [
         "rsync: io_reclaim > loop0, shrinker dm-bufio:loop0 waits WithIo with GFP_NOFS",
         "loop0: loop0 > fs:lower, loop0 rests on fs:lower",
@@ -80,7 +80,7 @@ fn who_allocates_under_the_lock_itself_is_told_with_its_mask() {
 }
 
 #[test]
-fn a_part_that_nobody_serves_is_told_by_its_name() {
+fn a_part_without_a_server_is_described_by_its_name() {
     let expect = [
         "rsync: io_reclaim > fs:upper, swap on fs:upper waits WithIo with GFP_NOFS",
         "rsync as fs:upper: fs:upper > loop0, fs:upper rests on loop0",

@@ -138,7 +138,7 @@ fn only_the_stretch_between_the_ends_is_repaired() {
 }
 
 #[test]
-fn the_shortest_way_round_is_told_first() {
+fn the_shortest_cycle_is_reported_first() {
     let mut dag = Dag::default();
     for (from, to) in [(0, 1), (1, 2), (2, 3), (0, 3), (0, 4), (4, 3)] {
         assert!(dag.insert(from, to).is_empty());
@@ -147,7 +147,7 @@ fn the_shortest_way_round_is_told_first() {
 }
 
 #[test]
-fn of_many_ways_round_some_are_told() {
+fn of_many_cycles_some_are_reported() {
     for ways in [MAX_WAYS, MAX_WAYS + 1] {
         let mut dag = Dag::default();
         for middle in 2..2 + u32::try_from(ways).unwrap() {

@@ -1,4 +1,4 @@
-//! TESTDOC
+//! Classes, levels and bounds of nodes.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn the_levels_are_those_that_the_mask_permits() {
 }
 
 #[test]
-fn no_more_nodes_are_told_apart_than_the_bound() {
+fn no_more_nodes_are_kept_than_the_bound() {
     let mut nodes = Nodes::default();
     let node = |nth| Node::named(NodeKind::Work, "wq", u32::try_from(nth).unwrap());
     assert!((0..MAX_NODES).all(|nth| nodes.id(node(nth)).is_some()));

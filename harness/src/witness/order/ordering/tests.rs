@@ -49,7 +49,7 @@ fn a_writer_closes_the_cycles_that_were_put_off() {
 }
 
 #[test]
-fn no_more_cycles_are_told_than_the_bound() {
+fn no_more_cycles_are_reported_than_the_bound() {
     let mut view = Ordering::default();
     let pairs = u32::try_from(MAX_CYCLES).unwrap() + 2;
     let told = (0..pairs).map(|pair| {

@@ -83,7 +83,7 @@ fn locks_with_numbers_beyond_the_bound_are_in_no_order() {
 }
 
 #[test]
-fn an_edge_is_told_as_first_seen() {
+fn an_edge_is_reported_as_first_seen() {
     let s = check(&["A > B"], |s| {
         let (a, b, c) = (s.lock("a", "A"), s.lock("b", "B"), s.lock("c", "C"));
         let (first, later) = (s.task("first"), s.task("later"));

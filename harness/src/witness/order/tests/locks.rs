@@ -71,7 +71,7 @@ fn a_lock_taken_twice_is_found_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_try_lock_waits_for_nobody_but_others_wait_for_what_is_under_it() {
+fn a_try_lock_waits_for_no_task_but_other_tasks_wait_for_what_is_under_it() {
     check(&[], |s| {
         let (t, a, b, _) = abc(s);
         nest(s, t, &[(a, EXCLUSIVE), (b, EXCLUSIVE)]);
@@ -141,8 +141,8 @@ fn a_reader_inside_a_reader_waits_for_the_writer_between() {
 
 #[test]
 fn a_writer_against_a_reader_needs_no_third() {
-    // B is only ever tried for exclusively: nobody queues up for it, but who has it keeps readers
-    // waiting.
+    // The only exclusive attempts for B are try-locks: no writer queues for it, but its holder
+    // keeps readers waiting.
     check(&["A > B"], |s| {
         let (t, a, b, _) = abc(s);
         nest(s, t, &[(a, EXCLUSIVE), (b, SHARED)]);
@@ -190,7 +190,7 @@ fn a_stack_of_one_filesystem_type_collides_in_classes_alone() {
 }
 
 #[test]
-fn a_class_between_two_of_another_is_told_apart_by_instance() {
+fn a_class_between_two_of_another_is_distinguished_by_instance() {
     check(&["[fs:top > X]"], |s| {
         let ([top, mid, _], x) = (stack(s), s.lock("x", "X"));
         let t = s.task("t");
@@ -208,7 +208,7 @@ fn a_class_between_two_of_another_is_told_apart_by_instance() {
 }
 
 #[test]
-fn a_cycle_of_instances_is_not_told_again_for_their_classes() {
+fn a_cycle_of_instances_is_not_reported_again_for_their_classes() {
     check(&["fs:mid > X"], |s| {
         let ([top, mid, _], x) = (stack(s), s.lock("x", "X"));
         let t = s.task("t");

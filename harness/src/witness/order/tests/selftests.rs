@@ -53,12 +53,12 @@ fn check_mask(expect: &[&str], reclaim: Gfp, mask: Gfp) {
 }
 
 #[test]
-fn a_lock_of_reclaim_is_not_held_by_who_may_reclaim_so() {
+fn a_lock_of_reclaim_is_not_held_by_an_allocation_that_may_reclaim() {
     check_mask(&["l > fs_reclaim"], Gfp::KERNEL, Gfp::KERNEL);
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::KERNEL);
     check_mask(&["l > io_reclaim"], Gfp::NOFS, Gfp::NOFS);
     check_mask(&["l > any_reclaim"], Gfp::NOIO, Gfp::NOIO);
-    // Levels are no locks of each other: that somebody allocates with FS elsewhere changes nothing.
+    // Levels are not ordered among themselves: an allocation with FS elsewhere changes nothing.
     check_mask(&[], Gfp::KERNEL, Gfp::NOFS);
     check_mask(&[], Gfp::NOFS, Gfp::NOIO);
     check_mask(&[], Gfp::KERNEL, Gfp::NOWAIT);

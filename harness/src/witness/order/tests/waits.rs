@@ -57,7 +57,7 @@ fn check_request(expect: &[&str], held: bool) {
 }
 
 #[test]
-fn what_a_server_takes_is_not_held_by_who_waits_for_it() {
+fn what_a_server_takes_is_not_held_by_its_waiter() {
     check_request(&["l > loop0"], true);
     check_request(&[], false);
 }
@@ -131,7 +131,7 @@ fn check_work(expect: &[&str], held: bool) {
 }
 
 #[test]
-fn what_a_work_item_takes_is_not_held_by_who_flushes_it() {
+fn what_a_work_item_takes_is_not_held_by_the_task_that_flushes_it() {
     check_work(&["l > events"], true);
     check_work(&[], false);
 }
@@ -158,7 +158,7 @@ fn check_pool(expect: &[&str], kept: bool, by: usize) {
 }
 
 #[test]
-fn who_has_an_element_does_not_take_what_is_held_for_one() {
+fn a_holder_of_an_element_does_not_take_what_is_held_for_one() {
     for by in [0, 1] {
         check_pool(&["bio > l"], true, by);
         check_pool(&[], false, by);
@@ -166,7 +166,7 @@ fn who_has_an_element_does_not_take_what_is_held_for_one() {
 }
 
 #[test]
-fn what_a_task_takes_is_not_held_by_who_joins_it() {
+fn what_a_task_takes_is_not_held_by_its_joiner() {
     let story = |held: bool| {
         move |s: &mut Script| {
             let lock = s.lock("lock", "l");
@@ -213,7 +213,7 @@ fn check_promise(expect: &[&str], kept_open: bool) {
 }
 
 #[test]
-fn who_promised_a_condition_does_not_take_what_is_held_for_it() {
+fn a_task_that_promised_a_condition_does_not_take_what_is_held_for_it() {
     check_promise(&["log space > l"], true);
     check_promise(&[], false);
 }
@@ -313,7 +313,7 @@ fn a_work_item_whose_number_is_published_before_it_is_queued_is_waited_for_all_t
 }
 
 #[test]
-fn a_wait_for_a_lock_that_nobody_saw_asked_for_takes_it() {
+fn a_wait_for_a_lock_without_an_attempt_takes_the_lock() {
     check(&["l > m"], |s| {
         let (one, other) = (s.lock("one", "l"), s.lock("other", "m"));
         let task = s.task("t");

@@ -26,7 +26,7 @@ fn forbidden(path: &[(TaskId, FrameKind)], entry: impl Into<Entry>) -> Option<u6
 }
 
 #[test]
-fn the_outermost_scope_is_told_and_not_the_mask() {
+fn the_outermost_scope_is_named_and_not_the_mask() {
     let path =
         [(ME, scope(ScopeKind::Noio)), (ME, scope(ScopeKind::Nofs)), (ME, reclaim(Gfp::NOIO))];
     assert_eq!(forbidden(&path, Layer::FS), Some(0));

@@ -80,7 +80,7 @@ fn a_wait_without_an_attempt_at_that_lock_is_exclusive() {
 }
 
 #[test]
-fn a_wait_for_time_or_for_work_to_come_needs_nobody() {
+fn a_wait_for_time_or_for_new_work_needs_no_task() {
     for resource in [Resource::Timer, Resource::Idle(QueueId(0))] {
         let mut s = Script::default();
         s.queue("loop0");
@@ -107,14 +107,14 @@ fn waits_for_element(mut s: Script, pool: PoolId) -> Vec<(TaskId, Role)> {
     let waiter = s.task("waiter");
     s.wait(waiter, Resource::Pool(pool), "mempool element");
     let needed = needed(&s, waiter);
-    // One element is enough; and nobody known is nobody stuck.
+    // One element is enough, and a wait without known holders is not stuck.
     let quorum = if needed.is_empty() { Quorum::All } else { Quorum::Any };
     assert_eq!(view(&s).needed(waiter).0, quorum);
     needed
 }
 
 #[test]
-fn an_element_that_was_handed_over_comes_back_through_who_serves_the_request() {
+fn an_element_that_was_handed_over_comes_back_through_the_server_of_the_request() {
     let (s, pool, [server, _, other], _) = pool();
     assert_eq!(
         waits_for_element(s, pool),
@@ -126,7 +126,7 @@ fn an_element_that_was_handed_over_comes_back_through_who_serves_the_request() {
 }
 
 #[test]
-fn an_element_with_somebody_unknown_is_waited_for_without_an_edge() {
+fn a_wait_for_an_element_with_an_unknown_holder_has_no_edge() {
     let (mut s, pool, [server, ..], request) = pool();
     s.serve(server, QueueId(0), request);
     s.on(server, EventKind::RequestServed { request });
@@ -134,7 +134,7 @@ fn an_element_with_somebody_unknown_is_waited_for_without_an_edge() {
 }
 
 #[test]
-fn who_gives_an_element_back_has_it_no_more() {
+fn a_task_that_gave_an_element_back_does_not_have_it() {
     let (mut s, pool, [server, _, other], _) = pool();
     s.on(other, EventKind::PoolGive { pool });
     assert_eq!(waits_for_element(s, pool), [(server, Role::ServesQueue)]);
@@ -151,14 +151,14 @@ fn an_element_given_back_by_another_is_that_of_a_complete_request() {
 }
 
 #[test]
-fn an_element_given_back_by_anybody_is_one_fewer() {
+fn an_element_given_back_by_any_task_is_one_fewer() {
     let (mut s, pool, [server, ..], _) = pool();
     s.on(server, EventKind::PoolGive { pool });
     assert_eq!(waits_for_element(s, pool).len(), 1);
 }
 
 #[test]
-fn only_the_promise_of_who_ends_it_is_ended() {
+fn a_task_ends_only_its_own_promise() {
     let mut s = Script::default();
     let condition = s.names.add_condition("log space");
     let [one, other, waiter] = ["one", "other", "waiter"].map(|name| s.task(name));

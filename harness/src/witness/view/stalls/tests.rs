@@ -1,4 +1,4 @@
-//! TESTDOC
+//! The account of stalls: sums, the longest wait, and how many causes are told apart.
 
 use super::*;
 use crate::event::{LockMode, WaitOutcome};
@@ -98,7 +98,7 @@ fn two(first: u64, second: u64, open: bool) -> (Stall, [TaskId; 2]) {
 }
 
 #[test]
-fn the_longest_is_told_with_who_stood_and_where_and_whether_it_ended() {
+fn the_longest_wait_is_reported_with_task_site_and_whether_it_ended() {
     for (ticks, place, file) in [([9, 3], 0, "first.rs"), ([3, 9], 1, "second.rs")] {
         for open in [false, true] {
             let (stall, tasks) = two(ticks[0], ticks[1], open);
@@ -109,13 +109,13 @@ fn the_longest_is_told_with_who_stood_and_where_and_whether_it_ended() {
 }
 
 #[test]
-fn of_two_that_stood_as_long_the_first_is_told() {
+fn of_two_equally_long_waits_the_first_is_reported() {
     let (stall, tasks) = two(5, 5, false);
     assert_eq!(stall.task, tasks[0]);
 }
 
 #[test]
-fn no_more_things_are_told_apart_than_the_bound() {
+fn no_more_causes_are_kept_than_the_bound() {
     let mut s = Script::default();
     let task = s.task("t");
     for number in 0..=u32::try_from(MAX_CAUSES).unwrap() {
