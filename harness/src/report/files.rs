@@ -1,17 +1,17 @@
-//! A report as files: one for each form, in a folder that somebody keeps.
+//! A report as files: one for each form, in a folder.
 //!
-//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`DIR`] asks for it,
-//! of tests and of the command line alike.
+//! Key functions: [`Report::save_in`], [`file_name`]. Tests and the command line write the files
+//! where the environment variable [`REPORT_DIR`] is set.
 
 use std::path::{Path, PathBuf};
 
 use super::value::Report;
 use crate::error::{Error, Result};
 
-/// The environment variable that names the folder.
-pub const DIR: &str = "RECLAIMDEP_REPORT_DIR";
+/// The environment variable that names the folder for reports.
+pub const REPORT_DIR: &str = "RECLAIMDEP_REPORT_DIR";
 
-/// What a form is called, and how it is made.
+/// The extension of a form, and the function that renders it.
 type Form = (&'static str, fn(&Report) -> String);
 
 /// Every form of a report.
@@ -26,12 +26,11 @@ const FORMS: &[Form] = &[
 const MAX_NAME: usize = 180;
 
 impl Report {
-    /// Writes every form of a report that found something to `folder`, which is made if need be, as
-    /// `name` with an extension each; what was there under that name is replaced. Returns the
-    /// files.
+    /// Writes every form of a report with findings to `folder`, as `name` with an extension each,
+    /// and returns the files. Creates the folder if necessary and replaces files of that name.
     ///
     /// # Errors
-    /// If the folder cannot be made or a file not be written.
+    /// If the folder cannot be created or a file cannot be written.
     pub fn save_in(&self, folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
         if self.findings.is_empty() {
             return Ok(Vec::new());
@@ -39,7 +38,7 @@ impl Report {
         let failed = |path: &Path, error: std::io::Error| {
             Error::os(format!("{} cannot be written", path.display()))
                 .because(error)
-                .advice(format!("{DIR} must name a folder that can be written to"))
+                .advice(format!("{REPORT_DIR} must name a folder that can be written to"))
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
         let stem = file_name(name);
@@ -52,20 +51,21 @@ impl Report {
         Ok(written)
     }
 
-    /// As [`save_in`](Self::save_in), where [`DIR`] names a folder.
+    /// The same as [`save_in`](Self::save_in) with the folder that [`REPORT_DIR`] names; writes
+    /// nothing where the variable is not set.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`save_in`](Self::save_in).
     pub fn save_where_asked(&self, name: &str) -> Result<Vec<PathBuf>> {
-        match std::env::var_os(DIR).filter(|folder| !folder.is_empty()) {
+        match std::env::var_os(REPORT_DIR).filter(|folder| !folder.is_empty()) {
             Some(folder) => self.save_in(Path::new(&folder), name),
             None => Ok(Vec::new()),
         }
     }
 }
 
-/// `name` as the name of a file on any system: `::` and blanks become dashes, and where anything
-/// else was lost a number tells apart what would be the same.
+/// Makes `name` the name of a file on any system: `::` and blanks become dashes. Where another
+/// character is replaced, a checksum of `name` keeps different names different.
 #[must_use]
 pub fn file_name(name: &str) -> String {
     let plain = name.replace("::", "-").replace(' ', "-");
@@ -73,13 +73,13 @@ pub fn file_name(name: &str) -> String {
     let mut safe: String = plain.chars().map(|c| if kept(c) { c } else { '_' }).collect();
     safe.truncate(MAX_NAME);
     if safe != plain || safe.starts_with(['.', '-']) || safe.is_empty() {
-        safe = format!("report-{safe}-{:08x}", number(name));
+        safe = format!("report-{safe}-{:08x}", checksum(name));
     }
     safe
 }
 
-/// FNV-1a: the same everywhere and always, which std's hashers do not promise.
-fn number(text: &str) -> u32 {
+/// FNV-1a, because the hashers of std promise no stable result.
+fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use crate::report::samples::c01;
 
     #[test]
-    fn a_name_is_a_file_s_name_on_any_system() {
+    fn file_names_are_valid_on_any_system() {
         for (name, file) in [
             ("c01 v3.10 model", "c01-v3.10-model"),
             ("it::cases::case_1_kernel", "it-cases-case_1_kernel"),
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_is_an_error_that_says_so() {
+    fn a_folder_that_cannot_be_created_is_an_error_with_advice() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = c01().save_in(file.path(), "c01").unwrap_err().to_string();
-        assert!(error.contains("cannot be written") && error.contains(DIR), "{error}");
+        assert!(error.contains("cannot be written") && error.contains(REPORT_DIR), "{error}");
     }
 }

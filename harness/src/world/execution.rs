@@ -16,7 +16,7 @@ use crate::event::{EventKind, Names};
 use crate::inject::{Bug, Plan, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::mm::{Mm, MmOptions};
-use crate::report::{Outcome, Report, describe, order, stalls};
+use crate::report::{Outcome, Report, describe, describe_stalls, order_note};
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack, StackSpec};
 use crate::units::{Nanos, Pages, Ticks};
@@ -187,12 +187,12 @@ impl Execution {
         let (findings, passed_over) = suppress::apply(&builder.suppressions, findings);
         let mut report =
             Report::new(&builder.name, builder.tier.name(), builder.era.name(), findings);
-        report.stalls = stalls::describe(&self.stalls, &self.names);
+        report.stalls = describe_stalls(&self.stalls, &self.names);
         report.notes = passed_over;
         report.notes.extend(self.reserves_drawn.map(|(low, min)| {
             format!("the reserves were drawn on: {low} pages were left at the lowest, {min} is the min watermark")
         }));
-        report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order::note));
+        report.notes.extend(self.aside.iter().take(MAX_ASIDE).map(order_note));
         if let (Some(orders), Some(learned)) = (&builder.remembered, self.learned) {
             orders.learn(learned);
         }

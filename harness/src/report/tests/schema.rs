@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::report::samples;
+use crate::report::{StepKind, samples};
 use crate::witness::Code;
 
 fn schema() -> Value {
@@ -98,7 +98,7 @@ fn one_report_has_what_only_an_order_has() {
         all.iter().flat_map(|report| &report.findings).find(|finding| finding.order.is_some());
     let finding = finding.expect("a sample has an order that cannot be kept");
     assert!(!finding.nodes.is_empty());
-    assert!(finding.chain.iter().all(|step| step.kind == "ordered"));
+    assert!(finding.chain.iter().all(|step| step.kind == StepKind::Ordered));
 }
 
 #[test]
