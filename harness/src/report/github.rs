@@ -12,7 +12,7 @@ use super::value::{Outcome, Report};
 
 impl Report {
     /// One `::error` line for each finding that is not part of another, and for a panic. A finding
-    /// stands at its last forbidden entry, else at its first step with a source line, else at
+    /// is shown at its last forbidden entry, else at its first step with a source line, else at
     /// `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {

@@ -32,7 +32,7 @@ impl fmt::Display for Stalled {
         let end = if *open { ", to the end" } else { "" };
         write!(
             f,
-            "{task} waited {longest_ns} ns for {on} at {site}{end}; all {waits} waits: {total_ns} ns"
+            "{task} waited {longest_ns} ns for {on} at {site}{end}; waits: {waits}, in all {total_ns} ns"
         )
     }
 }

@@ -184,7 +184,7 @@ fn request_of_text(in_full: &str) -> Details {
     Details::Request { resource: resource.to_owned(), in_full: in_full.to_owned() }
 }
 
-/// What stands before and after the resource in the sentence of a step [`StepKind::Needs`]. The
+/// The text before and after the resource in the sentence of a step [`StepKind::Needs`]. The
 /// exit of a task is not named beside the task itself.
 fn around(role: Role, on: &str) -> (String, String) {
     let (before, after) = match role {

@@ -1,4 +1,4 @@
-//! Reports of scripted runs: text, JSON, what belongs to what.
+//! Reports of scripted runs: text, JSON, and findings that are part of others.
 
 mod schema;
 
@@ -78,7 +78,7 @@ fn the_dm_bufio_deadlock_of_2014() {
 }
 
 #[test]
-fn what_the_whole_run_says_stands_below_the_findings() {
+fn cuts_notes_and_replay_follow_the_findings() {
     let text = super::samples::c01().to_text();
     let (_, foot) = text.rsplit_once("\n\n").unwrap();
     expect![[r#"
@@ -108,7 +108,7 @@ fn a_hang() {
                      wait condition drained#0
             holds    main: nothing
 
-            stalls   main waited 10 ns for condition drained at stack.rs:2, to the end; all 1 waits: 10 ns
+            stalls   main waited 10 ns for condition drained at stack.rs:2, to the end; waits: 1, in all 10 ns
             replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
         "#]],
     );
@@ -162,7 +162,7 @@ fn names_cannot_break_the_page() {
 }
 
 #[test]
-fn what_has_no_name_is_told_by_number() {
+fn a_thing_without_a_name_is_shown_by_number() {
     let s = Script::c01();
     let finding = describe(s.last(), &Names::default());
     assert_eq!(finding.summary, "task#0 -> request #0 -> task#1 -> lock#0 -> task#0");

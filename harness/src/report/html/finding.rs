@@ -1,5 +1,5 @@
-//! One finding: headline, pictures of the waits and of what each task did, the chain, what each task
-//! holds.
+//! One finding: headline, pictures of the waits and of what each task did, the chain, what each
+//! task holds.
 
 use super::markup::Markup;
 use super::shapes::Picture;
@@ -47,13 +47,13 @@ fn body(m: &mut Markup, finding: &Finding) {
     let order = finding.order.as_ref().filter(|order| !order.edges.is_empty());
     let pictures = match order {
         Some(cycle) => [
-            ("What is taken while what is held: the cycle", order::draw(cycle)),
+            ("The cycle: each is taken while the one before it is held", order::draw(cycle)),
             ("What each task did, run by run", Some(order::sequence(cycle))),
         ],
         None => [
             (
                 if finding.waits.is_empty() {
-                    "What came back into what"
+                    "Which layer was entered again"
                 } else {
                     "Who waits for whom"
                 },

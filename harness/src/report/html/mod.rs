@@ -9,7 +9,7 @@
 //! | `finding` | one finding: headline, diagrams, chain, holds |
 //! | `graph` over `path` | the tasks that wait for each other, as a picture |
 //! | `sequence` over `lanes` | what each task did, in order, one lane for each task |
-//! | `order` over `lanes` | an order that cannot be kept: the cycle, and what each task did in each run |
+//! | `order` over `lanes` | an order that cannot be kept: the cycle, and the runs that it is from |
 //! | `shapes` over `markup` | boxes, arrows and words of pictures; values are escaped |
 
 mod finding;

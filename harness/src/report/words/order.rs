@@ -225,7 +225,7 @@ fn views(cycle: &Cycle) -> String {
     }
     let why: Vec<String> = cycle.collisions.iter().map(collision).collect();
     match why.is_empty() {
-        true => "classes only: nobody waits exclusively for these instances, but for others of their class"
+        true => "classes only: no task waits exclusively for these instances, but for others of their class"
             .to_owned(),
         false => format!("classes only: {}", why.join("; ")),
     }
