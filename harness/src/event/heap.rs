@@ -1,14 +1,15 @@
 //! Where a heap allocation was made.
 //!
 //! Key type: [`HeapPlace`]. An allocator knows no source line, so the event of such an allocation
-//! has a number in the line's stead, and names keep the place of those that a finding is about.
+//! has a number instead of a line, and [`Names`](super::Names) keeps the places of those that a
+//! finding is about.
 
 use super::Site;
 
-/// No source file is called this.
+/// A name that no source file has.
 const FILE: &str = "<heap>";
 
-/// Where the caller of the allocator was seen.
+/// The caller of the allocator.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeapPlace {
     /// The function, as debug information names it.

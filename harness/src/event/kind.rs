@@ -11,9 +11,9 @@ use crate::{error::Errno, units::Pages, units::Sectors};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A task came to be; `parent` made it.
+    /// A task was spawned.
     TaskSpawn {
-        /// The maker.
+        /// The task that spawned it.
         parent: TaskId,
         /// Its role.
         kind: TaskKind,
@@ -28,7 +28,7 @@ pub enum EventKind {
         scope: u32,
         /// Where.
         site: Site,
-        /// How it came to be: held, for life, inherited, on behalf of another task.
+        /// How it was entered: held, for life, inherited, on behalf of another task.
         how: Entered,
     },
     /// The task left a scope.
@@ -96,28 +96,28 @@ pub enum EventKind {
     ScopesJoined,
     /// The task's next allocation is limited to this mask (`gfp_allowed_mask`).
     AllocConstrained {
-        /// What is left of its request, before scopes.
+        /// The rest of its request, before scopes.
         mask: Gfp,
     },
     /// The last attempt failed: the OOM killer is next, and NOFAIL may use every reserve.
     OutOfMemory,
     /// The OOM killer ran.
     OomKill {
-        /// The task that it chose; none where there was nobody to kill.
+        /// The task that it chose; none where no task could be killed.
         victim: Option<TaskId>,
     },
     /// The task became a reclaimer.
     ReclaimEnter {
-        /// Who it reclaims for.
+        /// Why it reclaims.
         kind: ReclaimKind,
         /// What reclaim may do.
         mask: Gfp,
     },
     /// Reclaim ended.
     ReclaimExit {
-        /// Objects and pages it says it freed.
+        /// Objects and pages that it claims to have freed.
         freed: u64,
-        /// The priority that it came down to; 0 is the most it can do.
+        /// The priority that it reached; 0 is the most it can do.
         priority: u32,
     },
     /// The task takes the pseudo-locks of reclaim until its reclaim ends (`fs_reclaim_acquire`).
@@ -134,7 +134,7 @@ pub enum EventKind {
     ShrinkCountBegin {
         /// Which shrinker.
         shrinker: ShrinkerId,
-        /// On whose behalf; the answer must not depend on it.
+        /// The mask of the reclaim; the answer must not depend on it.
         mask: Gfp,
     },
     /// The shrinker answered.
@@ -161,14 +161,14 @@ pub enum EventKind {
         freed: Option<u64>,
         /// Objects that it looked at.
         scanned: u64,
-        /// It said beforehand that it leaves the freeing to somebody else.
+        /// It announced that it leaves the freeing to another task.
         deferred: bool,
     },
     /// A pass over a shrinker that has something to free begins; it took what was deferred.
     ShrinkPassBegin {
         /// Which shrinker.
         shrinker: ShrinkerId,
-        /// What it reckons with.
+        /// The inputs of its arithmetic.
         pass: ShrinkPass,
     },
     /// The pass ended.
@@ -198,7 +198,7 @@ pub enum EventKind {
         /// Where.
         site: Site,
     },
-    /// It has one, or goes without.
+    /// The task has an element, or gave up.
     PoolAllocEnd {
         /// Which pool.
         pool: PoolId,
@@ -221,7 +221,7 @@ pub enum EventKind {
         lock: LockId,
         /// How.
         mode: LockMode,
-        /// It will not wait.
+        /// Whether it fails rather than waits.
         try_lock: bool,
         /// Where.
         site: Site,
@@ -321,7 +321,7 @@ pub enum EventKind {
         /// Which.
         work: WorkId,
     },
-    /// A claim about order: what the task does in it counts as said, not as seen.
+    /// A claim about order: what the task does in it counts as claimed, not as seen.
     Prime {
         /// Which step of it.
         step: super::Prime,
@@ -340,12 +340,12 @@ pub enum EventKind {
         /// To which request.
         request: RequestId,
     },
-    /// The task will signal a condition, and nobody else need.
+    /// The task promises to signal a condition; no other task needs to.
     Promise {
         /// Which.
         condition: WaitId,
     },
-    /// The task signalled the condition, or need not any more.
+    /// The task signalled the condition, or is released from its promise.
     PromiseEnd {
         /// Which.
         condition: WaitId,
@@ -362,7 +362,7 @@ pub enum EventKind {
         /// Which.
         shrinker: ShrinkerId,
     },
-    /// Somebody was told that this version of an item is durable.
+    /// This version of an item was acknowledged as durable.
     Acknowledged {
         /// Which item.
         item: ItemId,
@@ -371,21 +371,21 @@ pub enum EventKind {
         /// Where.
         site: Site,
     },
-    /// After a crash, this is the version of an item that is there; 0 for none.
+    /// After a crash, this version of an item was found; 0 for none.
     Recovered {
         /// Which item.
         item: ItemId,
         /// Which version.
         version: u64,
     },
-    /// Whoever builds the stack says how it stands.
+    /// The builder of the stack declares a fact about it.
     Declared {
-        /// What is so from now on.
+        /// The fact, which holds from now on.
         fact: Fact,
     },
-    /// The policy's word on a target, for the allocation that the task begins next.
+    /// The policy's decision on a target, for the allocation that the task begins next.
     PolicyMask {
-        /// On which.
+        /// The target.
         target: ReclaimTarget,
         /// What reclaim may do there.
         mask: Gfp,

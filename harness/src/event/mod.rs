@@ -1,15 +1,15 @@
-//! Everything observable, as plain data; the one thing that both columns know.
+//! Everything observable, as plain data: the vocabulary that both columns know.
 //!
 //! Key types: [`Event`], [`EventKind`], [`Resource`], [`Names`], [`Observer`]. The simulated kernel
 //! emits events through the scheduler; judges read them. Events are `Copy` and
 //! carry numbers; [`Names`] says what the numbers are called; a [`Trace`] is the list of choices
 //! that made the run. Nothing here holds an address.
 //!
-//! A *resource* is what a task can wait for. Who must act before the wait ends follows from the
-//! events alone: a lock's holders from acquire and release, a request's server from
-//! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue, a work
-//! item's worker likewise, a pool's from who has its elements, a condition's from who promised to
-//! signal it.
+//! A *resource* is what a task can wait for. Which tasks must act before the wait ends follows from
+//! the events alone: a lock's holders from acquire and release; a request's server from
+//! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue; a work
+//! item's worker likewise; a pool's tasks are those that have its elements, and a condition's those
+//! that promised to signal it.
 
 mod heap;
 mod kind;
@@ -40,11 +40,11 @@ use crate::units::Nanos;
 pub struct Event {
     /// Position in the world's history, from 0.
     pub seq: u64,
-    /// When.
+    /// Time at which it happened.
     pub time: Nanos,
-    /// On which task, or on whose behalf.
+    /// The task that it happened on, or on behalf of.
     pub task: TaskId,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
@@ -59,12 +59,12 @@ pub enum Reaction {
     Abort,
 }
 
-/// Whoever hears every event of a world, in order.
+/// Receives every event of a world, in order.
 pub trait Observer: Send {
     /// Called once for each event, under the world's event lock: it must not call back.
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction;
 
-    /// How many things it found wrong so far.
+    /// The number of findings so far.
     fn found(&self) -> usize {
         0
     }

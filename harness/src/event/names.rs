@@ -9,7 +9,7 @@ use super::{
     TaskId, WaitId, WorkId,
 };
 
-/// What a request or lock or task is called. Filled while the stack is built, read by reports.
+/// The names of tasks, locks, queues and all else that events name by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub(crate) tasks: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Names {
 pub struct LockName {
     /// What all locks of this kind are called: `journal`.
     pub class: &'static str,
-    /// Whose it is: `fs:lower`.
+    /// The object that it belongs to: `fs:lower`.
     pub instance: String,
 }
 
@@ -87,7 +87,8 @@ impl Names {
         self.heap.insert(number, place);
     }
 
-    /// Where heap allocation number `number` was made, if a finding made somebody look.
+    /// Where heap allocation number `number` was made. Only the places of allocations that a
+    /// finding is about are looked up.
     #[must_use]
     pub fn heap_place(&self, number: u32) -> Option<&HeapPlace> {
         self.heap.get(&number)

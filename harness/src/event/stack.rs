@@ -1,10 +1,10 @@
-//! What whoever builds a stack says of it: its parts, what each needs, and when reclaim waits for
-//! one.
+//! What the builder of a stack declares about it: its parts, what each needs, and when reclaim
+//! waits for one.
 //!
 //! Key types: [`Fact`], [`MayWait`], [`ReclaimTarget`]. Facts are declared, not seen to happen: a
-//! judge may follow them to what an allocation could come to. The closed list of blocking points is
-//! in the project's description of storage, 3.3; the question that is asked of it in reclaim, 5.8,
-//! 7.3 and 9 (20).
+//! judge may follow them to all that an allocation could lead to. The closed list of blocking
+//! points is in the project's description of storage, 3.3; the question that is asked of it in
+//! reclaim, 5.8, 7.3 and 9 (20).
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub enum PartKind {
     Cache,
     /// A swap area.
     Swap,
-    /// A server in user space. One that needs nothing known may need anything.
+    /// A server in user space. One without declared needs may need anything.
     Server,
 }
 
@@ -30,7 +30,7 @@ pub enum PartKind {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MayWait {
-    /// Never: it is handed to somebody else, or given up.
+    /// Never: it is handed to another task, or given up.
     Never,
     /// Where the mask has `__GFP_IO`.
     WithIo,
@@ -49,7 +49,7 @@ impl MayWait {
         }
     }
 
-    /// Whether the work is done at all under `mask`: what never waits always is.
+    /// Whether the work is done at all under `mask`; work that never waits always is.
     #[must_use]
     pub fn works_under(self, mask: Gfp) -> bool {
         self.permission().is_none_or(|bit| mask.contains(bit))
@@ -68,7 +68,7 @@ pub enum ReclaimTarget {
     Pages(PartId),
 }
 
-/// One thing that is so until something else is said.
+/// A fact about the stack, which holds until another one replaces it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
@@ -79,23 +79,23 @@ pub enum Fact {
         /// What it is.
         kind: PartKind,
     },
-    /// The part is gone, and whatever was said of it.
+    /// The part is gone, and all facts about it.
     Gone {
         /// Which.
         part: PartId,
     },
     /// Finishing work on the part may need progress of another.
     Needs {
-        /// Which.
+        /// The part.
         part: PartId,
-        /// Of which.
+        /// The part whose progress it needs.
         on: PartId,
     },
-    /// It does not any more.
+    /// The part no longer needs the other.
     NeedsNoMore {
-        /// Which.
+        /// The part.
         part: PartId,
-        /// Of which.
+        /// The part whose progress it needs.
         on: PartId,
     },
     /// Work on the part takes this lock, exclusively, and waits for it.
@@ -105,14 +105,14 @@ pub enum Fact {
         /// Which lock.
         lock: LockId,
     },
-    /// Work on the part is a request in this queue, done by whoever serves it.
+    /// Work on the part is a request in this queue, done by the queue's servers.
     Queues {
         /// Which.
         part: PartId,
         /// Which queue.
         queue: QueueId,
     },
-    /// Somebody still holds this of something that was taken down.
+    /// A hold on this item was left when its owner was taken down.
     LeftHeld {
         /// What.
         item: ItemId,

@@ -27,7 +27,7 @@ pub enum Choice {
 #[serde(try_from = "String", into = "String")]
 pub struct Trace(pub Vec<Choice>);
 
-/// Text that is longer than this is not a trace of ours.
+/// A longer trace is refused: a few characters of text could otherwise ask for all memory.
 const MAX_REPEAT: usize = 10_000_000;
 
 impl fmt::Display for Choice {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_trace_is_refused_by_position() {
+    fn other_text_is_refused_by_position() {
         for (text, position) in [("t1.x2", 1), ("t", 0), ("t1*99999999999", 0), ("t0.t1.7", 2)] {
             let message = text.parse::<Trace>().unwrap_err().to_string();
             assert!(message.contains(&format!("position {position}")), "{text}: {message}");

@@ -27,7 +27,7 @@ ids! {
     RequestId,
     /// A work item.
     WorkId,
-    /// A condition that somebody signals: a completion, a wait queue.
+    /// A condition that a task signals: a completion, a wait queue.
     WaitId,
     /// A registered shrinker.
     ShrinkerId,
@@ -37,7 +37,7 @@ ids! {
     PoolId,
     /// Something that is stored and may be lost: a block, a file.
     ItemId,
-    /// A part of the stack, as whoever built it declared it.
+    /// A part of the stack, as its builder declared it.
     PartId,
 }
 
@@ -53,10 +53,10 @@ pub enum Resource {
     Work(WorkId),
     /// A task; it must exit.
     Task(TaskId),
-    /// A condition: whoever promised to signal it must; where nobody did, its signaller is not
+    /// A condition; the task that promised to signal it must. Without a promise, that task is not
     /// known.
     Condition(WaitId),
-    /// An element of a pool; whoever has one must give it back.
+    /// An element of a pool; a task that has one must give it back.
     Pool(PoolId),
     /// Something to do: a server that waits for it is idle, not stuck.
     Idle(QueueId),
@@ -70,8 +70,8 @@ pub enum Resource {
 pub enum LockMode {
     /// One holder.
     Exclusive,
-    /// One holder, who has another lock of the class already: of this subclass of it
-    /// (`mutex_lock_nested`).
+    /// One holder, which already holds another lock of the class; this lock is taken as one of this
+    /// subclass (`mutex_lock_nested`).
     Nested(u8),
     /// Many holders, none exclusive.
     Shared,
@@ -81,7 +81,7 @@ pub enum LockMode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitOutcome {
-    /// The resource came.
+    /// The resource became available.
     Satisfied,
     /// The time ran out first.
     TimedOut,
@@ -103,7 +103,7 @@ pub enum Op {
     Discard,
 }
 
-/// Who runs reclaim.
+/// The kind of reclaim, which says who runs it and why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReclaimKind {
@@ -117,8 +117,8 @@ pub enum ReclaimKind {
     Compaction,
 }
 
-/// The pseudo-locks of reclaim, each within the one before: what an allocation may reach, or
-/// reclaim holds.
+/// The pseudo-locks of reclaim, each within the one before: those that an allocation may take, or
+/// that reclaim holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Levels {
@@ -135,7 +135,7 @@ impl Levels {
     pub const ALL: Self = Self { any: true, io: true, fs: true };
 }
 
-/// What a pass over a shrinker reckons with.
+/// The inputs of a pass over a shrinker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ShrinkPass {
@@ -143,17 +143,17 @@ pub struct ShrinkPass {
     pub in_memcg: bool,
     /// Objects that the shrinker says it could free.
     pub freeable: u64,
-    /// Objects that passes before deferred, and that this one took over.
+    /// Objects that earlier passes deferred and that this one took over.
     pub deferred: u64,
     /// Reclaim's priority; 0 is the most it can do.
     pub priority: u32,
     /// Relative cost of bringing an object back; 0 for none.
     pub seeks: u64,
-    /// What is deferred is at the most twice the cache (since 5.13).
+    /// At most twice the cache may be deferred (since 5.13).
     pub bounded: bool,
 }
 
-/// Part of a claim about the order in which things are taken.
+/// A step of a claim about the order in which things are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prime {
     /// The claim begins.
@@ -172,7 +172,7 @@ pub enum Prime {
 pub enum AllocOutcome {
     /// Memory was returned.
     Ok,
-    /// Memory was returned that is not the world's: it draws on no reserve.
+    /// Memory was returned that is not the world's, so it draws on no reserve.
     Elsewhere,
     /// Nothing was returned.
     Failed,
@@ -186,11 +186,11 @@ pub enum TaskKind {
     Task,
     /// A server: it waits for work until it is told to stop.
     Server,
-    /// A stand-in for a task of the real kernel, which the harness speaks for.
+    /// A stand-in for a task of the real kernel, whose events the harness emits.
     Foreign,
 }
 
-/// Who asked for a request, in the submitter's own terms: `block 7` of a buffer cache.
+/// What a request is for, in the submitter's own terms: `block 7` of a buffer cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// What `item` counts: `block`, `page`, `log block`.

@@ -1,4 +1,4 @@
-//! How many executions, and when to stop before.
+//! How many executions an exploration has, and how to stop it early.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::event::TaskId;
 use crate::sched::Strategy;
 
-/// Tells an exploration that it has seen enough.
+/// A handle that stops an exploration.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// No further execution begins.
+    /// Begins no further execution.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// A strategy within a number of executions.
+/// A strategy with a bound on the number of executions.
 pub struct Budget<S> {
     inner: S,
     left: u64,
@@ -25,7 +25,7 @@ pub struct Budget<S> {
 }
 
 impl<S: Strategy> Budget<S> {
-    /// `inner`, for at the most `executions`.
+    /// `inner`, for at most `executions`.
     pub fn new(inner: S, executions: u64) -> Self {
         Self { inner, left: executions, stop: Stop::default() }
     }

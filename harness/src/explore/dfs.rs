@@ -1,7 +1,7 @@
 //! Every schedule, once each: an odometer of choices.
 //!
-//! State is the list of (choice taken, how many there were) on the way down; the next execution
-//! takes the last choice that was not the last of its place, plus one.
+//! The state is the list of (choice taken, number of choices) of the last execution. The next one
+//! repeats it up to the last place at which a choice is left, and takes the next choice there.
 
 use crate::event::TaskId;
 use crate::sched::Strategy;
@@ -28,7 +28,7 @@ impl Dfs {
         let (choice, known) = self.path[self.depth];
         assert_eq!(
             known, of,
-            "the same choices lead to the same place: the code under test is not deterministic"
+            "the same choices led elsewhere: the code under test is not deterministic"
         );
         self.depth += 1;
         choice

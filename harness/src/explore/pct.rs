@@ -1,8 +1,8 @@
 //! Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, 2010).
 //!
 //! Each task gets a random priority when it is first seen; the highest runnable one runs; at a few
-//! random steps the running task falls below all others. Finds every bug that needs `depth`
-//! ordering constraints with a known least probability.
+//! random steps the running task falls below all others. The probability of finding a bug that
+//! needs `depth` ordering constraints has a known lower bound.
 
 use crate::event::TaskId;
 use crate::sched::SplitMix64;
@@ -24,7 +24,7 @@ pub struct Pct {
     change_at: Vec<u32>,
     steps: u32,
     longest: u32,
-    /// Who was chosen last, and how often in a row.
+    /// The task that was chosen last, and how often in a row.
     last: Option<(TaskId, u32)>,
 }
 
@@ -53,9 +53,7 @@ impl Pct {
         self.priorities.push((task, priority));
         priority
     }
-}
 
-impl Pct {
     fn lower(&mut self, task: TaskId, priority: u64) {
         self.priority(task);
         let known = self.priorities.iter_mut().find(|(known, _)| *known == task);
@@ -90,7 +88,7 @@ impl Strategy for Pct {
             self.lower(busy, 0);
         }
         let highest = runnable.iter().copied().max_by_key(|task| self.priority(*task));
-        let highest = highest.expect("the engine asks only when somebody can run");
+        let highest = highest.expect("the engine asks only when a task can run");
         let before = self.last.filter(|(task, _)| *task == highest).map_or(0, |(_, times)| times);
         self.last = Some((highest, before + 1));
         highest

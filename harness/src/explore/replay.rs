@@ -1,13 +1,13 @@
 //! The choices of a trace, read back.
 //!
-//! A trace that asks for a task that cannot run, or that ends early, does not fit the code it is
-//! replayed on; the run goes on with first choices and [`Replay::mismatch`] says where it left.
+//! A trace with a task that cannot run, or one that ends early, does not fit the code that it is
+//! replayed on. The run then goes on with the first choice each time, and [`Replay::mismatch`] says
+//! where it left the trace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::event::TaskId;
-use crate::event::{Choice, Trace};
+use crate::event::{Choice, TaskId, Trace};
 use crate::sched::Strategy;
 
 /// No mismatch so far.
@@ -41,7 +41,7 @@ impl Replay {
         Self { trace, next: 0, begun: false, mismatch: Arc::new(AtomicUsize::new(FITS)) }
     }
 
-    /// Tells later whether the trace fitted.
+    /// A handle that says, after the run, whether the trace fitted.
     #[must_use]
     pub fn mismatch(&self) -> Mismatch {
         Mismatch(Arc::clone(&self.mismatch))
@@ -60,7 +60,7 @@ impl Replay {
 }
 
 impl Drop for Replay {
-    /// Choices that nobody asked for do not fit either.
+    /// A trace with choices that the run did not ask for does not fit either.
     fn drop(&mut self) {
         if self.begun && self.next < self.trace.0.len() {
             self.next += 1;

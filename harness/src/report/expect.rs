@@ -1,17 +1,17 @@
 //! Whether a report is what a test expects.
 //!
-//! Key function: [`Report::matches`]. What is expected must be found; what else is found must
-//! belong to it (a carried recursion is part of the deadlock that it led to). Expecting nothing is
-//! expecting quiet.
+//! Key function: [`Report::matches`]. Every expected code must be found; each other finding must be
+//! part of an expected one (a carried recursion is part of the deadlock that it led to). Where no
+//! code is expected, the run must be quiet.
 
 use super::value::{Outcome, Report};
 use crate::witness::Code;
 
 impl Report {
-    /// Compares with what is expected.
+    /// Compares the findings with the codes that are expected.
     ///
     /// # Errors
-    /// In one line, what is missing or what should not be there.
+    /// One line that names the missing or the surplus codes, or says why there are no findings.
     pub fn matches(&self, expect: &[Code]) -> Result<(), String> {
         match &self.outcome {
             Outcome::Panicked { message } => {

@@ -1,7 +1,7 @@
-//! A report as files: one for each form, in a folder that somebody keeps.
+//! A report as files: one for each form, in a folder.
 //!
-//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`REPORT_DIR`] asks
-//! for it, of tests and of the command line alike.
+//! Key functions: [`Report::save_in`], [`file_name`]. Tests and the command line write the files
+//! where the environment variable [`REPORT_DIR`] is set.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::value::Report;
 use crate::error::{Error, Result};
 use crate::variables::{REPORT_DIR, report_dir};
 
-/// What a form is called, and how it is made.
+/// The extension of a form, and the function that renders it.
 type Form = (&'static str, fn(&Report) -> String);
 
 /// Every form of a report.
@@ -24,12 +24,11 @@ const FORMS: &[Form] = &[
 const MAX_NAME: usize = 180;
 
 impl Report {
-    /// Writes every form of a report that found something to `folder`, which is made if need be, as
-    /// `name` with an extension each; what was there under that name is replaced. Returns the
-    /// files.
+    /// Writes every form of a report with findings to `folder`, as `name` with an extension each,
+    /// and returns the files. Creates the folder if necessary and replaces files of that name.
     ///
     /// # Errors
-    /// If the folder cannot be made or a file not be written.
+    /// If the folder cannot be created or a file cannot be written.
     pub fn save_in(&self, folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
         if self.findings.is_empty() {
             return Ok(Vec::new());
@@ -50,10 +49,11 @@ impl Report {
         Ok(written)
     }
 
-    /// As [`save_in`](Self::save_in), where [`REPORT_DIR`] names a folder.
+    /// The same as [`save_in`](Self::save_in) with the folder that [`REPORT_DIR`] names; writes
+    /// nothing where the variable is not set.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`save_in`](Self::save_in).
     pub fn save_where_asked(&self, name: &str) -> Result<Vec<PathBuf>> {
         match report_dir() {
             Some(folder) => self.save_in(&folder, name),
@@ -62,8 +62,8 @@ impl Report {
     }
 }
 
-/// `name` as the name of a file on any system: `::` and blanks become dashes, and where anything
-/// else was lost a number tells apart what would be the same.
+/// Makes `name` the name of a file on any system: `::` and blanks become dashes. Where another
+/// character is replaced, a checksum of `name` keeps different names different.
 #[must_use]
 pub fn file_name(name: &str) -> String {
     let plain = name.replace("::", "-").replace(' ', "-");
@@ -71,13 +71,13 @@ pub fn file_name(name: &str) -> String {
     let mut safe: String = plain.chars().map(|c| if kept(c) { c } else { '_' }).collect();
     safe.truncate(MAX_NAME);
     if safe != plain || safe.starts_with(['.', '-']) || safe.is_empty() {
-        safe = format!("report-{safe}-{:08x}", number(name));
+        safe = format!("report-{safe}-{:08x}", checksum(name));
     }
     safe
 }
 
-/// FNV-1a: the same everywhere and always, which std's hashers do not promise.
-fn number(text: &str) -> u32 {
+/// FNV-1a, because the hashers of std promise no stable result.
+fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use crate::report::samples::c01;
 
     #[test]
-    fn a_name_is_a_file_s_name_on_any_system() {
+    fn file_names_are_valid_on_any_system() {
         for (name, file) in [
             ("c01 v3.10 model", "c01-v3.10-model"),
             ("it::cases::case_1_kernel", "it-cases-case_1_kernel"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_is_an_error_that_says_so() {
+    fn a_folder_that_cannot_be_created_is_an_error_with_advice() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = c01().save_in(file.path(), "c01").unwrap_err().to_string();
         assert!(error.contains("cannot be written") && error.contains(REPORT_DIR), "{error}");

@@ -1,17 +1,20 @@
 //! One finding in words.
 //!
-//! Key types: [`Finding`], [`Step`], [`Edge`]. The chain stays structured: a tool can follow it
-//! without parsing a sentence.
+//! Key types: [`Finding`], [`ClosingEdge`]. The chain is data: a tool can follow it without parsing
+//! a sentence.
 
 use serde::{Deserialize, Serialize};
 
+use super::order::Order;
+use super::step::{Step, StepKind, read_chain};
 use crate::units::Nanos;
 use crate::witness::Code;
 
-/// Which of the two edges that people argue about closes the finding (the project's description of
-/// reclaim, section 7.0).
+/// Which of the two kinds of edges closes a finding (the project's description of reclaim, section
+/// 7.0). They have different cures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Edge {
+#[non_exhaustive]
+pub enum ClosingEdge {
     /// The allocation edge: the recursion is by an allocation of the task, or of the server,
     /// itself. A scope on that task cuts it.
     E1,
@@ -20,7 +23,7 @@ pub enum Edge {
     E2,
 }
 
-impl Edge {
+impl ClosingEdge {
     /// What the edge is, in one sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
@@ -35,47 +38,21 @@ impl Edge {
     }
 }
 
-/// One step of a chain.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Step {
-    /// Whose.
-    pub task: String,
-    /// What kind: `scope`, `layer`, `alloc`, `reclaim`, `count`, `scan`, `serving`, `working`,
-    /// `holds`, `submitted`, `wait`, `running`, `misuse`, `broke`, `ordered`,
-    /// `needs`.
-    pub kind: String,
-    /// The step in words.
-    pub text: String,
-    /// The same in a few words.
-    pub short: String,
-    /// The source line, `file:line`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    /// What forbids the step, if it should not have been.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forbidden_by: Option<String>,
-    /// Of a step `needs`: the task that must act.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// Position in the world's history.
-    pub seq: u64,
-    /// When.
-    pub time: Nanos,
-}
-
 /// A task and what it waits for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Link {
-    /// Who waits.
+#[non_exhaustive]
+pub struct Waiting {
+    /// The task that waits.
     pub task: String,
-    /// For what.
+    /// What it waits for.
     pub resource: String,
 }
 
 /// What a task holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Held {
-    /// Who.
+    /// The task.
     pub task: String,
     /// Its locks, in the order taken.
     pub locks: Vec<String>,
@@ -83,64 +60,18 @@ pub struct Held {
     pub scopes: Vec<String>,
 }
 
-/// What more there is to say about an order that cannot be kept.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Order {
-    /// Which views have the cycle; where only the class view has it, why.
-    pub views: String,
-    /// Whether only the class view has it.
-    pub class_only: bool,
-    /// How many of its edges are claims.
-    pub primed: usize,
-    /// How many of its edges follow from what was declared of the stack.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub declared: usize,
-    /// Round the cycle: what was held, and what was taken; the last one closes it.
-    #[serde(default)]
-    pub edges: Vec<Ordered>,
-}
-
-/// One edge of an order that cannot be kept: `takes` was asked for while `holds` was held.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Ordered {
-    /// On which task, as [`Step::task`] calls it.
-    pub task: String,
-    /// How many runs ago; 0 for the run of the finding.
-    pub runs_ago: u32,
-    /// Position in the history of its own run.
-    pub seq: u64,
-    /// What was held.
-    pub holds: String,
-    /// Where that was taken, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holds_site: Option<String>,
-    /// What was taken.
-    pub takes: String,
-    /// Where.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub takes_site: Option<String>,
-    /// What else the task held, in the order taken.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub beside: Vec<String>,
-    /// Claimed beforehand, not seen to happen.
-    pub primed: bool,
-    /// It follows from what was declared of the stack, and was not seen to happen.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub declared: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
+impl Held {
+    /// Locks, then scopes, or that there are none.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let scopes = self.scopes.iter().map(|scope| format!("scope {scope}"));
+        let lines: Vec<String> = self.locks.iter().cloned().chain(scopes).collect();
+        if lines.is_empty() { vec!["nothing".to_owned()] } else { lines }
+    }
 }
 
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// Its code.
     pub code: Code,
@@ -150,21 +81,22 @@ pub struct Finding {
     pub headline: String,
     /// Position in the world's history at which it was found.
     pub seq: u64,
-    /// When that was.
+    /// Time at which it was found.
     pub time: Nanos,
     /// The tasks in it, in the order of the chain.
     pub tasks: Vec<String>,
     /// Every step of the way.
+    #[serde(deserialize_with = "read_chain")]
     pub chain: Vec<Step>,
     /// Which edge closes it, where reclaim is part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edge: Option<Edge>,
+    pub edge: Option<ClosingEdge>,
     /// The cycle, or the path, in one line.
     pub summary: String,
     /// What each task waits for.
-    pub waits: Vec<Link>,
-    /// Round the cycle, who waits for what; empty where there is none.
-    pub cycle: Vec<Link>,
+    pub waits: Vec<Waiting>,
+    /// Round the cycle, each task and what it waits for; empty where there is no cycle.
+    pub cycle: Vec<Waiting>,
     /// Tasks whose wait the world may break.
     pub breakable: Vec<String>,
     /// What each task holds.
@@ -205,5 +137,43 @@ impl Finding {
 
     fn is_declared(&self) -> bool {
         self.order.as_ref().is_some_and(|order| order.declared > 0)
+    }
+
+    /// Whether the summary is a cycle, and not a path with two ends.
+    pub(super) const fn is_cyclic(&self) -> bool {
+        !self.cycle.is_empty() || self.order.is_some()
+    }
+
+    /// The steps at which a task did something: all but the edges between tasks.
+    pub(super) fn acts(&self) -> impl Iterator<Item = &Step> {
+        self.chain.iter().filter(|step| step.kind != StepKind::Needs)
+    }
+
+    /// The same in the order in which they happened.
+    pub(super) fn history(&self) -> Vec<&Step> {
+        let mut acts: Vec<&Step> = self.acts().collect();
+        acts.sort_by_key(|step| step.seq);
+        acts
+    }
+
+    /// The edges between tasks.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Step> {
+        self.chain.iter().filter(|step| step.kind == StepKind::Needs)
+    }
+
+    /// The last step of each task: what it was doing when the finding was made.
+    pub(super) fn states(&self) -> impl Iterator<Item = &Step> {
+        let last = |task: &String| self.acts().filter(|step| step.task == *task).last();
+        self.tasks.iter().filter_map(last)
+    }
+
+    /// The chain with its numbers, which count down to 0 as in a lockdep report; the task is there
+    /// where it is another than in the step before.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, Option<&str>, &Step)> {
+        let mut task = None;
+        self.chain.iter().zip((0..self.chain.len()).rev()).map(move |(step, number)| {
+            let same = task.replace(&step.task) == Some(&step.task);
+            (number, (!same).then_some(step.task.as_str()), step)
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! What GitHub Actions shows of a report: an annotation on a source line for each finding, and the
 //! whole report as a job summary.
 //!
-//! Key functions: [`Report::to_annotations`], [`Report::to_summary`]. Pure: who runs the test
-//! prints and appends them. A workflow command is one line, so what could end it or its parts is
-//! escaped.
+//! Key functions: [`Report::to_annotations`], [`Report::to_summary`]. They return text; `rt` prints
+//! it. A workflow command is one line, so characters that could end the line or one of its parts
+//! are escaped.
 
 use core::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::value::{Outcome, Report};
 
 impl Report {
     /// One `::error` line for each finding that is not part of another, and for a panic. A finding
-    /// stands at its last forbidden entry, else at its first step with a source line, else at
+    /// is shown at its last forbidden entry, else at its first step with a source line, else at
     /// `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
@@ -37,12 +37,12 @@ impl Report {
         // A fence is longer than any run of backticks inside it.
         let runs = text.split(|c| c != '`').map(str::len);
         let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
-        let name: String = super::page::ascii(&self.name).replace(['<', '>', '`'], "?");
+        let name: String = super::text::ascii(&self.name).replace(['<', '>', '`'], "?");
         format!("### reclaimdep: {name}\n\n{fence}text\n{text}{fence}\n\n")
     }
 }
 
-/// Where the finding is to be seen.
+/// The source line at which the finding is shown.
 fn site(finding: &Finding) -> Option<&str> {
     let forbidden =
         finding.chain.iter().rfind(|step| step.forbidden_by.is_some() && step.site.is_some());
@@ -61,7 +61,7 @@ fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property of one: its delimiters too.
+/// A property of a workflow command, whose delimiters are escaped too.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_stands_at_its_forbidden_entry_and_what_is_part_of_it_nowhere() {
+    fn a_finding_is_shown_once_at_its_forbidden_entry() {
         check(
             &c01(),
             &expect![[r#"
@@ -97,9 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_stands_at_the_test() {
+    fn a_panic_is_shown_at_the_test() {
         let outcome = Outcome::Panicked { message: "50% of\r\nit: a, b".to_owned() };
-        let report = Report { outcome, ..Report::new("a::b", "model", "v5.9", Vec::new()) };
+        let report = Report::new("a::b", "model", "v5.9", Vec::new()).with_outcome(outcome);
         check(
             &report,
             &expect![[r#"

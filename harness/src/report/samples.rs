@@ -1,16 +1,17 @@
 //! Reports for tests of their forms: one of each outcome, and one whose names are hostile.
 
-use super::{Outcome, Report, describe, stalls};
-use crate::event::{EventKind, Site};
-use crate::event::{Gfp, Layer, LockMode, MayWait, Misuse, Resource, ScopeKind, TaskKind, Trace};
+use super::{Outcome, Report, describe, describe_stalls};
+use crate::event::{
+    EventKind, Gfp, Layer, LockMode, MayWait, Misuse, Resource, ScopeKind, Site, TaskKind, Trace,
+};
 use crate::witness::OrderGraph;
 use crate::witness::script::Script;
 
-/// The report of what `s` told.
+/// The report of the events in `s`.
 pub(super) fn report(s: &Script) -> Report {
     let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
     let mut report = Report::new("c01", "model", "v3.10", findings.collect());
-    report.stalls = stalls::describe(&s.witness.stalls().longest_first(), &s.names);
+    report.stalls = describe_stalls(&s.witness.stalls().longest_first(), &s.names);
     report.replay = Some("RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01".to_owned());
     report
 }
@@ -18,14 +19,14 @@ pub(super) fn report(s: &Script) -> Report {
 /// The dm-bufio deadlock of 2014, with everything that a report can have.
 pub(super) fn c01() -> Report {
     let mut report = report(&Script::c01());
-    report.trace = Some("t1*3.t0".parse::<Trace>().expect("it is one"));
+    report.trace = Some("t1*3.t0".parse::<Trace>().expect("it is a trace"));
     report.latency_ns = Some(56_575);
     report.cuts = vec!["quiet in 50 schedules under era v3.18".to_owned()];
     report.notes = vec!["taking the stack down: EIO".to_owned()];
     report
 }
 
-/// A lock taken twice by a task with a name that is none.
+/// A lock taken twice by a task whose name is `name`.
 pub(super) fn hostile(name: &str) -> Report {
     let mut s = Script::default();
     let task = s.spawn(name, TaskKind::Task);
@@ -35,7 +36,7 @@ pub(super) fn hostile(name: &str) -> Report {
     Report { name: name.to_owned(), notes: vec![name.to_owned()], ..report(&s) }
 }
 
-/// A task that waits for nobody in particular.
+/// A wait without a known task that must act.
 pub(super) fn hang() -> Report {
     let mut s = Script::default();
     let task = s.task("main");
@@ -102,8 +103,8 @@ pub(super) fn all() -> Vec<Report> {
         order(),
         declared(),
         hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}"),
-        Report { outcome: skipped, ..plain.clone() },
-        Report { outcome: panicked, ..plain.clone() },
+        plain.clone().with_outcome(skipped),
+        plain.clone().with_outcome(panicked),
         plain,
     ]
 }

@@ -1,22 +1,23 @@
 //! The timeline of a report, in the trace event format that Perfetto and chrome://tracing read.
 //!
 //! Key function: [`Report::to_chrome_trace`]. One process for each finding, one track for each of
-//! its tasks. A slice is what a task was in the middle of, from when it began to the finding:
-//! layers, scopes, locks, allocations, reclaim, scans, requests, waits. Arrows follow a request to
-//! its server, and each wait to the task that must act.
+//! its tasks. A slice is something that a task was in the middle of, from its begin to the finding:
+//! a layer, scope, lock, allocation, reclaim, scan, request or wait. Arrows lead from a request to
+//! its server, and from each wait to the task that must act.
 //!
-//! Virtual time stands still while tasks run, so on the model tier an event is a microsecond; on
-//! the other tiers time is real.
+//! Virtual time stands still while tasks run, so on the model tier each event takes a microsecond;
+//! on the other tiers time is real.
 
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value, json};
 
-use super::finding::{Finding, Step};
+use super::finding::Finding;
+use super::step::{Step, StepKind};
 use super::value::Report;
 
-/// What the model tier is called.
+/// The name of the tier whose time is virtual.
 const VIRTUAL: &str = "model";
 
 impl Report {
@@ -64,12 +65,11 @@ impl Process<'_> {
             ));
             events.push(self.event("M", "thread_sort_index", index + 1, sort));
         }
-        let slices = self.finding.chain.iter().filter(|step| step.kind != "needs");
-        events.extend(slices.map(|step| self.slice(step)));
+        events.extend(self.finding.acts().map(|step| self.slice(step)));
         self.arrows(events);
     }
 
-    /// An event with the fields that all have, and `more`.
+    /// An event with the fields that every event has, and those of `more`.
     fn event(&self, phase: &str, name: &str, tid: usize, more: Value) -> Value {
         let mut fields = Map::new();
         fields.insert("ph".into(), phase.into());
@@ -86,12 +86,12 @@ impl Process<'_> {
         self.finding.tasks.iter().position(|known| known == task).map_or(0, |index| index + 1)
     }
 
-    /// When an event was, in microseconds.
+    /// The time of a step, in microseconds.
     fn at(&self, step: &Step) -> f64 {
         self.micros(step.seq, step.time.0)
     }
 
-    /// The end of every slice: after whatever the finding shows.
+    /// The end of every slice: after all that the finding shows.
     fn end(&self) -> f64 {
         let last =
             |of: fn(&Step) -> u64, own: u64| self.finding.chain.iter().map(of).fold(own, u64::max);
@@ -111,7 +111,7 @@ impl Process<'_> {
         let next =
             self.finding.chain.iter().filter(|next| next.task == step.task && next.seq > step.seq);
         let end = match next.map(|next| self.at(next)).reduce(f64::min) {
-            Some(next) if step.kind == "submitted" => next,
+            Some(next) if step.kind == StepKind::Submitted => next,
             _ => self.end(),
         };
         let mut args = json!({ "text": step.text, "seq": step.seq, "time_ns": step.time.0 });
@@ -125,7 +125,8 @@ impl Process<'_> {
             Some(_) => format!("{} FORBIDDEN", step.short),
             None => step.short.clone(),
         };
-        let more = json!({ "cat": step.kind, "ts": start, "dur": end - start, "args": args });
+        let more =
+            json!({ "cat": step.kind.name(), "ts": start, "dur": end - start, "args": args });
         self.event("X", &name, self.tid(&step.task), more)
     }
 
@@ -139,16 +140,15 @@ impl Process<'_> {
             events.push(self.event("s", name, self.tid(&from.task), start));
             events.push(self.event("f", name, self.tid(to), finish));
         };
-        for submit in chain.iter().filter(|step| step.kind == "submitted") {
-            let served = submit.short.replacen("submit", "serve", 1);
-            let found = chain.iter().find(|step| step.kind == "serving" && step.short == served);
+        for submit in chain.iter().filter(|step| step.kind == StepKind::Submitted) {
+            let found = chain.iter().find(|step| step.serves(submit));
             if let Some(serve) = found.filter(|serve| self.at(serve) >= self.at(submit)) {
                 arrow("request", submit, &serve.task, self.at(serve));
             }
         }
-        for edge in chain.iter().filter(|step| step.kind == "needs") {
+        for edge in self.finding.needs() {
             if let Some(to) = &edge.to {
-                // Whoever must act is in the middle of something when the finding is made.
+                // The task that must act is inside a slice when the finding is made.
                 arrow("waits for", edge, to, self.end() - 1.0);
             }
         }

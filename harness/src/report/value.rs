@@ -1,7 +1,7 @@
-//! `Report`: what a run, or many schedules of one, came to.
+//! `Report`: the result of a run, or of many schedules of one.
 //!
-//! Key types: [`Report`], [`Outcome`]. The JSON form is described in `docs/report-json.md`; a
-//! change that an old reader would misread takes a new [`SCHEMA`].
+//! Key types: [`Report`], [`Outcome`]. `docs/report-json.md` describes the JSON form; a change that
+//! an old reader would misread takes a new `SCHEMA`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,15 @@ use crate::event::Trace;
 use crate::witness::{Code, Pairs};
 
 /// The version of the JSON form.
-pub const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 1;
+
+/// Characters of a trace; a longer one is not shown at once.
+pub(super) const MAX_TRACE: usize = 400;
 
 /// How a run ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Outcome {
     /// Nothing was found.
     Quiet,
@@ -24,34 +28,35 @@ pub enum Outcome {
     Found,
     /// The code under test panicked.
     Panicked {
-        /// What it said.
+        /// The message of the panic.
         message: String,
     },
     /// The run did not take place.
     Skipped {
-        /// Why.
+        /// What is missing.
         reason: String,
     },
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Report {
-    /// The version of this form: [`SCHEMA`].
+    /// The version of the JSON form.
     pub schema: u32,
-    /// What ran: a test, a case.
+    /// What ran: a test or a case.
     pub name: String,
-    /// On which tier.
+    /// The tier that it ran on.
     pub tier: String,
-    /// With which era's behaviours.
+    /// The era whose kernel behaviours were in force.
     pub era: String,
     /// How many schedules were run.
     pub schedules: u64,
-    /// How it ended.
+    /// How the run ended.
     pub outcome: Outcome,
-    /// What was found, in order.
+    /// The findings, in the order in which they were made.
     pub findings: Vec<Finding>,
-    /// The choices of the run that found it.
+    /// The choices of the run that the findings are from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
     /// The command that repeats the run.
@@ -60,7 +65,7 @@ pub struct Report {
     /// Nanoseconds from the cycle's last wait to the report; native tiers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ns: Option<u64>,
-    /// What tasks stood behind, the longest wait first; a few.
+    /// The longest waits, the longest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stalls: Vec<Stalled>,
     /// What keeps the same run quiet, found by trying: `quiet in 50 schedules under era v3.18`.
@@ -75,7 +80,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of a run that ended with `findings`.
+    /// A report of one schedule with `findings`. Its outcome is [`Outcome::Found`], or
+    /// [`Outcome::Quiet`] where there are none.
     pub fn new(
         name: impl Into<String>,
         tier: impl Into<String>,
@@ -100,6 +106,14 @@ impl Report {
         }
     }
 
+    /// The report of a run that ended in another way than [`Report::new`] says: in a panic, or
+    /// before it began.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
     /// The codes found, each once, in order. A possible recursion that happened is what it became.
     #[must_use]
     pub fn codes(&self) -> Vec<Code> {
@@ -122,16 +136,32 @@ impl Report {
         self.outcome == Outcome::Quiet && self.findings.is_empty()
     }
 
-    /// Whether finding number `index` says something that no other says.
+    /// Whether finding number `index` has a code of its own in [`Report::codes`].
     pub(super) fn counts(&self, index: usize) -> bool {
         self.findings[index].code != Code::RD03 || self.covered_by(index).is_none()
     }
 
-    /// The position of the deadlock that finding number `index` is part of, if it is of one.
+    /// The position of the finding that finding number `index` is part of, if there is one.
     #[must_use]
     pub fn covered_by(&self, index: usize) -> Option<usize> {
         let finding = self.findings.get(index)?;
         self.findings.iter().position(|other| finding.is_covered_by(other))
+    }
+
+    /// The outcome in words.
+    pub(super) fn outcome_text(&self) -> String {
+        match &self.outcome {
+            Outcome::Quiet => "quiet".to_owned(),
+            Outcome::Found => format!("{} found", self.findings.len()),
+            Outcome::Panicked { message } => format!("panicked: {message}"),
+            Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        }
+    }
+
+    /// The choices in text form with their number, where there are any.
+    pub(super) fn choices(&self) -> Option<(String, usize)> {
+        let trace = self.trace.as_ref().filter(|trace| !trace.0.is_empty())?;
+        Some((trace.to_string(), trace.0.len()))
     }
 
     /// The report as JSON, indented.
@@ -155,7 +185,7 @@ impl Report {
     /// Reads a report from JSON.
     ///
     /// # Errors
-    /// Input, where the text is not a report or is one of another schema.
+    /// Input, where the text is not a report or is a report of another schema.
     pub fn from_json(text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {

@@ -57,7 +57,7 @@ mod tests {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
         let outlets = Outlets::new(|name| find(name).map(|(_, value)| (*value).to_owned()));
         let outcome = Outcome::Panicked { message: "no".to_owned() };
-        let report = Report { outcome, ..Report::new("t", "model", "v5.9", Vec::new()) };
+        let report = Report::new("t", "model", "v5.9", Vec::new()).with_outcome(outcome);
         let mut log = Vec::new();
         outlets.failed(&report, "tests/t.rs:3", &mut log);
         String::from_utf8(log).unwrap()

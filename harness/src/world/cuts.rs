@@ -14,7 +14,7 @@ use crate::era::{Era, Flip};
 use crate::explore::{Budget, Mixed};
 use crate::inject::{AddedScope, ScopeChoice};
 use crate::mm::policy::PolicyKind;
-use crate::report::Report;
+use crate::report::{Report, StepKind};
 use crate::sched::SpinLock;
 
 /// Schedules of each trial.
@@ -37,7 +37,7 @@ pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
         .findings
         .iter()
         .flat_map(|finding| &finding.chain)
-        .any(|step| step.kind == "reclaim");
+        .any(|step| step.kind == StepKind::Reclaim);
     let cuts = |what: &str, spec: Spec| {
         let Trial { noisy, reclaimed } = try_out(&Arc::new(run.under(spec)));
         let cut = !noisy && (reclaimed || !needs_reclaim);
@@ -72,7 +72,7 @@ pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
 /// nothing at the latter.
 fn may_allocate(report: &Report) -> Vec<String> {
     let chains = report.findings.iter().flat_map(|finding| &finding.chain);
-    let steps = chains.filter(|step| matches!(&*step.kind, "alloc" | "ordered"));
+    let steps = chains.filter(|step| matches!(step.kind, StepKind::Alloc | StepKind::Ordered));
     let mut lines: Vec<String> = Vec::new();
     for line in steps.filter_map(|step| step.site.as_ref()) {
         if lines.len() < MAX_LINES && !lines.contains(line) {

@@ -11,7 +11,7 @@ use super::suppress;
 use crate::Tier;
 use crate::error::Result;
 use crate::event::{Names, Trace};
-use crate::report::{Outcome, Report, describe, order, stalls};
+use crate::report::{Outcome, Report, describe, describe_stalls, order_note};
 use crate::witness::Witness;
 
 /// At most this many notes are about cycles that only the class view of the order has.
@@ -78,7 +78,7 @@ fn judged(spec: &Spec, witness: &Witness, names: &Names) -> Report {
     let findings = witness.findings().iter().map(|finding| describe(finding, names)).collect();
     let (findings, suppressed) = suppress::apply(&spec.suppressions, findings);
     let mut report = Report::new(&spec.name, spec.tier.name(), spec.era.name(), findings);
-    report.stalls = stalls::describe(&witness.stalls().longest_first(), names);
+    report.stalls = describe_stalls(&witness.stalls().longest_first(), names);
     report.pairs = witness.pairs();
     report.notes = suppressed;
     report.notes.extend(witness.view().reserves_drawn().map(|(low, min)| {
@@ -87,7 +87,7 @@ fn judged(spec: &Spec, witness: &Witness, names: &Names) -> Report {
              {min} is the min watermark"
         )
     }));
-    report.notes.extend(witness.aside().iter().take(MAX_CLASS_VIEW_NOTES).map(order::note));
+    report.notes.extend(witness.aside().iter().take(MAX_CLASS_VIEW_NOTES).map(order_note));
     if let (Some(orders), Some(graph)) = (&spec.remembered, witness.order()) {
         orders.learn(graph.clone());
     }

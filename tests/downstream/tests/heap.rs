@@ -15,7 +15,7 @@ use downstream::Notebook;
 use reclaimdep::event::Gfp;
 use reclaimdep::inject::{AllocSource, Pressure};
 use reclaimdep::mm::Registration;
-use reclaimdep::report::Report;
+use reclaimdep::report::{Report, StepKind};
 use reclaimdep::sched::{Completion, Mutex};
 use reclaimdep::scope::{Shrinker, Stop};
 use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
@@ -86,7 +86,7 @@ fn quiet(tier: Tier, body: impl Fn(&World) + Send + Sync + 'static) {
 fn the_report_names_the_line_that_pushed() {
     let report = pressed(Tier::Model, |world| add_a_few(world, true));
     let finding = report.findings.first().unwrap();
-    let alloc = finding.chain.iter().find(|step| step.kind == "alloc").unwrap();
+    let alloc = finding.chain.iter().find(|step| step.kind == StepKind::Alloc).unwrap();
     assert!(alloc.text.ends_with("add"), "{}", alloc.text);
     assert_eq!(alloc.site.as_deref(), Some("downstream/src/notebook.rs:26"), "{report}");
 }
@@ -259,7 +259,7 @@ fn a_world_that_ends_during_a_push_ends_cleanly() {
         assert!(report.has(Code::RD04) && report.notes.is_empty(), "{report}");
         let chain =
             &report.findings.iter().find(|finding| finding.code == Code::RD04).unwrap().chain;
-        let alloc = chain.iter().find(|step| step.kind == "alloc").unwrap();
+        let alloc = chain.iter().find(|step| step.kind == StepKind::Alloc).unwrap();
         assert!(
             alloc.site.as_deref().unwrap().starts_with("downstream/tests/heap.rs:"),
             "{report}"

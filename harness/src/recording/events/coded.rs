@@ -1,8 +1,8 @@
 //! The forms of the values inside an event.
 //!
-//! Key type: [`Coded`]. Numbers and words of the vocabulary stand as they are; a source line and a
-//! word of the code under test are numbers of declarations; a mask stands in the kernel's own
-//! words, because the positions of its bits are no promise.
+//! Key type: [`Coded`]. Numbers and words of the vocabulary are written as they are; a source line
+//! and a word of the code under test are written as numbers of declarations. A mask is written in
+//! the kernel's own words, because the positions of its bits differ from release to release.
 
 use core::fmt;
 
@@ -22,7 +22,7 @@ use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
 
 /// A value with a form in a file.
 pub(super) trait Coded: Copy {
-    /// What stands in the file.
+    /// The form in the file.
     type Form;
     fn encode(self, numbers: &mut Numbers) -> Self::Form;
     fn decode(form: Self::Form, declared: &mut Declared) -> Result<Self>;
@@ -48,25 +48,25 @@ as_they_are! {
     Pages, Sectors, Levels, ShrinkPass, Option<bool>, Fact, ReclaimTarget,
 }
 
-/// A value that stands as one of a few words.
+/// A value that is written as a word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<T>(T);
 
-/// How a value is said in a word.
-pub(super) trait Spoken: fmt::Display {
-    fn hear(word: &str) -> Option<Self>
+/// A value whose text form can be read back.
+pub(super) trait OneWord: fmt::Display {
+    fn from_word(word: &str) -> Option<Self>
     where
         Self: Sized;
 }
 
-impl Spoken for Gfp {
-    fn hear(word: &str) -> Option<Self> {
+impl OneWord for Gfp {
+    fn from_word(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 }
 
-impl Spoken for Misuse {
-    fn hear(word: &str) -> Option<Self> {
+impl OneWord for Misuse {
+    fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|misuse| misuse.name() == word)
     }
 }
@@ -77,21 +77,21 @@ impl<T: fmt::Display> Serialize for Word<T> {
     }
 }
 
-impl<'de, T: Spoken> Deserialize<'de> for Word<T> {
+impl<'de, T: OneWord> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Hear<T>(core::marker::PhantomData<T>);
-        impl<T: Spoken> Visitor<'_> for Hear<T> {
+        struct WordVisitor<T>(core::marker::PhantomData<T>);
+        impl<T: OneWord> Visitor<'_> for WordVisitor<T> {
             type Value = Word<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a word")
             }
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Word<T>, E> {
-                T::hear(word)
+                T::from_word(word)
                     .map(Word)
                     .ok_or_else(|| E::custom(format_args!("`{word}` is not known here")))
             }
         }
-        deserializer.deserialize_str(Hear(core::marker::PhantomData))
+        deserializer.deserialize_str(WordVisitor(core::marker::PhantomData))
     }
 }
 
@@ -161,10 +161,10 @@ impl Coded for Option<Origin> {
     }
 }
 
-/// How a scope came to be.
+/// How a scope was entered.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum How {
+pub(super) enum EnteredForm {
     Held,
     Permanent,
     Inherited,
@@ -172,29 +172,29 @@ pub(super) enum How {
 }
 
 impl Coded for Entered {
-    type Form = How;
-    fn encode(self, _: &mut Numbers) -> How {
+    type Form = EnteredForm;
+    fn encode(self, _: &mut Numbers) -> EnteredForm {
         match self {
-            Self::Held => How::Held,
-            Self::Permanent => How::Permanent,
-            Self::Inherited => How::Inherited,
-            Self::OnBehalf(ScopeRef { task, seq }) => How::OnBehalf(task, seq),
+            Self::Held => EnteredForm::Held,
+            Self::Permanent => EnteredForm::Permanent,
+            Self::Inherited => EnteredForm::Inherited,
+            Self::OnBehalf(ScopeRef { task, seq }) => EnteredForm::OnBehalf(task, seq),
         }
     }
-    fn decode(form: How, _: &mut Declared) -> Result<Self> {
+    fn decode(form: EnteredForm, _: &mut Declared) -> Result<Self> {
         Ok(match form {
-            How::Held => Self::Held,
-            How::Permanent => Self::Permanent,
-            How::Inherited => Self::Inherited,
-            How::OnBehalf(task, seq) => Self::OnBehalf(ScopeRef { task, seq }),
+            EnteredForm::Held => Self::Held,
+            EnteredForm::Permanent => Self::Permanent,
+            EnteredForm::Inherited => Self::Inherited,
+            EnteredForm::OnBehalf(task, seq) => Self::OnBehalf(ScopeRef { task, seq }),
         })
     }
 }
 
-/// What a scope forbids: its name, and what its name does not say.
+/// The kind of a scope: its name, and the data of kinds that have some.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(super) enum ScopeForm {
     Nofs,
     Noio,
     Noreclaim,
@@ -207,37 +207,37 @@ pub(super) enum Kind {
 }
 
 impl Coded for ScopeKind {
-    type Form = Kind;
-    fn encode(self, numbers: &mut Numbers) -> Kind {
+    type Form = ScopeForm;
+    fn encode(self, numbers: &mut Numbers) -> ScopeForm {
         match self {
-            Self::Nofs => Kind::Nofs,
-            Self::Noio => Kind::Noio,
-            Self::Noreclaim => Kind::Noreclaim,
-            Self::Pin => Kind::Pin,
-            Self::Nowait => Kind::Nowait,
-            Self::Kswapd => Kind::Kswapd,
+            Self::Nofs => ScopeForm::Nofs,
+            Self::Noio => ScopeForm::Noio,
+            Self::Noreclaim => ScopeForm::Noreclaim,
+            Self::Pin => ScopeForm::Pin,
+            Self::Nowait => ScopeForm::Nowait,
+            Self::Kswapd => ScopeForm::Kswapd,
             Self::Forbid(layers) => {
-                Kind::Forbid(layers.iter().map(|layer| numbers.text(layer.name())).collect())
+                ScopeForm::Forbid(layers.iter().map(|layer| numbers.text(layer.name())).collect())
             }
             Self::Context(ReclaimContext { superblock, depth, private }) => {
                 let depth = match depth {
                     Depth::Known(depth) => Some(depth),
                     Depth::Unknown => None,
                 };
-                Kind::Context(superblock.0, depth, private)
+                ScopeForm::Context(superblock.0, depth, private)
             }
         }
     }
-    fn decode(form: Kind, declared: &mut Declared) -> Result<Self> {
+    fn decode(form: ScopeForm, declared: &mut Declared) -> Result<Self> {
         Ok(match form {
-            Kind::Nofs => Self::Nofs,
-            Kind::Noio => Self::Noio,
-            Kind::Noreclaim => Self::Noreclaim,
-            Kind::Pin => Self::Pin,
-            Kind::Nowait => Self::Nowait,
-            Kind::Kswapd => Self::Kswapd,
-            Kind::Forbid(layers) => Self::Forbid(declared.layers(&layers)?),
-            Kind::Context(superblock, depth, private) => Self::Context(ReclaimContext {
+            ScopeForm::Nofs => Self::Nofs,
+            ScopeForm::Noio => Self::Noio,
+            ScopeForm::Noreclaim => Self::Noreclaim,
+            ScopeForm::Pin => Self::Pin,
+            ScopeForm::Nowait => Self::Nowait,
+            ScopeForm::Kswapd => Self::Kswapd,
+            ScopeForm::Forbid(layers) => Self::Forbid(declared.layers(&layers)?),
+            ScopeForm::Context(superblock, depth, private) => Self::Context(ReclaimContext {
                 superblock: Superblock(superblock),
                 depth: depth.map_or(Depth::Unknown, Depth::Known),
                 private,
@@ -249,7 +249,7 @@ impl Coded for ScopeKind {
 /// A step of a claim about order.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Claim {
+pub(super) enum ClaimForm {
     Begin,
     Enter(Word<Gfp>),
     Leave,
@@ -257,21 +257,21 @@ pub(super) enum Claim {
 }
 
 impl Coded for Prime {
-    type Form = Claim;
-    fn encode(self, _: &mut Numbers) -> Claim {
+    type Form = ClaimForm;
+    fn encode(self, _: &mut Numbers) -> ClaimForm {
         match self {
-            Self::Begin => Claim::Begin,
-            Self::Enter(mask) => Claim::Enter(Word(mask)),
-            Self::Leave => Claim::Leave,
-            Self::End => Claim::End,
+            Self::Begin => ClaimForm::Begin,
+            Self::Enter(mask) => ClaimForm::Enter(Word(mask)),
+            Self::Leave => ClaimForm::Leave,
+            Self::End => ClaimForm::End,
         }
     }
-    fn decode(form: Claim, _: &mut Declared) -> Result<Self> {
+    fn decode(form: ClaimForm, _: &mut Declared) -> Result<Self> {
         Ok(match form {
-            Claim::Begin => Self::Begin,
-            Claim::Enter(Word(mask)) => Self::Enter(mask),
-            Claim::Leave => Self::Leave,
-            Claim::End => Self::End,
+            ClaimForm::Begin => Self::Begin,
+            ClaimForm::Enter(Word(mask)) => Self::Enter(mask),
+            ClaimForm::Leave => Self::Leave,
+            ClaimForm::End => Self::End,
         })
     }
 }

@@ -1,8 +1,8 @@
-//! What has a number in a file: names, source lines, words.
+//! Declarations: which name, source line or word each number of a file stands for.
 //!
 //! Key types: [`Declaration`], [`Numbers`] on the writing side, [`Declared`] on the reading side.
-//! Events keep `&'static str`, so the reader gives the words of a file to the process for good: at
-//! the most [`MAX_TEXTS`] of them, each once.
+//! Events keep `&'static str`, so the reader leaks the words of a file: at most [`MAX_TEXTS`] of
+//! them, each once.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::event::{Layer, Names, Site};
 
-/// A file with more words than these is not of a run.
+/// A file with more words is refused, because each of them is leaked.
 const MAX_TEXTS: usize = 1 << 16;
 
 /// A line that says what a number means. Numbers of each sort count from 0.
@@ -101,7 +101,7 @@ pub(super) struct Declared {
     texts: Vec<&'static str>,
     sites: Vec<Site>,
     lists: Vec<&'static [Layer]>,
-    /// The names, for whoever describes what was found.
+    /// The names, for the description of findings.
     pub(super) names: Names,
 }
 
@@ -116,7 +116,7 @@ impl Declared {
         site.ok_or_else(|| Error::input(format!("site {id} is used before it is declared")))
     }
 
-    /// The layers that a scope of the user's own forbids.
+    /// The layers that a scope with a list of layers forbids.
     pub(super) fn layers(&mut self, ids: &[u32]) -> Result<&'static [Layer]> {
         let layers: Vec<Layer> =
             ids.iter().map(|id| self.text(*id).map(Layer::new)).collect::<Result<_>>()?;
@@ -125,7 +125,7 @@ impl Declared {
         }
         if self.lists.len() >= MAX_TEXTS {
             return Err(Error::input(format!(
-                "more than {MAX_TEXTS} lists of layers: this is not of a run"
+                "more than {MAX_TEXTS} lists of layers: no run has so many"
             )));
         }
         let list: &'static [Layer] = Box::leak(layers.into_boxed_slice());
@@ -172,7 +172,7 @@ impl Declared {
             }
             Declaration::Text { .. } => {
                 return Err(Error::input(format!(
-                    "more than {MAX_TEXTS} texts: this is not of a run"
+                    "more than {MAX_TEXTS} texts: no run has so many"
                 )));
             }
             Declaration::Site { file, line, .. } => {

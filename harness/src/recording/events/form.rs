@@ -1,7 +1,8 @@
 //! The table of event kinds, and their forms.
 //!
-//! Key type: [`Form`]. One row for each kind of [`EventKind`], from which writer and reader follow:
-//! a kind without a row does not compile. A kind's word is its name in kebab-case.
+//! Key type: [`Form`]. The table has one row for each kind of [`EventKind`]; writer and reader are
+//! generated from it, and a kind without a row does not compile. A kind's word is its name in
+//! kebab-case.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::units::{Pages, Sectors};
 
 macro_rules! forms {
     ($($kind:ident { $($field:ident: $ty:ty),* };)*) => {
-        /// An event's kind, as it stands in a file.
+        /// The form of an event's kind.
         #[derive(Debug, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case")]
         pub(super) enum Form {

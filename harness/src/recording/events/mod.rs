@@ -8,7 +8,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `form` over `coded` and `declared` | the table of event kinds; the forms of the values inside; what has a number |
+//! | `form` over `coded`, `declared` | the table of event kinds; the values inside; numbers and names |
 //! | `writer`, `reader` | the two sides; the reader checks that the history makes sense |
 //! | `recorder` | a file that is written while a world runs |
 

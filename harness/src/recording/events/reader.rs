@@ -1,8 +1,8 @@
-//! The reading side: one line at a time, and no further than the history makes sense.
+//! The reading side: one line at a time, up to the first that cannot follow those before it.
 //!
-//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, a task
-//! must have been spawned before it does anything: a file in which lines are missing or exchanged
-//! would otherwise be judged as the run that it is not.
+//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, and a
+//! task must have been spawned before it does anything. A file in which lines are missing or
+//! exchanged would otherwise be judged as another run.
 
 use std::fmt::Display;
 use std::io::{BufRead, Read as _};
@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Names, TaskId};
 use crate::units::Nanos;
 
-/// A longer line is not of an event file.
+/// A longer line is refused.
 const MAX_LINE: usize = 1 << 20;
-/// A larger task number is not of a world.
+/// A larger task number is refused.
 const MAX_TASKS: usize = 1 << 16;
 
 /// Reads events one at a time; an iterator that ends after the file's end line or the first error.
@@ -26,7 +26,7 @@ pub struct EventReader<R> {
     header: Header,
     declared: Declared,
     line: Vec<u8>,
-    /// Where the present line is: its number, from 1, and its first byte.
+    /// The number of the current line, from 1, and the offset of its first byte.
     place: (u64, u64),
     events: u64,
     time: Nanos,
@@ -60,7 +60,7 @@ impl<R: BufRead> EventReader<R> {
         Ok(reader)
     }
 
-    /// What the events are of.
+    /// The header: which run the events are of.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header

@@ -1,4 +1,4 @@
-//! Every kind comes back; whatever is wrong with a file is said, with its place.
+//! Every kind of event is read back; every damage of a file is an error with its place.
 
 use std::collections::BTreeSet;
 
@@ -320,14 +320,14 @@ fn the_sound_file_is_sound() {
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_read_until_there() {
+fn a_file_that_was_cut_off_is_read_up_to_its_end() {
     check_damage(|lines| lines.truncate(7), 3, 8, "cut off");
     check_damage(|lines| lines[5].truncate(20), 1, 6, "not an event");
     check_damage(|lines| lines.truncate(3), 1, 4, "cut off");
 }
 
 #[test]
-fn lines_that_were_exchanged_or_lost_are_found() {
+fn exchanged_and_lost_lines_are_found() {
     check_damage(|lines| lines.swap(5, 6), 1, 6, "event 2 where event 1 is due");
     check_damage(|lines| drop(lines.remove(5)), 1, 6, "event 2 where event 1 is due");
     check_damage(|lines| lines.swap(2, 3), 1, 3, "text 1 is declared where text 0 is due");
@@ -347,7 +347,7 @@ fn lines_that_were_exchanged_or_lost_are_found() {
 }
 
 #[test]
-fn what_cannot_have_happened_is_found() {
+fn an_impossible_history_is_refused() {
     check_damage(
         |lines| lines[5] = "[1,5,1,{\"task-exit\":{}}]".into(),
         1,
@@ -371,7 +371,7 @@ fn what_cannot_have_happened_is_found() {
 }
 
 #[test]
-fn what_is_no_event_file_is_refused() {
+fn other_files_are_refused() {
     for (text, says) in [
         ("", "empty"),
         ("hello\n", "line 1, byte 0: this is not an event file"),

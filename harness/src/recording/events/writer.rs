@@ -24,17 +24,17 @@ impl<W: Write> EventWriter<W> {
     /// Begins a file.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// An error of `out`.
     pub fn new(out: W, header: &Header) -> Result<Self> {
         let mut writer = Self { out, numbers: Numbers::default(), events: 0 };
         writer.line(header)?;
         Ok(writer)
     }
 
-    /// Writes one event, and before it whatever it needs declared.
+    /// Writes one event, after the declarations that it needs.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// An error of `out`.
     pub fn write(&mut self, event: &Event, names: &Names) -> Result<()> {
         self.numbers.names(names);
         let form = Form::of(event.kind, &mut self.numbers);
@@ -46,7 +46,7 @@ impl<W: Write> EventWriter<W> {
     /// Ends the file.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// An error of `out`.
     pub fn finish(mut self, names: &Names) -> Result<W> {
         self.numbers.names(names);
         self.declare()?;

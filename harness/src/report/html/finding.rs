@@ -1,9 +1,11 @@
-//! One finding: headline, who waits for whom as a picture, the tasks as lanes, the chain, what each
+//! One finding: headline, pictures of the waits and of what each task did, the chain, what each
 //! task holds.
 
 use super::markup::Markup;
+use super::shapes::Picture;
 use super::{graph, order, sequence};
-use crate::report::{Finding, Report};
+use crate::report::finding::Finding;
+use crate::report::value::Report;
 
 /// The section of finding number `index`.
 pub(super) fn section(m: &mut Markup, report: &Report, index: usize) {
@@ -41,44 +43,51 @@ fn body(m: &mut Markup, finding: &Finding) {
     if let Some(order) = &finding.order {
         m.leaf("p", &[("class", &"quiet")], &format!("Views: {}", order.views));
     }
-    who(m, finding);
-    if let Some(cycle) = finding.order.as_ref().filter(|order| !order.edges.is_empty()) {
-        figure(m, "What is taken while what is held: the cycle", &order::draw(cycle));
-        figure(m, "What each task did, run by run", &order::sequence(cycle));
-        chain(m, finding);
-        holds(m, finding);
-        return;
+    states(m, finding);
+    let order = finding.order.as_ref().filter(|order| !order.edges.is_empty());
+    let pictures = match order {
+        Some(cycle) => [
+            ("The cycle: each is taken while the one before it is held", order::draw(cycle)),
+            ("What each task did, run by run", Some(order::sequence(cycle))),
+        ],
+        None => [
+            (
+                if finding.waits.is_empty() {
+                    "Which layer was entered again"
+                } else {
+                    "Who waits for whom"
+                },
+                graph::draw(finding),
+            ),
+            ("What each task did, in order", sequence::draw(finding)),
+        ],
+    };
+    for (title, picture) in pictures {
+        if let Some(picture) = picture {
+            figure(m, title, &picture);
+        }
     }
-    let title =
-        if finding.waits.is_empty() { "What came back into what" } else { "Who waits for whom" };
-    figure(m, title, &graph::draw(finding));
-    figure(m, "What each task did, in order", &sequence::draw(finding));
     chain(m, finding);
     holds(m, finding);
 }
 
-fn figure(m: &mut Markup, title: &str, picture: &Option<super::shapes::Picture>) {
-    if let Some(picture) = picture {
-        m.open("figure", &[]);
-        m.leaf("figcaption", &[], title);
-        m.open("div", &[("class", &"scroll"), ("tabindex", &"0")]);
-        picture.place(m, title);
-        m.close("div");
-        m.close("figure");
-    }
+fn figure(m: &mut Markup, title: &str, picture: &Picture) {
+    m.open("figure", &[]);
+    m.leaf("figcaption", &[], title);
+    m.open("div", &[("class", &"scroll"), ("tabindex", &"0")]);
+    picture.place(m, title);
+    m.close("div");
+    m.close("figure");
 }
 
-fn who(m: &mut Markup, finding: &Finding) {
+fn states(m: &mut Markup, finding: &Finding) {
     m.open("ul", &[("class", &"who")]);
-    for task in &finding.tasks {
-        let state = finding.chain.iter().rfind(|step| step.task == *task && step.kind != "needs");
-        if let Some(state) = state {
-            m.open("li", &[]);
-            m.leaf("b", &[], task);
-            m.text(&format!(" {}", state.text));
-            site(m, state.site.as_deref());
-            m.close("li");
-        }
+    for state in finding.states() {
+        m.open("li", &[]);
+        m.leaf("b", &[], &state.task);
+        m.text(&format!(" {}", state.text));
+        site(m, state.site.as_deref());
+        m.close("li");
     }
     m.close("ul");
     if !finding.breakable.is_empty() {
@@ -99,15 +108,13 @@ fn chain(m: &mut Markup, finding: &Finding) {
     let count = finding.chain.len();
     m.leaf("summary", &[], &format!("The chain: {count} steps with their source lines"));
     if !finding.summary.is_empty() {
-        let label =
-            if finding.cycle.is_empty() && finding.order.is_none() { "Path" } else { "Cycle" };
+        let label = if finding.is_cyclic() { "Cycle" } else { "Path" };
         m.leaf("p", &[("class", &"quiet")], &format!("{label}: {}", finding.summary));
     }
     m.open("ol", &[("class", &"chain")]);
-    let mut task = None;
-    for (step, number) in finding.chain.iter().zip((0..count).rev()) {
-        if task.replace(&step.task) != Some(&step.task) {
-            m.leaf("li", &[("class", &"task")], &step.task);
+    for (number, task, step) in finding.numbered() {
+        if let Some(task) = task {
+            m.leaf("li", &[("class", &"task")], task);
         }
         let class = if step.forbidden_by.is_some() { "step forbidden" } else { "step" };
         m.open("li", &[("class", &class)]);
@@ -131,11 +138,7 @@ fn holds(m: &mut Markup, finding: &Finding) {
     m.open("dl", &[("class", &"holds")]);
     for held in &finding.held {
         m.leaf("dt", &[], &held.task);
-        if held.locks.is_empty() && held.scopes.is_empty() {
-            m.leaf("dd", &[], "nothing");
-        }
-        held.locks.iter().for_each(|lock| m.leaf("dd", &[], lock));
-        held.scopes.iter().for_each(|scope| m.leaf("dd", &[], &format!("scope {scope}")));
+        held.lines().iter().for_each(|line| m.leaf("dd", &[], line));
     }
     m.close("dl");
     m.close("details");

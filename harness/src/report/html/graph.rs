@@ -1,9 +1,9 @@
-//! Who waits for whom, as a picture: tasks and resources in turn, out along one row and back along
-//! the next, so that a cycle is a ring. An entry that should not have been hangs off its task.
+//! The tasks that wait for each other, as a picture: tasks and resources in turn, out along one row
+//! and back along the next, so that a cycle is a ring. A forbidden entry hangs off its task.
 
 use super::path::{Hop, Path, paths};
 use super::shapes::{LINE, Picture, Point, at, fit};
-use crate::report::Finding;
+use crate::report::finding::Finding;
 
 const NODE: Point = at(190, 54);
 const GAP: Point = at(104, 58);
@@ -31,7 +31,7 @@ struct Band<'a> {
     top: i32,
 }
 
-/// The picture; none where nobody waits and nothing was entered.
+/// The picture; none where no task waits and no forbidden layer was entered.
 pub(super) fn draw(finding: &Finding) -> Option<Picture> {
     let paths = paths(finding);
     let hops = || paths.iter().flat_map(|path| &path.hops);
@@ -189,9 +189,8 @@ impl<'a> Band<'a> {
             let corner = self.corner(index);
             match node {
                 Node::Task(hop) => {
-                    let class =
-                        if self.closed { "node task round cycle" } else { "node task round" };
-                    picture.boxed(class, corner, NODE, hop.task, &format!("task {}", hop.task));
+                    let class = if self.closed { "node task cycle" } else { "node task" };
+                    picture.rounded(class, corner, NODE, hop.task, &format!("task {}", hop.task));
                     self.entry(picture, hop, corner, self.row_of(index));
                 }
                 Node::Resource(name) => {
@@ -202,7 +201,7 @@ impl<'a> Band<'a> {
         }
     }
 
-    /// What the task entered and should not have: above the first row, below the second.
+    /// The forbidden entry of the task: above the first row, below the second.
     fn entry(&self, picture: &mut Picture, hop: &Hop<'_>, corner: Point, row: i32) {
         let Some(step) = hop.forbidden else {
             return;

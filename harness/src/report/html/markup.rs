@@ -1,7 +1,7 @@
-//! Markup under construction: what a report says can never become part of the page's structure.
+//! Markup under construction: text of a report can never become part of the page's structure.
 //!
-//! Key type: [`Markup`]. Only literals of this program go in as they are; every value is escaped,
-//! and what a browser would not show, or show as something else, is spelled out.
+//! Key type: [`Markup`]. Only literals of this program are written as they are; every value is
+//! escaped, and characters that a browser would hide or that would reorder text are spelled out.
 
 use core::fmt::{Display, Write as _};
 
@@ -73,7 +73,7 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// Characters that turn the direction of the text after them: a name must not rearrange a line.
+/// Characters that turn the direction of the text after them: a name must not reorder a line.
 const fn reorders(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

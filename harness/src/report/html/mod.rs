@@ -1,20 +1,20 @@
-//! The HTML form of a report: one file that needs nothing else, no script and no network.
+//! The HTML form of a report: one file without scripts that loads nothing from the network.
 //!
-//! Key function: [`Report::to_html`]. The file says so itself: its content policy allows the inline
-//! style and nothing more. Diagrams that are wider than the window scroll in a box of their own.
+//! Key function: [`Report::to_html`]. The content policy of the file allows the inline style and
+//! nothing more. Diagrams that are wider than the window scroll in a box of their own.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `markup` | [`Markup`]: what is not written here is escaped |
-//! | `page` | head, what cuts it, trace and replay, notes |
+//! | `page` | head, cuts, trace and replay, notes |
 //! | `finding` | one finding: headline, diagrams, chain, holds |
-//! | `graph` over `path` | who waits for whom, as a picture |
-//! | `sequence` | what each task did, in order, one lane each |
-//! | `order` | an order that cannot be kept: the cycle, and who did what in which run |
-//! | `shapes` | boxes, arrows and words of pictures |
+//! | `graph` over `path` | the tasks that wait for each other, as a picture |
+//! | `sequence` over `lanes` | what each task did, in order, one lane for each task |
+//! | `order` over `lanes` | an order that cannot be kept: the cycle, and the runs that it is from |
+//! | `shapes` over `markup` | boxes, arrows and words of pictures; values are escaped |
 
 mod finding;
 mod graph;
+mod lanes;
 mod markup;
 mod order;
 mod page;

@@ -1,11 +1,12 @@
-//! An order that cannot be kept, as pictures: what is taken while what is held, round the cycle and
-//! with what else was held beside it; and what each task did, run by run, since the edges of one
-//! cycle may have been seen in different runs.
+//! An order that cannot be kept, as pictures: what is taken while something else is held, round the
+//! cycle, with all that was held beside it; and what each task did, run by run, since the edges of
+//! one cycle may have been seen in different runs.
 //!
 //! Key functions: [`draw`], [`sequence`]. A claim is dashed and says so.
 
+use super::lanes::Lanes;
 use super::shapes::{LINE, Picture, Point, at, fit};
-use crate::report::{Order, Ordered};
+use crate::report::order::{Order, OrderEdge};
 
 const NODE: Point = at(224, 44);
 /// Room between two nodes, for what the edge says.
@@ -49,7 +50,7 @@ fn node(place: i32) -> Point {
 }
 
 /// The edge down from `from`, or back to the first node where it closes the cycle.
-fn link(picture: &mut Picture, edge: &Ordered, from: Point, back: Option<Point>) {
+fn link(picture: &mut Picture, edge: &OrderEdge, from: Point, back: Option<Point>) {
     let (x, start, end) = (from.x + DOWN, from.y + NODE.y, from.y + NODE.y + GAP);
     let class = if edge.primed { "edge cycle primed" } else { "edge cycle" };
     match back {
@@ -94,7 +95,7 @@ fn end_of(site: &str) -> String {
 }
 
 /// What else the task held when it took the node at `corner`.
-fn beside(picture: &mut Picture, edge: &Ordered, corner: Point) {
+fn beside(picture: &mut Picture, edge: &OrderEdge, corner: Point) {
     let others = edge.beside.iter().filter(|other| **other != edge.holds);
     let x = corner.x + NODE.x;
     for (other, row) in others.zip(0..) {
@@ -118,65 +119,45 @@ fn beside(picture: &mut Picture, edge: &Ordered, corner: Point) {
 }
 
 const BOX: Point = at(232, 38);
-const LANE: i32 = 300;
 const ROW: i32 = 46;
-const HEAD: i32 = 44;
 
-/// One lane a task, and for each edge what it held and what it took; an arrow leads from what was
-/// taken to who holds it. Earlier runs come first.
-pub(super) fn sequence(order: &Order) -> Option<Picture> {
-    let mut rows: Vec<usize> = (0..order.edges.len()).collect();
-    rows.sort_by_key(|at| {
+/// One lane for each task, and for each edge what it held and what it took; an arrow leads from
+/// what was taken to the task that holds it. Earlier runs come first.
+pub(super) fn sequence(order: &Order) -> Picture {
+    let mut history: Vec<usize> = (0..order.edges.len()).collect();
+    history.sort_by_key(|at| {
         let edge = &order.edges[*at];
         (std::cmp::Reverse(edge.runs_ago), edge.seq, *at)
     });
     let mut tasks: Vec<&str> = Vec::new();
-    for at in &rows {
-        let task = order.edges[*at].task.as_str();
+    let mut rows = vec![0; order.edges.len()];
+    for (row, edge) in history.into_iter().enumerate() {
+        rows[edge] = row;
+        let task = order.edges[edge].task.as_str();
         if !tasks.contains(&task) {
             tasks.push(task);
         }
     }
-    let lanes = Lanes { order, rows, tasks };
-    let (count, edges) =
-        (i32::try_from(lanes.tasks.len()).ok()?, i32::try_from(lanes.rows.len()).ok()?);
-    let bottom = HEAD + edges * 2 * ROW;
-    let mut picture = Picture::new(2 * MARGIN + count * LANE, bottom + MARGIN);
-    lanes.lines(&mut picture, bottom);
-    lanes.arrows(&mut picture);
-    lanes.boxes(&mut picture);
-    Some(picture)
+    let lanes = Lanes::new(tasks, BOX, ROW, 2 * rows.len());
+    let mut picture = lanes.picture(0);
+    let sequence = Sequence { order, rows, lanes };
+    sequence.arrows(&mut picture);
+    sequence.boxes(&mut picture);
+    picture
 }
 
-struct Lanes<'a> {
+struct Sequence<'a> {
     order: &'a Order,
-    /// Edges in the order in which they happened.
+    /// By edge, its place in the order in which the edges happened.
     rows: Vec<usize>,
-    tasks: Vec<&'a str>,
+    lanes: Lanes<'a>,
 }
 
-impl Lanes<'_> {
+impl Sequence<'_> {
     /// The corner of what edge number `edge` held, or of what it took.
     fn corner(&self, edge: usize, taken: bool) -> Point {
-        let index = |found: Option<usize>| i32::try_from(found.unwrap_or(0)).unwrap_or(0);
-        let lane = index(self.tasks.iter().position(|task| *task == self.order.edges[edge].task));
-        let row = index(self.rows.iter().position(|known| *known == edge));
-        at(MARGIN + lane * LANE, HEAD + (2 * row + i32::from(taken)) * ROW)
-    }
-
-    fn lines(&self, picture: &mut Picture, bottom: i32) {
-        for (task, lane) in self.tasks.iter().zip(0..) {
-            let left = MARGIN + lane * LANE;
-            let x = left + BOX.x / 2;
-            picture.line("lane", &[at(x, 8 + 26), at(x, bottom)]);
-            picture.boxed(
-                "node task round",
-                at(left, 8),
-                at(BOX.x, 26),
-                task,
-                &format!("task {task}"),
-            );
-        }
+        let row = 2 * self.rows[edge] + usize::from(taken);
+        self.lanes.corner(&self.order.edges[edge].task, row)
     }
 
     fn boxes(&self, picture: &mut Picture) {
@@ -189,38 +170,18 @@ impl Lanes<'_> {
             let class = if edge.primed { "step wait primed" } else { "step wait" };
             let (had, taken) = (format!("has {}", edge.holds), format!("takes {}", edge.takes));
             picture.boxed("step lock", self.corner(at, false), BOX, &had, &format!("{had}{holds}"));
-            picture.boxed(
-                class,
-                self.corner(at, true),
-                BOX,
-                &taken,
-                &format!("{taken}{takes}{claimed}"),
-            );
+            let more = format!("{taken}{takes}{claimed}");
+            picture.boxed(class, self.corner(at, true), BOX, &taken, &more);
         }
     }
 
-    /// From what an edge took to who has it in the next one.
+    /// From what an edge took to what the next one holds.
     fn arrows(&self, picture: &mut Picture) {
         let count = self.order.edges.len();
         for edge in 0..count {
-            let (from, to) = (self.corner(edge, true), self.corner((edge + 1) % count, false));
+            let ends = [self.corner(edge, true), self.corner((edge + 1) % count, false)];
             let bend = 14 + 9 * i32::try_from(edge % 5).unwrap_or(0);
-            let (start, end) = (from.y + BOX.y / 2 + 3, to.y + BOX.y / 2 - 3);
-            let class = "flow wait cycle";
-            if from.x < to.x {
-                let x = from.x + BOX.x + bend;
-                picture.arrow(
-                    class,
-                    &[at(from.x + BOX.x, start), at(x, start), at(x, end), at(to.x - 2, end)],
-                );
-            } else {
-                let x = to.x + BOX.x + bend;
-                let out = if from.x == to.x { from.x + BOX.x } else { from.x };
-                picture.arrow(
-                    class,
-                    &[at(out, start), at(x, start), at(x, end), at(to.x + BOX.x + 2, end)],
-                );
-            }
+            self.lanes.arrow(picture, "flow wait cycle", ends, [3, -3], bend);
         }
     }
 }

@@ -1,10 +1,7 @@
-//! What stands around the findings: the head, and what the whole run has to say.
+//! The parts around the findings: the head, and what concerns the whole run.
 
 use super::markup::Markup;
-use crate::report::{Outcome, Report};
-
-/// A longer trace is folded.
-const MAX_TRACE: usize = 400;
+use crate::report::value::{MAX_TRACE, Outcome, Report};
 
 /// What ran, and how it ended.
 pub(super) fn head(m: &mut Markup, report: &Report) {
@@ -30,31 +27,31 @@ pub(super) fn head(m: &mut Markup, report: &Report) {
     m.close("header");
 }
 
+/// The colour of the outcome, and the outcome in words.
 fn outcome(report: &Report) -> (&'static str, String) {
+    let text = report.outcome_text();
     match &report.outcome {
-        Outcome::Quiet => ("quiet", "quiet: nothing was found".to_owned()),
-        Outcome::Found => ("found", format!("{} found", report.findings.len())),
-        Outcome::Panicked { message } => ("found", format!("panicked: {message}")),
-        Outcome::Skipped { reason } => ("skipped", format!("skipped: {reason}")),
+        Outcome::Quiet => ("quiet", format!("{text}: nothing was found")),
+        Outcome::Found | Outcome::Panicked { .. } => ("found", text),
+        Outcome::Skipped { .. } => ("skipped", text),
     }
 }
 
-/// What cuts it, how to see it again, and notes.
+/// The cuts, how to repeat the run, and the notes.
 pub(super) fn foot(m: &mut Markup, report: &Report) {
     list(m, "What cuts it", &report.cuts);
-    let trace = report.trace.as_ref().filter(|trace| !trace.0.is_empty());
-    if trace.is_some() || report.replay.is_some() {
+    let choices = report.choices();
+    if choices.is_some() || report.replay.is_some() {
         m.open("section", &[("class", &"card")]);
         m.leaf("h2", &[], "See it again");
         if let Some(replay) = &report.replay {
             m.leaf("pre", &[], replay);
         }
-        if let Some(trace) = trace {
-            let text = trace.to_string();
+        if let Some((text, count)) = choices {
             let open: &'static str =
                 if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
             m.raw(open);
-            m.leaf("summary", &[], &format!("trace: {} choices", trace.0.len()));
+            m.leaf("summary", &[], &format!("trace: {count} choices"));
             m.leaf("pre", &[], &text);
             m.close("details");
         }

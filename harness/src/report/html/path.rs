@@ -1,20 +1,23 @@
-//! From a finding's chain to paths: task, what it waits for, who must act, and on.
+//! From a finding's chain to paths: a task, the resource that it waits for, the task that must act,
+//! and so on.
 //!
 //! Key types: [`Path`], [`Hop`]. A cycle is one closed path; tasks that are not on it, such as
 //! servers that a queue could have used instead, begin paths of their own.
 
-use crate::report::{Finding, Step};
+use crate::report::finding::Finding;
+use crate::report::step::Step;
+use crate::witness::Role;
 
 /// A task, and what it waits for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop<'a> {
     pub(super) task: &'a str,
     pub(super) resource: Option<&'a str>,
-    /// The same with what a request asks.
+    /// The same; of a request, with what it asks.
     pub(super) shown: Option<&'a str>,
-    /// Who must act, in which role.
+    /// The task that must act, and its role in two words.
     pub(super) then: Option<(&'a str, &'static str)>,
-    /// The last entry of the task that should not have been.
+    /// The last forbidden entry of the task.
     pub(super) forbidden: Option<&'a Step>,
 }
 
@@ -51,36 +54,30 @@ fn path<'a>(finding: &'a Finding, first: &'a str, others: &[Path<'_>]) -> Path<'
 }
 
 fn hop<'a>(finding: &'a Finding, task: &'a str) -> Hop<'a> {
-    let own = |step: &&Step| step.task == task;
-    let needs = finding.chain.iter().filter(own).find(|step| step.kind == "needs");
-    let resource =
-        finding.waits.iter().find(|link| link.task == task).map(|link| link.resource.as_str());
-    let then = needs
-        .and_then(|step| Some((step.to.as_deref()?, role(step, resource.unwrap_or_default()))));
-    let forbidden = finding.chain.iter().filter(own).rfind(|step| step.forbidden_by.is_some());
+    let mut needs = finding.needs().filter(|step| step.task == task);
+    let then = needs.next().and_then(|step| Some((step.to.as_deref()?, role(step))));
+    let mut waits = finding.waits.iter().filter(|waiting| waiting.task == task);
+    let resource = waits.next().map(|waiting| waiting.resource.as_str());
+    let forbidden =
+        finding.chain.iter().rfind(|step| step.task == task && step.forbidden_by.is_some());
     let shown = resource.map(|resource| in_full(finding, resource));
     Hop { task, resource, shown, then, forbidden }
 }
 
 /// `request #18: write block 0 = sectors 0..8 of loop0`, where a step says what the request asks.
 fn in_full<'a>(finding: &'a Finding, resource: &'a str) -> &'a str {
-    let told = |step: &'a Step| {
-        let rest = step.text.find(resource).map(|at| &step.text[at..])?;
-        rest[resource.len()..].starts_with(": ").then_some(rest)
-    };
-    let steps =
-        finding.chain.iter().filter(|step| matches!(step.kind.as_str(), "submitted" | "serving"));
-    steps.filter_map(told).next().unwrap_or(resource)
+    let mut requests = finding.chain.iter().filter_map(Step::request);
+    let found = requests.find(|(request, _)| *request == resource);
+    found.map_or(resource, |(_, in_full)| in_full)
 }
 
-/// In which role the next task must act, in two words.
-fn role(needs: &Step, resource: &str) -> &'static str {
-    let said = needs.text.strip_prefix(resource).unwrap_or(&needs.text);
-    let roles = [
-        (" is held by", "held by"),
-        (" is served by", "served by"),
-        (" is queued for", "queued for"),
-        (":", "behind"),
-    ];
-    roles.iter().find(|(begins, _)| said.starts_with(begins)).map_or("needs", |(_, role)| role)
+/// The role in which the next task must act, in two words.
+const fn role(needs: &Step) -> &'static str {
+    match needs.role() {
+        Some(Role::Holds) => "held by",
+        Some(Role::Serves) => "served by",
+        Some(Role::ServesQueue) => "queued for",
+        Some(Role::AheadInLine) => "behind",
+        Some(Role::Exits | Role::HasElement | Role::Promised) | None => "needs",
+    }
 }

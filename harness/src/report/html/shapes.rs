@@ -1,7 +1,7 @@
 //! Boxes, arrows and words of pictures.
 //!
 //! Key types: [`Picture`], [`Point`]. A picture has a size of its own, in pixels; the page lets it
-//! scroll. Words are set in a fixed width, so that what fits can be counted without a font.
+//! scroll. All characters have the same width, so the text that fits can be counted without a font.
 
 use core::fmt::Display;
 
@@ -64,10 +64,32 @@ impl Picture {
         text: &str,
         more: &str,
     ) {
+        self.framed(class, corner, size, 5, [text, more]);
+    }
+
+    /// The same with round ends.
+    pub(super) fn rounded(
+        &mut self,
+        class: &'static str,
+        corner: Point,
+        size: Point,
+        text: &str,
+        more: &str,
+    ) {
+        self.framed(class, corner, size, size.y / 2, [text, more]);
+    }
+
+    fn framed(
+        &mut self,
+        class: &'static str,
+        corner: Point,
+        size: Point,
+        radius: i32,
+        [text, more]: [&str; 2],
+    ) {
         let m = &mut self.inside;
         m.open("g", &[("class", &class)]);
         m.leaf("title", &[], more);
-        let radius = if class.contains("round") { size.y / 2 } else { 5 };
         m.open(
             "rect",
             &[

@@ -1,4 +1,4 @@
-//! What stands in the page: everything that the report says, and nothing that it could smuggle in.
+//! The page has all text of the report, and no text can become part of the page's structure.
 
 use expect_test::expect;
 
@@ -32,7 +32,7 @@ fn every_page_is_well_formed_and_the_same_every_time() {
 }
 
 #[test]
-fn the_page_says_what_the_report_says() {
+fn the_page_has_all_text_of_the_report() {
     let report = c01();
     let html = report.to_html();
     let finding = &report.findings[1];
@@ -67,7 +67,7 @@ fn names_cannot_become_part_of_the_page() {
 }
 
 #[test]
-fn the_page_asks_nobody_for_anything() {
+fn the_page_loads_nothing_from_outside() {
     for report in samples::all() {
         let html = report.to_html();
         for word in ["http:", "https:", "url(", "@import", "src=", "<link", "<script"] {

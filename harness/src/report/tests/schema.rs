@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::report::samples;
+use crate::report::{StepKind, samples};
 use crate::witness::Code;
 
 fn schema() -> Value {
@@ -29,7 +29,7 @@ fn wrong(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String>
                 ));
             }
             "type" if !has_type(rule, value) => {
-                complaints.push(format!("{path}: not of type {rule}"))
+                complaints.push(format!("{path}: not of type {rule}"));
             }
             "const" if rule != value => complaints.push(format!("{path}: not {rule}")),
             "enum" if !rule.as_array().unwrap().contains(value) => {
@@ -50,7 +50,7 @@ fn wrong(root: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String>
             }
             "properties" => complaints.extend(fields(root, rule.as_object().unwrap(), value, path)),
             "additionalProperties" => {
-                assert_eq!(rule, false, "fields that nobody knows are never allowed")
+                assert_eq!(rule, false, "fields that nobody knows are never allowed");
             }
             "type" | "const" | "enum" | "minimum" | "$schema" | "title" | "$defs" => {}
             other => panic!("the validator does not know `{other}`"),
@@ -83,7 +83,7 @@ fn has_type(name: &Value, value: &Value) -> bool {
 }
 
 #[test]
-fn every_report_is_as_the_schema_says() {
+fn every_report_conforms_to_the_schema() {
     let schema = schema();
     for report in samples::all() {
         let json = serde_json::from_str(&report.to_json()).unwrap();
@@ -98,11 +98,11 @@ fn one_report_has_what_only_an_order_has() {
         all.iter().flat_map(|report| &report.findings).find(|finding| finding.order.is_some());
     let finding = finding.expect("a sample has an order that cannot be kept");
     assert!(!finding.nodes.is_empty());
-    assert!(finding.chain.iter().all(|step| step.kind == "ordered"));
+    assert!(finding.chain.iter().all(|step| step.kind == StepKind::Ordered));
 }
 
 #[test]
-fn what_is_not_as_the_schema_says_is_found() {
+fn a_value_against_the_schema_is_found() {
     let schema = schema();
     let healthy: Value = serde_json::from_str(&samples::c01().to_json()).unwrap();
     let broken = |path: &str, new: Value| {

@@ -1,4 +1,4 @@
-//! What Perfetto asks of a timeline: slices of a track nest, and arrows begin and end in one.
+//! Perfetto needs slices of a track that nest, and arrows that begin and end inside a slice.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn slices(events: &[Value]) -> Vec<Slice> {
     slices.collect()
 }
 
-/// At the latest at the same time, to the nanosecond: that is what readers round to.
+/// Whether `a` is not after `b`, to the nanosecond, to which readers round.
 fn before(a: f64, b: f64) -> bool {
     a <= b + 0.0005
 }
@@ -94,7 +94,7 @@ fn arrows_follow_the_request_and_the_waits() {
 }
 
 #[test]
-fn every_track_has_its_task_s_name() {
+fn every_track_has_the_name_of_its_task() {
     let events = events(&c01().to_chrome_trace());
     let names = events.iter().filter(|event| event["name"] == "thread_name");
     let names: Vec<_> = names.map(|event| event["args"]["name"].as_str().unwrap()).collect();

@@ -1,24 +1,28 @@
-//! From a judge's finding to words.
+//! A judge's finding in words.
+//!
+//! Key function: [`describe`]. Modules of the judges are read here beside those of the report, so
+//! the judge's types are called `judged::Finding`, `judged::Step`.
 
-use super::finding::{Edge, Finding, Held, Link, Step};
+use super::names::{Words, scope_name};
 use super::order;
-use super::words::{self, Words};
-use crate::event::{Names, TaskId};
+use crate::event::{Names, Resource, TaskId};
+use crate::report::finding::{ClosingEdge, Finding, Held, Waiting};
+use crate::report::step::Step;
 use crate::witness::{self as judged, Code, FrameKind, StepKind};
 
-/// Puts `finding` into the words of the world that `names` belongs to.
+/// Puts `finding` into words; `names` are those of the world that it was made in.
 #[must_use]
 pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
     if let Some(cycle) = &finding.order {
         return order::describe(finding, cycle);
     }
     let words = Words { names, finding };
-    let link = |(task, resource): (TaskId, _)| Link {
+    let waiting = |(task, resource): (TaskId, _)| Waiting {
         task: words.task(task),
         resource: words.resource(resource),
     };
     let waits = finding.chain.iter().filter_map(|step| match step.what {
-        StepKind::Wait { resource, .. } => Some(link((step.task, resource))),
+        StepKind::Wait { resource, .. } => Some(waiting((step.task, resource))),
         _ => None,
     });
     Finding {
@@ -29,13 +33,13 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         time: finding.time,
         tasks: finding.tasks.iter().map(|task| words.task(*task)).collect(),
         chain: finding.chain.iter().map(|step| describe_step(&words, step)).collect(),
-        edge: edge(finding),
+        edge: closing_edge(finding),
         summary: summary(&words),
         waits: waits.collect(),
-        cycle: finding.cycle.iter().copied().map(link).collect(),
+        cycle: finding.cycle.iter().copied().map(waiting).collect(),
         breakable: finding.breakable.iter().map(|task| words.task(*task)).collect(),
         held: finding.tasks.iter().map(|task| held(&words, *task)).collect(),
-        nodes: order::things(&words),
+        nodes: nodes(&words),
         order: None,
     }
 }
@@ -44,7 +48,7 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
     let phrase = words.step(step);
     Step {
         task: words.task(step.task),
-        kind: phrase.kind.to_owned(),
+        kind: phrase.kind,
         text: phrase.text,
         short: phrase.short,
         site: step.site.map(|site| words.place(site)),
@@ -55,34 +59,32 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         },
         seq: step.seq,
         time: step.time,
+        details: phrase.details,
     }
 }
 
-/// The last forbidden entry of the chain: the one that was found.
+/// The last forbidden entry of the chain: the one that the finding is about.
 fn entry(finding: &judged::Finding) -> Option<&judged::Step> {
     finding.chain.iter().rev().find(|step| step.forbidden.is_some())
-}
-
-fn entered(words: &Words<'_>, step: &judged::Step) -> String {
-    words.step(step).text
 }
 
 fn headline(words: &Words<'_>) -> String {
     let finding = words.finding;
     let forbidden = entry(finding).and_then(|step| Some((step, step.forbidden?)));
     match (finding.code, forbidden) {
-        (Code::RD01, Some((step, by))) => {
-            let (task, entered) = (words.task(step.task), entered(words, step));
-            format!("{task} {entered} below its own reclaim; {} forbids it", words.restriction(by))
-        }
-        (Code::RD02, Some((step, by))) => {
-            let (task, entered, waiter) =
-                (words.task(step.task), entered(words, step), words.task(by.task));
-            format!(
-                "{task} {entered} while {waiter} waits for it; {} forbids it",
-                words.restriction(by)
-            )
-        }
+        (Code::RD01, Some((step, by))) => format!(
+            "{} {} below its own reclaim; {} forbids it",
+            words.task(step.task),
+            words.step(step).text,
+            words.restriction(by)
+        ),
+        (Code::RD02, Some((step, by))) => format!(
+            "{} {} while {} waits for it; {} forbids it",
+            words.task(step.task),
+            words.step(step).text,
+            words.task(by.task),
+            words.restriction(by)
+        ),
         (Code::RD04, _) => match &*finding.tasks {
             [one] => format!("{} waits for itself", words.task(*one)),
             tasks => {
@@ -90,24 +92,21 @@ fn headline(words: &Words<'_>) -> String {
                 format!("{} wait for each other", names.join(", "))
             }
         },
-
+        (Code::RD05, _) => hang(finding),
         (Code::RD06, _) => misuse(words).unwrap_or_else(|| finding.code.meaning().to_owned()),
-        (Code::RD05, _) => {
-            let waits = finding
-                .chain
-                .iter()
-                .filter(|step| matches!(step.what, StepKind::Wait { .. }))
-                .count();
-            let runs = finding.chain.iter().filter(|step| step.what == StepKind::Running).count();
-            if runs > 0 {
-                format!(
-                    "the step budget is spent: {runs} running, {waits} waiting, and no cycle among them"
-                )
-            } else {
-                format!("nothing can go on: {waits} waiting, and no cycle among them")
-            }
-        }
         (code, _) => breach(words).unwrap_or_else(|| code.meaning().to_owned()),
+    }
+}
+
+fn hang(finding: &judged::Finding) -> String {
+    let count =
+        |test: fn(&StepKind) -> bool| finding.chain.iter().filter(|step| test(&step.what)).count();
+    let waiting = count(|what| matches!(what, StepKind::Wait { .. }));
+    match count(|what| *what == StepKind::Running) {
+        0 => format!("nothing can go on: {waiting} waiting, and no cycle among them"),
+        running => format!(
+            "the step budget is spent: {running} running, {waiting} waiting, and no cycle among them"
+        ),
     }
 }
 
@@ -152,14 +151,15 @@ fn summary(words: &Words<'_>) -> String {
     }
 }
 
-/// Whether the chain leads somewhere, rather than saying where a task was when it broke a rule.
-fn has_path(code: Code) -> bool {
+/// Whether the chain leads from one task to the next. Chains of other codes say where a task was
+/// when it broke a rule.
+const fn has_path(code: Code) -> bool {
     matches!(code, Code::RD01 | Code::RD02 | Code::RD03 | Code::RD04)
 }
 
 /// E1 where a task alone, or a server in its role, comes back by its own allocation; E2 where a
 /// reclaimer waits for another task.
-fn edge(finding: &judged::Finding) -> Option<Edge> {
+fn closing_edge(finding: &judged::Finding) -> Option<ClosingEdge> {
     let reclaims =
         |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));
     if !has_path(finding.code) || !finding.chain.iter().any(|step| reclaims(&step)) {
@@ -168,7 +168,7 @@ fn edge(finding: &judged::Finding) -> Option<Edge> {
     if let Some(entry) = entry(finding) {
         let before = finding.chain.iter().take_while(|step| !std::ptr::eq(*step, entry));
         let own = before.filter(reclaims).last().is_some_and(|reclaim| reclaim.task == entry.task);
-        return Some(if own { Edge::E1 } else { Edge::E2 });
+        return Some(if own { ClosingEdge::E1 } else { ClosingEdge::E2 });
     }
     let serving = |step: &judged::Step| {
         matches!(step.what, StepKind::Frame(FrameKind::Serving { .. } | FrameKind::Working { .. }))
@@ -177,16 +177,17 @@ fn edge(finding: &judged::Finding) -> Option<Edge> {
         let earlier = |step: &&judged::Step| step.task == reclaim.task && step.seq < reclaim.seq;
         finding.chain.iter().filter(earlier).any(serving)
     });
-    Some(if finding.tasks.len() == 1 || server_reclaims { Edge::E1 } else { Edge::E2 })
+    let own = finding.tasks.len() == 1 || server_reclaims;
+    Some(if own { ClosingEdge::E1 } else { ClosingEdge::E2 })
 }
 
 fn held(words: &Words<'_>, task: TaskId) -> Held {
     let mut held = Held { task: words.task(task), locks: Vec::new(), scopes: Vec::new() };
     for step in words.finding.chain.iter().filter(|step| step.task == task) {
         match step.what {
-            StepKind::Holds { .. } => held.locks.push(without_verb(&words.step(step).text)),
+            StepKind::Holds { lock, mode } => held.locks.push(words.held_lock(lock, mode)),
             StepKind::Frame(FrameKind::Scope { kind, scope, .. }) => {
-                held.scopes.push(words::scope_name(kind, scope));
+                held.scopes.push(scope_name(kind, scope));
             }
             _ => {}
         }
@@ -194,6 +195,21 @@ fn held(words: &Words<'_>, task: TaskId) -> Held {
     held
 }
 
-fn without_verb(text: &str) -> String {
-    text.strip_prefix("holds ").unwrap_or(text).to_owned()
+/// What the tasks of a deadlock or of a recursion hold and wait for, under the names that an order
+/// has for it.
+fn nodes(words: &Words<'_>) -> Vec<String> {
+    let finding = words.finding;
+    let node = |step: &judged::Step| match step.what {
+        StepKind::Holds { lock, .. } => words.ordered(Resource::Lock(lock)),
+        StepKind::Wait { resource, .. } => words.ordered(resource),
+        StepKind::Frame(FrameKind::Serving { request }) => {
+            words.ordered(Resource::Request(request))
+        }
+        StepKind::Frame(FrameKind::Working { work }) => words.ordered(Resource::Work(work)),
+        _ => None,
+    };
+    match finding.code {
+        Code::RD01 | Code::RD02 | Code::RD04 => finding.chain.iter().filter_map(node).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -1,15 +1,14 @@
-//! A possible recursion as a report tells it, and when it is part of another finding.
+//! The report of a possible recursion, and when it is part of another finding.
 
 use expect_test::{Expect, expect};
 
 use crate::event::{EventKind, Gfp, LockId, LockMode, Prime, Resource, TaskId};
-use crate::report::{Report, describe, order};
+use crate::report::{Report, order_note, samples};
 use crate::witness::script::Script;
 use crate::witness::{Code, OrderGraph};
 
 fn report(s: &Script) -> Report {
-    let findings = s.witness.findings().iter().map(|finding| describe(finding, &s.names));
-    Report::new("c01", "model", "v3.10", findings.collect())
+    Report { replay: None, ..samples::report(s) }
 }
 
 #[track_caller]
@@ -81,9 +80,10 @@ fn two_runs_without_a_deadlock() {
     );
 }
 
-/// The 2014 deadlock with the judge of order, which sees it coming, and what only it sees.
+/// The 2014 deadlock with the judge of order, which predicts it, and a cycle that only that judge
+/// sees.
 #[test]
-fn what_happened_covers_what_was_possible_and_nothing_else() {
+fn a_deadlock_covers_the_recursion_that_it_was_and_no_other() {
     let mut s = Script::going_on_from(OrderGraph::default(), false);
     s.c01_story();
     let happened = report(&s);
@@ -114,7 +114,7 @@ fn claim_against_the_order(s: &mut Script, task: TaskId, lock: LockId) {
 }
 
 #[test]
-fn a_claim_is_called_one() {
+fn a_claim_is_marked_as_primed() {
     let mut s = Script::going_on_from(OrderGraph::default(), false);
     let (task, table) = (s.task("driver"), s.lock("table", "driver"));
     s.reclaim(task, Gfp::KERNEL);
@@ -161,7 +161,7 @@ fn check_depths(names: &[&str], expect: Expect) {
     }
     s.witness.settle();
     let [cycle] = s.witness.aside() else { panic!("one cycle") };
-    expect.assert_eq(&order::note(cycle));
+    expect.assert_eq(&order_note(cycle));
 }
 
 #[test]

@@ -1,21 +1,18 @@
-//! The interleaving: what the tasks of a finding did, in order, one column each.
+//! The interleaving: what the tasks of a finding did, in order, with a column for each task.
 
-use super::finding::Finding;
 use super::page::{Page, WIDTH, clip};
+use crate::report::finding::Finding;
 
-/// With more tasks than these, a column would be too narrow to read.
+/// With more tasks than this, a column would be too narrow to read.
 const MAX_COLUMNS: usize = 4;
-/// Wider columns than this leave holes.
+/// Characters of a column; wider columns would leave gaps.
 const MAX_CELL: usize = 34;
 const INDENT: &str = "         ";
 
 /// Adds the interleaving of `finding` to `page`.
 pub(super) fn interleaving(page: &mut Page, finding: &Finding) {
-    let mut steps: Vec<_> = finding.chain.iter().filter(|step| step.kind != "needs").collect();
-    // The steps of an order's cycle may be of several runs.
-    if finding.order.is_none() {
-        steps.sort_by_key(|step| step.seq);
-    }
+    // The steps of an order's cycle may be of several runs, whose positions do not compare.
+    let steps = if finding.order.is_some() { finding.acts().collect() } else { finding.history() };
     if finding.tasks.len() > MAX_COLUMNS {
         page.line("order");
         for step in steps {

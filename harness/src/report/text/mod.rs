@@ -1,22 +1,28 @@
 //! The text form of a report: for each finding the seven parts of a lockdep report.
 //!
-//! Headline and world; who waits for what; the chain; the cycle in one line; the interleaving; what
-//! each task holds; how to see it again. The chain is numbered down to #0, the present moment, as
-//! lockdep does, and is told in the order in which it leads there.
+//! They are headline and world; the state of each task; the chain; the cycle in one line; the
+//! interleaving; what each task holds; how to repeat the run. The chain is numbered down to #0, the
+//! present moment, as lockdep does.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `page` | rows with a label, wrapped |
+//! | `columns` | the interleaving, a column for each task |
+
+mod columns;
+mod page;
 
 use core::fmt;
 
-use super::columns::interleaving;
 use super::finding::Finding;
-use super::page::Page;
-use super::value::{Outcome, Report};
+use super::value::{MAX_TRACE, Report};
 use crate::witness::Code;
-
-/// A longer trace is left to the JSON form.
-const MAX_TRACE: usize = 400;
+use columns::interleaving;
+use page::Page;
+pub(super) use page::ascii;
 
 impl fmt::Display for Report {
-    /// The report as plain ASCII, at the most 110 columns wide.
+    /// The text form, as [`Report::to_text`] gives it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text())
     }
@@ -49,12 +55,7 @@ impl Report {
     }
 
     fn head(&self, page: &mut Page) {
-        let outcome = match &self.outcome {
-            Outcome::Quiet => "quiet".to_owned(),
-            Outcome::Found => format!("{} found", self.findings.len()),
-            Outcome::Panicked { message } => format!("panicked: {message}"),
-            Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        };
+        let outcome = self.outcome_text();
         page.row("report", 0, &format!("{}: {outcome}", self.name), "");
         let Self { tier, era, schedules, .. } = self;
         page.row("world", 0, &format!("tier {tier}, era {era}, schedules {schedules}"), "");
@@ -72,11 +73,10 @@ impl Report {
 
     fn finding(&self, page: &mut Page, index: usize, finding: &Finding) {
         self.headline(page, index, finding);
-        who(page, finding);
+        states(page, finding);
         chain(page, finding);
         if !finding.summary.is_empty() {
-            let label =
-                if finding.cycle.is_empty() && finding.order.is_none() { "path" } else { "cycle" };
+            let label = if finding.is_cyclic() { "cycle" } else { "path" };
             page.row(label, 0, &finding.summary, "");
         }
         if let Some(order) = &finding.order {
@@ -95,14 +95,11 @@ impl Report {
     }
 
     fn foot(&self, page: &mut Page) {
-        let Self { trace, replay, latency_ns, cuts, notes, pairs, .. } = self;
+        let Self { replay, latency_ns, cuts, notes, pairs, .. } = self;
+        let choices = self.choices();
         let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
-        if replay.is_some()
-            || trace.as_ref().is_some_and(|trace| !trace.0.is_empty())
-            || latency_ns.is_some()
-            || pairs.is_some()
-            || lists
-        {
+        let rows = [replay.is_some(), choices.is_some(), latency_ns.is_some(), pairs.is_some()];
+        if lists || rows.contains(&true) {
             page.line("");
         }
         if let Some((first, others)) = cuts.split_first() {
@@ -123,10 +120,9 @@ impl Report {
         if let Some(latency) = latency_ns {
             page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");
         }
-        if let Some(trace) = trace.as_ref().filter(|trace| !trace.0.is_empty()) {
-            let text = trace.to_string();
-            let long = format!("{} choices, in the JSON form", trace.0.len());
-            page.row("trace", 0, if text.len() > MAX_TRACE { &long } else { &text }, "");
+        if let Some((choices, count)) = choices {
+            let long = format!("{count} choices, in the JSON form");
+            page.row("trace", 0, if choices.len() > MAX_TRACE { &long } else { &choices }, "");
         }
         if let Some(replay) = replay {
             page.row("replay", 0, replay, "");
@@ -134,19 +130,12 @@ impl Report {
     }
 }
 
-fn who(page: &mut Page, finding: &Finding) {
+fn states(page: &mut Page, finding: &Finding) {
     let mut label = "who";
-    for task in &finding.tasks {
-        let state = finding.chain.iter().rfind(|step| step.task == *task && step.kind != "needs");
-        if let Some(state) = state {
-            page.row(
-                label,
-                0,
-                &format!("{task} {}", state.text),
-                state.site.as_deref().unwrap_or(""),
-            );
-            label = "";
-        }
+    for state in finding.states() {
+        let text = format!("{} {}", state.task, state.text);
+        page.row(label, 0, &text, state.site.as_deref().unwrap_or(""));
+        label = "";
     }
 }
 
@@ -157,10 +146,9 @@ fn chain(page: &mut Page, finding: &Finding) {
         &finding.edge.map_or_else(String::new, |edge| format!("{edge:?}, {}", edge.meaning())),
         "",
     );
-    let mut task = None;
-    for (step, number) in finding.chain.iter().zip((0..finding.chain.len()).rev()) {
-        if task.replace(&step.task) != Some(&step.task) {
-            page.row("", 0, &step.task, "");
+    for (number, task, step) in finding.numbered() {
+        if let Some(task) = task {
+            page.row("", 0, task, "");
         }
         let forbidden = step
             .forbidden_by
@@ -174,10 +162,7 @@ fn chain(page: &mut Page, finding: &Finding) {
 fn holds(page: &mut Page, finding: &Finding) {
     let mut label = "holds";
     for held in &finding.held {
-        let scopes = held.scopes.iter().map(|scope| format!("scope {scope}"));
-        let all: Vec<String> = held.locks.iter().cloned().chain(scopes).collect();
-        let all = if all.is_empty() { "nothing".to_owned() } else { all.join("; ") };
-        page.row(label, 0, &format!("{}: {all}", held.task), "");
+        page.row(label, 0, &format!("{}: {}", held.task, held.lines().join("; ")), "");
         label = "";
     }
 }

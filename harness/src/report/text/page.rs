@@ -1,7 +1,7 @@
 //! A page of plain ASCII, at the most [`WIDTH`] columns wide.
 //!
-//! Key type: [`Page`]. Everything that reaches the page is folded to printable ASCII, so that a
-//! name that a test chose can neither break a line nor colour a terminal.
+//! Key type: [`Page`]. All text on the page is made printable ASCII, so that a name that a test
+//! chose can neither break a line nor colour a terminal.
 
 /// Columns of a page.
 pub(super) const WIDTH: usize = 110;
@@ -13,7 +13,7 @@ const LABEL: usize = 9;
 pub(super) struct Page(String);
 
 /// `text` with every character that is not printable ASCII replaced.
-pub(super) fn ascii(text: &str) -> String {
+pub(in crate::report) fn ascii(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 

@@ -1,0 +1,163 @@
+//! The steps of a chain in words.
+
+use super::names::{Words, scope_name};
+use super::sites::{file_line, site};
+use crate::event::{
+    Entered, HeapPlace, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId,
+    heap_number,
+};
+use crate::report::step::{Details, StepKind, need};
+use crate::witness::{self as judged, FrameKind};
+
+/// A step in words, without its task, place and time.
+pub(super) struct Phrase {
+    pub(super) kind: StepKind,
+    pub(super) text: String,
+    pub(super) short: String,
+    pub(super) details: Details,
+}
+
+pub(super) fn phrase(kind: StepKind, text: impl Into<String>, short: impl Into<String>) -> Phrase {
+    Phrase { kind, text: text.into(), short: short.into(), details: Details::None }
+}
+
+impl Phrase {
+    fn about(self, details: Details) -> Self {
+        Self { details, ..self }
+    }
+}
+
+impl Words<'_> {
+    pub(super) fn step(&self, step: &judged::Step) -> Phrase {
+        match step.what {
+            judged::StepKind::Frame(frame) => self.on_heap(step.site, self.frame(frame)),
+            judged::StepKind::Holds { lock, mode } => {
+                let text = format!("holds {}", self.held_lock(lock, mode));
+                phrase(StepKind::Holds, text, format!("lock {}", self.short_lock(lock)))
+                    .about(Details::Has(self.lock(lock)))
+            }
+            judged::StepKind::Submitted { request } => {
+                let text = format!("submitted {}", self.request(request));
+                phrase(StepKind::Submitted, text, format!("submit #{}", request.0))
+                    .about(self.about_request(request))
+            }
+            judged::StepKind::Wait { resource, why, breakable } => {
+                let note = if breakable { ", breakable" } else { "" };
+                let short = match resource {
+                    Resource::Lock(lock) => format!("wait {}", self.short_lock(lock)),
+                    Resource::Request(request) => format!("wait #{}", request.0),
+                    other => format!("wait {}", self.resource(other)),
+                };
+                let what = self.waited_for(step.task, resource);
+                phrase(StepKind::Wait, format!("waits for {what} ({why}{note})"), short)
+            }
+            judged::StepKind::Running => phrase(StepKind::Running, "runs", "runs"),
+            judged::StepKind::Broke { breach, subject } => {
+                let about = subject
+                    .map_or_else(String::new, |subject| format!("{}: ", self.subject(subject)));
+                let text = format!("broke a rule: {about}{breach}");
+                phrase(StepKind::Broke, text, breach.name())
+            }
+            judged::StepKind::Misused { what, kind, owner, scope } => {
+                let text = format!("{}: {}", self.scope(kind, scope, owner), what.sentence());
+                phrase(StepKind::Misuse, text, format!("{}: {what}", scope_name(kind, scope)))
+            }
+            // A finding about order is described from its cycle, which has its edges.
+            judged::StepKind::Ordered { .. } => phrase(StepKind::Ordered, "", ""),
+            judged::StepKind::Needs { resource, on, how, .. } => {
+                let (resource, on) = (self.resource(resource), self.task(on));
+                phrase(StepKind::Needs, need(how, &resource, &on), format!("-> {on}"))
+                    .about(Details::Needs { resource, role: how })
+            }
+        }
+    }
+
+    fn about_request(&self, id: RequestId) -> Details {
+        let resource = self.resource(Resource::Request(id));
+        Details::Request { resource, in_full: self.request(id) }
+    }
+
+    /// Says of an allocation on the heap which function made it.
+    fn on_heap(&self, site: Option<Site>, phrase: Phrase) -> Phrase {
+        let Some(number) = site.and_then(heap_number) else {
+            return phrase;
+        };
+        let place = self.names.heap_place(number);
+        let by = place.map_or_else(String::new, |place| format!(", by {}", place.function));
+        Phrase { text: format!("{}, on the heap{by}", phrase.text), ..phrase }
+    }
+
+    /// `file:line` of a step. An allocation on the heap has the line of the allocator's caller,
+    /// which is looked up when a finding is made.
+    pub(super) fn place(&self, place: Site) -> String {
+        let Some(number) = heap_number(place) else {
+            return site(place);
+        };
+        match self.names.heap_place(number) {
+            Some(HeapPlace { line: Some((file, line)), .. }) => file_line(file, *line),
+            _ => "(no line information)".to_owned(),
+        }
+    }
+
+    fn frame(&self, frame: FrameKind) -> Phrase {
+        match frame {
+            FrameKind::Scope { kind, scope, how } => {
+                let name = scope_name(kind, scope);
+                let text = match how {
+                    Entered::Held => format!("entered scope {name}"),
+                    Entered::Permanent => format!("entered scope {name} for life"),
+                    Entered::Inherited => format!("inherited scope {name} by fork"),
+                    Entered::OnBehalf(ScopeRef { task, seq }) => {
+                        let owner = self.task(TaskId(task));
+                        format!("entered scope {name} on behalf of #{seq} of {owner}")
+                    }
+                };
+                phrase(StepKind::Scope, text, format!("{name} {{"))
+            }
+            FrameKind::Layer { layer } => {
+                let name = self.names.layer(layer);
+                phrase(StepKind::Layer, format!("entered {name}"), format!("enter {name}"))
+            }
+            FrameKind::Alloc { order, requested, effective, .. } => {
+                let text =
+                    format!("allocates order {order}, {requested}, effective mask {effective}");
+                phrase(StepKind::Alloc, text, format!("alloc {effective}"))
+            }
+            FrameKind::Reclaim { kind, mask } => {
+                let name = match kind {
+                    ReclaimKind::Direct => "direct reclaim",
+                    ReclaimKind::Kswapd => "kswapd reclaim",
+                    ReclaimKind::Memcg => "memcg limit reclaim",
+                    ReclaimKind::Compaction => "direct compaction",
+                };
+                phrase(StepKind::Reclaim, format!("{name}, mask {mask}"), name)
+            }
+            FrameKind::Count { shrinker, mask } => {
+                let name = self.names.shrinker(shrinker);
+                let text = format!("shrinker {name} counts, mask {mask}");
+                phrase(StepKind::Count, text, format!("count {name}"))
+            }
+            FrameKind::Scan { shrinker, mask, nr_to_scan } => {
+                let name = self.names.shrinker(shrinker);
+                let text = format!("shrinker {name} scans {nr_to_scan} objects, mask {mask}");
+                phrase(StepKind::Scan, text, format!("scan {name}"))
+            }
+            FrameKind::Serving { request } => {
+                let text = format!("serves {}", self.request(request));
+                phrase(StepKind::Serving, text, format!("serve #{}", request.0))
+                    .about(self.about_request(request))
+            }
+            FrameKind::Working { work } => self.working(work),
+        }
+    }
+
+    fn working(&self, work: WorkId) -> Phrase {
+        let name = self.work(work);
+        let known = self.finding.works.iter().find(|(known, _)| *known == work);
+        let by = known.map_or_else(String::new, |(_, item)| {
+            format!(", queued by {}", self.task(item.queued_by))
+        });
+        phrase(StepKind::Working, format!("executes {name}{by}"), format!("run {name}"))
+            .about(Details::Has(name))
+    }
+}
