@@ -1,4 +1,6 @@
-//! What the attribute expands to. Not public API: call [`crate::World::builder`] instead.
+//! Runs the tests that the attribute makes. Not public API: call [`crate::World::builder`] instead.
+//!
+//! Key items: [`TestSpec`], [`run_test`].
 
 mod outlets;
 
@@ -10,14 +12,11 @@ use crate::era::Era;
 use crate::event::Trace;
 use crate::inject::Pressure;
 use crate::report::Report;
+use crate::variables::{self, REPLAY, REQUIRE, RequiredTiers};
 use crate::witness::Code;
-use crate::world::builder::DEFAULT_SCHEDULES;
 use crate::{Tier, World};
 
-/// Runs a test of the model tier with exactly these choices, as its report printed them.
-const REPLAY: &str = "RECLAIMDEP_REPLAY";
-
-/// What one expansion of the attribute says.
+/// The arguments of the attribute, and where it stands.
 #[derive(Clone, Copy, Debug)]
 pub struct TestSpec {
     /// `module::path::function`.
@@ -26,25 +25,27 @@ pub struct TestSpec {
     pub file: &'static str,
     /// The attribute's line.
     pub line: u32,
-    /// On what it runs.
+    /// The tier that it runs on.
     pub tier: Tier,
     /// The era's name.
     pub era: Option<&'static str>,
-    /// What must be found.
+    /// The codes that must be found, and no others.
     pub expect: &'static [Code],
     /// Whether every allocation finds memory short.
     pub pressure: bool,
-    /// How many schedules at the most.
+    /// How many schedules are explored at the most; the library's default where not given.
     pub schedules: Option<u64>,
-    /// Where random choices start.
+    /// The seed of random choices; the library's default where not given.
     pub seed: Option<u64>,
 }
 
 /// Runs a test that the attribute made.
 ///
 /// # Panics
-/// With the rendered report where the expectation fails, and with the harness's trouble.
+/// With the rendered report where the expectation fails; with the harness's trouble; with the error
+/// of an environment variable that cannot be.
 pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
+    variables::check().unwrap_or_else(|error| panic!("{error}"));
     if let Err(reason) = available(spec.tier) {
         return skip(&spec, &reason);
     }
@@ -52,9 +53,13 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
         .name(spec.name)
         .test(libtest_path(spec.name))
         .tier(spec.tier)
-        .expect(spec.expect)
-        .schedules(spec.schedules.unwrap_or(DEFAULT_SCHEDULES))
-        .seed(spec.seed.unwrap_or(1));
+        .expect(spec.expect);
+    if let Some(schedules) = spec.schedules {
+        builder = builder.schedules(schedules);
+    }
+    if let Some(seed) = spec.seed {
+        builder = builder.seed(seed);
+    }
     if let Some(era) = spec.era {
         let era: Era =
             era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
@@ -63,8 +68,7 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     if spec.pressure {
         builder = builder.pressure(Pressure::every_allocation());
     }
-    if let Ok(trace) = std::env::var(REPLAY) {
-        let trace = trace.parse().unwrap_or_else(|error| panic!("{REPLAY}: {error}"));
+    if let Some(trace) = variables::replay().unwrap_or_else(|error| panic!("{error}")) {
         builder = builder.replay(trace);
     }
     match builder.run(body) {
@@ -94,18 +98,12 @@ pub fn available(tier: Tier) -> Result<(), String> {
     }
 }
 
-/// Whether `RECLAIMDEP_REQUIRE` names `tier`: then a skip is a failure.
-#[must_use]
-pub fn required(tier: Tier) -> bool {
-    let names = std::env::var("RECLAIMDEP_REQUIRE").unwrap_or_default();
-    names.split(',').any(|name| name.trim() == tier.name())
-}
-
-/// A test that cannot run says so past the test runner's capture, or fails where it must run.
+/// Says, past the test runner's capture, that a test cannot run; fails where it must run.
 fn skip(spec: &TestSpec, reason: &str) {
     let message = format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier);
-    assert!(!required(spec.tier), "{message}; RECLAIMDEP_REQUIRE asks for it");
-    // Nobody is left to tell if stderr is closed.
+    let required = RequiredTiers::from_env().unwrap_or_else(|error| panic!("{error}"));
+    assert!(!required.contains(spec.tier), "{message}; {REQUIRE} asks for it");
+    // If stderr is closed, there is nowhere left to say it.
     drop(writeln!(std::io::stderr(), "{message}"));
 }
 
@@ -129,8 +127,8 @@ fn judge(spec: &TestSpec, mut report: Report) {
     }
 }
 
-/// What the files of a report are called. Cases of `rstest` share a function; the full name of each
-/// is what nextest says, or the thread that libtest runs it on.
+/// The name of a report's files. Cases of `rstest` share a function; the full name of each is given
+/// by nextest, or by the thread that libtest runs it on.
 fn file_stem(spec: &TestSpec) -> String {
     let (package, path) = spec.name.split_once("::").unwrap_or(("", spec.name));
     let full = std::env::var("NEXTEST_TEST_NAME").ok().or_else(thread_name);

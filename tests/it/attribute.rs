@@ -1,4 +1,7 @@
-//! The attribute runs its function in a world, on each tier, and composes with `rstest`.
+//! The attribute runs its function in a world, on each tier, and composes with `rstest`; it refuses
+//! environment variables that cannot be.
+
+use std::process::Command;
 
 use reclaimdep::Tier;
 use reclaimdep::World;
@@ -53,4 +56,25 @@ fn the_words_of_the_attribute_are_those_of_the_library() {
         assert_eq!(format!("{:?}", tier.parse::<Tier>().unwrap()), *variant);
     }
     assert_eq!(known::PRESSURES, ["every_allocation"]);
+}
+
+/// Runs a test of this file in a process of its own, with one variable set; it must fail.
+#[track_caller]
+fn check_refused(name: &str, value: &str, says: &[&str]) {
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", "attribute::a_test_gets_its_world", "--nocapture"]);
+    let output = test.env(name, value).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success(), "{text}");
+    assert!(says.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn a_variable_that_cannot_be_is_refused() {
+    const REQUIRE: &str = "RECLAIMDEP_REQUIRE";
+    check_refused(REQUIRE, "loops", &[REQUIRE, "`loops`", "model, native, loop"]);
+    check_refused(REQUIRE, "1", &[REQUIRE, "`1`", "model, native, loop"]);
+    check_refused("RECLAIMDEP_REPLAY", "hello", &["RECLAIMDEP_REPLAY", "`hello`"]);
+    let unknown = format!("{REQUIRE}D");
+    check_refused(&unknown, "loop", &[&unknown, REQUIRE]);
 }

@@ -2,14 +2,15 @@
 
 use reclaimdep::Tier;
 use reclaimdep::era::Era;
+use reclaimdep::variables::RequiredTiers;
 use reclaimdep::witness::Code;
-use reclaimdep_fixtures::{Case, Options, Required, Verdict, cases};
+use reclaimdep_fixtures::{Case, Options, Verdict, cases};
 
 /// Runs every row of every case on `tier`. A tier that cannot run here is no failure unless
 /// `RECLAIMDEP_REQUIRE` names it; `cargo reclaimdep run` says what was skipped.
 #[track_caller]
 fn check(tier: Tier) {
-    let required = Required::from_env().unwrap();
+    let required = RequiredTiers::from_env().unwrap();
     let mut wrong = Vec::new();
     let mut rows = 0;
     for case in cases().unwrap() {

@@ -2,7 +2,8 @@
 
 use libtest_mimic::Trial;
 use reclaimdep::Tier;
-use reclaimdep_fixtures::{Options, Required, Verdict, cases};
+use reclaimdep::variables::RequiredTiers;
+use reclaimdep_fixtures::{Options, Verdict, cases};
 
 /// One test for each row that the cases expect on the loop tier.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -16,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let options = Options { rerun: Some(again.clone()), ..Options::default() };
                 let outcome = case.run(Tier::Loop, row.era, &options);
                 let shown = outcome.as_ref().map(|report| report.to_text()).unwrap_or_default();
-                match Verdict::of(outcome, &row, Tier::Loop, &Required::from_env()?)? {
+                match Verdict::of(outcome, &row, Tier::Loop, &RequiredTiers::from_env()?)? {
                     Verdict::Found | Verdict::Quiet => Ok(()),
                     other => Err(format!("{other}\n{shown}").into()),
                 }

@@ -10,17 +10,26 @@
 //! | [`programs`] | do programs of several tasks lose nothing on a real loop device |
 //! | [`stacked`] | are filesystems on real loop devices on filesystems, with metadata in dm-bufio, what they are in the model |
 //! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
+//! | [`refused`] | are environment variables that cannot be refused before any test runs |
+
+#![expect(clippy::print_stderr, reason = "an error before the tests is for a person to read")]
 
 mod cases;
 mod kill;
 mod programs;
+mod refused;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
 mod stacked;
 
+use std::process::ExitCode;
+
 use libtest_mimic::{Arguments, Trial};
 use reclaimdep::Tier;
-use reclaimdep_fixtures::Required;
+use reclaimdep::variables::{self, RequiredTiers};
+
+/// The environment asks for what cannot be; the command line exits so too.
+const TROUBLE: u8 = 2;
 
 /// What the loop tier lacks here; none where it can run.
 fn missing() -> Option<String> {
@@ -32,7 +41,7 @@ fn trial(
     name: impl Into<String>,
     body: impl FnOnce() -> Result<(), libtest_mimic::Failed> + Send + 'static,
 ) -> Trial {
-    let required = Required::from_env().expect("RECLAIMDEP_REQUIRE names tiers");
+    let required = RequiredTiers::from_env().expect("`main` has checked it");
     let trial = Trial::test(name, body);
     match missing() {
         Some(reason) if !required.contains(Tier::Loop) => {
@@ -42,12 +51,17 @@ fn trial(
     }
 }
 
-fn main() {
+fn main() -> ExitCode {
+    if let Err(error) = variables::check() {
+        eprintln!("error: {error}");
+        return ExitCode::from(TROUBLE);
+    }
     let mut trials = cases::trials();
     trials.extend(kill::trials());
     trials.extend(programs::trials());
+    trials.extend(refused::trials());
     trials.extend(stacked::trials());
     #[cfg(feature = "second-opinion")]
     trials.extend(second_opinion::trials());
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         eprintln!("usage: pictures BROWSER FOLDER");
         return ExitCode::from(2);
     };
+    if let Err(error) = reclaimdep::variables::check() {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
     match look(&Browser::new(program), &PathBuf::from(folder)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(complaints) => {

@@ -3,6 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use crate::variables;
+
 /// Whether we are root.
 pub(crate) fn is_root() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -74,10 +76,16 @@ pub(crate) fn loop_tier_lacks() -> Option<String> {
     nodes.iter().find_map(|node| open(node).map(|error| format!("{node}: {error}")))
 }
 
-/// Whether `RECLAIMDEP_REQUIRE` names the loop tier.
-pub(crate) fn requires_loop() -> bool {
-    std::env::var("RECLAIMDEP_REQUIRE")
-        .is_ok_and(|list| list.split(',').any(|tier| tier.trim() == "loop"))
+/// Whether the environment requires the loop tier.
+///
+/// # Errors
+/// A variable of the project that does not exist, or that requires a tier that does not exist.
+pub(crate) fn requires_loop() -> Result<bool, String> {
+    let names: Vec<String> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    variables::check_names(names.iter().map(String::as_str))?;
+    let list = std::env::var_os(variables::REQUIRE).unwrap_or_default();
+    Ok(variables::required_tiers(&list.to_string_lossy())?.contains(&"loop"))
 }
 
 #[cfg(test)]

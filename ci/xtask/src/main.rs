@@ -8,6 +8,7 @@
 //! | `machine` | what this machine has |
 //! | `packages` | Debian packages that a job wants, installed where that is possible |
 //! | `command` | running a command and saying so |
+//! | `variables` | the project's environment variables: a file of the library, which cannot be linked here |
 //!
 //! A machine that lacks a privilege, a device or a package skips what needs it and says so; where
 //! `RECLAIMDEP_REQUIRE` names the tier, a skip is a failure.
@@ -20,30 +21,34 @@ mod jobs;
 mod machine;
 mod mutants;
 mod packages;
+#[path = "../../../harness/src/variables/table.rs"]
+#[expect(unreachable_pub, reason = "the library exports what this program only uses")]
+mod variables;
 
 use std::process::ExitCode;
 
 use jobs::{JOBS, Job, Outcome};
 
-/// The arguments name a job that does not exist.
+/// The arguments or the environment name something that does not exist.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
-    let jobs = match select(&names) {
-        Ok(jobs) => jobs,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(USAGE);
-        }
-    };
+    let (requires_loop, jobs) =
+        match machine::requires_loop().and_then(|yes| Ok((yes, select(&names)?))) {
+            Ok(asked) => asked,
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::from(USAGE);
+            }
+        };
     let mut outcomes = Vec::new();
     for job in jobs {
         println!("\n== {}: {}", job.name, job.what);
         for note in packages::install_for(job.name) {
             println!("{note}");
         }
-        outcomes.push((job.name, required((job.run)())));
+        outcomes.push((job.name, required((job.run)(), requires_loop)));
     }
     println!();
     for (name, outcome) in &outcomes {
@@ -67,11 +72,11 @@ fn usage(name: &str) -> String {
     format!("unknown job `{name}`; the jobs are\n{}", rows.join("\n"))
 }
 
-/// A skip, where it is allowed.
-fn required(outcome: Outcome) -> Outcome {
+/// A skip is a failure where the loop tier is required.
+fn required(outcome: Outcome, requires_loop: bool) -> Outcome {
     match outcome {
-        Outcome::Skipped(reason) if machine::requires_loop() && reason.for_loop_tier => {
-            Outcome::Failed(format!("RECLAIMDEP_REQUIRE names the loop tier: {}", reason.text))
+        Outcome::Skipped(reason) if requires_loop && reason.for_loop_tier => {
+            Outcome::Failed(format!("{} names the loop tier: {}", variables::REQUIRE, reason.text))
         }
         other => other,
     }

@@ -3,15 +3,15 @@
 //! | module | holds |
 //! |---|---|
 //! | `args` | the command line |
-//! | `run` | `run`: cases, over eras and tiers, against what they expect |
-//! | `judge` | `judge`: what was recorded, judged again |
-//! | `list` | `list`: the cases |
+//! | `run` | `run`: runs cases, over eras and tiers, and compares with what they expect |
+//! | `judge` | `judge`: judges recordings |
+//! | `list` | `list`: shows the cases |
 //! | `explain` | `explain`: what a finding code means |
 //! | `doctor` | `doctor`: which tiers this machine can run |
 //! | `table` | columns that line up |
 //!
-//! Exit status: 0 where everything is as expected, 1 where something is wrong, 2 where the harness
-//! itself failed.
+//! Exit status: 0 if everything is as expected, 1 if something is wrong, 2 if the harness failed or
+//! the command line or an environment variable asks for what cannot be.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
@@ -27,17 +27,18 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use reclaimdep::error::Result;
+use reclaimdep::variables;
 
 use args::{Args, Command};
 
-/// Something is not what a case expects.
+/// The exit status where a case did not come out as expected, or a recording has findings.
 const WRONG: u8 = 1;
-/// The harness failed, or was asked for what it cannot do.
+/// The exit status where the harness failed, or was asked for what it cannot do.
 const TROUBLE: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse_from(args::without_cargo(std::env::args_os()));
-    match dispatch(args.command) {
+    match variables::check().and_then(|()| dispatch(args.command)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(WRONG),
         Err(error) => {
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything was as expected.
+/// Runs one verb. Returns whether everything was as expected.
 fn dispatch(command: Command) -> Result<bool> {
     match command {
         Command::Run(args) => run::run(&args),

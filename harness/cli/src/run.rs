@@ -6,7 +6,8 @@ use reclaimdep::Tier;
 use reclaimdep::era::Era;
 use reclaimdep::error::{Error, Result};
 use reclaimdep::report::Report;
-use reclaimdep_fixtures::{Case, Options, Required, Row, Verdict, cases};
+use reclaimdep::variables::RequiredTiers;
+use reclaimdep_fixtures::{Case, Options, Row, Verdict, cases};
 
 use crate::args::RunArgs;
 use crate::table::Table;
@@ -51,7 +52,7 @@ impl fmt::Display for Notes {
 pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     let cases = cases()?;
     let planned = select(&cases, args)?;
-    let required = Required::from_env()?;
+    let required = RequiredTiers::from_env()?;
     let mut table = Table::new(["case", "era", "tier", "verdict"]);
     let (mut right, mut trouble, mut notes) = (true, None, Notes::default());
     for Planned { case, row, tier } in planned {
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     trouble.map_or(Ok(right), Err)
 }
 
-fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &Required) -> Result<Verdict> {
+fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &RequiredTiers) -> Result<Verdict> {
     let options = Options {
         schedules: args.schedules,
         seed: args.seed,

@@ -13,9 +13,8 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use super::fuse_mount::ConnectionId;
 use crate::error::{Error, Result};
 use crate::sched::SpinLock;
+use crate::variables::{self, CHILD, Supervisor};
 
-/// Set in a supervised process: the protocol's version and the supervisor's process number.
-pub const CHILD_ENV: &str = "RECLAIMDEP_CHILD";
 /// The version of the words below.
 const PROTOCOL: u32 = 1;
 /// Bytes of a message's tag and length.
@@ -72,9 +71,9 @@ impl Message {
     }
 }
 
-/// What the supervisor puts into [`CHILD_ENV`].
-pub(super) fn env_value() -> String {
-    format!("{PROTOCOL}:{}", std::process::id())
+/// This process as the supervisor of those that it starts.
+pub(super) fn this_supervisor() -> Supervisor {
+    Supervisor { protocol: PROTOCOL, pid: std::process::id() }
 }
 
 /// This process, when it is a supervised one.
@@ -91,23 +90,21 @@ impl Child {
     /// # Errors
     /// `Misuse` if it was started by another version, twice called, or its supervisor is gone.
     pub fn from_env() -> Result<Option<Self>> {
-        let Ok(value) = std::env::var(CHILD_ENV) else {
+        let Some(supervisor) = variables::supervisor()? else {
             return Ok(None);
         };
-        let bad = || {
-            Error::misuse(format!("{CHILD_ENV}={value} is not from this version of the harness"))
-        };
-        let (protocol, parent) = value.split_once(':').ok_or_else(bad)?;
-        if protocol.parse() != Ok(PROTOCOL) {
-            return Err(bad());
+        if supervisor.protocol != PROTOCOL {
+            let value = supervisor.value();
+            let what = format!("{CHILD}={value} is not from this version of the harness");
+            return Err(Error::misuse(what));
         }
         let system = |error: rustix::io::Errno| {
             Error::os("cannot tie this process to its supervisor").because(error)
         };
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(system)?;
         // The signal is for deaths from now on; an earlier one shows in who the parent is.
-        let now = getppid().map(|parent| parent.as_raw_nonzero().get().to_string());
-        if now.as_deref() != Some(parent) {
+        let parent = getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
+        if parent != Some(supervisor.pid) {
             return Err(Error::misuse("the supervisor of this process is gone"));
         }
         let channel = move_stdin().map_err(|error| {

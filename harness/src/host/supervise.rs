@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::child::{CHILD_ENV, Message, env_value};
+use super::child::{Message, this_supervisor};
 use super::fuse_mount::ConnectionId;
 use super::stacks::{ThreadStack, stacks};
 use crate::error::{Error, Result};
+use crate::variables::CHILD;
 
 /// How long a world may take where the job does not say.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -116,7 +117,7 @@ impl Running {
         command
             .args(&job.args)
             .envs(job.env.iter().map(|(key, value)| (key, value)))
-            .env(CHILD_ENV, env_value());
+            .env(CHILD, this_supervisor().value());
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(failed)?;
         let pidfd = match pidfd_open(Pid::from_child(&process), PidfdFlags::empty()) {

@@ -1,15 +1,13 @@
 //! A report as files: one for each form, in a folder that somebody keeps.
 //!
-//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`DIR`] asks for it,
-//! of tests and of the command line alike.
+//! Key functions: [`Report::save_in`], [`file_name`]. The environment variable [`REPORT_DIR`] asks
+//! for it, of tests and of the command line alike.
 
 use std::path::{Path, PathBuf};
 
 use super::value::Report;
 use crate::error::{Error, Result};
-
-/// The environment variable that names the folder.
-pub const DIR: &str = "RECLAIMDEP_REPORT_DIR";
+use crate::variables::{REPORT_DIR, report_dir};
 
 /// What a form is called, and how it is made.
 type Form = (&'static str, fn(&Report) -> String);
@@ -39,7 +37,7 @@ impl Report {
         let failed = |path: &Path, error: std::io::Error| {
             Error::os(format!("{} cannot be written", path.display()))
                 .because(error)
-                .advice(format!("{DIR} must name a folder that can be written to"))
+                .advice(format!("{REPORT_DIR} must name a folder that can be written to"))
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
         let stem = file_name(name);
@@ -52,13 +50,13 @@ impl Report {
         Ok(written)
     }
 
-    /// As [`save_in`](Self::save_in), where [`DIR`] names a folder.
+    /// As [`save_in`](Self::save_in), where [`REPORT_DIR`] names a folder.
     ///
     /// # Errors
     /// As there.
     pub fn save_where_asked(&self, name: &str) -> Result<Vec<PathBuf>> {
-        match std::env::var_os(DIR).filter(|folder| !folder.is_empty()) {
-            Some(folder) => self.save_in(Path::new(&folder), name),
+        match report_dir() {
+            Some(folder) => self.save_in(&folder, name),
             None => Ok(Vec::new()),
         }
     }
@@ -119,6 +117,6 @@ mod tests {
     fn a_folder_that_cannot_be_is_an_error_that_says_so() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = c01().save_in(file.path(), "c01").unwrap_err().to_string();
-        assert!(error.contains("cannot be written") && error.contains(DIR), "{error}");
+        assert!(error.contains("cannot be written") && error.contains(REPORT_DIR), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use super::World;
 use super::execution::Setup;
 use super::order::Orders;
 use super::suppress::Suppression;
-use super::tier::Tier;
+use crate::Tier;
 use super::{model, native};
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};

@@ -8,7 +8,7 @@ use super::World;
 use super::builder::Builder;
 use super::hub::Hub;
 use super::suppress::{self, Suppression};
-use super::tier::Tier;
+use crate::Tier;
 use crate::era::{Era, Knobs};
 use crate::error::{Error, Result};
 use crate::event::Trace;

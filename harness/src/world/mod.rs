@@ -7,7 +7,6 @@
 //! | [`builder`] | [`Builder`]: what to run, on which tier, how often |
 //! | [`durable`] | [`Durable`]: what was acknowledged, what is there after a crash |
 //! | `suppress` | findings that a test knows of |
-//! | [`tier`] | [`Tier`] |
 //! | [`order`] | [`Orders`]: what runs show about order, carried on; claims ([`World::prime`]) |
 //! | `hub` | events to judges, findings to reactions |
 //! | `execution` | build, run, take down: once |
@@ -32,7 +31,6 @@ mod real;
 mod record;
 mod shrinker;
 mod suppress;
-pub mod tier;
 
 use std::sync::{Arc, Weak};
 
@@ -40,7 +38,7 @@ pub use builder::Builder;
 pub use durable::Durable;
 pub use judge::{Judged, judge_events, judge_recording};
 pub use order::{Claim, Orders};
-pub use tier::Tier;
+use crate::Tier;
 
 use crate::bufio::Client;
 use crate::era::{Era, Knobs};

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
 use reclaimdep::era::Era;
 use reclaimdep::error::ErrorKind;
 use reclaimdep::host::{HostFile, IoOptions};
 use reclaimdep::inject::{Failpoint, FailpointRule};
 use reclaimdep::report::Report;
 use reclaimdep::witness::Code;
-use reclaimdep::world::{Builder, Tier};
+use reclaimdep::world::Builder;
+use reclaimdep::{Tier, World};
 use reclaimdep_fixtures::programs::run::BYTES;
 use reclaimdep_fixtures::programs::{Disk, SETS, Set};
 

@@ -7,7 +7,7 @@ use super::source::{File, code, line_of, rust_files, words};
 use super::{assert_complaints, assert_tidy};
 
 /// What everybody may import: words, no behaviour.
-const VOCABULARY: &[&str] = &["event", "error", "units", "era"];
+const VOCABULARY: &[&str] = &["event", "error", "units", "era", "tier", "variables"];
 
 /// What each module may import besides the vocabulary and itself.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -15,6 +15,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("units", &[]),
     ("era", &[]),
+    ("tier", &[]),
+    ("variables", &[]),
     ("sched", &[]),
     ("inject", &["sched"]),
     ("mm", &["sched", "inject"]),

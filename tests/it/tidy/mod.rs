@@ -10,6 +10,7 @@
 //! | [`text`] | headers, ASCII, lengths, paths of this machine |
 //! | [`words`] | `unsafe`, threads, clocks and hash maps only where they belong |
 //! | [`tree`] | what may stand at the top |
+//! | [`variables`] | environment variables are in their table, and on their page |
 //! | [`source`] | reading the tree; what of a file is code |
 
 mod imports;
@@ -17,6 +18,7 @@ mod invariants;
 mod source;
 mod text;
 mod tree;
+mod variables;
 mod words;
 
 /// Fails with every complaint, one a line.

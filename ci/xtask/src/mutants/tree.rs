@@ -13,6 +13,9 @@ const COPIED: &[(&str, &str)] = &[
     ("harness/scope", "scope"),
     ("harness/src/error.rs", "vocabulary/src/error.rs"),
     ("harness/src/units.rs", "vocabulary/src/units.rs"),
+    ("harness/src/tier.rs", "vocabulary/src/tier.rs"),
+    ("harness/src/variables.rs", "vocabulary/src/variables.rs"),
+    ("harness/src/variables", "vocabulary/src/variables"),
     ("harness/src/event", "vocabulary/src/event"),
     // The tests of the judges draw from it.
     ("harness/src/sched/random.rs", "harness/src/sched/native.rs"),
@@ -28,7 +31,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("vocabulary/Cargo.toml", VOCABULARY),
     (
         "vocabulary/src/lib.rs",
-        "pub mod error;\npub mod event;\npub mod units;\npub use error::{Error, Result};\npub use reclaimdep_scope as scope;\n",
+        "pub mod error;\npub mod event;\nmod tier;\npub mod units;\npub mod variables;\npub use error::{Error, Result};\npub use reclaimdep_scope as scope;\npub use tier::Tier;\n",
     ),
     ("harness/Cargo.toml", HARNESS),
     (

@@ -12,10 +12,12 @@ use fuser::{
     WriteFlags,
 };
 
+use crate::Tier;
 use crate::event::{Event, Names, Observer, Reaction};
 use crate::host::{Backing, FuseMount, HostLoop, IoEngine, IoOptions, LoopOptions, probe};
 use crate::sched::{Sched, SpinLock};
 use crate::units::Sectors;
+use crate::variables::RequiredTiers;
 
 /// Bytes of the file.
 pub(super) const BYTES: u64 = 1 << 20;
@@ -147,9 +149,11 @@ pub(super) fn ready() -> bool {
     };
     let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let missing = missing.join("; ");
-    let required = std::env::var("RECLAIMDEP_REQUIRE")
-        .is_ok_and(|tiers| tiers.split(',').any(|tier| tier == "loop"));
-    assert!(!required, "the loop tier is required and this machine lacks {missing}");
+    let required = RequiredTiers::from_env().expect("it names tiers");
+    assert!(
+        !required.contains(Tier::Loop),
+        "the loop tier is required and this machine lacks {missing}"
+    );
     drop(writeln!(std::io::stderr(), "SKIPPED: the loop tier lacks {missing}"));
     false
 }

@@ -12,7 +12,6 @@ use crate::host::{Child, FuseMount, IoEngine, IoOptions, Job};
 fn run(role: &str, limit: Duration) -> Outcome {
     let name = format!("host::tests::supervised::{role}");
     let mut job = Job::new(["--exact", &name, "--nocapture", "--test-threads=1"]);
-    job.env.push(("RECLAIMDEP_TEST_ROLE".into(), role.into()));
     job.deadline = limit;
     job.run().expect("supervised")
 }

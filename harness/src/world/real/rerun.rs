@@ -1,10 +1,10 @@
 //! How a process comes back to the same run of the same test.
 //!
-//! Key types: [`Role`]. The parent passes the arguments that select the test and, in a variable,
-//! the number of the run within it. The child counts its loop-tier runs: those before the one that
+//! Key type: [`Role`]. The parent passes the arguments that select the test and, in a variable, the
+//! number of the run within it. The child counts its loop-tier runs: the ones before the one that
 //! is asked for take place unsupervised, so that code between them sees their reports.
 //!
-//! The count is kept for each test, by name: a process of libtest runs many on one thread.
+//! Each test has a count of its own, by name: a process of libtest runs many tests on one thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,25 +14,24 @@ use super::super::builder::Builder;
 use crate::error::{Error, Result};
 use crate::host::child::thread_name;
 use crate::host::{Child, Job};
+use crate::variables::{self, CHILD_RUN};
 
-/// Which run of its test the child is for, from 0.
-const RUN_ENV: &str = "RECLAIMDEP_CHILD_RUN";
-
-/// What this process does about a run of the loop tier.
+/// What this process has to do about a run of the loop tier.
 pub(super) enum Role {
-    /// Starts a child with this job.
+    /// Start a child with this job.
     Parent(Job),
-    /// Runs it and sends the report.
+    /// Run it and send the report.
     Child(Child),
-    /// Is a child for a later run of this test.
+    /// Run it unsupervised: this process is the child for a later run of the same test.
     OnTheWay,
 }
 
 thread_local! {
+    /// How many loop-tier runs each test has had.
     static RUNS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// How often this test came to a loop-tier run before.
+/// How many loop-tier runs this test had before; counts this one.
 fn count(test: &str) -> u32 {
     RUNS.with_borrow_mut(|runs| {
         let next = runs.entry(test.to_owned()).or_insert(0);
@@ -41,21 +40,20 @@ fn count(test: &str) -> u32 {
     })
 }
 
-/// Decides for this process and this run.
+/// The role of this process in the run that `builder` describes.
 pub(super) fn role(builder: &Builder) -> Result<Role> {
     let test = test_name(builder);
-    // Explicit arguments lead to this run and no other.
+    // Arguments that the test gives lead to this run and no other.
     let run = if builder.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
-    let Ok(wanted) = std::env::var(RUN_ENV) else {
+    let Some(wanted) = variables::child_run()? else {
         return Ok(Role::Parent(job(builder, test, run)));
     };
-    let bad = || Error::misuse(format!("{RUN_ENV}={wanted} is not the number of a run"));
-    if run < wanted.parse::<u32>().map_err(|_| bad())? {
+    if run < wanted {
         return Ok(Role::OnTheWay);
     }
     let child = Child::from_env()?;
     child.map(Role::Child).ok_or_else(|| {
-        Error::misuse(format!("{RUN_ENV} is set, but nobody supervises this process"))
+        Error::misuse(format!("{CHILD_RUN} is set, but this process has no supervisor"))
     })
 }
 
@@ -69,7 +67,7 @@ fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
         (None, None) => own(),
     };
     let mut job = Job::new(args);
-    job.env.push((RUN_ENV.into(), run.to_string().into()));
+    job.env.push((CHILD_RUN.into(), run.to_string().into()));
     job
 }
 
