@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cases`] | is every reported deadlock found on a real loop device |
 //! | [`kill`] | is nothing left behind, whenever the process is killed |
+//! | [`notes`] | do notes of a report arrive from the child process |
 //! | [`programs`] | do programs of several tasks lose nothing on a real loop device |
 //! | [`stacked`] | are filesystems on real loop devices on filesystems, with metadata in dm-bufio, what they are in the model |
 //! | `second_opinion` | does another loop library see what we attached (feature `second-opinion`) |
@@ -16,6 +17,7 @@
 
 mod cases;
 mod kill;
+mod notes;
 mod programs;
 mod refused;
 #[cfg(feature = "second-opinion")]
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     }
     let mut trials = cases::trials();
     trials.extend(kill::trials());
+    trials.extend(notes::trials());
     trials.extend(programs::trials());
     trials.extend(refused::trials());
     trials.extend(stacked::trials());

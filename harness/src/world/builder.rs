@@ -1,19 +1,20 @@
-//! `Builder`: what to run, on which tier, how often.
+//! `Builder`: describes a run, step by step, and runs it.
 //!
-//! Key type: [`Builder`]. The attribute and the command line are sugar over it.
+//! Key type: [`Builder`]. It holds a [`Spec`] and nothing else. The attribute and the command line
+//! are sugar over it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::World;
-use super::execution::Setup;
+use super::execution::Run;
 use super::order::Orders;
+use super::spec::Spec;
 use super::suppress::Suppression;
+use super::{World, model, native};
 use crate::Tier;
-use super::{model, native};
 use crate::era::{Era, Knobs};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec, Pressure};
 use crate::mm::policy::Policy;
@@ -22,292 +23,210 @@ use crate::stack::StackSpec;
 use crate::units::Ticks;
 use crate::witness::Code;
 
-/// Executions of the model tier where the test does not say.
-pub const DEFAULT_SCHEDULES: u64 = 200;
-/// Steps of one execution after which it counts as a hang.
-pub const STEP_BUDGET: u64 = 1_000_000;
-
-/// A world to be run. Every setter replaces what was set before.
+/// A world to be run. Every setter replaces what was set before, unless it says that it adds.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until `run` is called"]
 pub struct Builder {
-    pub(super) name: String,
-    pub(super) tier: Tier,
-    pub(super) era: Era,
-    pub(super) knobs: Option<Knobs>,
-    pub(super) stack: StackSpec,
-    pub(super) plan: PlanSpec,
-    pub(super) bugs: Vec<Bug>,
-    pub(super) schedules: u64,
-    pub(super) seed: u64,
-    pub(super) lints: bool,
-    pub(super) convoy_bound: Option<Ticks>,
-    pub(super) suppressions: Vec<Suppression>,
-    pub(super) steps: u64,
-    pub(super) expect: Vec<Code>,
-    pub(super) replay: Option<Trace>,
-    pub(super) record: Option<PathBuf>,
-    pub(super) rerun: Option<Vec<OsString>>,
-    pub(super) test: Option<String>,
-    pub(super) try_cuts: bool,
-    pub(super) class_view: bool,
-    pub(super) judged: bool,
-    pub(super) oracle: bool,
-    pub(super) policy: Option<Arc<dyn Policy>>,
-    pub(super) remembered: Option<Orders>,
+    spec: Spec,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self {
-            name: "world".into(),
-            tier: Tier::Model,
-            era: *Era::ALL.last().expect("there is an era"),
-            knobs: None,
-            stack: StackSpec::default(),
-            plan: PlanSpec::default(),
-            bugs: Vec::new(),
-            schedules: DEFAULT_SCHEDULES,
-            seed: 1,
-            lints: false,
-            convoy_bound: None,
-            suppressions: Vec::new(),
-            steps: STEP_BUDGET,
-            expect: Vec::new(),
-            replay: None,
-            record: None,
-            rerun: None,
-            test: None,
-            try_cuts: false,
-            class_view: false,
-            judged: true,
-            oracle: false,
-            policy: None,
-            remembered: None,
-        }
+        Self { spec: Spec::default() }
     }
 
-    /// What reports call the run.
+    /// The name of the run in its report.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.spec.name = name.into();
         self
     }
 
-    /// On what it runs; the model where nothing is said.
+    /// The tier: how the world runs. [`Tier::Model`] by default.
     pub fn tier(mut self, tier: Tier) -> Self {
-        self.tier = tier;
+        self.spec.tier = tier;
         self
     }
 
-    /// The kernel whose behaviour the world has; the newest where nothing is said.
+    /// The kernel release whose behaviour the world has. The newest by default.
     pub fn era(mut self, era: Era) -> Self {
-        self.era = era;
+        self.spec.era = era;
         self
     }
 
-    /// Behaviours that differ from the era's.
+    /// Kernel behaviours to have instead of the era's.
     pub fn knobs(mut self, knobs: Knobs) -> Self {
-        self.knobs = Some(knobs);
+        self.spec.knobs = Some(knobs);
         self
     }
 
-    /// What is built before the closure runs; memory alone where nothing is said.
+    /// What is built before the closure runs. Memory alone by default.
     pub fn stack(mut self, stack: StackSpec) -> Self {
-        self.stack = stack;
+        self.spec.stack = stack;
         self
     }
 
-    /// What goes wrong.
+    /// What goes wrong: failpoints and memory pressure.
     pub fn plan(mut self, plan: PlanSpec) -> Self {
-        self.plan = plan;
+        self.spec.plan = plan;
         self
     }
 
-    /// One more rule for which allocations find memory short.
+    /// Adds a rule to the plan that says which allocations find memory short.
     pub fn pressure(mut self, rule: Pressure) -> Self {
-        self.plan.pressure.push(rule);
+        self.spec.plan.pressure.push(rule);
         self
     }
 
-    /// Plants a mistake in the ports: a test that must fail, to see that somebody would notice.
+    /// Adds a mistake to the simulated kernel. A test plants one to show that a judge finds it.
     pub fn plant(mut self, bug: Bug) -> Self {
-        self.bugs.push(bug);
+        self.spec.bugs.push(bug);
         self
     }
 
-    /// How many schedules the model tier explores at the most. It stops at the first that shows
-    /// what is expected, or, where nothing is expected, at the first finding.
+    /// How many schedules the model tier explores at the most; 200 by default. It stops at the
+    /// first that shows what is expected, or, where nothing is expected, at the first finding.
     pub fn schedules(mut self, schedules: u64) -> Self {
-        self.schedules = schedules;
+        self.spec.schedules = schedules;
         self
     }
 
-    /// Where the strategies' random choices start.
+    /// The seed of every random choice.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.spec.seed = seed;
         self
     }
 
     /// Whether scopes and masks that restrict too much, or nothing, are findings too (RD11).
     pub fn lints(mut self, lints: bool) -> Self {
-        self.lints = lints;
+        self.spec.judging.lints = lints;
         self
     }
 
-    /// How long several tasks may stand behind a lock whose holder waits for I/O before that is a
-    /// convoy (RD09): 100 ms where nobody says. The time is the world's: virtual on the model tier,
-    /// real on the others.
+    /// How long several tasks may wait for a lock whose holder waits for I/O before that is a
+    /// convoy (RD09); 100 ms by default. The time is the world's: virtual on the model tier, real
+    /// on the others.
     pub const fn convoy_bound(mut self, bound: Ticks) -> Self {
-        self.convoy_bound = Some(bound);
+        self.spec.judging.convoy_bound = Some(bound);
         self
     }
 
-    /// Passes over findings of `code` whose headline contains `part`, for this `reason`. The report
-    /// says which were passed over, and which suppressions were not needed.
+    /// Adds a suppression: findings of `code` whose headline contains `part` are passed over, for
+    /// this `reason`. The report says which were passed over, and which suppressions were not
+    /// needed.
     pub fn suppress(
         mut self,
         code: Code,
         part: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        self.suppressions.push(Suppression { code, part: part.into(), reason: reason.into() });
+        let suppression = Suppression { code, part: part.into(), reason: reason.into() };
+        self.spec.suppressions.push(suppression);
         self
     }
 
-    /// Steps of one execution after which it counts as a hang.
+    /// After how many steps an execution counts as a hang (RD05); a million by default.
     pub fn steps(mut self, steps: u64) -> Self {
-        self.steps = steps;
+        self.spec.steps = steps;
         self
     }
 
     /// What should be found: exploration goes on until one execution shows all of it.
     pub fn expect(mut self, codes: &[Code]) -> Self {
-        self.expect = codes.to_vec();
+        self.spec.expect = codes.to_vec();
         self
     }
 
-    /// Runs this trace, once, instead of exploring. Model tier only.
+    /// Runs the schedule of this trace, once, instead of exploring. Model tier only.
     pub fn replay(mut self, trace: Trace) -> Self {
-        self.replay = Some(trace);
+        self.spec.replay = Some(trace);
         self
     }
 
     /// Writes the events of the execution that is reported to this file, in the form of
     /// [`crate::event::file`]; [`super::judge_events`] judges them again. Not on the loop tier.
     pub fn record(mut self, path: impl Into<PathBuf>) -> Self {
-        self.record = Some(path.into());
+        self.spec.record = Some(path.into());
         self
     }
 
-    /// Whether a finding is followed by the question what cuts it: the same run is tried in each
-    /// other era, with each knob at its newest and under each policy, and [`Report::cuts`] lists
-    /// those that stay quiet. Model tier only; costs a thousand schedules or so where something is
-    /// found.
+    /// Whether, after a finding, the same run is tried in each other era, with each knob at its
+    /// newest value and under each policy; [`Report::cuts`] lists those that stay quiet. Model tier
+    /// only. It costs about a thousand schedules where something is found.
     pub fn try_cuts(mut self, yes: bool) -> Self {
-        self.try_cuts = yes;
+        self.spec.try_cuts = yes;
         self
     }
 
     /// The arguments with which this executable comes back to this very run. The loop tier runs in
-    /// a child; a test is found again by its name, any other program by its own arguments, unless
-    /// they say it here.
+    /// a child process, which must find the run again: a test is found by its name and any other
+    /// program by its own arguments, unless they are given here.
     pub fn rerun(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.rerun = Some(args.into_iter().map(Into::into).collect());
+        self.spec.rerun = Some(args.into_iter().map(Into::into).collect());
         self
     }
 
     /// Whether what only the class view of the order shows is a finding (RD03), as it is for the
     /// kernel's lockdep. Otherwise it is a note.
     pub fn class_view(mut self, on: bool) -> Self {
-        self.class_view = on;
+        self.spec.judging.class_view = on;
         self
     }
 
-    /// Whether each allocation is judged by what it could come to, as the stack was declared
-    /// (RD03), with [`Report::pairs`] as the count. One allocation is enough: no reclaim has to
-    /// run.
+    /// Whether each allocation is judged by what it could lead to, as the stack was declared
+    /// (RD03); [`Report::pairs`] has the count. One allocation is enough: no reclaim has to run.
     ///
-    /// It is off where nothing is said, because it judges the stack that the era really had, and
-    /// not the run: until 5.2 a loop worker had no scope, so whatever writes to a loop device below
-    /// a cache could come back to that cache, though in the run at hand nothing reclaims.
+    /// It is off by default, because it judges the stack that the era really had, and not the run:
+    /// until 5.2 a loop worker had no scope, so any allocation that could write to a loop device
+    /// below a cache could come back to that cache, though nothing reclaims in the run at hand.
     pub fn oracle(mut self, on: bool) -> Self {
-        self.oracle = on;
+        self.spec.judging.oracle = on;
         self
     }
 
     /// A policy of the test's own, instead of the stack's.
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.policy = Some(Arc::new(policy));
+        self.spec.policy = Some(Arc::new(policy));
         self
     }
 
     /// Judges the order in which things are taken together with what earlier runs showed, and adds
     /// what this run shows. Not on the loop tier, which runs in a process of its own.
     pub fn remember(mut self, orders: &Orders) -> Self {
-        self.remembered = Some(orders.clone());
+        self.spec.remembered = Some(orders.clone());
         self
     }
 
-    /// Runs without judges: nothing is found, no deadlock is broken, and one that happens ends its
-    /// execution as a stall that nobody reports. For benches, which ask what judging costs.
+    /// Runs without judges: nothing is found, no deadlock is broken, and a deadlock ends its
+    /// execution as a stall that no report mentions. Benches use it to measure what judging costs.
     pub fn unjudged(mut self) -> Self {
-        self.judged = false;
+        self.spec.judging.unjudged = true;
         self
     }
 
-    /// The libtest name of the test that this run belongs to, where the thread does not tell.
+    /// The libtest name of the test that this run belongs to, where the thread's name is another.
     pub(crate) fn test(mut self, name: &str) -> Self {
-        self.test = Some(name.to_owned());
+        self.spec.test = Some(name.to_owned());
         self
     }
 
     /// Runs `body` in the world, as often as the tier and the budget say.
     ///
     /// # Errors
-    /// Trouble of the harness: a spec that cannot be built, a machine that lacks what the tier
-    /// needs, a trace that does not fit. What is wrong with the code under test is in the report.
+    /// Trouble of the harness: a spec that cannot be run, a machine that lacks what the tier needs,
+    /// a trace that does not fit. What is wrong with the code under test is in the report.
     pub fn run(self, body: impl Fn(&World) + Send + Sync + 'static) -> Result<Report> {
-        let setup = Setup {
-            tier: self.tier,
-            era: self.era,
-            knobs: self.knobs.unwrap_or_else(|| self.era.knobs()),
-            stack: self.stack.clone(),
-            plan: self.plan.clone(),
-            bugs: self.bugs.clone(),
-            body: Arc::new(body),
-            learned: self.remembered.as_ref().map(Orders::graph),
-            class_view: self.class_view,
-            judged: self.judged,
-            lints: self.lints,
-            convoy_bound: self.convoy_bound,
-            oracle: self.oracle,
-            policy: self.policy.clone(),
-        };
-        self.suppressions.iter().try_for_each(Suppression::check)?;
-        if self.steps == 0 {
-            return Err(Error::input(format!("`{}` with a step budget of 0", self.name))
-                .advice("give it some, or leave the default"));
-        }
-        if self.replay.is_some() && self.tier != Tier::Model {
-            let what = format!("`{}` is to replay a trace on tier {}", self.name, self.tier);
-            return Err(
-                Error::misuse(what).advice("only the model tier records and replays choices")
-            );
-        }
-        if self.record.is_some() && self.tier == Tier::Loop {
-            let what = format!("`{}` is to record its events on tier {}", self.name, self.tier);
-            return Err(Error::misuse(what).advice("the tiers model and native record"));
-        }
-        match self.tier {
-            Tier::Model => model::run(&self, &setup),
-            Tier::Native => native::run(&self, &setup),
+        self.spec.check()?;
+        let run = Arc::new(Run::new(self.spec, Arc::new(body)));
+        match run.spec.tier {
+            Tier::Model => model::run(&run),
+            Tier::Native => native::run(&run),
             #[cfg(all(feature = "loop", target_os = "linux"))]
-            Tier::Loop => super::real::run(&self, &setup),
+            Tier::Loop => super::real::run(&run),
             #[cfg(not(all(feature = "loop", target_os = "linux")))]
-            Tier::Loop => {
-                Err(Error::environment("the loop tier was not compiled in: it needs Linux")
-                    .advice("enable the feature `loop` of reclaimdep"))
-            }
+            Tier::Loop => Err(crate::Error::environment(
+                "this program was built without the loop tier, which needs Linux",
+            )
+            .advice("enable the feature `loop` of reclaimdep")),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What cuts a finding: the same run, in worlds that differ in one thing.
+//! Cuts: changes under which a run that found something stays quiet, found by trying.
 //!
-//! Key function: [`find`]. Each other era, each knob turned to what the newest kernel does, each
-//! other policy, and a scope around each allocation that the findings name is tried for
-//! [`SCHEDULES`] schedules. What stays quiet is evidence and no proof, so each line says in how
-//! many. A world in which reclaim never ran would be quiet for nothing and is left out.
+//! Key function: [`find`]. Each other era, each knob turned to its newest value, each other policy,
+//! and a scope around each allocation that the findings name is tried for [`SCHEDULES`] schedules.
+//! A quiet trial is evidence and no proof, so each line says how many schedules it had. A trial in
+//! which reclaim never ran proves nothing and is left out.
 
 use std::sync::Arc;
 
-use super::builder::Builder;
-use super::execution::{Execution, Setup};
+use super::execution::{Executed, Run};
 use super::model;
+use super::spec::Spec;
 use crate::era::{Era, Flip};
 use crate::explore::{Budget, Mixed};
 use crate::inject::{AddedScope, ScopeChoice};
@@ -17,57 +17,59 @@ use crate::mm::policy::PolicyKind;
 use crate::report::Report;
 use crate::sched::SpinLock;
 
-/// Schedules of each world that is tried.
-pub(super) const SCHEDULES: u64 = 50;
+/// Schedules of each trial.
+const SCHEDULES: u64 = 50;
 
-/// Of the lines that findings name, these many are tried.
+/// At most this many source lines are tried.
 const MAX_LINES: usize = 8;
 
-/// What the schedules of one world showed.
+/// What the schedules of one trial showed.
 #[derive(Default)]
-struct Seen {
+struct Trial {
+    /// Something was found, or the code under test failed.
     noisy: bool,
     reclaimed: bool,
 }
 
 /// Fills in the cuts of a report that found something.
-pub(super) fn find(builder: &Builder, setup: &Setup, report: &mut Report) {
+pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
     let needs_reclaim = report
         .findings
         .iter()
         .flat_map(|finding| &finding.chain)
         .any(|step| step.kind == "reclaim");
-    let cuts = |what: &str, other: &Setup| {
-        let seen = try_out(builder, other);
-        let cut = !seen.noisy && (seen.reclaimed || !needs_reclaim);
+    let cuts = |what: &str, spec: Spec| {
+        let Trial { noisy, reclaimed } = try_out(&Arc::new(run.under(spec)));
+        let cut = !noisy && (reclaimed || !needs_reclaim);
         cut.then(|| format!("quiet in {SCHEDULES} schedules under {what}"))
     };
-    let others = others(setup);
-    report.cuts.extend(others.iter().filter_map(|(what, other)| cuts(what, other)));
+    let others = others(&run.spec);
+    let count = others.len();
+    report.cuts.extend(others.into_iter().filter_map(|(what, spec)| cuts(&what, spec)));
     let lines = may_allocate(report);
     for line in &lines {
-        // The milder scope is enough where it cuts.
+        // The first choice restricts least; a wider scope adds nothing where it cuts.
         let added = ScopeChoice::ALL.iter().find_map(|scope| {
             let added = AddedScope { scope: *scope, at: line.clone() };
             let what =
                 format!("scope {} around the allocation at {}", added.scope.name(), added.at);
-            let mut other = setup.clone();
-            other.plan.scopes.push(added);
-            cuts(&what, &other)
+            let mut spec = run.spec.clone();
+            spec.plan.scopes.push(added);
+            cuts(&what, spec)
         });
         report.cuts.extend(added);
     }
     if report.cuts.is_empty() {
-        let (count, lines) = (others.len(), lines.len());
         report.notes.push(format!(
-            "nothing was found that cuts it: {count} other eras, knobs and policies, and scopes at {lines} lines, \
-             {SCHEDULES} schedules each"
+            "nothing was found that cuts it: {count} other eras, knobs and policies, and scopes \
+             at {} lines, {SCHEDULES} schedules each",
+            lines.len()
         ));
     }
 }
 
-/// The lines of the findings at which something is allocated or taken; a scope changes the former
-/// alone.
+/// The source lines of the findings at which something is allocated, or taken; a scope changes
+/// nothing at the latter.
 fn may_allocate(report: &Report) -> Vec<String> {
     let chains = report.findings.iter().flat_map(|finding| &finding.chain);
     let steps = chains.filter(|step| matches!(&*step.kind, "alloc" | "ordered"));
@@ -80,45 +82,40 @@ fn may_allocate(report: &Report) -> Vec<String> {
     lines
 }
 
-/// The worlds to try, by what is different in each.
-fn others(setup: &Setup) -> Vec<(String, Setup)> {
-    let eras = Era::ALL.iter().filter(|era| **era != setup.era).map(|era| {
-        let other = Setup { era: *era, knobs: era.knobs(), ..setup.clone() };
-        (format!("era {era}"), other)
-    });
-    let knobs = setup.knobs.flips().into_iter().map(|Flip { what, knobs }| {
-        let other = Setup { knobs, ..setup.clone() };
-        (format!("knob {what}"), other)
+/// The specs that differ from `spec` in one thing, and what that is.
+fn others(spec: &Spec) -> Vec<(String, Spec)> {
+    let eras = Era::ALL
+        .iter()
+        .filter(|era| **era != spec.era)
+        .map(|era| (format!("era {era}"), Spec { era: *era, knobs: None, ..spec.clone() }));
+    let knobs = spec.knobs().flips().into_iter().map(|Flip { what, knobs }| {
+        (format!("knob {what}"), Spec { knobs: Some(knobs), ..spec.clone() })
     });
     let policies = PolicyKind::ALL
         .iter()
-        .filter(|kind| setup.policy.is_some() || **kind != setup.stack.memory.policy);
+        .filter(|kind| spec.policy.is_some() || **kind != spec.stack.memory.policy);
     let policies = policies.map(|kind| {
-        let mut other = setup.clone();
+        let mut other = Spec { policy: None, ..spec.clone() };
         other.stack.memory.policy = *kind;
-        other.policy = None;
         (format!("policy {kind}"), other)
     });
     eras.chain(knobs).chain(policies).collect()
 }
 
-fn try_out(builder: &Builder, setup: &Setup) -> Seen {
-    let strategy = Budget::new(Mixed::new(builder.seed), SCHEDULES);
+fn try_out(run: &Arc<Run>) -> Trial {
+    let strategy = Budget::new(Mixed::new(run.spec.seed), SCHEDULES);
     let stop = strategy.stop();
-    let seen = Arc::new(SpinLock::new(Seen::default()));
-    let shared = Arc::clone(&seen);
-    let suppressions = builder.suppressions.clone();
-    let look = move |execution: &Execution| {
-        let mut seen = shared.lock();
-        seen.reclaimed |= execution.reclaimed;
-        seen.noisy |= !execution.codes(&suppressions).is_empty()
-            || execution.panic.is_some()
-            || execution.trouble.is_some();
-        if seen.noisy {
+    let trial = Arc::new(SpinLock::new(Trial::default()));
+    let (shared, tried) = (Arc::clone(&trial), Arc::clone(run));
+    let look = move |executed: &Executed| {
+        let mut trial = shared.lock();
+        trial.reclaimed |= executed.observed.reclaimed;
+        trial.noisy |= !executed.codes(&tried.spec.suppressions).is_empty() || executed.failed();
+        if trial.noisy {
             stop.stop();
         }
     };
-    let theirs = setup.clone();
-    model::execute(builder, setup, strategy, move || theirs.hub(), look);
-    std::mem::take(&mut *seen.lock())
+    let tried = Arc::clone(run);
+    model::execute(run, strategy, move || tried.hub(None), look);
+    std::mem::take(&mut *trial.lock())
 }

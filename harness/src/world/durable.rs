@@ -1,12 +1,13 @@
-//! Things that are stored, as a test accounts for them.
+//! Stored data for which a test accounts.
 //!
-//! Key type: [`Durable`]. A test says what was acknowledged as durable, and after a crash what is
-//! there; RD13 compares. What a version is, the test decides: a counter, a generation, a length.
+//! Key type: [`Durable`]. A test says which version was acknowledged as durable and, after a crash,
+//! which version is there; the judge of lost data (RD13) compares. The test decides what a version
+//! is: a counter, a generation, a length.
 
 use crate::event::{EventKind, ItemId, Site};
 use crate::sched::Sched;
 
-/// Something that is stored and may be lost. Cheap to clone.
+/// Stored data that a crash may lose. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Durable {
     sched: Sched,
@@ -18,14 +19,15 @@ impl Durable {
         Self { sched: sched.clone(), item: sched.names(|names| names.add_item(name)) }
     }
 
-    /// Somebody was told that `version` is durable: an fsync returned, a commit was answered.
+    /// The code under test told its caller that `version` is durable: an fsync returned, a commit
+    /// was answered.
     #[track_caller]
     pub fn acknowledged(&self, version: u64) {
         self.sched.emit(EventKind::Acknowledged { item: self.item, version, site: Site::here() });
     }
 
-    /// After a crash, `version` is there; 0 for none. A version before the last acknowledged one is
-    /// a finding (RD13).
+    /// After a crash, `version` is there; 0 says that there is none. A version before the last
+    /// acknowledged one is a finding (RD13).
     pub fn recovered(&self, version: u64) {
         self.sched.emit(EventKind::Recovered { item: self.item, version });
     }

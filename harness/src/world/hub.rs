@@ -1,133 +1,95 @@
 //! `Hub`: where the simulated kernel's events meet the judges.
 //!
-//! Key types: [`Hub`], [`Heard`]. The hub shows each event to the judges and turns what they find
-//! into a reaction: a deadlock is broken at a wait that may be broken, or else the world ends;
-//! other findings change nothing. The judges themselves change nothing at all.
+//! Key types: [`Hub`], [`Observed`]. The hub shows each event to the judges and turns their
+//! findings into a reaction: a deadlock is broken at a wait that may be broken, or else the world
+//! ends; other findings change nothing. The judges themselves change nothing at all. When the
+//! execution has ended, the hub gives away everything that it observed.
 
 use std::sync::Arc;
 
 use super::record::Recorder;
-use crate::error::Result;
+use super::spec::Judging;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::sched::SpinLock;
-use crate::units::{Nanos, Pages};
-use crate::witness::oracle::Pairs;
-use crate::witness::order::Cycle;
-use crate::witness::stalls::{Stall, Thing};
-use crate::witness::{Code, Finding, OrderGraph, Witness};
+use crate::units::Nanos;
+use crate::witness::{Code, OrderGraph, Witness};
 
-/// What a run's hub has heard; shared between the scheduler, which tells, and the world, which
-/// asks.
+/// What was observed of one execution.
 #[derive(Default)]
-pub(super) struct Heard {
-    witness: Witness,
-    /// The event that closed the last broken cycle, and whose wait is to end.
+pub(super) struct Observed {
+    /// All judges and what they found; none where the run is unjudged.
+    pub(super) witness: Option<Witness>,
+    /// The event that closed the last broken cycle, and the task whose wait is to end.
     broken: Option<(Nanos, TaskId)>,
     /// From the event that closed a cycle to the end of the wait that was broken for it.
-    latency: Option<Nanos>,
-    recorder: Option<Recorder>,
-    reclaimed: bool,
-    deaf: bool,
+    pub(super) latency: Option<Nanos>,
+    /// Whether any task reclaimed.
+    pub(super) reclaimed: bool,
+    /// The file that the events go to.
+    pub(super) recorder: Option<Recorder>,
 }
 
-/// The observer of a world.
+/// The observer of one execution. Clones share it: the scheduler tells one, the world asks another.
 #[derive(Clone)]
-pub(super) struct Hub(Arc<SpinLock<Heard>>);
+pub(super) struct Hub(Arc<SpinLock<Observed>>);
 
 impl Hub {
-    /// The observer of a run that `witness` judges.
-    pub(super) fn new(witness: Witness) -> Self {
-        Self(Arc::new(SpinLock::new(Heard { witness, ..Heard::default() })))
+    /// The observer of an execution that is judged as `judging` says and begins with what `known`
+    /// holds about order. Its events also go to `recorder`, if there is one.
+    pub(super) fn new(judging: &Judging, known: &OrderGraph, recorder: Option<Recorder>) -> Self {
+        let witness = (!judging.unjudged).then(|| judging.witness(known));
+        Self(Arc::new(SpinLock::new(Observed { witness, recorder, ..Observed::default() })))
     }
 
-    /// The observer of a run that nobody judges.
-    pub(super) fn deaf() -> Self {
-        Self(Arc::new(SpinLock::new(Heard { deaf: true, ..Heard::default() })))
+    /// The execution has ended: gives away what was observed. Later events go nowhere.
+    pub(super) fn close(&self) -> Observed {
+        let mut observed = std::mem::take(&mut *self.0.lock());
+        if let Some(witness) = &mut observed.witness {
+            witness.settle();
+        }
+        observed
     }
+}
 
-    /// What was shown about order.
-    pub(super) fn learned(&self) -> OrderGraph {
-        self.0.lock().witness.order().cloned().unwrap_or_default()
-    }
-
-    /// Cycles that only the class view of the order has.
-    pub(super) fn aside(&self) -> Vec<Cycle> {
-        self.0.lock().witness.aside().to_vec()
-    }
-
-    /// The same, which also writes what it hears.
-    pub(super) fn recording(self, recorder: Option<Recorder>) -> Self {
-        self.0.lock().recorder = recorder;
-        self
-    }
-
-    /// Ends the recording, if there is one.
-    ///
-    /// # Errors
-    /// The first that writing met.
-    pub(super) fn end_recording(&self, names: &Names) -> Result<()> {
-        let recorder = self.0.lock().recorder.take();
-        recorder.map_or(Ok(()), |recorder| recorder.finish(names))
-    }
-
-    /// The run has ended.
-    pub(super) fn settle(&self) {
-        self.0.lock().witness.settle();
-    }
-
-    /// What was found so far.
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        self.0.lock().witness.findings().to_vec()
-    }
-
-    /// How long tasks stood, the longest wait first.
-    pub(super) fn stalls(&self) -> Vec<(Thing, Stall)> {
-        self.0.lock().witness.stalls().longest_first()
-    }
-
-    /// What the policy permits against what is safe, where the oracle was asked.
-    pub(super) fn pairs(&self) -> Option<Pairs> {
-        self.0.lock().witness.pairs()
-    }
-
-    /// Whether anybody reclaimed.
-    pub(super) fn reclaimed(&self) -> bool {
-        self.0.lock().reclaimed
-    }
-
-    /// How deep the reserves were drawn on, and the min watermark, if they were.
-    pub(super) fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
-        self.0.lock().witness.view().reserves_drawn()
-    }
-
-    /// How long it took from closing the cycle to breaking it.
-    pub(super) fn latency(&self) -> Option<Nanos> {
-        self.0.lock().latency
+impl Judging {
+    /// The judges, before the first event.
+    fn witness(&self, known: &OrderGraph) -> Witness {
+        let Self { unjudged: _, lints, convoy_bound, class_view, oracle } = self;
+        let mut witness = Witness::ordered(known.clone(), *class_view);
+        if let Some(bound) = convoy_bound {
+            witness = witness.with_convoy_bound(*bound);
+        }
+        if *lints {
+            witness = witness.with_lints();
+        }
+        if *oracle {
+            witness = witness.with_oracle();
+        }
+        witness
     }
 }
 
 impl Observer for Hub {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
-        let mut heard = self.0.lock();
-        if let Some(recorder) = &mut heard.recorder {
-            recorder.record(event, names);
-        }
-        heard.observe(event, names)
+        self.0.lock().observe(event, names)
     }
 
     fn found(&self) -> usize {
-        self.0.lock().witness.findings().len()
+        self.0.lock().witness.as_ref().map_or(0, |witness| witness.findings().len())
     }
 }
 
-impl Heard {
+impl Observed {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
-        if self.deaf {
-            return Reaction::Go;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(event, names);
         }
         self.time_the_break(event);
         self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
-        let found = self.witness.observe(event, names);
+        let Some(witness) = &mut self.witness else {
+            return Reaction::Go;
+        };
+        let found = witness.observe(event, names);
         let Some(deadlock) = found.iter().find(|finding| finding.code == Code::RD04) else {
             return Reaction::Go;
         };

@@ -1,35 +1,42 @@
 //! The world: everything of one run, and the one place where the simulated kernel and the judges
 //! meet.
 //!
+//! A spec goes in and a report comes out: [`Builder`] writes a `Spec`; an engine executes the
+//! body, once or many times, and each execution comes to an `Executed`, which owns what the judges
+//! found; `finish` makes the [`Report`](crate::report::Report).
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`World`] (here) | the handle that a test's closure gets |
-//! | [`builder`] | [`Builder`]: what to run, on which tier, how often |
-//! | [`durable`] | [`Durable`]: what was acknowledged, what is there after a crash |
-//! | `suppress` | findings that a test knows of |
-//! | [`order`] | [`Orders`]: what runs show about order, carried on; claims ([`World::prime`]) |
-//! | `hub` | events to judges, findings to reactions |
-//! | `execution` | build, run, take down: once |
-//! | `model`, `native` | executions on the two engines; exploration, replay, the check that it replays |
-//! | [`judge`] | judges over what was recorded: event files, text of real kernels |
-//! | `record` | a run's events into a file |
-//! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
-//! | `shrinker` | shrinkers that production code registers through the scope crate |
+//! | `builder` | [`Builder`]: describes a run and runs it |
+//! | `spec` | `Spec`: the description, as plain data; whether it makes sense |
+//! | `execution` | `Run`, `Executed`: build the stack, run the body, take the stack down, once |
+//! | `hub` | `Hub`: events to judges, findings to reactions |
+//! | `finish` | the report of a run, on every tier |
+//! | `model`, `native` | executions on the two engines; exploration, replay, the check that a finding replays |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
+//! | `suppress` | findings that a test knows and passes over |
+//! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
+//! | `order` | [`Orders`]: what runs showed about order; claims about it ([`World::prime`]) |
+//! | `durable` | [`Durable`]: what was acknowledged, and what is there after a crash |
+//! | `shrinker` | shrinkers that production code registers through the scope crate |
+//! | `record`, `judge` | events written to a file; judges over files and over texts of real kernels |
 
-pub mod builder;
+mod builder;
 mod cuts;
-pub mod durable;
+mod durable;
 mod execution;
+mod finish;
 mod hub;
 pub mod judge;
 mod model;
 mod native;
-pub mod order;
+mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
 mod record;
 mod shrinker;
+mod spec;
 mod suppress;
 
 use std::sync::{Arc, Weak};
@@ -38,8 +45,11 @@ pub use builder::Builder;
 pub use durable::Durable;
 pub use judge::{Judged, judge_events, judge_recording};
 pub use order::{Claim, Orders};
-use crate::Tier;
+pub use spec::{DEFAULT_SCHEDULES, STEP_BUDGET};
 
+use execution::Run;
+
+use crate::Tier;
 use crate::bufio::Client;
 use crate::era::{Era, Knobs};
 use crate::error::Result;
@@ -50,17 +60,17 @@ use crate::mm::Mm;
 use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock, quiet};
 use crate::stack::{Parts, Stack};
 
-struct Inner {
+struct WorldState {
     parts: Parts,
     stack: Stack,
-    tier: Tier,
-    era: Era,
+    run: Arc<Run>,
+    /// The ends of the tasks that the test's code started.
     tasks: SpinLock<Vec<Completion>>,
 }
 
-impl Drop for Inner {
-    /// A world that was unwound is not taken down in good order; what was handed to its memory must
-    /// not keep it.
+impl Drop for WorldState {
+    /// A world that was unwound is not taken down in order. Its memory must still let go of what
+    /// was registered with it, because that may keep the world alive.
     fn drop(&mut self) {
         self.parts.mm.forget();
     }
@@ -68,52 +78,55 @@ impl Drop for Inner {
 
 /// Everything of one run. Cheap to clone; tasks keep one.
 #[derive(Clone)]
-pub struct World(Arc<Inner>);
+pub struct World(Arc<WorldState>);
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World")
-            .field("tier", &self.0.tier)
-            .field("era", &self.0.era)
+            .field("tier", &self.tier())
+            .field("era", &self.era())
             .finish_non_exhaustive()
     }
 }
 
-/// What a scheduler keeps of its world.
-struct Kept(Weak<Inner>);
+/// The extension of a scheduler by which [`World::current`] finds the world.
+struct WorldOfSched(Weak<WorldState>);
 
 impl World {
-    /// A world to be described and run.
+    /// A world that is yet to be described and run.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    fn new(parts: Parts, stack: Stack, tier: Tier, era: Era) -> Self {
+    fn new(parts: Parts, stack: Stack, run: Arc<Run>) -> Self {
         let sched = parts.sched.clone();
-        let world =
-            Self(Arc::new(Inner { parts, stack, tier, era, tasks: SpinLock::new(Vec::new()) }));
-        sched.extend(Kept(Arc::downgrade(&world.0)));
+        let tasks = SpinLock::new(Vec::new());
+        let world = Self(Arc::new(WorldState { parts, stack, run, tasks }));
+        sched.extend(WorldOfSched(Arc::downgrade(&world.0)));
         sched.on_register_shrinker(shrinker::register);
         world
     }
 
-    /// The world that keeps `sched`, while it lives.
+    /// The world that `sched` runs, while that lives.
     fn of(sched: &Sched) -> Option<Self> {
-        sched.extension::<Kept>()?.0.upgrade().map(Self)
+        sched.extension::<WorldOfSched>()?.0.upgrade().map(Self)
     }
 
     /// The world of the running task.
     ///
     /// # Panics
-    /// Outside a world: call it from a test's closure or from a task that the world started.
+    /// Outside a world. Call it from a test's closure or from a task that the world started.
     #[must_use]
     pub fn current() -> Self {
         let world = Sched::of_current().and_then(|sched| Self::of(&sched));
-        world.expect("World::current() outside a world: call it in a test's closure or in a task that the world started")
+        world.expect(
+            "World::current() was called outside a world: \
+             call it in a test's closure or in a task that the world started",
+        )
     }
 
-    /// Starts a task with an empty context, as a kernel thread has. One that is not joined by the
-    /// test is joined when the test's closure returns.
+    /// Starts a task with an empty context, as a kernel thread has. A task that the test does not
+    /// join is joined when the test's closure returns.
     #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
@@ -125,9 +138,9 @@ impl World {
 
     /// Starts a task inside the scopes of the running one, as `fork` does.
     ///
-    /// Nobody there holds a token for them: the task must [`reclaimdep_scope::context::disown`]
-    /// them or declare them with [`reclaimdep_scope::enter_permanent`], or it ends in a finding
-    /// (RD06).
+    /// The new task holds no token for these scopes. It must
+    /// [`disown`](reclaimdep_scope::context::disown) them or declare them with
+    /// [`reclaimdep_scope::enter_permanent`]; otherwise its end is a finding (RD06).
     #[track_caller]
     pub fn fork<T: Send + 'static>(
         &self,
@@ -154,7 +167,7 @@ impl World {
     }
 
     fn teardown(&self) -> Result<()> {
-        // First: it may be writing to what goes next.
+        // First, because kswapd may be writing to the devices that go next.
         self.mm().stop_kswapd();
         let ended = self.0.stack.teardown();
         self.mm().forget();
@@ -170,8 +183,8 @@ impl World {
         self.0.stack.fs(name).unwrap_or_else(|error| panic!("{error}")).clone()
     }
 
-    /// The bufio client of this name, or the one that keeps the metadata of the filesystem of this
-    /// name.
+    /// The bufio client of this name, or else the one that holds the metadata of the filesystem of
+    /// this name.
     ///
     /// # Panics
     /// If the stack has neither; the message lists the clients it has.
@@ -198,13 +211,13 @@ impl World {
         &self.0.parts.plan
     }
 
-    /// A condition of the test's own, which judges can follow.
+    /// A condition variable of the test's own, whose waits the judges see.
     #[must_use]
     pub fn condition(&self, name: &str) -> Condition {
         Condition::new(self.sched(), name)
     }
 
-    /// Something that is stored, to account for what a crash may take.
+    /// Stored data of the test's own, for which it accounts across a crash (RD13).
     #[must_use]
     pub fn durable(&self, name: &str) -> Durable {
         Durable::new(self.sched(), name)
@@ -216,22 +229,22 @@ impl World {
         &self.0.parts.sched
     }
 
-    /// The behaviours in force: the era's, unless the builder was given others.
+    /// The kernel behaviours in force: the era's, unless the builder was given others.
     #[must_use]
     pub fn knobs(&self) -> Knobs {
         self.0.parts.knobs
     }
 
-    /// The kernel whose behaviour this world has.
+    /// The kernel release whose behaviour this world has.
     #[must_use]
     pub fn era(&self) -> Era {
-        self.0.era
+        self.0.run.spec.era
     }
 
-    /// On what it runs.
+    /// The tier: how this world runs.
     #[must_use]
     pub fn tier(&self) -> Tier {
-        self.0.tier
+        self.0.run.spec.tier
     }
 }
 

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::builder::Builder;
 use super::cuts;
-use super::execution::{Execution, Setup};
+use super::execution::{Executed, Run};
+use super::finish::{Executions, finish};
 use super::hub::Hub;
 use super::record::Recorder;
 use crate::error::{Error, Result};
@@ -20,115 +20,110 @@ use crate::sched::controlled::{self, Driver};
 use crate::sched::{Sched, SpinLock, Strategy};
 use crate::stack::InProcess;
 
-/// What an exploration keeps.
-pub(super) struct Kept {
-    executions: u64,
-    /// The execution that ended it, or the last one.
-    last: Option<(Execution, Trace)>,
-    /// Rules of the plan that came to nothing in every execution.
-    idle: Option<BTreeSet<String>>,
-}
-
-/// Runs what `builder` describes.
-pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let mut report = match &builder.replay {
-        Some(trace) => replay(builder, setup, trace)?,
-        None => found_again(builder, setup)?,
+/// Explores or replays, as the spec says.
+pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
+    let spec = &run.spec;
+    let mut report = match &spec.replay {
+        Some(trace) => finish(spec, replay(run, trace)?)?,
+        None => explore_and_replay(run)?,
     };
-    if builder.try_cuts && !report.findings.is_empty() {
-        cuts::find(builder, setup, &mut report);
+    if spec.try_cuts && !report.findings.is_empty() {
+        cuts::find(run, &mut report);
     }
     Ok(report)
 }
 
-/// Explores; what was found is replayed, and must be the same.
-fn found_again(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let (mut report, idle) = explore(builder, setup)?;
-    // Recording waits for this second run: of the first ones, only the last is reported.
-    if let (Some(trace), true) = (&report.trace, !report.is_quiet() || builder.record.is_some()) {
-        let again = Report { schedules: report.schedules, ..replay(builder, setup, trace)? };
-        if again.to_json() != report.to_json() {
-            return Err(Error::misuse(format!("`{}` does not replay: the same choices gave another report", builder.name))
-                .advice("the code under test depends on something that the world does not control: time, addresses, a random hasher"));
-        }
-    }
-    // One execution does not know what the others came to, so a replay has nothing to say here.
-    if report.is_quiet() {
-        report.notes.extend(idle);
+/// Explores; what was found is replayed, and must give the same report.
+fn explore_and_replay(run: &Arc<Run>) -> Result<Report> {
+    let spec = &run.spec;
+    let explored = explore(run);
+    let (count, idle) = (explored.count, explored.idle.clone());
+    let report = finish(spec, explored)?;
+    let Some(trace) = report.trace.as_ref().filter(|_| !report.is_quiet() || spec.record.is_some())
+    else {
+        return Ok(report);
+    };
+    // Only this second run records: of those before, none was known to be the last.
+    let again = finish(spec, Executions { count, idle, ..replay(run, trace)? })?;
+    if again.to_json() != report.to_json() {
+        let what = "does not replay: the same choices gave another report";
+        return Err(Error::misuse(format!("`{}` {what}", spec.name)).advice(
+            "the code under test depends on something that the world does not control: \
+             time, addresses, a random hasher",
+        ));
     }
     Ok(report)
 }
 
-fn explore(builder: &Builder, setup: &Setup) -> Result<(Report, BTreeSet<String>)> {
-    let strategy = Budget::new(Mixed::new(builder.seed), builder.schedules);
-    let stop = strategy.stop();
-    let (expect, suppressions) = (builder.expect.clone(), builder.suppressions.clone());
-    let enough = move |execution: &Execution| {
-        let codes = execution.codes(&suppressions);
+fn explore(run: &Arc<Run>) -> Executions {
+    let spec = &run.spec;
+    let strategy = Budget::new(Mixed::new(spec.seed), spec.schedules);
+    let (stop, judged) = (strategy.stop(), Arc::clone(run));
+    let enough = move |executed: &Executed| {
+        let (codes, expect) = (executed.codes(&judged.spec.suppressions), &judged.spec.expect);
         let shown = if expect.is_empty() {
             !codes.is_empty()
         } else {
             expect.iter().all(|code| codes.contains(code))
         };
-        if shown || execution.panic.is_some() || execution.trouble.is_some() {
+        if shown || executed.failed() {
             stop.stop();
         }
     };
-    let theirs = setup.clone();
-    let kept = execute(builder, setup, strategy, move || theirs.hub(), enough);
-    let (execution, trace) = kept.last.ok_or_else(|| {
-        Error::input(format!("`{}` explores no schedule at all", builder.name))
-            .advice("give it at least one")
-    })?;
-    let idle = kept.idle.unwrap_or_default();
-    Ok((execution.into_report(builder, kept.executions, Some(trace))?, idle))
+    let watched = Arc::clone(run);
+    execute(run, strategy, move || watched.hub(None), enough)
 }
 
-fn replay(builder: &Builder, setup: &Setup, trace: &Trace) -> Result<Report> {
+/// Runs the schedule of `trace`. One execution does not tell which rules of the plan came to
+/// nothing in the others, so its `idle` is empty.
+fn replay(run: &Arc<Run>, trace: &Trace) -> Result<Executions> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
-    let hub = setup.hub().recording(Recorder::of(builder)?);
-    let theirs = hub.clone();
-    let kept = execute(builder, setup, strategy, move || theirs.clone(), |_| {});
+    let hub = run.hub(Recorder::of(&run.spec)?);
+    let executions = execute(run, strategy, move || hub.clone(), |_| {});
     if let Some(position) = mismatch.position() {
         let what = if position < trace.0.len() {
             format!("choice {position} (from 0) cannot be taken")
         } else {
             format!("it ends after {position} choices, and the run goes on")
         };
-        return Err(Error::input(format!("the trace does not fit `{}`: {what}", builder.name))
+        let what = format!("the trace does not fit `{}`: {what}", run.spec.name);
+        return Err(Error::input(what)
             .advice("replay it with the same code, stack, plan and era that printed it"));
     }
-    let (execution, _) = kept.last.expect("a replay runs once");
-    hub.end_recording(&execution.names)?;
-    execution.into_report(builder, 1, Some(trace.clone()))
+    Ok(Executions { trace: Some(trace.clone()), idle: BTreeSet::new(), ..executions })
 }
 
+/// Executes `run` until `strategy` has no further schedule. Each execution has a hub of its own,
+/// and `look` sees what it came to.
+///
+/// # Panics
+/// If `strategy` has no schedule at all.
 pub(super) fn execute(
-    builder: &Builder,
-    setup: &Setup,
+    run: &Arc<Run>,
     strategy: impl Strategy + 'static,
     hub: impl Fn() -> Hub + Send + Sync + 'static,
-    look: impl Fn(&Execution) + Send + Sync + 'static,
-) -> Kept {
+    look: impl Fn(&Executed) + Send + Sync + 'static,
+) -> Executions {
     let driver = Driver::new(Box::new(strategy));
-    let kept = Arc::new(SpinLock::new(Kept { executions: 0, last: None, idle: None }));
-    let (theirs, choices, setup) = (Arc::clone(&kept), Arc::clone(&driver), setup.clone());
-    let steps = builder.steps;
+    let executions = Arc::new(SpinLock::new(None));
+    let (kept, choices, run) = (Arc::clone(&executions), Arc::clone(&driver), Arc::clone(run));
     controlled::run(&driver, move || {
         let hub = hub();
-        let sched = Sched::controlled(Arc::clone(&choices), steps, Box::new(hub.clone()));
-        let execution = setup.execute(&sched, &hub, Arc::new(InProcess));
-        let trace = choices.lock().take_trace();
-        look(&execution);
-        let mut kept = theirs.lock();
-        kept.executions += 1;
-        match &mut kept.idle {
-            Some(idle) => idle.retain(|rule| execution.idle.contains(rule)),
-            idle => *idle = Some(execution.idle.iter().cloned().collect()),
-        }
-        kept.last = Some((execution, trace));
+        let observer = Box::new(hub.clone());
+        let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);
+        let executed = run.execute(&sched, &hub, Arc::new(InProcess));
+        let trace = Some(choices.lock().take_trace());
+        look(&executed);
+        let mut kept = kept.lock();
+        *kept = Some(match kept.take() {
+            None => Executions { trace, ..Executions::one(executed) },
+            Some(Executions { count, mut idle, .. }) => {
+                idle.retain(|rule| executed.idle.contains(rule));
+                Executions { count: count + 1, last: executed, trace, idle }
+            }
+        });
     });
-    let mut kept = kept.lock();
-    Kept { executions: kept.executions, last: kept.last.take(), idle: kept.idle.take() }
+    let executions = executions.lock().take();
+    executions.expect("every strategy here has a first schedule")
 }

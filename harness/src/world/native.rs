@@ -2,24 +2,18 @@
 
 use std::sync::Arc;
 
-use super::builder::Builder;
-use super::execution::Setup;
+use super::execution::Run;
+use super::finish::{Executions, finish};
 use super::record::Recorder;
 use crate::error::Result;
 use crate::report::Report;
 use crate::sched::Sched;
 use crate::stack::InProcess;
 
-/// Runs what `builder` describes, once.
-pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
-    let hub = setup.hub().recording(Recorder::of(builder)?);
-    let sched = Sched::native(builder.seed, Box::new(hub.clone()));
-    let mut execution = setup.execute(&sched, &hub, Arc::new(InProcess));
-    hub.end_recording(&execution.names)?;
-    let idle = std::mem::take(&mut execution.idle);
-    let mut report = execution.into_report(builder, 1, None)?;
-    if report.is_quiet() {
-        report.notes.extend(idle);
-    }
-    Ok(report)
+/// Runs `run` once.
+pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
+    let spec = &run.spec;
+    let hub = run.hub(Recorder::of(spec)?);
+    let sched = Sched::native(spec.seed, Box::new(hub.clone()));
+    finish(spec, Executions::one(run.execute(&sched, &hub, Arc::new(InProcess))))
 }

@@ -1,9 +1,9 @@
-//! What a test says about order, and what it carries from one run to the next.
+//! What a test claims about order, and what it carries from one run to the next.
 //!
 //! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its
-//! start what it takes in reclaim: it enters the pseudo-lock, takes the lock and drops it. That is
-//! a claim: findings that rest on one say so. Written from the project's description of reclaim,
-//! 5.6.
+//! start which locks it takes in reclaim: it enters the pseudo-lock of reclaim, takes the lock and
+//! drops both. That is a claim, and findings that rest on one say so. Written from the project's
+//! description of reclaim, 5.6.
 //!
 //! Locking: the graph of [`Orders`] is a leaf.
 
@@ -14,7 +14,8 @@ use crate::event::{EventKind, Gfp, Prime};
 use crate::sched::{Sched, SpinLock};
 use crate::witness::OrderGraph;
 
-/// What runs have shown about the order in which things are taken. Cheap to clone; clones share it.
+/// What runs have shown about the order in which locks and other resources are taken. Cheap to
+/// clone; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Orders(Arc<SpinLock<OrderGraph>>);
 
@@ -25,13 +26,13 @@ impl Orders {
         self.0.lock().clone()
     }
 
-    /// A run that began with what is known ended with `graph`.
+    /// Takes over `graph`, with which a run ended that had begun with what is known here.
     pub(super) fn learn(&self, graph: OrderGraph) {
         *self.0.lock() = graph;
     }
 }
 
-/// A claim that is being made.
+/// A claim that is being made; [`World::prime`] lends it to a closure.
 #[derive(Debug)]
 pub struct Claim<'a> {
     sched: &'a Sched,
@@ -39,7 +40,7 @@ pub struct Claim<'a> {
 
 impl Claim<'_> {
     /// Runs `inside` as if it were called by reclaim with `mask` (`fs_reclaim_acquire`,
-    /// `fs_reclaim_release`). Nothing is reclaimed.
+    /// `fs_reclaim_release`). It reclaims nothing.
     pub fn reclaim<T>(&self, mask: Gfp, inside: impl FnOnce() -> T) -> T {
         self.bracket(Prime::Enter(mask), Prime::Leave, inside)
     }
@@ -53,7 +54,8 @@ impl Claim<'_> {
 }
 
 impl World {
-    /// Claims an order: whatever `claim` takes, and in what order, counts as said and not as seen.
+    /// Claims an order: what `claim` takes, and in which order, counts as claimed and not as
+    /// observed.
     ///
     /// ```
     /// use reclaimdep::World;

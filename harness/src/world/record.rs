@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use super::builder::Builder;
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::event::file::Header;
 use crate::event::{Event, EventWriter, Names};
@@ -19,15 +19,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// The recorder that `builder` asks for, if it asks for one.
-    pub(super) fn of(builder: &Builder) -> Result<Option<Self>> {
-        let Some(path) = builder.record.clone() else {
+    /// The recorder that `spec` asks for, if it asks for one.
+    pub(super) fn of(spec: &Spec) -> Result<Option<Self>> {
+        let Some(path) = spec.record.clone() else {
             return Ok(None);
         };
         let file = File::create(&path).map_err(|error| {
             Error::os(format!("cannot create {} to record into", path.display())).because(error)
         })?;
-        let header = Header::new(&builder.name, builder.tier.name(), builder.era.name());
+        let header = Header::new(&spec.name, spec.tier.name(), spec.era.name());
         let writer = EventWriter::new(BufWriter::new(file), &header);
         Ok(Some(Self { path, writer }))
     }

@@ -1,7 +1,7 @@
-//! Shrinkers of production code in the world's memory.
+//! Shrinkers of production code, called by the world's reclaim.
 //!
-//! Key type: [`Adapter`]. Code under test registers through the scope crate, which knows no memory;
-//! the world's reclaim calls the shrinker with everything else that is registered.
+//! Key type: [`ScopeShrinker`]. Code under test registers through the scope crate, which knows no
+//! memory; the world registers the shrinker with its memory, beside those of the ports.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::mm::{ScanControl, Shrinker, Stop};
 use crate::sched::{Sched, Side, quiet};
 
 /// A shrinker of production code, as `mm` calls it.
-struct Adapter(Arc<dyn scope::Shrinker>);
+struct ScopeShrinker(Arc<dyn scope::Shrinker>);
 
-impl Shrinker for Adapter {
+impl Shrinker for ScopeShrinker {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -46,6 +46,6 @@ pub(super) fn register(
     let world = World::of(sched)?;
     let side = Side::now();
     let _ours = quiet();
-    let adapter = Arc::new(Adapter(shrinker));
-    Some(Box::new(side.call(|| world.mm().register_shrinker(adapter))))
+    let shrinker = Arc::new(ScopeShrinker(shrinker));
+    Some(Box::new(side.call(|| world.mm().register_shrinker(shrinker))))
 }

@@ -1,7 +1,8 @@
-//! Suppressions: findings that a test knows of and passes over, each with its reason.
+//! Suppressions: findings that a test knows and passes over, each with its reason.
 //!
-//! Key type: [`Suppression`]. One names a code and a part of the headline; there is no switch for
-//! everything, and one that passed over nothing is said, so that it does not outlive its reason.
+//! Key type: [`Suppression`]. A suppression names a code and a part of the headline; none covers
+//! every finding. A report names each suppression that was not needed, so that it does not outlive
+//! its reason.
 
 use crate::error::{Error, Result};
 use crate::report::Finding;
@@ -21,7 +22,7 @@ impl Suppression {
         let Self { code, part, reason } = self;
         if part.trim().is_empty() || reason.trim().is_empty() {
             return Err(Error::input(format!(
-                "a suppression of {code} without a part of the headline or a reason"
+                "a suppression of {code} lacks a part of the headline or a reason"
             ))
             .advice("say which finding is meant, and why it is passed over"));
         }
@@ -33,7 +34,8 @@ impl Suppression {
     }
 }
 
-/// Takes out what is passed over; returns the rest, and a note for each suppression.
+/// Splits off the findings that are passed over; returns the others, and notes that tell of each
+/// suppression.
 pub(super) fn apply(
     suppressions: &[Suppression],
     findings: Vec<Finding>,

@@ -1,4 +1,5 @@
-//! The main job on the model tier, by hand: the 2014 deadlock, its two cures, its replay.
+//! Worlds on the tiers model and native: the deadlock of 2014, its two fixes and its replay;
+//! recordings, cuts and notes.
 
 use expect_test::expect;
 
@@ -42,7 +43,7 @@ fn c01_body(world: &World) {
     let fs = world.fs("lower");
     let rsync = world.spawn("rsync", move || fs.create("a").map(drop));
     rsync.join().expect("the file is made");
-    // After a broken deadlock the write has failed, and this says so.
+    // It fails after a broken deadlock, because the write has failed.
     let _ = world.bufio("meta").write_dirty_buffers();
 }
 
@@ -68,7 +69,7 @@ fn the_report_replays_from_its_trace_byte_for_byte() {
 }
 
 #[test]
-fn the_cures_of_2014_and_2020_stay_quiet() {
+fn the_fixes_of_2014_and_2020_stay_quiet() {
     for era in [Era::V3_18, Era::V5_9] {
         let report = run(c01(era).schedules(300));
         assert!(report.is_quiet(), "{era}:\n{}", report.to_text());
@@ -109,7 +110,7 @@ fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
     }
 }
 
-/// Records, and judges the file; nothing may be lost on the way.
+/// Records a run and judges the file: both reports must have the same findings.
 #[track_caller]
 fn check_recorded(builder: Builder) {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -180,7 +181,7 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
 }
 
 #[test]
-fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
+fn a_quiet_world_in_which_nothing_reclaims_is_no_cut() {
     let builder = c01(Era::V3_10).try_cuts(true);
     let report = builder
         .run(|world| {
@@ -195,7 +196,7 @@ fn a_world_in_which_nothing_reclaims_is_quiet_for_nothing() {
     );
 }
 
-/// What a world with this rule has to say of its plan.
+/// Checks the notes of a quiet run under `plan`, on each tier that runs here.
 #[track_caller]
 fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
     let body = |world: &World| assert!(world.mm().alloc(0, crate::event::Gfp::KERNEL).is_some());
@@ -208,32 +209,35 @@ fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
 
 #[test]
 fn a_pressure_rule_that_never_hit_is_a_note() {
-    let of = |task: &str, skip| {
-        let rule = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
-        crate::inject::PlanSpec { pressure: vec![rule], ..crate::inject::PlanSpec::default() }
+    let rule = |task: &str, skip| {
+        let pressure = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
+        crate::inject::PlanSpec { pressure: vec![pressure], ..crate::inject::PlanSpec::default() }
     };
-    check_idle(of("main", 0), &[]);
-    check_idle(of("nobody", 0), &["pressure rule 1 never hit: nothing that it is about happened"]);
+    check_idle(rule("main", 0), &[]);
+    check_idle(
+        rule("nobody", 0),
+        &["pressure rule 1 never hit: nothing that it is about happened"],
+    );
     let skipped =
         "pressure rule 1 never hit: of what it is about, 1 happened, and it skips as many";
-    check_idle(of("main", 1), &[skipped]);
+    check_idle(rule("main", 1), &[skipped]);
 }
 
 #[test]
 fn a_failpoint_that_was_never_reached_is_a_note() {
     use crate::inject::{Failpoint, FailpointRule};
-    let of = |point, skip| crate::inject::PlanSpec {
+    let rule = |point, skip| crate::inject::PlanSpec {
         failpoints: vec![FailpointRule { point, skip, times: None }],
         ..crate::inject::PlanSpec::default()
     };
-    check_idle(of(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
+    check_idle(rule(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
     let skipped =
         "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";
-    check_idle(of(Failpoint::MmAlloc, 1), &[skipped]);
+    check_idle(rule(Failpoint::MmAlloc, 1), &[skipped]);
 }
 
 #[test]
-fn a_world_without_judges_finds_nothing() {
+fn an_unjudged_world_finds_nothing() {
     let body = |world: &World| {
         let table = crate::sched::Mutex::new(world.sched(), "table", "", ());
         world.prime(|claim| claim.reclaim(crate::event::Gfp::KERNEL, || drop(table.lock())));

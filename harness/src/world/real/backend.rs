@@ -17,7 +17,8 @@ use crate::sched::SpinLock;
 use crate::stack::{LoopBackend, LoopSpec, Parts};
 use crate::units::{SECTOR_SIZE, Sectors};
 
-struct Served {
+/// A filesystem that is served through FUSE.
+struct ServedMount {
     mount: FuseMount,
     rejoin: Arc<Rejoin>,
 }
@@ -25,18 +26,18 @@ struct Served {
 /// The loop tier's backend.
 pub(super) struct Real {
     child: Option<Arc<Child>>,
-    /// By the filesystem's name, as the devices on each.
-    served: SpinLock<BTreeMap<String, Served>>,
+    /// By the name of the filesystem, as are the devices.
+    served: SpinLock<BTreeMap<String, ServedMount>>,
     devices: SpinLock<BTreeMap<String, Vec<Arc<HostLoop>>>>,
 }
 
 impl Real {
-    /// A backend that tells the supervisor, if there is one, which mounts it makes.
+    /// A backend that reports its mounts to the supervisor, if there is one.
     pub(super) fn new(child: Option<Arc<Child>>) -> Self {
         Self { child, served: SpinLock::default(), devices: SpinLock::default() }
     }
 
-    fn serve(&self, parts: &Parts, fs: &Fs) -> Result<Served> {
+    fn serve(&self, parts: &Parts, fs: &Fs) -> Result<ServedMount> {
         let rejoin = Arc::new(Rejoin::new(&parts.sched, fs.name()));
         let hook: Arc<dyn ServeHook> = Arc::<Rejoin>::clone(&rejoin);
         let filesystem = FuseFs::new(fs.clone(), hook);
@@ -44,7 +45,7 @@ impl Real {
         if let Some(child) = &self.child {
             child.report_connection(mount.connection())?;
         }
-        Ok(Served { mount, rejoin })
+        Ok(ServedMount { mount, rejoin })
     }
 }
 
@@ -55,7 +56,7 @@ impl LoopBackend for Real {
 
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>> {
         let trouble = |errno| {
-            Error::os(format!("loop device `{}`: looking at its file failed", spec.name))
+            Error::os(format!("loop device `{}`: its backing file cannot be looked up", spec.name))
                 .because(errno)
         };
         let ino = fs.lookup(&spec.file).map_err(trouble)?;
@@ -64,7 +65,7 @@ impl LoopBackend for Real {
         if !served.contains_key(fs.name()) {
             served.insert(fs.name().to_owned(), self.serve(parts, fs)?);
         }
-        let Served { mount, rejoin } = &served[fs.name()];
+        let ServedMount { mount, rejoin } = &served[fs.name()];
         let backing = Backing::On { mount: mount.as_fd(), file: &spec.file };
         let sectors = Sectors(bytes / SECTOR_SIZE);
         let (options, io) = (LoopOptions::default(), IoOptions::default());

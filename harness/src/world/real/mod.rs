@@ -1,15 +1,15 @@
 //! The loop tier: real loop devices over our filesystem behind FUSE, in a supervised child.
 //!
 //! The parent starts this executable again so that it comes to the same run, waits with a deadline,
-//! and reads the report that the child sends. In the child the run takes place: the stack is real,
-//! and the deadlock is broken where its last wait is ours.
+//! and reads the report that the child sends. The run takes place in the child: the stack is real,
+//! and a deadlock is broken where its last wait is ours.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`run`] (here) | which side this process is on |
 //! | `rerun` | how a process comes back to the same run of the same test |
 //! | `backend` | [`backend::Real`]: mounts and devices |
-//! | `rejoin` | the hop through the kernel, put back into the events |
+//! | `rejoin` | the hop through the kernel, which the events would otherwise lack |
 
 mod backend;
 mod rejoin;
@@ -19,36 +19,37 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::builder::Builder;
-use super::execution::Setup;
+use super::execution::Run;
+use super::finish::{Executions, finish};
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::stacks::ThreadStack;
 use crate::host::{Child, Job, Outcome, probe};
 use crate::report::Report;
 use crate::sched::Sched;
 
-/// What the child sends.
+/// How the run ended in the child, as it tells its parent.
 #[derive(Serialize, Deserialize)]
-enum Sent {
+enum ChildResult {
     Report(Box<Report>),
     Trouble(String),
 }
 
-/// Runs what `builder` describes, in a child; in the child, runs it here.
-pub(super) fn run(builder: &Builder, setup: &Setup) -> Result<Report> {
+/// Runs `run` in a child process. If this is that child, runs it here.
+pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
     probe::loop_tier().map_err(|missing| Error::environment(probe::why_not(&missing)))?;
-    match rerun::role(builder)? {
-        rerun::Role::Parent(job) => supervise(builder, &job),
-        rerun::Role::Child(child) => serve(builder, setup, &Arc::new(child)),
-        rerun::Role::OnTheWay => here(builder, setup, None),
+    match rerun::role(&run.spec)? {
+        rerun::Role::Parent(job) => supervise(&run.spec, &job),
+        rerun::Role::Child(child) => serve(run, &Arc::new(child)),
+        rerun::Role::Earlier => here(run, None),
     }
 }
 
 /// The child's side; does not return.
-fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report> {
-    let sent = match here(builder, setup, Some(Arc::clone(child))) {
-        Ok(report) => Sent::Report(Box::new(report)),
-        Err(error) => Sent::Trouble(error.to_string()),
+fn serve(run: &Arc<Run>, child: &Arc<Child>) -> Result<Report> {
+    let sent = match here(run, Some(Arc::clone(child))) {
+        Ok(report) => ChildResult::Report(Box::new(report)),
+        Err(error) => ChildResult::Trouble(error.to_string()),
     };
     let bytes = serde_json::to_vec(&sent)
         .map_err(|error| Error::os("the report cannot be sent").because(error))?;
@@ -57,19 +58,19 @@ fn serve(builder: &Builder, setup: &Setup, child: &Arc<Child>) -> Result<Report>
 }
 
 /// The run itself, in this process.
-fn here(builder: &Builder, setup: &Setup, child: Option<Arc<Child>>) -> Result<Report> {
-    let hub = setup.hub();
-    let sched = Sched::native(builder.seed, Box::new(hub.clone()));
+fn here(run: &Arc<Run>, child: Option<Arc<Child>>) -> Result<Report> {
+    let hub = run.hub(None);
+    let sched = Sched::native(run.spec.seed, Box::new(hub.clone()));
     let backend = Arc::new(backend::Real::new(child));
-    setup.execute(&sched, &hub, backend).into_report(builder, 1, None)
+    finish(&run.spec, Executions::one(run.execute(&sched, &hub, backend)))
 }
 
-fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
-    let name = &builder.name;
+fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
+    let name = &spec.name;
     match job.run()? {
         Outcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
-            Ok(Sent::Report(report)) => Ok(*report),
-            Ok(Sent::Trouble(trouble)) => Err(Error::os(trouble)),
+            Ok(ChildResult::Report(report)) => Ok(*report),
+            Ok(ChildResult::Trouble(trouble)) => Err(Error::os(trouble)),
             Err(error) => {
                 Err(Error::os(format!("`{name}`: the supervised process sent no report"))
                     .because(error))
@@ -83,7 +84,8 @@ fn supervise(builder: &Builder, job: &Job) -> Result<Report> {
     }
 }
 
-/// A run that the world did not end: the judges saw no cycle, or code blocked outside their sight.
+/// The error for a run that did not end by itself: the judges saw no cycle, or code blocked where
+/// no event tells of it.
 fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
     let mut text =
         format!("`{name}` made no progress before its deadline and was killed; its threads were");

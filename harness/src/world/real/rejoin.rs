@@ -1,10 +1,10 @@
-//! The hop through the kernel, put back into the events.
+//! The hop through the kernel, which the events would otherwise lack.
 //!
 //! Key type: [`Rejoin`]. A request of ours goes to a real loop device; the kernel's loop worker
 //! turns it into a FUSE request on the backing file; one of our FUSE threads serves that. Both ends
-//! are ours, the middle is not: when a FUSE request on a backing file overlaps a request that is in
-//! flight on its loop device, the worker that we cannot see must be serving the one by waiting for
-//! the other. The stand-in task says so.
+//! are ours, the middle is not. When a FUSE request on a backing file overlaps a request that is in
+//! flight on its loop device, the worker that we cannot see must be serving the latter by waiting
+//! for the former. A stand-in task emits the events that say so.
 
 use std::sync::{Arc, Weak};
 
@@ -17,7 +17,8 @@ use crate::host::HostLoop;
 use crate::sched::{Sched, SpinLock};
 use crate::units::{SECTOR_SIZE, Sectors};
 
-struct Backed {
+/// A loop device and the file that backs it.
+struct BackedDevice {
     ino: Ino,
     layer: LayerRef,
     device: Weak<HostLoop>,
@@ -27,7 +28,7 @@ struct Backed {
 pub(super) struct Rejoin {
     sched: Sched,
     queue: QueueId,
-    backed: SpinLock<Vec<Backed>>,
+    backed: SpinLock<Vec<BackedDevice>>,
 }
 
 impl Rejoin {
@@ -44,7 +45,7 @@ impl Rejoin {
     pub(super) fn add(&self, ino: Ino, device: &Arc<HostLoop>) {
         use crate::block::BlockDevice as _;
         let layer = self.sched.add_layer(Layer::LOOP, device.name());
-        self.backed.lock().push(Backed { ino, layer, device: Arc::downgrade(device) });
+        self.backed.lock().push(BackedDevice { ino, layer, device: Arc::downgrade(device) });
     }
 
     /// The worker, its layer and the request above a FUSE request, if it comes from a loop device.
@@ -56,7 +57,7 @@ impl Rejoin {
         len: u64,
     ) -> Option<(TaskId, LayerRef, RequestId)> {
         let backed = self.backed.lock();
-        let Backed { layer, device, .. } = backed.iter().find(|backed| backed.ino == ino)?;
+        let BackedDevice { layer, device, .. } = backed.iter().find(|backed| backed.ino == ino)?;
         let device = device.upgrade()?;
         let request = device.in_flight(op, offset..offset.saturating_add(len))?;
         Some((device.foreign_task(), *layer, request))

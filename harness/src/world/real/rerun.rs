@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::super::builder::Builder;
+use super::super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::child::thread_name;
 use crate::host::{Child, Job};
@@ -23,7 +23,7 @@ pub(super) enum Role {
     /// Run it and send the report.
     Child(Child),
     /// Run it unsupervised: this process is the child for a later run of the same test.
-    OnTheWay,
+    Earlier,
 }
 
 thread_local! {
@@ -40,16 +40,16 @@ fn count(test: &str) -> u32 {
     })
 }
 
-/// The role of this process in the run that `builder` describes.
-pub(super) fn role(builder: &Builder) -> Result<Role> {
-    let test = test_name(builder);
+/// The role of this process in the run that `spec` describes.
+pub(super) fn role(spec: &Spec) -> Result<Role> {
+    let test = test_name(spec);
     // Arguments that the test gives lead to this run and no other.
-    let run = if builder.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
+    let run = if spec.rerun.is_some() { 0 } else { count(test.as_deref().unwrap_or_default()) };
     let Some(wanted) = variables::child_run()? else {
-        return Ok(Role::Parent(job(builder, test, run)));
+        return Ok(Role::Parent(job(spec, test, run)));
     };
     if run < wanted {
-        return Ok(Role::OnTheWay);
+        return Ok(Role::Earlier);
     }
     let child = Child::from_env()?;
     child.map(Role::Child).ok_or_else(|| {
@@ -57,9 +57,9 @@ pub(super) fn role(builder: &Builder) -> Result<Role> {
     })
 }
 
-fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
+fn job(spec: &Spec, test: Option<String>, run: u32) -> Job {
     let own = || std::env::args_os().skip(1).collect();
-    let args: Vec<OsString> = match (&builder.rerun, test) {
+    let args: Vec<OsString> = match (&spec.rerun, test) {
         (Some(args), _) => args.clone(),
         (None, Some(test)) => [test.as_str(), "--exact", "--include-ignored", "--nocapture"]
             .map(OsString::from)
@@ -73,9 +73,9 @@ fn job(builder: &Builder, test: Option<String>, run: u32) -> Job {
 
 /// The libtest name of the running test: given by the attribute, else the name of the thread that
 /// libtest runs it on.
-fn test_name(builder: &Builder) -> Option<String> {
-    if builder.rerun.is_some() {
+fn test_name(spec: &Spec) -> Option<String> {
+    if spec.rerun.is_some() {
         return None;
     }
-    builder.test.clone().or_else(|| thread_name().filter(|name| name != "main"))
+    spec.test.clone().or_else(|| thread_name().filter(|name| name != "main"))
 }

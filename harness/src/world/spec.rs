@@ -1,0 +1,163 @@
+//! `Spec`: plain data that describes a run completely.
+//!
+//! Key types: [`Spec`], [`Judging`]. The setters of [`super::Builder`] write into a spec, and every
+//! other file reads the option that it needs from there. A new option is a field here, a setter
+//! there, and the line that reads it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::order::Orders;
+use super::suppress::Suppression;
+use crate::Tier;
+use crate::era::{Era, Knobs};
+use crate::error::{Error, Result};
+use crate::event::Trace;
+use crate::inject::{Bug, PlanSpec};
+use crate::mm::policy::Policy;
+use crate::stack::StackSpec;
+use crate::units::Ticks;
+use crate::witness::Code;
+
+/// How many schedules the model tier explores unless the spec says otherwise.
+pub const DEFAULT_SCHEDULES: u64 = 200;
+/// After how many steps an execution counts as a hang unless the spec says otherwise.
+pub const STEP_BUDGET: u64 = 1_000_000;
+
+/// Everything that is said about a run before it begins. [`super::Builder`]'s setters say what each
+/// field means.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) tier: Tier,
+    pub(super) era: Era,
+    /// The era's, where there are none; [`Spec::knobs`] gives those in force.
+    pub(super) knobs: Option<Knobs>,
+    pub(super) stack: StackSpec,
+    pub(super) plan: PlanSpec,
+    pub(super) bugs: Vec<Bug>,
+    /// Instead of the stack's.
+    pub(super) policy: Option<Arc<dyn Policy>>,
+    pub(super) schedules: u64,
+    pub(super) seed: u64,
+    pub(super) steps: u64,
+    /// The run begins with this order and adds to it.
+    pub(super) remembered: Option<Orders>,
+    pub(super) judging: Judging,
+    pub(super) expect: Vec<Code>,
+    pub(super) suppressions: Vec<Suppression>,
+    pub(super) try_cuts: bool,
+    pub(super) replay: Option<Trace>,
+    pub(super) record: Option<PathBuf>,
+    pub(super) rerun: Option<Vec<OsString>>,
+    /// The libtest name of the test that the run belongs to.
+    pub(super) test: Option<String>,
+}
+
+/// Which judges there are, and how strict they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Judging {
+    /// There are no judges at all.
+    pub(super) unjudged: bool,
+    pub(super) lints: bool,
+    /// The judge's own bound, where there is none.
+    pub(super) convoy_bound: Option<Ticks>,
+    pub(super) class_view: bool,
+    pub(super) oracle: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            name: "world".into(),
+            tier: Tier::Model,
+            era: *Era::ALL.last().expect("there is an era"),
+            knobs: None,
+            stack: StackSpec::default(),
+            plan: PlanSpec::default(),
+            bugs: Vec::new(),
+            policy: None,
+            schedules: DEFAULT_SCHEDULES,
+            seed: 1,
+            steps: STEP_BUDGET,
+            remembered: None,
+            judging: Judging::default(),
+            expect: Vec::new(),
+            suppressions: Vec::new(),
+            try_cuts: false,
+            replay: None,
+            record: None,
+            rerun: None,
+            test: None,
+        }
+    }
+}
+
+impl Spec {
+    /// The kernel behaviours in force.
+    pub(super) fn knobs(&self) -> Knobs {
+        self.knobs.unwrap_or_else(|| self.era.knobs())
+    }
+
+    /// Whether the run makes sense, as far as the spec alone tells.
+    ///
+    /// # Errors
+    /// Input or misuse: the first option that cannot be, or that the tier does not have.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self { name, tier, .. } = self;
+        self.suppressions.iter().try_for_each(Suppression::check)?;
+        let explores = *tier == Tier::Model && self.replay.is_none();
+        if explores && self.schedules == 0 {
+            return Err(Error::input(format!("`{name}` explores no schedule at all"))
+                .advice("give it at least one"));
+        }
+        if self.steps == 0 {
+            return Err(Error::input(format!("`{name}` has a step budget of 0"))
+                .advice("give it some, or leave the default"));
+        }
+        if self.replay.is_some() && *tier != Tier::Model {
+            let what = format!("`{name}` is to replay a trace on tier {tier}");
+            return Err(
+                Error::misuse(what).advice("only the model tier records and replays choices")
+            );
+        }
+        if self.record.is_some() && *tier == Tier::Loop {
+            let what = format!("`{name}` is to record its events on tier {tier}");
+            return Err(Error::misuse(what).advice("the tiers model and native record"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(spec: Spec, says: &[&str]) {
+        let message = spec.check().unwrap_err().to_string();
+        assert!(says.iter().all(|part| message.contains(part)), "{message}");
+    }
+
+    #[test]
+    fn a_spec_that_cannot_be_run_is_refused_with_its_name_and_the_option() {
+        let spec = || Spec { name: "t".into(), ..Spec::default() };
+        assert!(spec().check().is_ok());
+        check(Spec { steps: 0, ..spec() }, &["`t`", "a step budget of 0"]);
+        check(Spec { schedules: 0, ..spec() }, &["`t`", "no schedule at all"]);
+        let replay = Some(Trace::default());
+        check(Spec { replay, tier: Tier::Native, ..spec() }, &["`t`", "replay", "native"]);
+        let record = Some(PathBuf::from("events"));
+        check(Spec { record, tier: Tier::Loop, ..spec() }, &["`t`", "record", "loop"]);
+        let unreasoned = Suppression { code: Code::RD09, part: "x".into(), reason: " ".into() };
+        check(Spec { suppressions: vec![unreasoned], ..spec() }, &["RD09", "reason"]);
+    }
+
+    #[test]
+    fn only_exploration_needs_schedules() {
+        let none = Spec { schedules: 0, ..Spec::default() };
+        assert!(Spec { tier: Tier::Native, ..none.clone() }.check().is_ok());
+        assert!(Spec { replay: Some(Trace::default()), ..none }.check().is_ok());
+    }
+}
