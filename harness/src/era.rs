@@ -1,7 +1,7 @@
 //! Eras: presets of kernel behaviours, one row for each kernel that a report comes from.
 //!
-//! Key types: [`Era`], [`Knobs`], [`MmKnobs`]. One table ([`Era::knobs`]); parser, help and docs
-//! read it. Every knob can also be set by hand. Source: the project's description of dm-bufio's
+//! Key types: [`Era`], [`Knobs`], [`MmKnobs`]. [`Era::knobs`] is the one table of what each kernel
+//! does; every knob can also be set by hand. Source: the project's description of dm-bufio's
 //! shrinker forms and of the loop driver's worker over time.
 
 mod bufio;
@@ -21,33 +21,33 @@ pub use flips::Flip;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SlabAlgorithm {
-    /// Until 5.12: what was deferred counts in full, and has no bound.
+    /// Until 5.12: deferred work counts in full, without a bound.
     V2_6,
-    /// Since 5.13 (18bb473e5031): by priority, and at most twice the cache.
+    /// Since 5.13 (18bb473e5031): by the priority of reclaim, and at most twice the cache.
     V5_13,
 }
 
-/// How reclaim waits when it does not get on.
+/// How reclaim waits when it makes no progress.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReclaimThrottle {
     /// Until 5.15: a tenth of a second, where a device's queue is congested.
     Congestion,
-    /// Since 5.16 (8cd7c588decf): a wait of its own for each cause.
+    /// Since 5.16 (8cd7c588decf): each cause has a wait of its own.
     ByCause,
 }
 
-/// What counts as progress of a shrinker.
+/// What counts as the progress of a shrinker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ShrinkerProgress {
-    /// What it says it freed. A cache of the user's gives back memory that no budget knows.
+    /// What it says that it freed. A user's cache gives back memory that no budget knows.
     Claimed,
     /// Pages that came back to the budget while it ran, as the kernel credits slab pages.
     ReclaimState,
 }
 
-/// What changed in memory management.
+/// Behaviours of memory management that changed over time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MmKnobs {
@@ -56,7 +56,7 @@ pub struct MmKnobs {
     /// The scope is applied before the fast path too, so that PIN places pages (5.13,
     /// da6df1b0fcfa).
     pub scope_on_fast_path: bool,
-    /// The pass over a shrinker.
+    /// How many objects a pass over a shrinker scans.
     pub slab: SlabAlgorithm,
     /// What counts as progress of a shrinker.
     pub progress: ShrinkerProgress,
@@ -111,23 +111,23 @@ impl MmKnobs {
     pub const V3_10: Self = Self { noio_clears_fs: false, ..Self::V3_18 };
 }
 
-/// Every kernel behaviour that changed over time and that the stack asks about.
+/// Every kernel behaviour that changed over time and that the simulated kernel models.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Knobs {
     /// dm-bufio's shrinker form.
     pub bufio_shrinker: ShrinkerForm,
-    /// What dm-bufio is besides its shrinker: index, lists, limits.
+    /// dm-bufio's index, lists and limits.
     pub bufio_generation: BufioGeneration,
     /// dm-bufio allocates under the client lock with NOIO (2014) rather than NOWAIT.
     pub bufio_sleeps_under_lock: bool,
     /// The loop worker runs in a NOIO scope (since August 2019).
     pub loop_worker_noio: bool,
-    /// Memory management.
+    /// Behaviours of memory management.
     pub mm: MmKnobs,
 }
 
-/// A kernel release whose behaviour a world has.
+/// A kernel release. A world has the behaviour of one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -178,7 +178,7 @@ impl Era {
         }
     }
 
-    /// What this kernel does.
+    /// The behaviours of this kernel.
     #[must_use]
     pub const fn knobs(self) -> Knobs {
         use BufioGeneration as Generation;

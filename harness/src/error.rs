@@ -1,8 +1,8 @@
-//! What can go wrong that is not a finding: [`Error`] for the caller, [`Errno`] inside the stack.
+//! Errors: [`Error`] for the caller of the harness, [`Errno`] inside the simulated kernel.
 //!
-//! A finding says that the code under test is wrong and is a [`crate::report::Finding`]. An `Error`
-//! says that the harness was asked for something it cannot do: it names what, where, and what to
-//! do.
+//! A finding says that the code under test is wrong, and is a [`crate::report::Finding`]. An
+//! `Error` says that the harness cannot do what it was asked: it names what is wrong, where, and
+//! what to do about it.
 
 use core::fmt;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 /// The result of a harness call.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// What kind of trouble an [`Error`] reports.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller asked for something that cannot be: a bad case file, a bad spec.
+    /// The caller asked for something that cannot be: the case file or the spec is bad.
     Input,
     /// This machine lacks something: a device node, a privilege, a tool.
     Environment,
@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Misuse,
 }
 
-/// An error of the harness: what, where, and what to do.
+/// An error of the harness: what is wrong, where, and what to do about it.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -41,32 +41,32 @@ impl Error {
         Self { kind, what: what.into(), advice: None, source: None }
     }
 
-    /// The caller asked for something that cannot be.
+    /// An error of kind [`ErrorKind::Input`].
     pub fn input(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, what)
     }
 
-    /// This machine lacks something.
+    /// An error of kind [`ErrorKind::Environment`].
     pub fn environment(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Environment, what)
     }
 
-    /// Stored bytes are not what they should be.
+    /// An error of kind [`ErrorKind::Corrupt`].
     pub fn corrupt(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt, what)
     }
 
-    /// An operation of the operating system failed.
+    /// An error of kind [`ErrorKind::Os`].
     pub fn os(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Os, what)
     }
 
-    /// The harness was used against its rules.
+    /// An error of kind [`ErrorKind::Misuse`].
     pub fn misuse(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Misuse, what)
     }
 
-    /// Adds what the reader should do about it.
+    /// Adds advice: what the reader should do about it.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
@@ -80,7 +80,7 @@ impl Error {
         self
     }
 
-    /// What kind of trouble this is.
+    /// The kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
@@ -108,7 +108,7 @@ impl core::error::Error for Error {
 
 macro_rules! errnos {
     ($($(#[$doc:meta])* $name:ident = $value:literal,)*) => {
-        /// An error number inside the stack, as the kernel would return it.
+        /// An error number inside the simulated kernel, as a kernel function returns it.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Errno {
@@ -116,7 +116,8 @@ macro_rules! errnos {
         }
 
         impl Errno {
-            /// The errno of this number on Linux; [`Errno::EIO`] for one the stack does not use.
+            /// The errno of this number on Linux; [`Errno::EIO`] for a number that is not in this
+            /// list.
             #[must_use]
             pub const fn from_raw(raw: i32) -> Self {
                 match raw {
@@ -165,7 +166,7 @@ errnos! {
     ENOSPC = 28,
     /// Read-only.
     EROFS = 30,
-    /// The wait would close a cycle and was broken.
+    /// The wait closed a cycle and was broken.
     EDEADLK = 35,
     /// Name too long.
     ENAMETOOLONG = 36,

@@ -1,6 +1,6 @@
 //! Units as types: [`Sectors`], [`Blocks`], [`Pages`], [`Ticks`], [`Nanos`].
 //!
-//! A number with a unit is one of these; plain integers are counts without one.
+//! A number that has a unit is one of these; a plain integer is a count.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
@@ -15,7 +15,8 @@ pub const PAGE_SIZE: u64 = 4096;
 macro_rules! unit {
     ($(#[$doc:meta])* $name:ident, $suffix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        #[derive(Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub u64);
 
@@ -52,7 +53,7 @@ unit! {
     Sectors, ""
 }
 unit! {
-    /// Blocks of whatever has a block size: a bufio client, a filesystem.
+    /// Blocks, in the block size of a bufio client or of a filesystem.
     Blocks, ""
 }
 unit! {
@@ -69,7 +70,7 @@ unit! {
 }
 
 impl Sectors {
-    /// How many sectors `bytes` are.
+    /// The number of sectors in `bytes` bytes.
     ///
     /// # Panics
     /// If `bytes` is not a whole number of sectors.
@@ -78,7 +79,7 @@ impl Sectors {
     pub const fn from_bytes(bytes: u64) -> Self {
         assert!(
             bytes.is_multiple_of(SECTOR_SIZE),
-            "a byte count that is not a multiple of 512, the bytes of a sector"
+            "a byte count must be a multiple of 512, the size of a sector"
         );
         Self(bytes / SECTOR_SIZE)
     }

@@ -1,5 +1,5 @@
-//! The command line. Words of the vocabulary are read by the library's own parsers, so their errors
-//! say what is known.
+//! The command line. The library's own parsers read tiers, eras, codes and traces, so that an error
+//! lists the known words.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run reported deadlocks and compare with what must be found.
     Run(RunArgs),
-    /// Judge what was recorded, and print a report of each file.
+    /// Judge recordings, and print a report of each file.
     Judge(JudgeArgs),
     /// Show which tiers this machine can run, and what the others lack.
     Doctor,
@@ -37,30 +37,35 @@ pub(crate) enum Command {
 
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct RunArgs {
-    /// Only this case; all of them where none is named.
+    /// The case to run; every case by default.
     pub(crate) case: Option<String>,
-    /// Only this tier: model, native, loop.
+    /// Run on this tier alone: model, native, loop.
     #[arg(long)]
     pub(crate) tier: Option<Tier>,
-    /// Only this era, such as v3.10.
+    /// Run in this era alone, such as v3.10.
     #[arg(long)]
     pub(crate) era: Option<Era>,
-    /// Print the reports as JSON, one a line, and the table to standard error.
+    /// Print each report as one line of JSON, and the table to standard error.
     #[arg(long)]
     pub(crate) json: bool,
-    /// How many schedules the model tier tries.
+    /// How many schedules the model tier explores at the most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) schedules: Option<u64>,
-    /// Where the choices of the model tier start.
+    /// The seed of the model tier's choices.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Run exactly this schedule, as a report prints it; needs one case, --era and --tier.
-    #[arg(long, value_name = "TRACE", requires_all = ["case", "era", "tier"], conflicts_with_all = ["schedules", "seed"])]
+    /// Run this schedule alone, as a report prints it; needs a case, --era and --tier.
+    #[arg(
+        long,
+        value_name = "TRACE",
+        requires_all = ["case", "era", "tier"],
+        conflicts_with_all = ["schedules", "seed"]
+    )]
     pub(crate) replay: Option<Trace>,
-    /// Write the report as one HTML file; needs one case, --era and --tier.
+    /// Write the report as an HTML file; needs a case, --era and --tier.
     #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
     pub(crate) html: Option<PathBuf>,
-    /// Write the report as a timeline for Perfetto or chrome://tracing; needs one case, --era and
+    /// Write the report as a timeline for Perfetto or chrome://tracing; needs a case, --era and
     /// --tier.
     #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
     pub(crate) trace: Option<PathBuf>,
@@ -68,11 +73,11 @@ pub(crate) struct RunArgs {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct JudgeArgs {
-    /// Event files, as a world records them, or what a kernel wrote: trace events, stacks, hung
-    /// tasks.
+    /// Event files that a world recorded, or texts that a kernel wrote: trace events, stacks,
+    /// hung-task reports.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Print the reports as JSON, one a line.
+    /// Print each report as one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -115,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_not_known_are_refused_with_those_that_are() {
+    fn an_unknown_word_is_refused_with_the_known_ones() {
         check_refused("x run --tier moon", "native");
         check_refused("x run --era v2.4", "v3.10");
         check_refused("x explain RD99", "RD13");
@@ -123,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_and_a_file_need_to_know_of_what() {
+    fn a_replay_or_a_file_needs_one_case_era_and_tier() {
         check_refused("x run --replay t1", "--era");
         check_refused("x run c01 --html c01.html", "--tier");
     }

@@ -1,10 +1,10 @@
-//! `doctor`: what this machine can do, what is missing, and how to get it.
+//! `doctor`: which tiers this machine can run, what the others lack, and how to get it.
 
 use reclaimdep::{Tier, rt};
 
 use crate::table::Table;
 
-/// The tiers, then everything that was tried.
+/// The table of tiers, then the table of everything that was probed.
 pub(crate) fn doctor() -> String {
     let mut tiers = Table::new(["tier", "runs here", "why not"]);
     for tier in Tier::ALL {

@@ -1,4 +1,4 @@
-//! `explain`: the page of a finding code, and the cases that show it.
+//! `explain`: prints the page of a finding code, and the cases that show it.
 
 use reclaimdep::witness::Code;
 use reclaimdep_fixtures::{Case, cases};

@@ -1,4 +1,4 @@
-//! `judge`: what was recorded, judged: event files, and text of a real kernel.
+//! `judge`: judges recordings: event files, and texts of a real kernel.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -9,14 +9,14 @@ use reclaimdep::world::{Judged, judge_events, judge_recording};
 
 use crate::args::JudgeArgs;
 
-/// No more of a kernel's text than this is read.
+/// Of a kernel's text, at most this many bytes are read.
 const MAX_TEXT: u64 = 1 << 30;
 
-/// Judges every file and prints its report; whether nothing was found in any.
+/// Judges every file and prints its report. Returns whether nothing was found in any.
 ///
 /// # Errors
-/// If a file cannot be read, or not to its end. That keeps neither the others from being judged nor
-/// what comes before the damage.
+/// The first file that cannot be read, or not to its end. The other files are judged all the same,
+/// and so is what comes before the damage.
 pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
     let (mut quiet, mut trouble) = (true, None);
     for path in &args.files {
@@ -36,7 +36,7 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
     trouble.map_or(Ok(quiet), Err)
 }
 
-/// An event file begins with a brace; no line of a kernel does.
+/// Judges one file. An event file begins with a brace, and no text of a kernel does.
 fn one(path: &Path) -> Result<Judged> {
     let trouble =
         |what, error| Error::os(format!("cannot {what} {}", path.display())).because(error);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_judged_is_an_error_that_names_the_file() {
+    fn a_file_that_cannot_be_judged_is_an_error_that_names_it() {
         check_refused(&["no/such/file"], &["no/such/file"]);
         check_refused(&["Cargo.toml"], &["Cargo.toml", "no recording", "tracefs"]);
     }

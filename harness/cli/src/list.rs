@@ -1,11 +1,11 @@
-//! `list`: the cases.
+//! `list`: prints a table of the cases.
 
 use reclaimdep::error::Result;
 use reclaimdep_fixtures::cases;
 
 use crate::table::Table;
 
-/// Every case: id, shape, eras, title.
+/// The table: id, shape, eras and title of every case.
 pub(crate) fn list() -> Result<String> {
     let mut table = Table::new(["case", "shape", "eras", "title"]);
     for case in cases()? {

@@ -1,4 +1,4 @@
-//! `run`: cases, over eras and tiers, against what they expect.
+//! `run`: runs cases, over eras and tiers, and compares with what they expect.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use reclaimdep_fixtures::{Case, Options, Row, Verdict, cases};
 use crate::args::RunArgs;
 use crate::table::Table;
 
-/// One run: a case, in an era, on a tier.
+/// A run to make: a case, in an era, on a tier.
 struct Planned<'a> {
     case: &'a Case,
     row: &'a Row,
     tier: Tier,
 }
 
-/// Reasons below the table: long, and the same for every run of a tier.
+/// Reasons below the table. They are long, and the same for every run of a tier.
 #[derive(Default)]
-struct Notes(Vec<String>);
+struct Footnotes(Vec<String>);
 
-impl Notes {
-    /// The mark that stands for `reason` in the table.
+impl Footnotes {
+    /// The mark in the table that refers to `reason`.
     fn mark(&mut self, reason: &str) -> String {
         let known = self.0.iter().position(|note| note == reason);
         let index = known.unwrap_or_else(|| {
@@ -35,7 +35,7 @@ impl Notes {
     }
 }
 
-impl fmt::Display for Notes {
+impl fmt::Display for Footnotes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, note) in self.0.iter().enumerate() {
             writeln!(f, "[{}] {note}", index + 1)?;
@@ -44,17 +44,17 @@ impl fmt::Display for Notes {
     }
 }
 
-/// Runs what `args` selects and prints the table; whether every run came out as expected.
+/// Runs what `args` selects and prints the table. Returns whether every run came out as expected.
 ///
 /// # Errors
-/// If nothing is selected, or the harness fails. A run that fails does not keep the others from
-/// running.
+/// If `args` selects no run; the first failure of the harness. The other runs take place all the
+/// same.
 pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     let cases = cases()?;
     let planned = select(&cases, args)?;
     let required = RequiredTiers::from_env()?;
     let mut table = Table::new(["case", "era", "tier", "verdict"]);
-    let (mut right, mut trouble, mut notes) = (true, None, Notes::default());
+    let (mut right, mut trouble, mut notes) = (true, None, Footnotes::default());
     for Planned { case, row, tier } in planned {
         let verdict = one(case, row, tier, args, &required);
         let shown = match &verdict {
@@ -76,13 +76,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
     trouble.map_or(Ok(right), Err)
 }
 
-fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs, required: &RequiredTiers) -> Result<Verdict> {
+fn one(
+    case: &Case,
+    row: &Row,
+    tier: Tier,
+    args: &RunArgs,
+    required: &RequiredTiers,
+) -> Result<Verdict> {
     let options = Options {
         schedules: args.schedules,
         seed: args.seed,
         replay: args.replay.clone(),
-        // A thousand schedules for each finding are for who looks at one case, not for a table of
-        // all.
+        // A thousand schedules for each finding are too many where every case runs.
         try_cuts: args.case.is_some(),
         rerun: Some(again(case, row, tier, args)),
     };
@@ -113,7 +118,7 @@ fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-/// The arguments with which a child comes back to this run and no other, as it was asked for.
+/// The arguments with which a child process comes back to this run and no other.
 fn again(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Vec<String> {
     let mut words = ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()]
         .map(str::to_owned)
@@ -124,7 +129,7 @@ fn again(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Vec<String> {
     words
 }
 
-/// Every run that the cases expect and `args` does not rule out.
+/// Every run for which a case expects something, unless `args` rules it out.
 fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
     if let Some(id) = &args.case
         && !cases.iter().any(|case| case.id == *id)
@@ -145,7 +150,7 @@ fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
         }
     }
     if planned.is_empty() {
-        return Err(Error::input("no case expects anything of this era and tier")
+        return Err(Error::input("no case expects anything in this era on this tier")
             .advice("see `cargo reclaimdep list` for the eras of each case"));
     }
     Ok(planned)
@@ -155,11 +160,12 @@ fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
 mod tests {
     use super::*;
 
-    /// Two cases of the tests' own: what the project ships may grow a row any day.
+    /// Two cases of the tests' own, because the project's cases may gain rows.
     fn two_cases() -> Vec<Case> {
         let case = |id: &str, expect: &str| {
             let head = format!(
-                "id = \"{id}\"\ntitle = \"t\"\ncitation = []\nshape = \"P3\"\ntask = []\nstack = {{}}\n"
+                "id = \"{id}\"\ntitle = \"t\"\ncitation = []\nshape = \"P3\"\n\
+                 task = []\nstack = {{}}\n"
             );
             Case::parse(&(head + expect), "own.toml").unwrap()
         };
@@ -201,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_noted_once_however_often_it_holds() {
-        let mut notes = Notes::default();
+    fn each_reason_is_a_footnote_once() {
+        let mut notes = Footnotes::default();
         let marks =
             ["no fuse; load it", "no loop", "no fuse; load it"].map(|reason| notes.mark(reason));
         assert_eq!(marks, ["[1]", "[2]", "[1]"]);

@@ -1,4 +1,4 @@
-//! Columns that line up.
+//! `Table`: text in columns that line up.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 pub(crate) struct Table<const COLUMNS: usize>(Vec<[String; COLUMNS]>);
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    /// A table of one row, the head.
+    /// A table that has its head and no rows yet.
     pub(crate) fn new(head: [&str; COLUMNS]) -> Self {
         Self(vec![head.map(str::to_owned)])
     }

@@ -1,20 +1,20 @@
-//! One knob at a time, from what a world has to what the newest kernel does.
+//! Knobs turned to their newest values, one at a time.
 //!
-//! Key type: [`Flip`]. Whoever asks which single change of behaviour matters tries each.
+//! Key type: [`Flip`]. Trying each flip shows which single change of behaviour matters.
 
 use super::{BufioGeneration, Knobs, MmKnobs, ShrinkerForm};
 
-/// The same knobs but for one.
+/// A set of knobs with one of them turned.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flip {
     /// The knob and its new value: `bufio_shrinker = S6`.
     pub what: String,
-    /// The knobs with it.
+    /// All the knobs, with that value.
     pub knobs: Knobs,
 }
 
 impl Knobs {
-    /// What the newest kernel does.
+    /// The behaviours of the newest kernel.
     pub const NEWEST: Self = Self {
         bufio_shrinker: ShrinkerForm::S6,
         bufio_generation: BufioGeneration::V6_4,
@@ -23,11 +23,11 @@ impl Knobs {
         mm: MmKnobs::NEWEST,
     };
 
-    /// Every knob that is not at its newest value, turned to it alone.
+    /// For every knob that is not at its newest value, these knobs with that one turned to it.
     #[must_use]
     pub fn flips(self) -> Vec<Flip> {
         let mut flips = Vec::new();
-        // Taken apart by name: a knob that is missing below does not compile.
+        // Destructured by name, so that a knob that is missing below does not compile.
         let Self {
             bufio_shrinker,
             bufio_generation,
@@ -58,8 +58,9 @@ impl Knobs {
             )+};
         }
         flip!(bufio_shrinker bufio_generation bufio_sleeps_under_lock loop_worker_noio);
-        flip!(mm.noio_clears_fs mm.scope_on_fast_path mm.slab mm.progress mm.shrinker_rwsem mm.throttle);
-        flip!(mm.swap_over_fs_needs_fs mm.compaction_nests mm.vmalloc_scope mm.annotation_by_task);
+        flip!(mm.noio_clears_fs mm.scope_on_fast_path mm.slab mm.progress mm.shrinker_rwsem);
+        flip!(mm.throttle mm.swap_over_fs_needs_fs mm.compaction_nests mm.vmalloc_scope);
+        flip!(mm.annotation_by_task);
         flips.retain(|flip| flip.knobs != self);
         flips
     }

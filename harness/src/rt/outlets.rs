@@ -1,7 +1,7 @@
-//! Where a test's report goes besides its panic: files that somebody asked for, and GitHub Actions.
+//! Where the report of a failed test goes besides its panic: the log and the summary of GitHub
+//! Actions.
 //!
-//! Key type: [`Outlets`]. None of them decides whether the test passes, but for files that were
-//! asked for and cannot be written.
+//! Key type: [`Outlets`]. None of them decides whether the test passes.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 use crate::report::Report;
 
-/// What the environment asks for.
+/// The places that the environment asks for.
 #[derive(Debug, Default)]
 pub(super) struct Outlets {
-    /// Annotations are read from the log.
+    /// Whether GitHub Actions reads annotations from the log.
     actions: bool,
-    /// The job's summary.
+    /// The file of the job's summary.
     summary: Option<PathBuf>,
 }
 
 impl Outlets {
-    /// What the environment of this process asks for.
+    /// The places that the environment of this process asks for.
     pub(super) fn of_environment() -> Self {
         Self::new(|name| std::env::var(name).ok())
     }
@@ -30,20 +30,20 @@ impl Outlets {
         Self { actions, summary: summary.map(PathBuf::from) }
     }
 
-    /// Tells of a test that failed. `test` is its own place, `file:line`.
+    /// Tells of a test that failed. `test` is the test's place, `file:line`.
     pub(super) fn failed(&self, report: &Report, test: &str, log: &mut dyn Write) {
         if self.actions {
-            // Nobody is left to tell if the log is closed.
+            // If the log is closed, there is nowhere left to say it.
             drop(log.write_all(report.to_annotations(test).as_bytes()));
         }
         if let Some(path) = &self.summary {
-            // A summary is a courtesy: a full disk must not turn into another failure.
+            // A full disk must not turn into another failure: the panic has the report.
             drop(append(path, &report.to_summary()));
         }
     }
 }
 
-/// Other steps and other tests write there too. One write, so that reports do not mix.
+/// Appends in one write, because other steps and tests write to the same file.
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
 }
