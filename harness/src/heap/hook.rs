@@ -20,9 +20,7 @@ use crate::units::PAGE_SIZE;
 #[cold]
 #[inline(never)]
 pub(super) fn allocates(size: usize) {
-    // While a thread unwinds, the panic machinery allocates for its message, not the code under
-    // test.
-    if Side::now() != Side::User || std::thread::panicking() {
+    if !Side::is_users_code() {
         return;
     }
     let _side = harness_side();

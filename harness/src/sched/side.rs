@@ -40,6 +40,12 @@ impl Side {
         SIDE.get()
     }
 
+    /// Whether code of the user runs, and its thread does not unwind. While a thread unwinds, the
+    /// panic machinery allocates for its message, not the code under test.
+    pub(crate) fn is_users_code() -> bool {
+        Self::now() == Self::User && !std::thread::panicking()
+    }
+
     /// The side on which a task's body runs: servers are part of the harness.
     pub(crate) const fn of(kind: TaskKind) -> Self {
         match kind {
