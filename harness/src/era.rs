@@ -1,8 +1,8 @@
 //! Eras: presets of kernel behaviours, one row for each kernel that a report comes from.
 //!
 //! Key types: [`Era`], [`Knobs`], [`MmKnobs`]. [`Era::knobs`] is the one table of what each kernel
-//! does; every knob can also be set by hand. Source: the project's description of dm-bufio's
-//! shrinker forms and of the loop driver's worker over time.
+//! does; every knob can also be set by hand. Source: docs/kernel/dm-bufio.md, "The shrinker's
+//! forms", and docs/kernel/loop.md, "The worker over time".
 
 mod bufio;
 mod flips;

@@ -1,8 +1,8 @@
 //! Ways in which a scope is lost or leaks, each with its healthy twin.
 //!
-//! Written from the project's description of scoped allocation, 2.10. The scope crate tests what
-//! one task can know of its own scopes. The tests here need a world: other tasks, work items, tasks
-//! that end.
+//! Written from docs/kernel/scopes.md, "Ways to lose a scope". The scope crate tests what one task
+//! can know of its own scopes. The tests here need a world: other tasks, work items, tasks that
+//! end.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 //! Key type: [`Bracket`]. It stands around each callback of the harness: reclaim calls shrinkers
 //! and release hooks, a work queue calls work items. A scope that a callback enters and forgets
 //! restricts its caller from then on; if the callback ends a scope of its caller, the caller goes
-//! on unprotected. Invariant 8 of the project's description of reclaim, section 9.
+//! on unprotected. Invariant 8 of docs/kernel/rules.md, "Invariants".
 
 use crate::kind::{Entered, ScopeKind};
 use crate::misuse::{Misuse, MisuseReport};

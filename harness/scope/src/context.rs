@@ -190,9 +190,9 @@ pub fn announce() {
     }
 }
 
-/// Reports it if the flag word does not follow from the open scopes (invariant 7 of the project's
-/// description). Guards keep the two equal, and compare them when a scope is entered or left. Only
-/// a legacy token can make them differ, so its restore calls this function.
+/// Reports it if the flag word does not follow from the open scopes (invariant 7 of
+/// docs/kernel/rules.md, "Invariants"). Guards keep the two equal, and compare them when a scope is
+/// entered or left. Only a legacy token can make them differ, so its restore calls this function.
 pub(crate) fn check() {
     if is_attached()
         && let Some(misused) = stack::with(|stack| stack.compare(flags()))

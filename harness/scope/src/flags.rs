@@ -1,8 +1,8 @@
 //! `TaskFlags`: the `PF_*` bits of a task that allocations and reclaim look at.
 //!
 //! Key type: [`TaskFlags`]. Numeric values are those of kernel 6.12 (`include/linux/sched.h`), so
-//! that a word read from a real kernel can be used directly; written from the project's description
-//! of scoped allocation, 2.1. The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
+//! that a word read from a real kernel can be used directly; written from docs/kernel/scopes.md,
+//! "Task flags". The one bit that no kernel has is [`TaskFlags::MEMALLOC_NOWAIT`].
 
 use core::fmt;
 use core::ops::BitOr;

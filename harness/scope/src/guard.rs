@@ -8,8 +8,8 @@
 //! std::thread::spawn(move || drop(nofs)); // the guard is not Send
 //! ```
 //!
-//! Mirrors the pairs of `include/linux/sched/mm.h`; written from the project's description of
-//! scoped allocation, 2.2, 2.4, 2.5, 2.7 and 2.8.
+//! Mirrors the pairs of `include/linux/sched/mm.h`; written from docs/kernel/scopes.md, "The
+//! pairs", "Tokens", "Nesting and placement", "The nowait scope" and "Standing in for kswapd".
 
 use core::marker::PhantomData;
 
@@ -152,7 +152,8 @@ pub fn reclaim_context(context: ReclaimContext) -> ScopeGuard {
 /// clears those of the two that were not set before.
 ///
 /// It is for a worker that continues work of kswapd, as in XFS where the stack runs short
-/// (description, 2.8). Drop the guard before signalling the task that waits for the worker.
+/// (docs/kernel/scopes.md, "Standing in for kswapd"). Drop the guard before signalling the task
+/// that waits for the worker.
 #[inline]
 #[track_caller]
 pub fn become_kswapd() -> ScopeGuard {

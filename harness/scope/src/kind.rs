@@ -1,7 +1,7 @@
 //! `ScopeKind`: what a scope forbids; `Entered`: how it came to be on a task.
 //!
 //! Key types: [`ScopeKind`], [`Entered`], [`Scope`] (one that is open, as plain data). Written from
-//! the project's description of scoped allocation, 2.2 and 2.7.
+//! docs/kernel/scopes.md, "The pairs" and "The nowait scope".
 
 use crate::site::Site;
 use crate::{Layer, ReclaimContext, TaskFlags};

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Token`], [`Style`]. Three generations of tokens failed in different ways. The flag
 //! word behaves here exactly as in the kernel of that generation, whatever is done with the tokens;
-//! on a task of a world the record stack reports what was wrong. Written from the project's
-//! description of scoped allocation, 2.4.
+//! on a task of a world the record stack reports what was wrong. Written from
+//! docs/kernel/scopes.md, "Tokens".
 
 use core::panic::Location;
 

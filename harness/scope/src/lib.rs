@@ -32,9 +32,9 @@
 //! Each item has one path: the functions of [`context`], [`legacy`], [`listener`], [`thread`] and
 //! `linux` keep their module's name, and everything else is at the root.
 //!
-//! Source: `include/linux/gfp_types.h`, `include/linux/sched/mm.h` (names only); written from the
-//! project's description of scoped allocation, sections 1 and 2. The crate has no dependencies; it
-//! takes no lock and allocates nothing outside a world.
+//! Source: `include/linux/gfp_types.h`, `include/linux/sched/mm.h` (names only); written from
+//! docs/kernel/masks.md and docs/kernel/scopes.md. The crate has no dependencies; it takes no lock
+//! and allocates nothing outside a world.
 
 #![forbid(unsafe_code)]
 

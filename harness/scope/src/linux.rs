@@ -6,7 +6,7 @@
 //! state does not nest, a child inherits it over fork, and threads that were started before the
 //! call do not get it.
 //!
-//! Written from the project's description of scoped allocation, 2.1 and 2.6.
+//! Written from docs/kernel/scopes.md, "Task flags" and "Local throttling and the I/O flusher".
 
 use core::fmt;
 use std::io;

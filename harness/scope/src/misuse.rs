@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Misuse`], [`MisuseReport`]. The record stack of an attached task finds the misuses
 //! that one task can know of. The judges find those that involve two tasks or the end of a task.
-//! Written from the project's description of scoped allocation, 2.4, 2.10 and 9 (invariants 6 to
-//! 8).
+//! Written from docs/kernel/scopes.md, "Tokens" and "Ways to lose a scope", and
+//! docs/kernel/rules.md, "Invariants" (6 to 8).
 
 use core::fmt;
 

@@ -3,8 +3,8 @@
 //!
 //! Key types: [`ReclaimContext`], [`Superblock`], [`Depth`]. A context makes a NOFS scope say which
 //! filesystem it protects, so that a policy can let reclaim into another one. It is plain data; a
-//! policy decides what follows from it. Written from the project's description of scoped
-//! allocation, 7.3 (proposed by Dave Chinner in June 2020, never built in a kernel).
+//! policy decides what follows from it. Written from docs/kernel/proposals.md, "The reclaim
+//! context" (proposed by Dave Chinner in June 2020, never built in a kernel).
 
 /// The number of a mounted filesystem. In a world it is the instance of the filesystem's layer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,8 +1,8 @@
 //! Shrinkers of production code: caches that give memory back when asked.
 //!
 //! Key types: [`Shrinker`], [`Registration`]. In a world a registered shrinker is called by the
-//! world's reclaim. Mirrors `include/linux/shrinker.h`; written from the project's description of
-//! reclaim, 4.3 and 4.5.
+//! world's reclaim. Mirrors `include/linux/shrinker.h`; written from docs/kernel/shrinkers.md, "The
+//! shrink_slab protocol" and "Rules of conduct".
 
 use std::sync::Arc;
 

@@ -5,7 +5,8 @@
 //! same scopes while it serves the request. A snapshot carries a description of the scopes, never a
 //! token.
 //!
-//! Written from the project's description of scoped allocation, 2.10 (ways 1 to 3) and 2.8.
+//! Written from docs/kernel/scopes.md, "Ways to lose a scope" (ways 1 to 3) and "Standing in for
+//! kswapd".
 
 use crate::guard::ScopeGuard;
 use crate::kind::{Entered, ScopeKind, ScopeRef};

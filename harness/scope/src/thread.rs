@@ -1,8 +1,8 @@
 //! Contexts for threads that other code starts: like a child of fork, or like a kernel thread.
 //!
 //! A thread begins with an empty flag word, as a kernel thread does. The functions here wrap the
-//! closure that the thread runs, and set the flag word for it. Written from the project's
-//! description of scoped allocation, 2.6 and 2.10 (way 6).
+//! closure that the thread runs, and set the flag word for it. Written from docs/kernel/scopes.md,
+//! "Fork and kernel threads" and "Ways to lose a scope" (way 6).
 
 use crate::kind::{Entered, ScopeKind};
 use crate::{Site, TaskFlags, context, listener, stack, word};

@@ -18,8 +18,8 @@
 //! std::thread::spawn(move || drop(transaction)); // it holds a scope of this task
 //! ```
 //!
-//! Mirrors jbd2's handles and XFS's transaction context; written from the project's description of
-//! scoped allocation, 2.5 and 2.9.
+//! Mirrors jbd2's handles and XFS's transaction context; written from docs/kernel/scopes.md,
+//! "Nesting and placement" and "Transactions are not scopes".
 
 use core::marker::PhantomData;
 

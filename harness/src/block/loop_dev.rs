@@ -4,7 +4,8 @@
 //! and one worker that serves it serially. A flush is an fsync of the backing file, and everything
 //! behind it waits. Since August 2019 the worker serves in a NOIO scope.
 //!
-//! Written from the project's description of the loop driver, 2.1-2.3.
+//! Written from docs/kernel/loop.md, "The worker over time", "Flags of the worker" and "The data
+//! path".
 //!
 //! Locking: the FIFO's leaf lock, never held while a request is served.
 

@@ -18,7 +18,8 @@
 //!
 //! Locking: leaf locks alone; a completion runs without any lock held.
 //!
-//! Written from the project's description of the loop driver, sections 2.1-2.3.
+//! Written from docs/kernel/loop.md, "The worker over time", "Flags of the worker" and "The data
+//! path".
 
 mod bio;
 mod device;

@@ -1,4 +1,5 @@
-//! A buffer for a block that is not cached, step by step (1.6), and the client's limit.
+//! A buffer for a block that is not cached, step by step (docs/kernel/dm-bufio.md, "Memory for a
+//! new buffer"), and the client's limit.
 //!
 //! The steps are those of `alloc_buffer_wait_no_callback` in `drivers/md/dm-bufio.c`: an allocation
 //! that must not sleep, once one that may sleep but without the client lock, the reserve, the

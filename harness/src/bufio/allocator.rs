@@ -1,4 +1,5 @@
-//! The memory of one client's buffers: slab, page allocator or vmalloc (1.1, last part).
+//! The memory of one client's buffers: slab, page allocator or vmalloc (docs/kernel/dm-bufio.md,
+//! "The client").
 //!
 //! Key type: [`Allocator`]. Small blocks come from a slab of the client; a block of whole pages
 //! from the page allocator, if the mask has NORETRY; everything else from vmalloc, in practice the

@@ -1,4 +1,5 @@
-//! Marks on tasks that map a request, or may not sleep (1.9, 1.10).
+//! Marks on tasks that map a request, or may not sleep (docs/kernel/dm-bufio.md, "In a request" and
+//! "No-sleep mode").
 //!
 //! Key types: [`InRequest`], [`Atomic`], [`TaskMarks`]. While a task has an on-stack list of bios,
 //! its requests are queued there and not started, so a wait for one of them would be a wait for the
@@ -67,8 +68,8 @@ impl TaskMarks {
         self.is(|mark| mark.atomic)
     }
 
-    /// Refuses an operation that may sleep, such as `what`, where nothing may sleep. While a request
-    /// is mapped it is allowed.
+    /// Refuses an operation that may sleep, such as `what`, where nothing may sleep. While a
+    /// request is mapped it is allowed.
     ///
     /// # Panics
     /// In an atomic place: the kernel says "scheduling while atomic".

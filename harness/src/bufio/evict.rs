@@ -10,8 +10,9 @@ use super::slot::{Slot, State};
 use crate::event::Site;
 
 impl Client {
-    /// The buffers of `list` that a task which may wait can take (the predicates of 1.4). In
-    /// no-sleep mode it takes none that needs a wait.
+    /// The buffers of `list` that a task which may wait can take (the predicates of
+    /// docs/kernel/dm-bufio.md, "Index and lists"). In no-sleep mode it takes none that needs a
+    /// wait.
     pub(super) fn takes(&self, list: List) -> impl Fn(&Slot) -> Verdict + 'static {
         let refused = match (list, self.0.options.no_sleep) {
             (List::Clean, true) => Some(State::READING | State::WRITING | State::DIRTY),

@@ -2,7 +2,8 @@
 //!
 //! Key type: [`Bufio`]. Neighbours: [`super::sweep`] cleans all clients, [`super::lifecycle`] makes
 //! and ends them. Locking: `clients` ("dm_bufio_clients_lock") > a client's lock; creation and
-//! destruction take it, so they can stall behind a cleanup that waits for I/O (1.8).
+//! destruction take it, so they can stall behind a cleanup that waits for I/O
+//! (docs/kernel/dm-bufio.md, "Lock order").
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};

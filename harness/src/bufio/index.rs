@@ -1,9 +1,10 @@
 //! The index of a client, from a block to its slot, in its two forms.
 //!
 //! Key type: [`Index`]. The classic form, until 6.3, is one table that is only used under the
-//! client lock. The modern form, since 6.4 (1.4), is several trees by hash, each with a lock of its
-//! own: a look-up takes one tree's lock shared and no other lock, and a task that changes a tree
-//! holds the client lock as well. Locking: client lock > one tree, never two.
+//! client lock. The modern form, since 6.4 (docs/kernel/dm-bufio.md, "Index and lists"), is several
+//! trees by hash, each with a lock of its own: a look-up takes one tree's lock shared and no other
+//! lock, and a task that changes a tree holds the client lock as well. Locking: client lock > one
+//! tree, never two.
 
 use super::order;
 use super::table::{Table, hash};

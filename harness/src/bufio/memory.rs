@@ -1,4 +1,5 @@
-//! The three kinds of memory that a buffer's data lives in, and their accounts (1.1, last part).
+//! The three kinds of memory that a buffer's data lives in, and their accounts
+//! (docs/kernel/dm-bufio.md, "Data memory").
 //!
 //! Key types: [`Memory`], [`Mode`], [`Accounts`]. Neighbour: [`super::allocator`] allocates it.
 

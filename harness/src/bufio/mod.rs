@@ -1,8 +1,7 @@
 //! dm-bufio: a cache of fixed-size blocks over one block device, with its own shrinker.
 //!
 //! Mirrors `drivers/md/dm-bufio.c` from 2014 to 6.12: index, lists, limits and the shrinker's form
-//! come from the era's knobs. Written from the project's description of dm-bufio, sections
-//! 1.1-1.11.
+//! come from the era's knobs. Written from docs/kernel/dm-bufio.md.
 //!
 //! Key types: [`Client`], [`Buffer`], [`Bufio`], [`ClientOptions`].
 //!

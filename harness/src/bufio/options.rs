@@ -1,4 +1,4 @@
-//! How to make a client (1.1).
+//! How to make a client (docs/kernel/dm-bufio.md, "The client").
 //!
 //! Key types: [`ClientOptions`], [`Callback`], [`Contents`].
 

@@ -2,9 +2,10 @@
 //! behind it.
 //!
 //! Key types: [`Ring`], [`Walk`]. As an LRU list the cursor stays on the oldest; as a CLOCK it
-//! turns, and passes what was referenced (1.4). Walks that are registered with a ring are patched
-//! when an entry is removed, so they survive whatever happens while the lock is dropped. The links
-//! are the client's, by slot number: a buffer is on one ring at the most.
+//! turns, and passes what was referenced (docs/kernel/dm-bufio.md, "Index and lists"). Walks that
+//! are registered with a ring are patched when an entry is removed, so they survive whatever
+//! happens while the lock is dropped. The links are the client's, by slot number: a buffer is on
+//! one ring at the most.
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -24,7 +25,8 @@ impl Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walk(usize);
 
-/// Where a walk stands: the entry that it returns next, and the last one. Without `next` it is over.
+/// Where a walk stands: the entry that it returns next, and the last one. Without `next` it is
+/// over.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
     next: u32,

@@ -1,4 +1,5 @@
-//! Cleaning all clients: when buffers are old, and when together they are too large (1.6).
+//! Cleaning all clients: when buffers are old, and when together they are too large
+//! (docs/kernel/dm-bufio.md, "Watermark and clean-up").
 //!
 //! Key functions: [`Bufio::age_out`], [`Bufio::start_aging`]; the cleanup is queued when a buffer
 //! is added. Until 5.3 there is no cleanup: each client keeps to its share. From 5.4 to 6.3 it goes

@@ -1,7 +1,6 @@
 //! What changed in dm-bufio: its shrinker's forms, and the rest by generation.
 //!
-//! Key types: [`ShrinkerForm`], [`BufioGeneration`]. Written from the project's description of
-//! dm-bufio, 1.1-1.7.
+//! Key types: [`ShrinkerForm`], [`BufioGeneration`]. Written from docs/kernel/dm-bufio.md.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +20,7 @@ pub enum ShrinkerForm {
     S2,
     /// 5.2.3: the scan only tries the lock (bd293d071ffe).
     S3,
-    /// 5.3: as S2 again; the loop worker's NOIO scope is the cure (cf3591ef8329).
+    /// 5.3: S2 again (the count takes no lock); the loop worker's NOIO scope is the cure (cf3591ef8329).
     S4,
     /// 5.9: the scan hands the work to a work queue and returns at once (70704c33db84).
     S5,

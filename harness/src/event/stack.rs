@@ -3,8 +3,9 @@
 //!
 //! Key types: [`Fact`], [`MayWait`], [`ReclaimTarget`]. Facts are declared, not seen to happen: a
 //! judge may follow them to all that an allocation could lead to. The closed list of blocking
-//! points is in the project's description of storage, 3.3; the question that is asked of it in
-//! reclaim, 5.8, 7.3 and 9 (20).
+//! points is in docs/kernel/filesystem.md, "Blocking points"; the question that is asked of it is
+//! in docs/kernel/lockdep.md, "What the annotation cannot see", in docs/kernel/proposals.md, "The
+//! reclaim context", and in docs/kernel/rules.md, "Invariants" (invariant 20).
 
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,8 @@
 //! I/O is done under that mutex, and that is the point of this filesystem: a task that waits for
 //! the journal waits for the device.
 //!
-//! Written from the project's description of storage, 3.1-3.3.
+//! Written from docs/kernel/filesystem.md, "Facts about real filesystems", "A minimal journalled
+//! filesystem" and "Blocking points".
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

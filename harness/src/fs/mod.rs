@@ -24,7 +24,7 @@
 //! The root has a class of its own, so that unlink, which holds the root and an inode, does not
 //! nest one class in itself.
 //!
-//! Written from the project's description of storage, section 3.
+//! Written from docs/kernel/filesystem.md.
 
 mod bitmap;
 mod data;

@@ -20,8 +20,8 @@
 //!
 //! Locking: none of its own; the hook may run under any lock of the user side.
 //!
-//! Written from the project's description of reclaim, 10, point 6: real allocations hide in
-//! collections, formatting and logging, and a harness that sees only calls of its own allocator
+//! Written from docs/kernel/rules.md, "Mistakes of a naive port" (point 6): real allocations hide
+//! in collections, formatting and logging, and a harness that sees only calls of its own allocator
 //! misses them.
 #![expect(
     unsafe_code,

@@ -39,7 +39,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 ///
 /// let report = World::builder().tier(Tier::Native).run(|world| {
 ///     let sched = world.sched();
-///     let device = HostFile::temp(sched, "disk", 1 << 20, IoOptions::default()).expect("a temp file");
+///     let device = HostFile::temp(sched, "disk", 1 << 20, IoOptions::default());
+///     let device = device.expect("a temp file");
 ///     let (written, queue) = (Arc::new(AtomicU32::new(0)), WaitQueue::new(sched));
 ///     let write = |block: u64| {
 ///         let (written, queue) = (Arc::clone(&written), queue.clone());

@@ -6,7 +6,7 @@
 //! Every call here can wait for the filesystem of the backing file. If that is a filesystem of
 //! ours, call it on a thread of [`super::fd_table`].
 //!
-//! Written from the project's description of the loop driver, section 2.4.
+//! Written from docs/kernel/loop.md, "The control interface".
 #![expect(
     clippy::disallowed_methods,
     reason = "detaching is polled for; the kernel offers no event"

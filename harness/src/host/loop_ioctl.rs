@@ -2,7 +2,7 @@
 //!
 //! Each call can wait for the filesystem under the backing file, `LOOP_GET_STATUS64` too.
 //!
-//! Written from the project's description of the loop driver, section 2.4.
+//! Written from docs/kernel/loop.md, "The control interface".
 #![expect(unsafe_code, reason = "loop ioctls have no safe wrapper")]
 
 use std::ffi::c_void;

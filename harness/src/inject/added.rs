@@ -1,7 +1,8 @@
 //! Scopes that the plan adds around allocations of the code under test.
 //!
 //! Key type: [`AddedScope`]. A run with an added scope shows whether a scope at that allocation
-//! would have prevented a finding. Written from the project's description of reclaim, 2.5 and 5.4.
+//! would have prevented a finding. Written from docs/kernel/scopes.md, "Nesting and placement", and
+//! docs/kernel/lockdep.md, "What a report contains".
 
 use reclaimdep_scope::{ScopeGuard, ScopeKind, nofs, noio};
 use serde::{Deserialize, Serialize};

@@ -43,13 +43,17 @@ failpoints! {
     MmAlloc = "mm::alloc", ENOMEM;
     /// mm: the allocation below a mempool fails, so that only its reserve is left.
     MempoolAlloc = "mm::mempool_alloc", ENOMEM;
-    /// dm-bufio: the allocation that must not sleep fails (1.6 step 1).
+    /// dm-bufio: the allocation that must not sleep fails (step 1 of docs/kernel/dm-bufio.md,
+    /// "Memory for a new buffer").
     BufioAllocNowait = "bufio::alloc_nowait", ENOMEM;
-    /// dm-bufio: the allocation without the client lock fails (1.6 step 3).
+    /// dm-bufio: the allocation without the client lock fails (step 3 of docs/kernel/dm-bufio.md,
+    /// "Memory for a new buffer").
     BufioAllocNoio = "bufio::alloc_noio", ENOMEM;
-    /// dm-bufio: the reserve counts as empty (1.6 step 4).
+    /// dm-bufio: the reserve counts as empty (step 4 of docs/kernel/dm-bufio.md, "Memory for a new
+    /// buffer").
     BufioReserve = "bufio::reserve", ENOMEM;
-    /// dm-bufio: no buffer of the client can be reused (1.6 step 5).
+    /// dm-bufio: no buffer of the client can be reused (step 5 of docs/kernel/dm-bufio.md, "Memory
+    /// for a new buffer").
     BufioSteal = "bufio::steal", ENOMEM;
     /// dm-bufio: a freed buffer does not wake the tasks that wait for one.
     BufioLostWake = "bufio::lost_wake", EAGAIN;

@@ -13,8 +13,8 @@
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
 //! | [`bug`] | [`Bug`]: mistakes planted in the ports, to show that judges find them |
 //!
-//! Written from the project's description of fault injection, reclaim 6.3-6.4, and of dm-bufio,
-//! 1.11.
+//! Written from docs/kernel/fault-injection.md, "The systematic method" and "What the harness
+//! offers", and docs/kernel/dm-bufio.md, "Failpoints".
 
 pub mod added;
 pub mod bug;

@@ -4,8 +4,8 @@
 //! (what it asks for). Rules match, and count, allocations that may reclaim; one that is hit skips
 //! the fast path and must reclaim. A rule may choose the shrinkers and the states of pages that
 //! this reclaim sees; it may make kswapd reclaim at that point instead; and it may stand at the
-//! acquisition of a lock rather than at an allocation. Written from the project's description of
-//! fault injection, 6.4.
+//! acquisition of a lock rather than at an allocation. Written from docs/kernel/fault-injection.md,
+//! "What the harness offers".
 
 use std::str::FromStr;
 use std::sync::Arc;

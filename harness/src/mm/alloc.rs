@@ -1,9 +1,9 @@
 //! One allocation, from the request to its pages.
 //!
-//! Key type: [`PageBlock`]. The order of steps is that of the project's description of the
-//! allocation path, 3.1: the global mask, the task's scopes, the annotation
-//! ([`EventKind::AllocBegin`] reports it for every request, on the fast path too), the injected
-//! failure, the fast path against the low watermark, the slow path. Mirrors `__alloc_pages`.
+//! Key type: [`PageBlock`]. The order of steps is that of docs/kernel/allocation.md, "The order of
+//! steps": the global mask, the task's scopes, the annotation ([`EventKind::AllocBegin`] reports it
+//! for every request, on the fast path too), the injected failure, the fast path against the low
+//! watermark, the slow path. Mirrors `__alloc_pages`.
 
 use super::memory::{MemoryState, Mm};
 use super::slow_path::{AllocRequest, flags};

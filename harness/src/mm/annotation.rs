@@ -4,7 +4,8 @@
 //! whose reclaim could call into a filesystem acquires and releases it. There is no such
 //! pseudo-lock for I/O, so kernel lockdep cannot see the deadlock that this project began with.
 //! This harness has three, nested: any, io, fs. Mirrors `fs_reclaim_acquire` and `might_alloc`;
-//! written from the project's description of reclaim, 5.1, 5.3, 5.8.
+//! written from docs/kernel/lockdep.md, "The annotation", "The model before 4.14" and "What the
+//! annotation cannot see".
 
 use crate::event::{Gfp, Levels, TaskFlags};
 

@@ -3,8 +3,9 @@
 //! Key type: [`CompactResult`]. Memory in the model is not fragmented, so compaction succeeds if
 //! enough pages are free. The part that can recurse is modelled: compaction calls the release hooks
 //! of filesystems with the request's mask while PF_MEMALLOC is set. Mirrors
-//! `__alloc_pages_direct_compact`; written from the project's description, 3.3 (steps S2, S7, S11),
-//! 3.4 and 4.2.
+//! `__alloc_pages_direct_compact`; written from docs/kernel/allocation.md, "The slow path" (steps
+//! 2, 7 and 11) and "The bracket around direct reclaim", and docs/kernel/reclaim.md, "The decision
+//! for each page".
 
 use std::sync::atomic::Ordering;
 

@@ -5,7 +5,8 @@
 //! difference to the topology before. The ports declare the locks and queues of their parts; a
 //! reclaim target is declared when it is registered. If a judge asked for it and the policy decides
 //! by target, the policy's mask for each target is reported before each allocation. Written from
-//! the project's description of storage, 3.3, and of reclaim, 9 (question 20).
+//! docs/kernel/filesystem.md, "Blocking points", and docs/kernel/rules.md, "Invariants" (invariant
+//! 20).
 //!
 //! Locking: the topology > [`Declared`] > the names of the world.
 

@@ -2,7 +2,8 @@
 //!
 //! Carries out for each page what [`decide`] returns, step by step, and keeps the counts by which
 //! reclaim is throttled afterwards. Mirrors `shrink_inactive_list` and `shrink_folio_list`; written
-//! from the project's description of reclaim, 3.7 and 4.2.
+//! from docs/kernel/allocation.md, "Throttling", and docs/kernel/reclaim.md, "The decision for each
+//! page".
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -4,7 +4,8 @@
 //! GFP_KERNEL, whatever the mask of that request, until the high watermark is reached. After 16
 //! runs without progress it gives up until a direct reclaimer makes progress. PF_MEMALLOC is set on
 //! its task, and no other task's scope restricts it. Mirrors `kswapd` and `balance_pgdat` in
-//! `mm/vmscan.c`; written from the project's description, 3.2, 3.7 and 4.1.
+//! `mm/vmscan.c`; written from docs/kernel/allocation.md, "Watermarks" and "Throttling", and
+//! docs/kernel/reclaim.md, "Direct reclaim and kswapd".
 //!
 //! Locking: its state is a leaf.
 

@@ -3,8 +3,9 @@
 //! Key types: [`Lruvec`], [`LruList`]. There are two pairs of lists, for file pages and for
 //! anonymous pages. Of each pair one list holds pages that were used lately (active), the other the
 //! pages that reclaim takes next (inactive). Isolated pages are on no list and are counted, because
-//! too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written from the project's
-//! description of reclaim, 3.7 and 4.1.
+//! too many of them throttle direct reclaimers. Mirrors `struct lruvec`; written from
+//! docs/kernel/allocation.md, "Throttling", and docs/kernel/reclaim.md, "Direct reclaim and
+//! kswapd".
 //!
 //! Locking: one leaf lock around the four lists.
 

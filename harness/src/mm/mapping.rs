@@ -4,9 +4,9 @@
 //! allocations may do. When a loop device is bound to the file, the driver takes IO and FS away; it
 //! must give them back later. Here a constraint is a guard, so two devices on one file do not undo
 //! each other. The kernel's way, which saves and stores the whole mask, is kept
-//! ([`Mapping::set_mask`]) to show what it loses. Mirrors
-//! `mapping_set_gfp_mask` and its uses in `drivers/block/loop.c`; written from the project's
-//! description of scoped allocation, 2.6.
+//! ([`Mapping::set_mask`]) to show what it loses. Mirrors `mapping_set_gfp_mask` and its uses in
+//! `drivers/block/loop.c`; written from docs/kernel/scopes.md, "Masks of objects and of the
+//! machine".
 //!
 //! Locking: the constraints are a leaf.
 

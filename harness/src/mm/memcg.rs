@@ -5,7 +5,7 @@
 //! reclaim runs with the request's own effective mask, so an accounted NOFS allocation enters NOFS
 //! reclaim. A reclaimer bypasses the limit; NOFAIL and HIGH requests overshoot it. Unlike the
 //! global OOM killer, that of the memcg may kill for a NOFS request. Mirrors `mm/memcontrol.c`;
-//! written from the project's description of reclaim, 4.3 (last paragraph).
+//! written from docs/kernel/reclaim.md, "Memory cgroups".
 //!
 //! Locking: the usage is a leaf.
 

@@ -3,8 +3,8 @@
 //! Key types: [`Mempool`], [`Element`]. A request first allocates without reclaim, then takes an
 //! element of the reserve, then allocates with its full mask, and at last waits until an element
 //! comes back. With `__GFP_DIRECT_RECLAIM` it never fails, provided that the tasks that hold
-//! elements do not need this pool to give them back. Mirrors `mm/mempool.c`; written from the
-//! project's description of the allocation path, 3.6.
+//! elements do not need this pool to give them back. Mirrors `mm/mempool.c`; written from
+//! docs/kernel/allocation.md, "Memory pools".
 //!
 //! Locking: the reserve is a leaf.
 

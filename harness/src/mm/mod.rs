@@ -27,8 +27,8 @@
 //! | allocation | `alloc`, `slow_path` | [`PageBlock`], step by step |
 //! | | `mempool`, `vmalloc` | [`Mempool`]; areas |
 //!
-//! Mirrors `mm/page_alloc.c` and `mm/vmscan.c`; written from the project's description of scoped
-//! allocation and reclaim, sections 1-4, 6 and 7.
+//! Mirrors `mm/page_alloc.c` and `mm/vmscan.c`; written from the pages that docs/kernel/README.md,
+//! "Pages", names for it.
 
 mod alloc;
 mod annotation;

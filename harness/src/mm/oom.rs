@@ -4,7 +4,7 @@
 //! tick and report progress. The last attempt to allocate asks for the high watermark. For a
 //! request that may not enter a filesystem nothing is killed, and the step reports progress: the
 //! request tries again and depends on kswapd. Mirrors `mm/oom_kill.c` and `__alloc_pages_may_oom`;
-//! written from the project's description of the allocation path, 3.5.
+//! written from docs/kernel/allocation.md, "The OOM step".
 //!
 //! Locking: the lists are leaves; no lock is held over a victim's `kill` or a notifier.
 

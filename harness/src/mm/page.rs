@@ -4,7 +4,7 @@
 //! in the swap cache} x {clean, dirty, under writeback} x {marked for reclaim or not} x {with or
 //! without a filesystem}. [`decide`] returns the next step for an isolated page; after a step that
 //! changes the page it is called again. Mirrors `shrink_folio_list` in `mm/vmscan.c`; written from
-//! the project's description of reclaim, 4.2.
+//! docs/kernel/reclaim.md, "The decision for each page".
 //!
 //! Locking: a page's state is a leaf; for its page lock ([`PageLock`]) reclaim never waits.
 

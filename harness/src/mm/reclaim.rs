@@ -4,7 +4,8 @@
 //! has freed 32 pages. At each priority it takes a share of every list of pages, then of every
 //! shrinker. If it freed nothing, it starts again with forced deactivation, then also without
 //! `memory.low`. kswapd stops at priority 1. Mirrors `__perform_reclaim`, `do_try_to_free_pages`
-//! and `shrink_node`; written from the project's description of reclaim, 3.4 and 4.1.
+//! and `shrink_node`; written from docs/kernel/allocation.md, "The bracket around direct reclaim",
+//! and docs/kernel/reclaim.md, "Direct reclaim and kswapd".
 //!
 //! Order of the bracket: acquire the annotation, set PF_MEMALLOC, reclaim, restore PF_MEMALLOC,
 //! release the annotation. A task with PF_MEMALLOC is exempt from the annotation, so the annotation

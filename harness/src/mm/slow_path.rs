@@ -1,7 +1,7 @@
 //! The allocator's slow path, step by step.
 //!
-//! Key type: [`AllocRequest`]. The steps are those of the project's description of the allocation
-//! path, 3.3; per-CPU lists, which step S6 drains there, are not part of the model. Mirrors
+//! Key type: [`AllocRequest`]. The steps are those of docs/kernel/allocation.md, "The slow path";
+//! per-CPU lists, which step 6 drains there, are not part of the model. Mirrors
 //! `__alloc_pages_slowpath`.
 
 use reclaimdep_scope as scope;
@@ -85,14 +85,14 @@ impl Mm {
         request: &AllocRequest,
         pressed: Option<&PressureHit>,
     ) -> Option<PageBlock> {
-        // S1: wake kswapd, then try the min watermark.
+        // Step 1: wake kswapd, then try the min watermark.
         self.wake_kswapd_for(request);
         if pressed.is_none()
             && let Some(block) = self.take(request, self.ordinary_watermark(request))
         {
             return Some(block);
         }
-        // S2: compact first, if the order asks for it.
+        // Step 2: compact first, if the order asks for it.
         let mut rounds = Rounds::default();
         let high_order = request.order > 0 && !request.mask.contains(Gfp::MOVABLE);
         let compacts = request.mask.allow_blocking() && !self.reserves(request).emergency();
@@ -182,7 +182,7 @@ impl Mm {
         reserves.reduce(self.watermarks().min)
     }
 
-    /// Steps S3 to S14: one round of reclaim, compaction and the OOM step.
+    /// Steps 3 to 14: one round of reclaim, compaction and the OOM step.
     fn round(
         &self,
         request: &AllocRequest,
@@ -201,44 +201,44 @@ impl Mm {
                 return Round::Got(block);
             }
         }
-        // S4: without permission to wait the request fails. S5: so does a reclaimer; this is the
+        // Step 4: without permission to wait the request fails. Step 5: so does a reclaimer; this is the
         // only guard against recursion.
         if !request.may_reclaim() {
             return Round::Fail;
         }
-        // S6: direct reclaim.
+        // Step 6: direct reclaim.
         let progress = self.reclaim(&Scan::of(request).pressed(pressed)).freed > 0;
         rounds.freed = progress;
         if let Some(block) = self.take(request, self.ordinary_watermark(request)) {
             return Round::Got(block);
         }
-        // S7: direct compaction.
+        // Step 7: direct compaction.
         let compacted =
             if request.order > 0 { self.compact(request) } else { CompactResult::Skipped };
         if let Some(block) = self.take_if(compacted == CompactResult::Done, request) {
             return Round::Got(block);
         }
-        // S8: NORETRY fails now. S9: so does a costly order, unless it may retry.
+        // Step 8: NORETRY fails now. Step 9: so does a costly order, unless it may retry.
         let retries = request.mask.contains(Gfp::RETRY_MAYFAIL);
         if request.mask.contains(Gfp::NORETRY) || (request.is_costly() && !retries) {
             return Round::Fail;
         }
-        // S10 and S11: try reclaim or compaction again.
+        // Steps 10 and 11: try reclaim or compaction again.
         if self.should_reclaim_again(request, progress, rounds)
             || (progress && Self::should_compact_again(request, compacted, rounds))
         {
             return Round::Again;
         }
-        // S12: the OOM killer.
+        // Step 12: the OOM killer.
         let step = self.oom_step(request);
         if let OomStep::Got(block) = step {
             return Round::Got(block);
         }
-        // S13: an OOM victim fails; this round has tried the victims' reserve in S3.
+        // Step 13: an OOM victim fails; this round has tried the victims' reserve in step 3.
         if self.is_oom_victim(request.task) && !Self::must_not_fail(request) {
             return Round::Fail;
         }
-        // S14: after progress of the OOM step, the next round.
+        // Step 14: after progress of the OOM step, the next round.
         match step {
             OomStep::Progress => {
                 rounds.no_progress = 0;
@@ -248,7 +248,7 @@ impl Mm {
         }
     }
 
-    /// Step S10: whether another round of reclaim can succeed (`should_reclaim_retry`).
+    /// Step 10: whether another round of reclaim can succeed (`should_reclaim_retry`).
     fn should_reclaim_again(
         &self,
         request: &AllocRequest,

@@ -3,8 +3,8 @@
 //! Key types: [`SwapArea`], [`SwapIo`], [`SwapSlot`]. An area knows its place in the stack, since
 //! that decides which requests may write to it: a plain device, a file that its filesystem writes
 //! itself, or a device whose stack has a filesystem in it. Mirrors `mm/swapfile.c` and
-//! `mm/page_io.c` as far as reclaim asks; written from the project's description of reclaim, 4.2
-//! and 7.4.
+//! `mm/page_io.c` as far as reclaim asks; written from docs/kernel/reclaim.md, "Swap", and
+//! docs/kernel/proposals.md, "Join and swap-only I/O".
 //!
 //! Locking: the map of slots is a leaf.
 

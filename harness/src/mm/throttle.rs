@@ -3,8 +3,8 @@
 //! Key types: [`Throttle`], [`ThrottleReason`]. Kernel threads except kswapd never sleep here,
 //! since other tasks may need their progress. A task that cleans pages of one device by dirtying
 //! another (PF_LOCAL_THROTTLE) does not sleep for congestion. Mirrors `reclaim_throttle` and
-//! `throttle_direct_reclaim` in `mm/vmscan.c`; written from the project's description of the
-//! allocation path, 3.7.
+//! `throttle_direct_reclaim` in `mm/vmscan.c`; written from docs/kernel/allocation.md,
+//! "Throttling".
 //!
 //! Locking: no lock is held over a sleep.
 

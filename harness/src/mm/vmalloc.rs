@@ -2,7 +2,7 @@
 //!
 //! Key type: [`VmallocScope`]. The allocation of page tables ignores the caller's mask. Since 5.17
 //! a scope around it applies the mask; before, `vmalloc(GFP_NOFS)` could call into a filesystem.
-//! Mirrors `mm/vmalloc.c`; written from the project's description of scoped allocation, 2.7.
+//! Mirrors `mm/vmalloc.c`; written from docs/kernel/scopes.md, "vmalloc".
 
 use reclaimdep_scope as scope;
 

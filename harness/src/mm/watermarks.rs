@@ -1,7 +1,7 @@
 //! Watermarks, and how far below them a request may go.
 //!
-//! Key types: [`Watermarks`], [`Reserves`]. Arithmetic only, without state. Written from the
-//! project's description of the allocation path, 3.2.
+//! Key types: [`Watermarks`], [`Reserves`]. Arithmetic only, without state. Written from
+//! docs/kernel/allocation.md, "Watermarks".
 
 use serde::{Deserialize, Serialize};
 

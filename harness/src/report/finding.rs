@@ -10,8 +10,8 @@ use super::step::{Step, StepKind, read_chain};
 use crate::units::Nanos;
 use crate::witness::Code;
 
-/// Which of the two kinds of edges closes a finding (the project's description of reclaim, section
-/// 7.0). They have different cures.
+/// Which of the two kinds of edges closes a finding (docs/kernel/proposals.md, "The two edges").
+/// They have different cures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClosingEdge {

@@ -14,9 +14,9 @@
 //! | `timeline` | the same as tracks and slices for Perfetto |
 //! | `files` | every form, as files in a folder |
 //!
-//! Only `words` reads the judges' findings; no form of a report does. Written from the project's
-//! description of reclaim, sections 5.4 and 7.0. No report holds an address, and the same run gives
-//! the same bytes.
+//! Only `words` reads the judges' findings; no form of a report does. Written from
+//! docs/kernel/lockdep.md, "What a report contains", and docs/kernel/proposals.md, "The two edges".
+//! No report holds an address, and the same run gives the same bytes.
 
 mod expect;
 mod files;

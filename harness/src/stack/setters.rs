@@ -1,4 +1,5 @@
-//! How a spec is written in Rust: constructors and setters, each taking the spec and giving it back.
+//! How a spec is written in Rust: constructors and setters, each taking the spec and giving it
+//! back.
 //!
 //! The types are `#[non_exhaustive]`, so that a field that is added breaks no caller.
 

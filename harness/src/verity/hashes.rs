@@ -4,7 +4,7 @@
 //! aux byte of the buffer holds that, so it is lost together with the bytes: a block that was
 //! evicted and read again may have other bytes. Locking: dm-bufio's.
 //!
-//! Written from the project's description of dm-bufio, 1.1 (aux data, alloc callback).
+//! Written from docs/kernel/dm-bufio.md, "The client" (aux_size, alloc_callback).
 
 use crate::bufio::{Buffer, Callback, Client, ClientOptions, Parts};
 use crate::error::{Errno, Result};

@@ -1,7 +1,8 @@
 //! `Breach`: the rules between allocator, reclaimer and shrinker that can be broken, in one table.
 //!
-//! Findings of RD07 to RD13 name them. Written from the project's description of reclaim, 4.3-4.5
-//! and 9; `docs/invariants.md` says which invariant each rule belongs to.
+//! Findings of RD07 to RD13 name them. Written from docs/kernel/shrinkers.md, "The shrink_slab
+//! protocol", "The superblock shrinker" and "Rules of conduct", and docs/kernel/rules.md,
+//! "Invariants"; `docs/invariants.md` says which invariant each rule belongs to.
 
 use crate::witness::Code;
 use core::fmt;

@@ -19,8 +19,9 @@
 //! The tests of a module are its child `tests`: of `x.rs` in `x/tests.rs`, of a folder in its
 //! `tests/`. Tests of all judges together are in `panel/tests.rs`.
 //!
-//! Written from the project's description of reclaim, sections 5.8, 7.0 and 9. No locks; on the
-//! common path no allocation.
+//! Written from docs/kernel/lockdep.md, "What the annotation cannot see", docs/kernel/proposals.md,
+//! "The two edges", and docs/kernel/rules.md, "Invariants". No locks; on the common path no
+//! allocation.
 
 mod breach;
 mod chain;

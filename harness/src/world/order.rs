@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its
 //! start which locks it takes in reclaim: it enters the pseudo-lock of reclaim, takes the lock and
-//! drops both. That is a claim, and findings that rest on one say so. Written from the project's
-//! description of reclaim, 5.6.
+//! drops both. That is a claim, and findings that rest on one say so. Written from
+//! docs/kernel/lockdep.md, "Priming".
 //!
 //! Locking: the graph of [`Orders`] is a leaf.
 

@@ -1,5 +1,5 @@
-//! The deadlocks A, B, C and D of the description: each is found with exactly the shrinker forms
-//! that it is possible with.
+//! The deadlocks A, B, C and D of docs/kernel/dm-bufio.md, "The four cycles": each is
+//! found with exactly the shrinker forms that it is possible with.
 //!
 //! A: a task of a filesystem reclaims in NOFS, and waits for a write that needs a lock which the
 //! task holds. B: a task holds the client lock and waits for a write, whose server reclaims and

@@ -2,7 +2,7 @@
 //!
 //! | module | asks |
 //! |---|---|
-//! | [`cycles`] | which of the four deadlocks of the description is possible with which shrinker form |
+//! | [`cycles`] | which of dm-bufio's four cycles (A to D) is possible with which shrinker form |
 //! | [`failpoints`] | what does each pause hold up; what does the clock let go |
 //! | [`leaks`] | is a buffer that is held at the end found |
 //! | [`order`] | are the locks taken in the order that is declared |

@@ -27,15 +27,6 @@ mod tree;
 mod variables;
 mod words;
 
-/// Folders whose prose and line widths are not checked yet, because other work rewrites them now.
-/// EMPTY THIS LIST once that work is merged, and fix what is left.
-const NOT_CHECKED_YET: &[&str] = &["harness/docs/performance.md", "harness/src/"];
-
-/// Whether the prose and the line widths of the file at `path` are checked.
-fn is_checked(path: &str) -> bool {
-    !NOT_CHECKED_YET.iter().any(|folder| path.starts_with(folder))
-}
-
 /// Fails with every complaint, one a line.
 #[track_caller]
 fn assert_tidy(complaints: Vec<String>) {

@@ -2,7 +2,7 @@
 //!
 //! The target's buffers are clean, so no shrinker form writes anything. One old problem remains:
 //! the count of the shrinker waited for the client lock, behind a reader. In case C05 of the
-//! project's list of reported deadlocks, 59 tasks waited there beside a verity target.
+//! catalogue in docs/kernel/deadlocks.md, 59 tasks waited there beside a verity target.
 
 use std::sync::Arc;
 

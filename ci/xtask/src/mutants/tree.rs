@@ -1,8 +1,8 @@
 //! The small copy of the tree: the judges and reports, and what they import, without worlds.
 //!
 //! The code that the judges only import is a package of its own, so that it is built once and not
-//! for each mutant. Paths below `harness/` are those of the workspace, so a mutant has the same name
-//! in both.
+//! for each mutant. Paths below `harness/` are those of the workspace, so a mutant has the same
+//! name in both.
 
 use std::fs;
 use std::io;

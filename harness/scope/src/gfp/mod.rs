@@ -7,8 +7,8 @@
 //! | `validate` | rules that a mask can break |
 //!
 //! The bit positions are ours: the kernel has moved its own between releases, so nothing may depend
-//! on them. Mirrors `include/linux/gfp_types.h`; written from the project's description of scoped
-//! allocation, 1.1, 1.2 and 2.3.
+//! on them. Mirrors `include/linux/gfp_types.h`; written from docs/kernel/masks.md, "Bits" and
+//! "Composites", and docs/kernel/scopes.md, "The effective mask".
 
 mod text;
 mod validate;

@@ -1,8 +1,9 @@
 //! Rules that a mask can break.
 //!
 //! Key types: [`GfpRule`] (the rules, one table), [`InvalidGfp`]. The kernel corrects none of these
-//! masks: a malformed mask silently means something else. Written from the project's description of
-//! scoped allocation, 1.1, 1.3, 2.7, 3.3 (S0) and 9 (invariants 4 and 18).
+//! masks: a malformed mask silently means something else. Written from docs/kernel/masks.md, "Bits"
+//! and "Malformed masks", docs/kernel/scopes.md, "The nowait scope", docs/kernel/allocation.md,
+//! "The slow path" (step 0), and docs/kernel/rules.md, "Invariants" (4 and 18).
 
 use core::fmt;
 

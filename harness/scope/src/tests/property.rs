@@ -43,7 +43,8 @@ fn steps() -> impl Strategy<Value = Vec<ScopeStep>> {
     proptest::collection::vec(step, 0..40)
 }
 
-/// The rule of [`Gfp::effective`], written a second time in the order of the description.
+/// The rule of [`Gfp::effective`], written a second time in the order of docs/kernel/scopes.md,
+/// "The effective mask".
 fn rule(mask: Gfp, open: &[ScopeGuard]) -> Gfp {
     let on = |flag| open.iter().any(|guard| guard.kind().bit().contains(flag));
     let mut mask = mask;

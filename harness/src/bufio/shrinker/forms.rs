@@ -1,8 +1,9 @@
-//! The historic forms of the shrinker, as one table (1.7).
+//! The historic forms of the shrinker, as one table (docs/kernel/dm-bufio.md, "The shrinker's
+//! forms").
 //!
-//! Key type: [`FormRow`]. The cycles are those of the project's description of dm-bufio: A, a NOFS
-//! task waits in the scan for its own filesystem; B, a task waits for the client lock whose holder
-//! waits for that task; C, the loop worker waits for itself; D, kswapd waits for I/O.
+//! Key type: [`FormRow`]. The cycles are those of docs/kernel/dm-bufio.md, "The four cycles": A, a
+//! NOFS task waits in the scan for its own filesystem; B, a task waits for the client lock whose
+//! holder waits for that task; C, the loop worker waits for itself; D, kswapd waits for I/O.
 
 use crate::era::ShrinkerForm;
 use crate::event::Gfp;

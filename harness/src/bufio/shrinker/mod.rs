@@ -1,4 +1,5 @@
-//! The shrinker of a client, in each of its historic forms (1.7).
+//! The shrinker of a client, in each of its historic forms (docs/kernel/dm-bufio.md, "The
+//! shrinker's forms").
 //!
 //! | module | holds |
 //! |---|---|

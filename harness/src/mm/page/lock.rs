@@ -1,6 +1,6 @@
 //! The page lock, for which reclaim never waits.
 //!
-//! Key type: [`PageLock`]. Written from the project's description of reclaim, 4.2.
+//! Key type: [`PageLock`]. Written from docs/kernel/reclaim.md, "The decision for each page".
 
 use std::sync::atomic::Ordering;
 

@@ -1,8 +1,8 @@
 //! Asking a filesystem whether reclaim may work on it while one of its own scopes is active.
 //!
 //! Key types: [`AskFilesystem`], [`SaysNo`]. Rule R3 of Chinner's proposal: same superblock, "pass
-//! context to filesystem to decide". Written from the project's description, 7.3 (question A7: what
-//! may the filesystem do when it is asked?).
+//! context to filesystem to decide". Written from docs/kernel/proposals.md, "The reclaim context"
+//! (question A7: what may the filesystem do when it is asked?).
 
 use core::fmt::Debug;
 

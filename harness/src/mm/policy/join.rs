@@ -1,11 +1,10 @@
 //! `join`: a NOFS scope behaves as a NOIO scope.
 //!
 //! Key type: [`Join`]. Mikulas Patocka's argument: any I/O may come back to a filesystem through a
-//! loop device, so a scope with I/O and without filesystems makes no sense. It
-//! prevents the wait for every shrinker that checks either bit, and it prevents all swap-out from
-//! NOFS scopes. It joins the
-//! *scopes*: an explicit GFP_NOFS mask keeps I/O, and with it the deadlock. Written from the
-//! project's description, 7.4.
+//! loop device, so a scope with I/O and without filesystems makes no sense. It prevents the wait
+//! for every shrinker that checks either bit, and it prevents all swap-out from NOFS scopes. It
+//! joins the *scopes*: an explicit GFP_NOFS mask keeps I/O, and with it the deadlock. Written from
+//! docs/kernel/proposals.md, "Join and swap-only I/O".
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Mainline`], [`SwapFiles`]. The mask is the effective mask, whatever the target;
 //! each shrinker must check it correctly. In the deadlock of 2014 dm-bufio did not: it read
-//! `__GFP_IO` as permission to wait for a loop device. Written from the project's description, 2.3
-//! and 4.2.
+//! `__GFP_IO` as permission to wait for a loop device. Written from docs/kernel/scopes.md, "The
+//! effective mask", and docs/kernel/reclaim.md, "The decision for each page".
 
 use reclaimdep_scope::Gfp;
 

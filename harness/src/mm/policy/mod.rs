@@ -29,9 +29,10 @@
 //! | `kind` | [`PolicyKind`]: the registry of names |
 //! | [`audit`] | counting the wrong decisions of a policy, also on random stacks |
 //!
-//! Written from the project's description of scoped allocation, 1, 2.3, 4.2, 7 and 9 (question
-//! 20). `docs/policies.md` has the tables and measurements. No locks, no clock, no events; only
-//! walks of the topology allocate.
+//! Written from docs/kernel/masks.md, docs/kernel/scopes.md, "The effective mask",
+//! docs/kernel/reclaim.md, "The decision for each page", docs/kernel/proposals.md, and
+//! docs/kernel/rules.md, "Invariants" (invariant 20). `docs/policies.md` has the tables and
+//! measurements. No locks, no clock, no events; only walks of the topology allocate.
 
 use core::fmt::Debug;
 

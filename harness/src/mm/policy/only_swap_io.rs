@@ -3,8 +3,8 @@
 //! Key types: [`OnlySwapIo`], [`SwapAreas`]. Patocka's answer to the objection that [`super::Join`]
 //! stops swap-out: a separate bit for swap I/O, which NOFS would keep. It is safe only if the swap
 //! I/O cannot lead back to the holder, so the area must be known to be plain. The proposal lacked
-//! that condition and allows over a swap area what `join` forbids. Written from the project's
-//! description, 7.4.
+//! that condition and allows over a swap area what `join` forbids. Written from
+//! docs/kernel/proposals.md, "Join and swap-only I/O".
 
 use reclaimdep_scope::{Gfp, TaskFlags};
 

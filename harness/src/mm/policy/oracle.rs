@@ -6,7 +6,7 @@
 //! device. No kernel has the graph; the other policies are measured against this one. It depends on
 //! the graph: a server in user space whose needs were not recorded may need anything, and so may a
 //! target that is not in the graph; anything may need a holder that is not in the graph. Written
-//! from the project's description, 7.3.
+//! from docs/kernel/proposals.md, "The reclaim context".
 
 use std::sync::Arc;
 

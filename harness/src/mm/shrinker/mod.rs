@@ -1,7 +1,8 @@
 //! Shrinkers: caches that free objects for reclaim, and the protocol between them and reclaim.
 //!
 //! Key types: [`PortShrinker`], [`ScanControl`], [`Registration`]. Mirrors `mm/shrinker.c`; written
-//! from the project's description of reclaim, 4.3-4.5.
+//! from docs/kernel/shrinkers.md, "The shrink_slab protocol", "The superblock shrinker" and "Rules
+//! of conduct".
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! How many objects one pass over a shrinker scans, and how many it defers to the next pass.
 //!
 //! Key types: [`Pass`], [`SlabAlgorithm`](crate::era::SlabAlgorithm). Arithmetic only, without
-//! state (`do_shrink_slab`). Written from the project's description of reclaim, 4.3.
+//! state (`do_shrink_slab`). Written from docs/kernel/shrinkers.md, "The shrink_slab protocol".
 
 use crate::era::SlabAlgorithm;
 

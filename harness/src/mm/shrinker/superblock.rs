@@ -4,7 +4,8 @@
 //! the mask. The scan stops if the mask lacks FS. It only tries to take the superblock's lock,
 //! since the task that unmounts may wait for reclaim. It splits its quota in proportion to the
 //! counts, dentries first, because they pin inodes. Mirrors `super_cache_count` and
-//! `super_cache_scan` in `fs/super.c`; written from the project's description of reclaim, 4.4.
+//! `super_cache_scan` in `fs/super.c`; written from docs/kernel/shrinkers.md, "The superblock
+//! shrinker".
 //!
 //! Locking: the superblock's rwsem (try, shared) > the filesystem's locks of eviction.
 

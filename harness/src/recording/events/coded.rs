@@ -43,8 +43,9 @@ macro_rules! as_they_are {
 }
 
 as_they_are! {
-    bool, u32, u64, Option<u64>, Option<TaskId>, Option<Errno>, TaskId, LockId, QueueId, RequestId, WorkId,
-    ShrinkerId, PointId, PoolId, WaitId, ItemId, Resource, LockMode, WaitOutcome, Op, ReclaimKind, AllocOutcome, TaskKind,
+    bool, u32, u64, Option<u64>, Option<TaskId>, Option<Errno>, TaskId, LockId, QueueId, RequestId,
+    WorkId, ShrinkerId, PointId, PoolId, WaitId, ItemId, Resource, LockMode, WaitOutcome, Op,
+    ReclaimKind, AllocOutcome, TaskKind,
     Pages, Sectors, Levels, ShrinkPass, Option<bool>, Fact, ReclaimTarget,
 }
 

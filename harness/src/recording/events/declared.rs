@@ -101,7 +101,7 @@ pub(super) struct Declared {
     texts: Vec<&'static str>,
     sites: Vec<Site>,
     lists: Vec<&'static [Layer]>,
-    /// The names, for the description of findings.
+    /// The names that findings are described with.
     pub(super) names: Names,
 }
 

@@ -99,7 +99,10 @@ LockReleased { lock: LockId };
 WaitBegin { resource: Resource, why: &'static str, breakable: bool, site: Site };
 WaitEnd { resource: Resource, outcome: WaitOutcome };
 QueueServer { queue: QueueId };
-RequestSubmit { request: RequestId, queue: QueueId, op: Op, sector: Sectors, sectors: Sectors, origin: Option<Origin>, site: Site };
+RequestSubmit {
+    request: RequestId, queue: QueueId, op: Op, sector: Sectors, sectors: Sectors,
+    origin: Option<Origin>, site: Site
+};
 RequestServe { request: RequestId };
 RequestServed { request: RequestId };
 RequestComplete { request: RequestId, error: Option<Errno> };

@@ -16,7 +16,7 @@
 //! | `frame`, `stacks` | one line of a stack, and from lines to blocked tasks |
 //! | `infer` | from blocked tasks to events |
 //!
-//! Written from the project's description of report texts, storage 6. Nothing here knows a judge.
+//! Written from docs/kernel/report-texts.md. Nothing here knows a judge.
 
 mod block;
 mod frame;
@@ -117,7 +117,7 @@ impl Unknown {
     }
 }
 
-/// The text up to the first byte that is none.
+/// The text up to the first byte that is not UTF-8.
 fn readable(bytes: &[u8]) -> (&str, Option<Error>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text, None),

@@ -3,7 +3,7 @@
 //! Key types: [`Means`], [`Waits`]; key functions: [`means`], [`waits`], [`holds_handle`]. A row is
 //! a pattern, in which one `*` stands for anything; of the rows that fit, the one with most letters
 //! wins. Suffixes that a compiler adds do not count. Names of functions are facts; what they mean
-//! is from the project's description of report texts, storage 6.2.
+//! is from docs/kernel/report-texts.md, "From frames to layers".
 
 use crate::event::{Layer, ReclaimKind};
 
@@ -177,7 +177,7 @@ const IN_HANDLE: &[&str] = &[
     "jbd2_journal_revoke",
 ];
 
-/// Functions that open a handle: whoever waits in one has none yet.
+/// Functions that open a handle: a task that waits in one has no handle yet.
 const OPENS_HANDLE: &[&str] =
     &["jbd2__journal_start", "jbd2_journal_start", "__ext4_journal_start_sb"];
 

@@ -157,8 +157,8 @@ const fn has_path(code: Code) -> bool {
     matches!(code, Code::RD01 | Code::RD02 | Code::RD03 | Code::RD04)
 }
 
-/// E1 where a task alone, or a server in its role, comes back by its own allocation; E2 where a
-/// reclaimer waits for another task.
+/// E1, the allocation edge, where a task alone, or a server in its role, comes back by its own
+/// allocation; E2, the wait edge, where a reclaimer waits for another task.
 fn closing_edge(finding: &judged::Finding) -> Option<ClosingEdge> {
     let reclaims =
         |step: &&judged::Step| matches!(step.what, StepKind::Frame(FrameKind::Reclaim { .. }));

@@ -1,8 +1,8 @@
 //! An order that cannot be kept (RD03), in words.
 //!
 //! Key functions: [`describe`], [`order_note`]. A cycle has names of its own, because an edge may
-//! come from another run than the finding. Written from the project's description of reclaim, 5.4
-//! and 5.7.
+//! come from another run than the finding. Written from docs/kernel/lockdep.md, "What a report
+//! contains" and "False positives".
 
 use super::names::{
     condition_name, element_of, lock_name, mode_name, requests_of, task_name, work_of,
@@ -253,8 +253,8 @@ pub fn order_note(cycle: &Cycle) -> String {
     format!("possible recursion, {}: {}", views(cycle), summary(cycle))
 }
 
-/// E1 where a server, or a task on its own, leads to reclaim; E2 where reclaim waits for another
-/// task that does not.
+/// E1, the allocation edge, where a server, or a task on its own, leads to reclaim; E2, the wait
+/// edge, where reclaim waits for another task that does not.
 fn closing_edge(cycle: &Cycle) -> Option<ClosingEdge> {
     let reclaim = |node: &Node| matches!(node.kind, NodeKind::Reclaim(_));
     let acts =

@@ -1,9 +1,9 @@
 //! RD01: a task entered a layer that its scope forbids, below a reclaim of its own.
 //!
-//! Invariants 1 and 2 of the project's description of reclaim, section 9. The mask of the reclaim
-//! restricts as a scope does, so an explicit GFP_NOFS without a scope is judged too. A task that
-//! submits a request, or waits for one, enters the I/O layer. A scope that a shrinker enters after
-//! reclaim began restricts only what is below it.
+//! Invariants 1 and 2 of docs/kernel/rules.md, "Invariants". The mask of the reclaim restricts as a
+//! scope does, so an explicit GFP_NOFS without a scope is judged too. A task that submits a
+//! request, or waits for one, enters the I/O layer. A scope that a shrinker enters after reclaim
+//! began restricts only what is below it.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@
 //! that stands for one of another task and is open when that one ends. If it was entered after
 //! that, it is only cautious. A permanent scope is none of these.
 //!
-//! Invariants 6 to 8 of the project's description of reclaim, section 9.
+//! Invariants 6 to 8 of docs/kernel/rules.md, "Invariants".
 
 use std::collections::BTreeSet;
 

@@ -6,9 +6,8 @@
 //! pool element, and the task that promised to signal a condition. A work item that does I/O counts
 //! as I/O. A task may begin to reclaim while kswapd already waits for it, so the waits of kswapd
 //! are checked again at each reclaim. If kswapd waits inside the scan of a shrinker, the shrinker
-//! is to blame (RD07). Invariant 15 of the project's description of reclaim, section 9. A wait for
-//! a pool whose elements belong to requests in flight is left out, because swap-out allocates bios
-//! that way.
+//! is to blame (RD07). Invariant 15 of docs/kernel/rules.md, "Invariants". A wait for a pool whose
+//! elements belong to requests in flight is left out, because swap-out allocates bios that way.
 
 use std::collections::BTreeSet;
 

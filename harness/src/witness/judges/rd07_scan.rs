@@ -3,7 +3,8 @@
 //! Without FS a scan answers SHRINK_STOP, or frees what it can reach without waiting. It must not
 //! even try the lock of a superblock, because the holder of that lock may wait for reclaim. A wait
 //! for I/O that the mask permits is left to RD01 and RD02, which know where the I/O goes. Invariant
-//! 13 of the project's description of reclaim, section 9; the superblock's shrinker is that of 4.4.
+//! 13 of docs/kernel/rules.md, "Invariants"; the superblock's shrinker is that of
+//! docs/kernel/shrinkers.md, "The superblock shrinker".
 
 use std::collections::BTreeSet;
 

@@ -3,8 +3,8 @@
 //! A count must not wait, allocate or depend on the mask: work that the mask forbids is deferred,
 //! which needs an honest number. A count must not change the cache: it begins no work, and a second
 //! count directly after it gives the same number. A scan must not claim more than it freed, unless
-//! the shrinker declares that it defers. Invariants 12 and 13 of the project's description of
-//! reclaim, section 9.
+//! the shrinker declares that it defers. Invariants 12 and 13 of docs/kernel/rules.md,
+//! "Invariants".
 //!
 //! Whether a cache really shrank can only be judged while no other task touches it. So claims and
 //! counts are compared within one uninterrupted run of events of one task, and only with what was

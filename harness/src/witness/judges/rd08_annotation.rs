@@ -3,8 +3,9 @@
 //! Acquire and release compute the same condition from the mask and the flags of the task. So
 //! acquire comes before PF_MEMALLOC is set, release comes after it is restored, and no scope may
 //! begin or end between the two. Otherwise a level stays held, or a level is released that was not
-//! held, and the order graph is wrong from then on. Invariant 9 of the project's description of
-//! reclaim, section 9; the bracket is that of 3.4.
+//! held, and the order graph is wrong from then on. Invariant 9 of docs/kernel/rules.md,
+//! "Invariants"; the bracket is that of docs/kernel/allocation.md, "The bracket around direct
+//! reclaim".
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,10 @@
 //! RD08: the contract between allocator and reclaimer is broken.
 //!
 //! A reclaimer never reclaims below itself, a NOFAIL request does not fail, and no request takes
-//! pages below the watermark that it may go down to. Invariants 5, 17 and 18 of the project's
-//! description of reclaim, section 9; the watermarks are those of 3.2, and 3.3 and 3.5 say what a
-//! NOFAIL request may take besides. The judge computes the watermarks itself, because it must not
-//! trust the allocator that it judges.
+//! pages below the watermark that it may go down to. Invariants 5, 17 and 18 of
+//! docs/kernel/rules.md, "Invariants"; the watermarks are those of docs/kernel/allocation.md,
+//! "Watermarks", "The slow path" and "The OOM step" say what a NOFAIL request may take besides. The
+//! judge computes the watermarks itself, because it must not trust the allocator that it judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,8 +3,8 @@
 //!
 //! A scan that the mask forbids is deferred, not dropped. A pass takes over the deferred work, adds
 //! its own, and defers again what it did not scan; since 5.13 that is at most twice the size of the
-//! cache. The judge keeps its own account. Invariant 14 of the project's description of reclaim,
-//! section 9; the formula is that of 4.3.
+//! cache. The judge keeps its own account. Invariant 14 of docs/kernel/rules.md, "Invariants"; the
+//! formula is that of docs/kernel/shrinkers.md, "The shrink_slab protocol".
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@
 //! A reclaimer (PF_MEMALLOC) and the worker of a queue made with `WQ_MEM_RECLAIM` may wait only for
 //! work of queues that were made with that flag too. Any other queue may have to create a worker
 //! first, which takes memory. Waiting for the exit of a queue's worker is waiting for its work.
-//! Invariant 19 of the project's description of reclaim, section 9; the kernel's own check is
+//! Invariant 19 of docs/kernel/rules.md, "Invariants"; the kernel's own check is
 //! `check_flush_dependency`. A queue whose creation was not seen is not judged.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,8 @@
 //! the allocator nor the flag word that the allocator read. A task whose scopes were misused is
 //! judged by RD06 alone. Events that do not say what else narrows a mask (a recording of a real
 //! kernel) are judged by two rules only: no bit is gained, and the mask is well formed. Invariants
-//! 3 and 4 of the project's description of reclaim, section 9; the rule is that of 2.3 and 2.7.
+//! 3 and 4 of docs/kernel/rules.md, "Invariants"; the rule is that of docs/kernel/scopes.md, "The
+//! effective mask" and "The nowait scope".
 
 use std::collections::{BTreeMap, BTreeSet};
 

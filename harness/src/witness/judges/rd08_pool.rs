@@ -2,8 +2,8 @@
 //!
 //! A request that may wait gets an element; elements may come back unused only so many times before
 //! it does. A request that may not wait does not sleep. Neither draws on the emergency reserves,
-//! because the elements that the pool keeps replace them. Invariant 16 of the project's description
-//! of reclaim, section 9; the steps of a pool are those of 3.6.
+//! because the elements that the pool keeps replace them. Invariant 16 of docs/kernel/rules.md,
+//! "Invariants"; the steps of a pool are those of docs/kernel/allocation.md, "Memory pools".
 
 use std::collections::{BTreeMap, BTreeSet};
 

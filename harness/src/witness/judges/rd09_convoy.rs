@@ -2,8 +2,8 @@
 //!
 //! No single wait is wrong. But a lock that is held over I/O makes every waiter as slow as the
 //! device, and below reclaim the waiters are all tasks that need memory. A convoy is two or more
-//! waiters for longer than a bound, in the world's own time. Written from the project's description
-//! of reclaim, 4.5.
+//! waiters for longer than a bound, in the world's own time. Written from docs/kernel/shrinkers.md,
+//! "Rules of conduct".
 
 use std::collections::{BTreeMap, BTreeSet};
 

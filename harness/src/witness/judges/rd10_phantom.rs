@@ -3,8 +3,8 @@
 //! A shrinker that hands its work to a queue claims objects that are not freed yet. The allocator
 //! believes the claim, and gives up when it still finds no memory. It is a finding only if the
 //! claimed pages would have been enough, and if no other task got memory meanwhile: the pages may
-//! have gone there. Written from the project's description of reclaim, 4.5 and 7.5 (hypothesis H4,
-//! deferred work that counts as progress).
+//! have gone there. Written from docs/kernel/shrinkers.md, "Rules of conduct", and
+//! docs/kernel/proposals.md, "Hypotheses" (hypothesis H4, deferred work that counts as progress).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! RD11: scopes and masks that restrict more than they need to, or that restrict nothing.
 //!
 //! These are lints, not failures: they judge one run, and another run of the same code may need
-//! what this one did not. So they are made only for a test that asks for them. Written from the
-//! project's description of scoped allocation, 2.5 and 9 (lints).
+//! what this one did not. So they are made only for a test that asks for them. Written from
+//! docs/kernel/scopes.md, "Nesting and placement", and docs/kernel/rules.md, "Lints".
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,8 +15,9 @@
 //! | `pairs` | [`Pairs`]: what the policy permits and what is safe, counted |
 //!
 //! Neighbours: `judges` registers the judge; its cycles are those of `order`, with edges that are
-//! declared. Written from the project's description of storage, 3.3, and of reclaim, 5.8 and 9
-//! (20). No locks.
+//! declared. Written from docs/kernel/filesystem.md, "Blocking points", docs/kernel/lockdep.md,
+//! "What the annotation cannot see", and docs/kernel/rules.md, "Invariants" (invariant 20). No
+//! locks.
 
 mod cycle;
 mod holdings;

@@ -2,7 +2,7 @@
 //!
 //! Key type: [`Pairs`]. A pair is a holder and a target: an allocation with what is held round it,
 //! and a thing that reclaim could work on for it. Each pair is counted once in a run. Written from
-//! the project's description of reclaim, 7.5 and 9 (20).
+//! docs/kernel/proposals.md, "Hypotheses", and docs/kernel/rules.md, "Invariants" (invariant 20).
 
 use core::fmt;
 

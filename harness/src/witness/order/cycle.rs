@@ -2,7 +2,7 @@
 //!
 //! Key types: [`Cycle`], [`Edge`], [`Declaration`], [`Collision`]. They hold names and no numbers,
 //! because an edge may have been seen in another run than the one that closes the cycle. Written
-//! from the project's description of reclaim, 5.4.
+//! from docs/kernel/lockdep.md, "What a report contains".
 
 use super::node::Node;
 use crate::event::{Gfp, MayWait, Site, TaskId};

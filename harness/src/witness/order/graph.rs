@@ -2,8 +2,8 @@
 //!
 //! Key types: [`OrderGraph`], [`Taking`]. A value: it can be copied, and carried from one run to
 //! the next. Nothing in it is a number of a world. The instance view is exact; the class view
-//! predicts more, and takes two things of one class for one. Written from the project's description
-//! of reclaim, 5.2, 5.7 and 5.8.
+//! predicts more, and takes two things of one class for one. Written from docs/kernel/lockdep.md,
+//! "Prediction", "False positives" and "What the annotation cannot see".
 
 use std::collections::{BTreeMap, BTreeSet};
 

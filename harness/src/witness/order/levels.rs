@@ -1,7 +1,8 @@
 //! Reclaim and allocations: which pseudo-locks they take and hold; claims.
 //!
 //! An allocation takes every level that its effective mask permits, whether or not it reclaims.
-//! Reclaim holds the widest. Written from the project's description of reclaim, 5.1, 5.6 and 5.8.
+//! Reclaim holds the widest. Written from docs/kernel/lockdep.md, "The annotation", "Priming" and
+//! "What the annotation cannot see".
 
 use super::held::{Hold, Key};
 use super::node::{Level, Node, NodeId};

@@ -10,8 +10,8 @@
 //! | `held` | what a task holds |
 //! | `cycle` | [`Cycle`]: what a finding says |
 //!
-//! Neighbours: `judges` registers the judge; `report` puts a [`Cycle`] into words. Written from the
-//! project's description of reclaim, section 5. No locks.
+//! Neighbours: `judges` registers the judge; `report` puts a [`Cycle`] into words. Written from
+//! docs/kernel/lockdep.md. No locks.
 
 mod cycle;
 mod dag;

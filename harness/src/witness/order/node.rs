@@ -3,7 +3,8 @@
 //! Key types: [`Node`], [`NodeKind`], [`Level`], [`Nodes`]. A node has names and no numbers of a
 //! world, so a graph outlives the world that it was learned in. Its *class* is what the kernel
 //! would key by: the lock's class, the kind of device (`loop` of `loop0`); the instance is the one
-//! object. Written from the project's description of reclaim, 5.1, 5.8 and 10 (point 9).
+//! object. Written from docs/kernel/lockdep.md, "The annotation" and "What the annotation cannot
+//! see", and docs/kernel/rules.md, "Mistakes of a naive port" (point 9).
 
 use std::collections::BTreeMap;
 

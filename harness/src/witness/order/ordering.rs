@@ -8,7 +8,7 @@
 //! holds it keeps another reader waiting as soon as a writer queues up between them. Where any task
 //! ever waits for a node exclusively, shared and exclusive are therefore the same. Where no task
 //! does, readers never wait for readers, and what was taken under a shared hold is put off until a
-//! task does. Written from the project's description of reclaim, 5.2.
+//! task does. Written from docs/kernel/lockdep.md, "Prediction".
 
 use std::collections::BTreeMap;
 

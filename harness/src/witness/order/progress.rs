@@ -2,8 +2,8 @@
 //!
 //! A task that waits for a request takes the requests of its queue. A task that serves a request
 //! holds them, because the waiter waits for everything that the server takes meanwhile. The same
-//! holds for work items and for promised conditions. Written from the project's description of
-//! reclaim, 5.8.
+//! holds for work items and for promised conditions. Written from docs/kernel/lockdep.md, "What the
+//! annotation cannot see".
 
 use super::held::{Hold, Key};
 use super::node::{NodeId, NodeKind};
@@ -70,7 +70,7 @@ impl Order {
         }
     }
 
-    /// Whoever waits for `resource`, of which it is now known who must act.
+    /// The tasks that wait for `resource`, for which it is now known which task must act.
     pub(super) fn waiters(&mut self, at: &Moment<'_>, resource: Resource, out: &mut Vec<Finding>) {
         for (task, state) in at.view.tasks() {
             if let Some(wait) = state.wait.filter(|wait| wait.resource == resource) {

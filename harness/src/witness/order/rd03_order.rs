@@ -8,8 +8,8 @@
 //! enough to close a cycle. Scopes matter through masks alone.
 //!
 //! Left out: conditions that no task promised to signal, and waits that did not have to happen,
-//! except those for locks. Written from the project's description of reclaim, 5.1, 5.2, 5.8 and 9
-//! (invariants 9-11).
+//! except those for locks. Written from docs/kernel/lockdep.md, "The annotation", "Prediction" and
+//! "What the annotation cannot see", and docs/kernel/rules.md, "Invariants" (9 to 11).
 
 use super::cycle::{Cycle, Edge};
 use super::graph::{OrderGraph, Taking};

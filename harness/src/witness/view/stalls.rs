@@ -3,7 +3,7 @@
 //! Key types: [`Stalls`], [`Stall`]. This is not a judge, because a long wait is not wrong by
 //! itself. It is an account for the report, in the world's own time: virtual ticks on the model
 //! tier, real nanoseconds on the others. A server that waits for work and a task that sleeps do not
-//! stall. Written from the project's description of reclaim, 4.5: what users notice of a reclaim
+//! stall. Written from docs/kernel/shrinkers.md, "Rules of conduct": what users notice of a reclaim
 //! problem is how long tasks stand.
 
 use std::collections::BTreeMap;

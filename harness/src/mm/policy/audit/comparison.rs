@@ -1,7 +1,8 @@
 //! The table of policies: each cell is computed from the policy and the oracle on the [`Story`].
 //!
-//! Key functions: [`table`], [`rows`]. Written from the project's description, 7.4. That table does
-//! not show which scope the loop worker needs, and that today's swap is unsafe over a loop device.
+//! Key functions: [`table`], [`rows`]. Written from docs/kernel/proposals.md, "Join and swap-only
+//! I/O". That table does not show which scope the loop worker needs, and that today's swap is
+//! unsafe over a loop device.
 
 use core::fmt::Write as _;
 

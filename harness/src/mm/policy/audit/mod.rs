@@ -11,8 +11,8 @@
 //! | `random` | [`Shape`], [`random_stack`]: stacks by seed |
 //! | [`measure`] | [`measure::measure`]: an audit over many random stacks, and their depths |
 //!
-//! Written from the project's description of scoped allocation, 7.5 (hypotheses H5 and H6:
-//! cost and soundness) and 9 (question 20).
+//! Written from docs/kernel/proposals.md, "Hypotheses" (hypotheses H5 and H6: cost and soundness),
+//! and docs/kernel/rules.md, "Invariants" (invariant 20).
 
 use core::fmt;
 use core::ops::AddAssign;

@@ -3,8 +3,8 @@
 //! Key type: [`Story`]. Filesystem `f` holds a transaction; a cache is on a loop device whose file
 //! is in `f`. It can deadlock by a wait for the cache, and by an allocation of the loop worker.
 //! Beside it there are an independent filesystem `g`, `u` on a loop device over `g`, `w` on a loop
-//! device over `f`, and places for swap of each kind. Written from the project's description,
-//! 7.1 and 7.4.
+//! device over `f`, and places for swap of each kind. Written from docs/kernel/proposals.md, "The
+//! deadlocks of the thread" and "Join and swap-only I/O".
 
 use reclaimdep_scope::{ReclaimContext, Superblock};
 

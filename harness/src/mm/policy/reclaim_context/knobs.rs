@@ -1,8 +1,8 @@
 //! The knobs of `reclaim-context`: each question that the proposal left open, with its decision.
 //!
 //! Key types: [`ReclaimContextKnobs`], [`Knob`]. The types, the defaults and the docs come from one
-//! table. The first position of each knob is the decided one. Written from the project's
-//! description, 7.3 (questions A1 to A11).
+//! table. The first position of each knob is the decided one. Written from
+//! docs/kernel/proposals.md, "The reclaim context" (questions A1 to A11).
 
 use core::fmt;
 

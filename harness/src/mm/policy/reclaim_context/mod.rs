@@ -11,7 +11,7 @@
 //! | `knobs` | [`ReclaimContextKnobs`]: the open questions of the proposal, decided |
 //! | `rule` | [`Rule`]: the three rules of the proposal |
 //!
-//! Written from the project's description of scoped allocation, 7.3.
+//! Written from docs/kernel/proposals.md, "The reclaim context".
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 //! | `graph` | [`Topology`]: recording, removal, rebinding, reachability |
 //! | `depth` | how many filesystems are below a part: the number that Chinner's rule compares |
 //!
-//! Written from the project's description of scoped allocation, 7.3. Plain data, no locks.
+//! Written from docs/kernel/proposals.md, "The reclaim context". Plain data, no locks.
 
 mod depth;
 mod graph;
