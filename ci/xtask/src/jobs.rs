@@ -27,7 +27,7 @@ pub(crate) const JOBS: &[Job] = &[
     },
     Job {
         name: "bufio",
-        what: "dm-bufio: 20,000 schedules of programs with either index, 100,000 steps of its state machine",
+        what: "dm-bufio: 20,000 schedules of programs with either index, 100,000 random operations",
         in_full_run: true,
         run: bufio,
     },

@@ -1,10 +1,10 @@
-//! The column "cycles possible" of the shrinker's forms: A, B, C and D where it says, and nowhere
-//! else.
+//! The deadlocks A, B, C and D of the description: each is found with exactly the shrinker forms
+//! that it is possible with.
 //!
-//! A: a filesystem's task reclaims in NOFS, and the write that it waits for needs what it holds. B:
-//! one holds the client lock and waits for a write, whose server reclaims and wants that lock. C:
-//! the server's own reclaim writes a buffer, which is queued to the server. D: no cycle; reclaimers
-//! stand behind a lock whose holder waits for I/O.
+//! A: a task of a filesystem reclaims in NOFS, and waits for a write that needs a lock which the
+//! task holds. B: a task holds the client lock and waits for a write, whose server reclaims and
+//! wants that lock. C: the server's own reclaim writes a buffer, and the write is queued to the
+//! server. D: no cycle, but reclaimers wait for a lock whose holder waits for I/O.
 
 use std::sync::{Arc, Mutex};
 
@@ -88,8 +88,7 @@ fn client(world: &World, knobs: Knobs, device: Arc<dyn BlockDevice>) -> (Client,
     (client, queue)
 }
 
-/// The same on a loop device over a file that allocates; `body` is what happens, then everything
-/// ends.
+/// The same on a loop device over a file that allocates: runs `body`, then destroys everything.
 fn on_direct_loop(
     form: ShrinkerForm,
     noio: bool,
@@ -175,28 +174,28 @@ fn check(code: Code, expect: &[ShrinkerForm], run: impl Fn(ShrinkerForm) -> Repo
 }
 
 #[test]
-fn a_is_possible_where_io_is_the_permission() {
+fn deadlock_a_is_possible_if_io_is_the_permission() {
     check(Code::RD04, &[S0], cycle_a);
 }
 
 #[test]
-fn b_is_possible_where_the_server_can_sleep_on_the_client_lock() {
+fn deadlock_b_is_possible_if_the_server_can_sleep_on_the_client_lock() {
     check(Code::RD04, &[S0, S1, S1r, S2, S4], |form| cycle_b(form, false));
 }
 
 #[test]
-fn c_is_possible_where_the_server_can_wait_for_a_write() {
+fn deadlock_c_is_possible_if_the_server_can_wait_for_a_write() {
     check(Code::RD04, &[S0, S1, S1r, S2, S3, S4], |form| cycle_c(form, false));
 }
 
 #[test]
-fn a_loop_worker_in_noio_cures_b_and_c_in_every_form() {
+fn a_loop_worker_in_noio_prevents_b_and_c_in_every_form() {
     check(Code::RD04, &[], |form| cycle_b(form, true));
     check(Code::RD04, &[], |form| cycle_c(form, true));
 }
 
 #[test]
-fn d_is_possible_where_reclaimers_sleep_on_the_client_lock() {
+fn deadlock_d_is_possible_if_reclaimers_sleep_on_the_client_lock() {
     check(Code::RD09, &[S0, S1, S1r, S2, S4], cycle_d);
     check(Code::RD04, &[], cycle_d);
 }

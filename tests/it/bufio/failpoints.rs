@@ -1,4 +1,4 @@
-//! dm-bufio's failpoints that make somebody late, and its clock: what they hold up, and for how
+//! dm-bufio's failpoints that delay a task, and its clock: which tasks they hold up, and for how
 //! long.
 
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec, Pressure};
 use reclaimdep::sched::{WaitQueue, Waiting, WorkQueue};
 use reclaimdep::units::Ticks;
 
-/// What a failpoint holds its task up for.
+/// For how long a failpoint holds its task up.
 const LATE: Ticks = Ticks(10);
-/// What the disk takes for a request.
+/// The time that the disk takes for a request.
 const DISK: Ticks = Ticks(2);
 
 fn sleep(world: &World, time: Ticks) {
@@ -29,8 +29,8 @@ fn dirty(client: &Client, block: u64) {
     client.new_block(block).expect("there is a buffer").mark_dirty();
 }
 
-/// Runs `body` with a client of eight buffers on a disk that takes its time; `plan` must come to
-/// something.
+/// Runs `body` with a client of eight buffers on a disk whose requests take time; every rule of
+/// `plan` must fire.
 #[track_caller]
 fn with_client(era: Era, plan: PlanSpec, body: impl Fn(&World, &Client) + Send + Sync + 'static) {
     let report = World::builder().era(era).plan(plan).schedules(1).run(move |world| {
@@ -63,8 +63,8 @@ fn firing(point: Failpoint) -> PlanSpec {
     PlanSpec { failpoints, pressure, ..PlanSpec::default() }
 }
 
-/// Whether somebody waits for the client lock for the length of a pause who asks for it while
-/// `work` passes `point`: where it fires, and where it does not.
+/// Checks that a task which asks for the client lock while `work` passes `point` waits for the
+/// length of a pause if the point fires, and does not if it does not fire.
 #[track_caller]
 fn check_lock_held(point: Failpoint, era: Era, work: fn(&World, &Client)) {
     let fires = firing(point);
@@ -123,7 +123,7 @@ fn a_pause_at_the_tail_of_writing_everything_keeps_the_client_lock() {
     check_lock_held(Failpoint::BufioPauseTail, Era::V5_9, |world, client| {
         dirty(client, 0);
         let (theirs, other) = (world.clone(), client.clone());
-        // Others begin writes while the only one that there was is waited for without the lock.
+        // Other writes begin while the task waits for the only one without the lock.
         let dirtier = world.spawn("dirtier", move || {
             sleep(&theirs, Ticks(1));
             (1..5).for_each(|block| dirty(&other, block));
@@ -175,7 +175,7 @@ fn work_that_is_late_frees_nothing_until_then_and_all_of_it_afterwards() {
 }
 
 #[test]
-fn the_timer_lets_go_what_nobody_used_for_the_maximal_age() {
+fn the_timer_evicts_buffers_that_were_not_used_for_the_maximal_age() {
     for (era, age) in
         [(Era::V3_18, Ticks(60_000)), (Era::V5_9, Ticks(300_000)), (Era::V6_12, Ticks(300_000))]
     {

@@ -1,4 +1,5 @@
-//! RD12: a buffer that somebody still holds when its client is destroyed, and its healthy twin.
+//! Finding RD12: a buffer that a task still holds when its client is destroyed, and its healthy
+//! twin.
 
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ fn a_buffer_that_is_held_at_destroy_is_a_leak_that_names_block_holds_and_holder(
 }
 
 #[test]
-fn a_client_that_is_destroyed_when_nobody_holds_anything_leaks_nothing() {
+fn a_client_without_held_buffers_at_destroy_leaks_nothing() {
     for era in [Era::V3_18, Era::V4_19, Era::V5_9, Era::V6_12] {
         let report = run(era, false);
         assert!(report.is_quiet(), "{era}:\n{report}");

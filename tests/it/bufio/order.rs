@@ -37,7 +37,7 @@ fn workload(world: &World, era: Era) {
 }
 
 #[test]
-fn what_runs_show_is_what_is_declared() {
+fn the_orders_that_runs_show_are_those_that_are_declared() {
     for era in Era::ALL {
         let (era, orders) = (*era, Orders::default());
         let run = World::builder().era(era).remember(&orders).schedules(1);
