@@ -50,8 +50,8 @@ impl<'c> Buffer<'c> {
         self.client
     }
 
-    /// Reads the data. `f` must not wait; what it allocates on the heap does not reclaim, because
-    /// reclaim may want this very buffer.
+    /// Reads the data. `f` must not wait; its heap allocations do not reclaim, because reclaim
+    /// may want this very buffer.
     pub fn with_data<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
         let _ours = quiet();
         f(&self.slot.contents.lock().data)
@@ -65,8 +65,8 @@ impl<'c> Buffer<'c> {
     }
 
     /// Reads or changes the bytes beside the data (`dm_bufio_get_aux_data`). They are as the last
-    /// holder left them, and zero when the memory is new; an alloc callback can set them. `f` must not
-    /// wait.
+    /// holder left them, and zero when the memory is new; an alloc callback can set them. `f` must
+    /// not wait.
     pub fn with_aux<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let _ours = quiet();
         f(&mut self.slot.contents.lock().aux)

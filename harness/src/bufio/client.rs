@@ -1,6 +1,6 @@
 //! A bufio client: its parts, its sizes, the layer that it is.
 //!
-//! Key types: [`Client`], [`ClientState`]. Neighbours: [`super::lookup`] gets buffers,
+//! Key types: [`Client`], `ClientState`. Neighbours: [`super::lookup`] gets buffers,
 //! [`super::lifecycle`] makes and destroys clients. Locking: the list of sites and the shrinker are
 //! leaves.
 
@@ -128,7 +128,7 @@ impl Client {
         &self.0.io.device
     }
 
-    /// What it shares with the other clients.
+    /// dm-bufio of its world, which it shares with the other clients.
     #[must_use]
     pub fn bufio(&self) -> &Bufio {
         &self.0.bufio

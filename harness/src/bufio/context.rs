@@ -1,6 +1,6 @@
 //! Marks on tasks that map a request, or may not sleep (1.9, 1.10).
 //!
-//! Key types: [`InRequest`], [`Atomic`], [`TaskMarks`]. While a task has an on-stack list of bios,
+//! Key types: [`InRequest`], [`Atomic`], `TaskMarks`. While a task has an on-stack list of bios,
 //! its requests are queued there and not started, so a wait for one of them would be a wait for the
 //! task itself: reading, making and flushing refuse. 2014 stopped the machine for that; later
 //! kernels warn and return EINVAL.
@@ -67,8 +67,8 @@ impl TaskMarks {
         self.is(|mark| mark.atomic)
     }
 
-    /// Refuses an operation that may sleep, such as `what`, where nothing may sleep. While a request
-    /// is mapped it is allowed.
+    /// Refuses an operation that may sleep, such as `what`, where nothing may sleep. While a
+    /// request is mapped it is allowed.
     ///
     /// # Panics
     /// In an atomic place: the kernel says "scheduling while atomic".
@@ -80,7 +80,7 @@ impl TaskMarks {
     /// Refuses an operation that may wait for a request to a task that must not.
     ///
     /// # Panics
-    /// As [`TaskMarks::may_sleep`]; in 2014, while a request is mapped.
+    /// As `may_sleep`; in 2014, while a request is mapped.
     #[track_caller]
     pub(super) fn may_wait(&self, what: &str, generation: BufioGeneration) -> Result<(), Errno> {
         self.may_sleep(what);
@@ -108,7 +108,7 @@ impl TaskMarks {
     }
 }
 
-/// The running task maps a request; when this is dropped, what it submitted meanwhile starts.
+/// The running task maps a request; when this is dropped, its requests start.
 #[must_use = "the request is mapped when this is dropped; bind it to a name"]
 pub struct InRequest {
     marks: Arc<TaskMarks>,

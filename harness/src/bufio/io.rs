@@ -1,8 +1,8 @@
 //! The requests of a client: starting reads and writes, completion, waiting for a state bit.
 //!
-//! Key type: [`ClientIo`]. Completion runs on the task that serves the device: it clears the bit and
-//! wakes, but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty list
-//! until process context finds it there. Waiters of several buffers share a queue, as in the
+//! Key type: [`ClientIo`]. Completion runs on the task that serves the device: it clears the bit
+//! and wakes, but moves no list and takes no sleeping lock. So an idle buffer may stay on the dirty
+//! list until process context finds it there. Waiters of several buffers share a queue, as in the
 //! kernel's table of bit waits; each tests its own bit. Locking: the write error is a leaf.
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A client's two lists of buffers, clean and dirty.
 //!
-//! Key types: [`Lists`], [`List`]. A buffer is on one list at the most. The client lock guards them.
+//! Key types: [`Lists`], [`List`]. A buffer is on one list at the most. The client lock guards
+//! them.
 
 use super::ring::{Link, Ring, Walk};
 use super::slot::State;

@@ -1,7 +1,7 @@
 //! The order of dm-bufio's locks in each generation, as data (1.8).
 //!
 //! Key type: [`Held`]. The classes that the locks are made with are named here and nowhere else; a
-//! test holds what runs show against [`declared`].
+//! test compares the orders that runs show with [`declared`].
 
 use crate::era::BufioGeneration;
 
@@ -31,8 +31,8 @@ const fn held(outer: &'static str, inner: &'static str) -> Held {
 }
 
 /// Every pair of locks of which one may be held while the other is waited for. Try-locks are not
-/// among them, because they wait for nobody. In 2014 that is a client's lock below the list's (age-out), and from
-/// 5.4 to 6.3 a client's below the global order's (replacement).
+/// among them, because they wait for nobody. In 2014 that is a client's lock below the list's
+/// (age-out), and from 5.4 to 6.3 a client's below the global order's (replacement).
 #[must_use]
 pub const fn declared(generation: BufioGeneration) -> &'static [Held] {
     match generation {

@@ -1,7 +1,7 @@
 //! The order of all clients' buffers, from 5.4 to 6.3: one queue with a second chance (1.6).
 //!
-//! Key types: [`GlobalQueue`], [`QueueEntry`]. Locking: `global_spinlock` is a leaf below a client's
-//! lock; a task that holds it only tries a client's lock.
+//! Key types: [`GlobalQueue`], [`QueueEntry`]. Locking: `global_spinlock` is a leaf below a
+//! client's lock; a task that holds it only tries a client's lock.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -1,5 +1,5 @@
-//! What every part of every client uses: the scheduler, memory, the plan, the knobs, the accounts,
-//! the common queue and the marks on tasks.
+//! State that every part of every client uses: the scheduler, memory, the plan, the knobs, the
+//! accounts, the common queue and the marks on tasks.
 //!
 //! Key type: [`Shared`]. It knows no client; [`super::global`] has their list.
 

@@ -1,7 +1,7 @@
 //! A slot: one buffer's place, its state bits, hold count and contents.
 //!
-//! Key types: [`Slot`], [`State`], [`SlotContents`]. Slots are never freed while their client lives,
-//! so a task that found one without a lock may look whether it still caches the same block.
+//! Key types: [`Slot`], [`State`], [`SlotContents`]. Slots are never freed while their client
+//! lives, so a task that found one without a lock may look whether it still caches the same block.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -22,8 +22,8 @@ impl State {
     pub(super) const WRITING: u8 = 4;
 }
 
-/// The bit of the hold count of a slot that nobody may hold: it is free, in the reserve, or about to
-/// be evicted.
+/// The bit of the hold count of a slot that nobody may hold: it is free, in the reserve, or about
+/// to be evicted.
 const CLAIMED: u32 = 1 << 31;
 /// The block of a slot that caches none.
 pub(super) const NO_BLOCK: u64 = u64::MAX;
@@ -165,7 +165,7 @@ impl Slot {
 }
 
 impl SlotContents {
-    /// Bytes `start..end` are newer than the device: the union with what was.
+    /// Bytes `start..end` are newer than the device: the dirty range becomes the union.
     pub(super) fn dirty(&mut self, start: u32, end: u32) {
         self.dirty = match self.dirty {
             (0, 0) => (start, end),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dirty_is_the_union() {
+    fn the_dirty_range_is_the_union() {
         let mut contents = SlotContents::default();
         contents.dirty(512, 600);
         contents.dirty(100, 200);

@@ -48,7 +48,7 @@ impl Bufio {
         }
     }
 
-    /// 5.4 to 6.3: down the queue; a buffer that was used gets another turn.
+    /// 5.4 to 6.3: goes down the queue; a buffer that was used gets another turn.
     fn replace(&self, clients: &[Client]) {
         let site = Site::here();
         let Some(mut queued) = self.shared().queue.lock() else {
@@ -71,7 +71,7 @@ impl Bufio {
             if referenced {
                 continue;
             }
-            // The queue's lock is a spinlock: what may sleep is done without it.
+            // The queue's lock is a spinlock: the eviction may sleep, so it is done without it.
             let tried = client.0.cache.try_lock();
             drop(queued);
             let _layer = client.enter();
@@ -87,8 +87,8 @@ impl Bufio {
         }
     }
 
-    /// Since 6.4: first start writing where too much is dirty, then take clean ones from whoever
-    /// has the oldest.
+    /// Since 6.4: first starts writing in clients where too much is dirty, then takes clean buffers
+    /// from the client that has the oldest.
     fn take_oldest(&self, clients: &[Client]) {
         let site = Site::here();
         for client in clients {
@@ -129,8 +129,8 @@ impl Bufio {
         }
     }
 
-    /// Lets clean and idle buffers go that nobody has used for the maximal age, above what each
-    /// client retains (the timer's work, run now). It does nothing that needs I/O.
+    /// Evicts the clean and idle buffers that were not used for the maximal age, down to the number
+    /// that each client retains (the timer's work, run now). It starts no I/O and waits for none.
     pub fn age_out(&self) {
         let _ours = quiet();
         let all_old = self.shared().fires(Failpoint::BufioAge);

@@ -2,8 +2,8 @@
 //! flight.
 //!
 //! Key type: [`HostFile`]. Unlike [`crate::block::FileDevice`], which is complete before `submit`
-//! returns, its requests are served by device threads ([`super::io`]); these are the queue's
-//! servers as the judges see it. The threads have a file table of their own, because the file may
+//! returns, its requests are served by device threads ([`super::io`]); to the judges they are the
+//! queue's servers. The threads have a file table of their own, because the file may
 //! lie on a filesystem of ours. Locking: leaf locks alone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,7 +39,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 ///
 /// let report = World::builder().tier(Tier::Native).run(|world| {
 ///     let sched = world.sched();
-///     let device = HostFile::temp(sched, "disk", 1 << 20, IoOptions::default()).expect("a temp file");
+///     let options = IoOptions::default();
+///     let device = HostFile::temp(sched, "disk", 1 << 20, options).expect("a temp file");
 ///     let (written, queue) = (Arc::new(AtomicU32::new(0)), WaitQueue::new(sched));
 ///     let write = |block: u64| {
 ///         let (written, queue) = (Arc::clone(&written), queue.clone());
@@ -148,7 +149,7 @@ impl HostFile {
         self.direct
     }
 
-    /// What went wrong with the device itself, once.
+    /// The first error of the device itself since the last call.
     #[must_use]
     pub fn take_trouble(&self) -> Option<Error> {
         self.requests.take_trouble()

@@ -1,9 +1,9 @@
 //! The forms that leave the work to a queue.
 //!
-//! Key type: [`Deferred`]. The scan adds to the number of buffers that are owed, queues the work and
-//! returns as if it had freed them; the count subtracts that number, so that reclaim does not ask
-//! for the same buffers twice. The work runs on a task of the queue, with full permission, and waits
-//! for its writes with the client lock held.
+//! Key type: [`Deferred`]. The scan adds to the number of buffers that are owed, queues the work
+//! and returns as if it had freed them; the count subtracts that number, so that reclaim does not
+//! ask for the same buffers twice. The work runs on a task of the queue, with full permission, and
+//! waits for its writes with the client lock held.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
