@@ -7,7 +7,7 @@ use super::lists::List;
 use super::options::Contents;
 use super::slot::{Slot, SlotContents, State};
 use crate::event::Site;
-use crate::sched::quiet;
+use crate::sched::harness_side;
 
 /// A held buffer; dropping it releases the hold (`dm_bufio_release`).
 ///
@@ -50,17 +50,17 @@ impl<'c> Buffer<'c> {
         self.client
     }
 
-    /// Reads the data. `f` must not wait; what it allocates on the heap does not reclaim, because
-    /// reclaim may want this very buffer.
+    /// Reads the data. `f` must not wait; its heap allocations do not reclaim, because reclaim
+    /// may want this very buffer.
     pub fn with_data<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         f(&self.slot.contents.lock().data)
     }
 
     /// Changes the data; follow with [`Buffer::mark_dirty`]. `f` must not wait, as in
     /// [`Buffer::with_data`].
     pub fn with_data_mut<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         f(&mut self.slot.contents.lock().data)
     }
 
@@ -68,13 +68,13 @@ impl<'c> Buffer<'c> {
     /// holder left them, and zero when the memory is new; an alloc callback can set them. `f` must
     /// not wait.
     pub fn with_aux<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         f(&mut self.slot.contents.lock().aux)
     }
 
     /// Data and aux together. `f` must not wait.
     pub fn with_contents<R>(&self, f: impl FnOnce(&mut Contents<'_>) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         let mut contents = self.slot.contents.lock();
         let SlotContents { data, aux, .. } = &mut *contents;
         f(&mut Contents { block: self.slot.block(), data, aux })

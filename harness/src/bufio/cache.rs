@@ -32,7 +32,7 @@ pub(super) struct Cache {
     /// The client lock.
     lists: Mutex<Lists>,
     index: Index,
-    /// Clean and dirty buffers, for those who count without the lock.
+    /// Numbers of clean and dirty buffers, which are read without the lock.
     counts: [AtomicU64; 2],
 }
 

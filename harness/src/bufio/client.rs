@@ -1,6 +1,6 @@
 //! A bufio client: its parts, its sizes, the layer that it is.
 //!
-//! Key types: [`Client`], [`ClientState`]. Neighbours: [`super::lookup`] gets buffers,
+//! Key types: [`Client`], `ClientState`. Neighbours: [`super::lookup`] gets buffers,
 //! [`super::lifecycle`] makes and destroys clients. Locking: the list of sites and the shrinker are
 //! leaves.
 
@@ -23,7 +23,7 @@ use crate::error::Errno;
 use crate::event::{Layer, LayerRef, Site};
 use crate::mm::policy::Node;
 use crate::mm::{PortShrinker, Registration};
-use crate::sched::{OnSide, Sched, SpinLock, quiet};
+use crate::sched::{OnSide, Sched, SpinLock, harness_side};
 use crate::units::Sectors;
 
 /// Buffers that a client keeps at least (DM_BUFIO_MIN_BUFFERS).
@@ -128,7 +128,7 @@ impl Client {
         &self.0.io.device
     }
 
-    /// What it shares with the other clients.
+    /// dm-bufio of its world, which it shares with the other clients.
     #[must_use]
     pub fn bufio(&self) -> &Bufio {
         &self.0.bufio
@@ -183,7 +183,7 @@ impl Client {
 
     /// Enters the client's layer on the running task; allocations there are the harness's.
     pub(super) fn enter(&self) -> (scope::LayerGuard, OnSide) {
-        let ours = quiet();
+        let ours = harness_side();
         let layer = self.0.layer;
         (scope::enter(layer.layer, layer.instance), ours)
     }

@@ -1,7 +1,7 @@
 //! Marks on tasks that map a request, or may not sleep (docs/kernel/dm-bufio.md, "In a request" and
 //! "No-sleep mode").
 //!
-//! Key types: [`InRequest`], [`Atomic`], [`TaskMarks`]. While a task has an on-stack list of bios,
+//! Key types: [`InRequest`], [`Atomic`], `TaskMarks`. While a task has an on-stack list of bios,
 //! its requests are queued there and not started, so a wait for one of them would be a wait for the
 //! task itself: reading, making and flushing refuse. 2014 stopped the machine for that; later
 //! kernels warn and return EINVAL.
@@ -15,7 +15,7 @@ use crate::block::{Bio, BlockDevice};
 use crate::era::BufioGeneration;
 use crate::error::Errno;
 use crate::event::TaskId;
-use crate::sched::{Sched, SpinLock, quiet};
+use crate::sched::{Sched, SpinLock, harness_side};
 
 #[derive(Default)]
 struct Mark {
@@ -81,7 +81,7 @@ impl TaskMarks {
     /// Refuses an operation that may wait for a request to a task that must not.
     ///
     /// # Panics
-    /// As [`TaskMarks::may_sleep`]; in 2014, while a request is mapped.
+    /// As `may_sleep`; in 2014, while a request is mapped.
     #[track_caller]
     pub(super) fn may_wait(&self, what: &str, generation: BufioGeneration) -> Result<(), Errno> {
         self.may_sleep(what);
@@ -109,7 +109,7 @@ impl TaskMarks {
     }
 }
 
-/// The running task maps a request; when this is dropped, what it submitted meanwhile starts.
+/// The running task maps a request; when this is dropped, its requests start.
 #[must_use = "the request is mapped when this is dropped; bind it to a name"]
 pub struct InRequest {
     marks: Arc<TaskMarks>,
@@ -129,7 +129,7 @@ impl InRequest {
     /// # Panics
     /// If the running task maps a request already: a task has one list.
     pub(super) fn begin(marks: &Arc<TaskMarks>) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         let task = marks.sched.current();
         marks.set(task, |mark| {
             assert!(mark.pending.is_none(), "a task maps one request at a time");
@@ -143,7 +143,7 @@ impl Atomic {
     /// # Panics
     /// If the running task is atomic already.
     pub(super) fn begin(marks: &Arc<TaskMarks>) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         let task = marks.sched.current();
         marks.set(task, |mark| {
             assert!(!mark.atomic, "a task is atomic once");
@@ -155,7 +155,7 @@ impl Atomic {
 
 impl Drop for InRequest {
     fn drop(&mut self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let pending = self.marks.clear(self.task, |mark| mark.pending.take());
         for (device, bio) in pending.into_iter().flatten() {
             device.submit(bio);
@@ -165,7 +165,7 @@ impl Drop for InRequest {
 
 impl Drop for Atomic {
     fn drop(&mut self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.marks.clear(self.task, |mark| mark.atomic = false);
     }
 }

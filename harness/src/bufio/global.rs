@@ -108,12 +108,12 @@ impl Bufio {
         }
     }
 
-    /// Sets after what time unused a clean buffer may go (`max_age_seconds`).
+    /// Sets the time after which an unused clean buffer may go (`max_age_seconds`).
     pub fn set_max_age(&self, age: Ticks) {
         self.0.max_age.store(age.0, Ordering::Release);
     }
 
-    /// After what time unused a clean buffer may go.
+    /// The time after which an unused clean buffer may go.
     #[must_use]
     pub fn max_age(&self) -> Ticks {
         Ticks(self.0.max_age.load(Ordering::Acquire))

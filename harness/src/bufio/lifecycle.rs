@@ -18,7 +18,7 @@ use crate::event::{EventKind, Fact, Gfp, Site};
 use crate::inject::Plan;
 use crate::mm::Mm;
 use crate::mm::policy::Node;
-use crate::sched::{Sched, Work, WorkQueue, quiet};
+use crate::sched::{Sched, Work, WorkQueue, harness_side};
 
 /// The parts of a client that shares nothing with others.
 pub struct Parts {
@@ -70,7 +70,7 @@ impl Bufio {
         knobs: Knobs,
         cleaner: Option<WorkQueue>,
     ) -> Self {
-        let _ours = quiet();
+        let _side = harness_side();
         let this = Self(Arc::new(BufioState::new(sched, mm, plan, knobs, cleaner)));
         let weak = Arc::downgrade(&this.0);
         let cleanup = Work::new("do_global_cleanup", move || {
@@ -94,7 +94,7 @@ impl Bufio {
         node: Option<Node>,
         options: ClientOptions,
     ) -> Result<Client> {
-        let _ours = quiet();
+        let _side = harness_side();
         let number = self.next_client();
         options.check(&*device, self.generation())?;
         let client = Client(Arc::new(ClientState::new(self, number, device, node, options)));
@@ -148,7 +148,7 @@ impl Client {
     /// a write failed and no other call has returned the error.
     #[track_caller]
     pub fn destroy(&self) -> Result<()> {
-        let _ours = quiet();
+        let _side = harness_side();
         let dropped = self.drop_buffers("was destroyed");
         let shrinker = self.0.shrinker.lock().take();
         if let Some((registration, form)) = shrinker {
@@ -172,7 +172,7 @@ impl Client {
     /// As [`Client::destroy`].
     #[track_caller]
     pub fn reset(&self) -> Result<()> {
-        let _ours = quiet();
+        let _side = harness_side();
         let dropped = self.drop_buffers("was reset");
         let form = self.0.shrinker.lock().as_ref().map(|(_, form)| form.clone());
         if let Some(form) = form {

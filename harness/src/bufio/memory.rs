@@ -1,7 +1,7 @@
 //! The three kinds of memory that a buffer's data lives in, and their accounts
 //! (docs/kernel/dm-bufio.md, "Data memory").
 //!
-//! Key types: [`Memory`], [`Mode`], [`Accounts`]. Neighbour: [`super::allocator`] allocates it.
+//! Key types: `Memory`, [`Mode`], [`Accounts`]. Neighbour: `allocator` allocates it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,13 +93,13 @@ impl Accounts {
         self.current.load(Ordering::Acquire)
     }
 
-    /// The most that there ever were since the last reset (`peak_allocated_bytes`).
+    /// The largest number of bytes since the last reset (`peak_allocated_bytes`).
     #[must_use]
     pub fn peak(&self) -> u64 {
         self.peak.load(Ordering::Acquire)
     }
 
-    /// Begins the peak again from what there is now.
+    /// Sets the peak back to the present number.
     pub fn reset_peak(&self) {
         self.peak.store(self.current(), Ordering::Release);
     }

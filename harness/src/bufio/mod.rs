@@ -15,18 +15,18 @@
 //! |---|---|---|
 //! | data | `slot` in `slots` | one buffer's place: state bits, holds, contents |
 //! | | `table`; `ring`, `lists` | from a block to a slot; the clean and the dirty list |
-//! | | [`memory`] | the kinds of memory of a buffer, and their accounts |
-//! | | [`options`], [`order`] | [`ClientOptions`]; the order of the locks |
-//! | parts | `queue`, [`context`], `shared` | the common queue; marks on tasks; what all parts use |
+//! | | `memory` | the kinds of memory of a buffer, and their accounts |
+//! | | `options`, [`order`] | [`ClientOptions`]; the order of the locks |
+//! | parts | `queue`, `context`, `shared` | common queue; marks on tasks; state of all clients |
 //! | | `allocator`, `waiters`, `pool` | the buffers of a client, their memory, the reserve |
 //! | | `index`, `cache`, `choose` | index and lists under the client lock; which buffer goes |
 //! | | `io` | requests, completion, waiting for a state bit |
-//! | operations | [`client`], [`global`], [`buffer`] | [`Client`], [`Bufio`], [`Buffer`] |
-//! | | [`lookup`], `allocate`, `evict` | get, read, new, prefetch; a new buffer; letting one go |
-//! | | [`writeback`], [`relocate`] | writing, flushing, discarding; `release_move` |
+//! | operations | `client`, `global`, `buffer` | [`Client`], [`Bufio`], [`Buffer`] |
+//! | | `lookup`, `allocate`, `evict` | get, read, new, prefetch; a new buffer; letting one go |
+//! | | `writeback`, `relocate` | writing, flushing, discarding; `release_move` |
 //! | policies | [`shrinker`] | the historic forms of the shrinker |
-//! | | [`sweep`] | age-out, and the cleanup of all clients |
-//! | | [`lifecycle`] | making and ending a client |
+//! | | `sweep` | age-out, and the cleanup of all clients |
+//! | | `lifecycle` | making and ending a client |
 //!
 //! # A client in a world
 //! ```
@@ -63,33 +63,33 @@
 
 mod allocate;
 mod allocator;
-pub mod buffer;
+mod buffer;
 mod cache;
 mod choose;
-pub mod client;
-pub mod context;
+mod client;
+mod context;
 mod evict;
-pub mod global;
+mod global;
 mod index;
 mod io;
-pub mod lifecycle;
+mod lifecycle;
 mod lists;
-pub mod lookup;
-pub mod memory;
-pub mod options;
+mod lookup;
+mod memory;
+mod options;
 pub mod order;
 mod pool;
 mod queue;
-pub mod relocate;
+mod relocate;
 mod ring;
 mod shared;
 pub mod shrinker;
 mod slot;
 mod slots;
-pub mod sweep;
+mod sweep;
 mod table;
 mod waiters;
-pub mod writeback;
+mod writeback;
 
 pub use buffer::Buffer;
 pub use client::Client;

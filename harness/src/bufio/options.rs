@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::units::{SECTOR_SIZE, Sectors};
 
 /// Bytes that age-out and shrinker leave a client (the `retain_bytes` knob's default since 2016).
-pub const RETAIN_BYTES: u64 = 256 * 1024;
+const RETAIN_BYTES: u64 = 256 * 1024;
 /// Bytes beside a buffer at the most: it is one allocation with its head, and no slab has larger
 /// ones (KMALLOC_MAX_SIZE).
 const AUX_MAX: usize = 4 << 20;
@@ -29,8 +29,8 @@ pub struct Contents<'a> {
     pub aux: &'a mut [u8],
 }
 
-/// Code of the user's that a client calls; it must not wait, and what it allocates on the heap does
-/// not reclaim.
+/// A user's function that a client calls; it must not wait, and its heap allocations do not
+/// reclaim.
 #[derive(Clone)]
 pub struct Callback(Arc<dyn Fn(&mut Contents<'_>) + Send + Sync>);
 
@@ -61,13 +61,13 @@ pub struct ClientOptions {
     /// task holds at the same time. By default 1; with 0 nothing is kept, and a task may wait for
     /// another's buffer for ever.
     pub reserved_buffers: usize,
-    /// Bytes of the user's own beside each buffer, at most 4 MiB; by default none.
+    /// Bytes beside each buffer that belong to the user, at most 4 MiB; by default none.
     pub aux_size: usize,
     /// Where block 0 begins on the device; by default at its start.
     pub start: Sectors,
     /// Buffers the client may have before it evicts its own, set by hand; with `u64::MAX`, which is
-    /// the default, what the era says. It is a watermark and no bound: 8 may always stay, what is
-    /// held stays, and a new buffer may come on top of it.
+    /// the default, the number that the era gives. It is a watermark, not a bound: 8 buffers may
+    /// always stay, held buffers stay, and a new buffer may exceed it by one.
     pub max_buffers: u64,
     /// Bytes that age-out and the shrinker leave, in eras that leave any; by default 256 KiB.
     pub retain_bytes: u64,

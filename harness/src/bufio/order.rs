@@ -2,7 +2,7 @@
 //! order").
 //!
 //! Key type: [`Held`]. The classes that the locks are made with are named here and nowhere else; a
-//! test holds what runs show against [`declared`].
+//! test compares the orders that runs show with [`declared`].
 
 use crate::era::BufioGeneration;
 

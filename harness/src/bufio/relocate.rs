@@ -14,8 +14,8 @@ use crate::inject::Failpoint;
 
 impl Client {
     /// Releases the buffer and makes its contents those of `new_block` (`dm_bufio_release_move`).
-    /// If nobody else holds it, it moves there, dirty; otherwise its contents are written there,
-    /// and it stays. Whatever buffer was at `new_block` goes, once nobody holds it.
+    /// If no other task holds it, it moves there, dirty; otherwise its contents are written there,
+    /// and it stays. A buffer that was at `new_block` goes, once no task holds it.
     ///
     /// # Errors
     /// `EINVAL` past the end of the device, for a buffer of another client, or while the task maps

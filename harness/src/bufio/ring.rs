@@ -2,10 +2,10 @@
 //! behind it.
 //!
 //! Key types: [`Ring`], [`Walk`]. As an LRU list the cursor stays on the oldest; as a CLOCK it
-//! turns, and passes what was referenced (docs/kernel/dm-bufio.md, "Index and lists"). Walks that
-//! are registered with a ring are patched when an entry is removed, so they survive whatever
-//! happens while the lock is dropped. The links are the client's, by slot number: a buffer is on
-//! one ring at the most.
+//! turns, and passes referenced entries (docs/kernel/dm-bufio.md, "Index and
+//! lists"). Walks that are registered with a ring are patched
+//! when an entry is removed, so they survive whatever happens while the lock is dropped. The links
+//! are the client's, by slot number: a buffer is on one ring at the most.
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -87,7 +87,7 @@ impl Ring {
     /// Removes `slot`, which is on this ring.
     pub(super) fn remove(&mut self, links: &mut [Link], slot: u32) {
         let Link { next, prev } = std::mem::replace(&mut links[slot as usize], Link::OFF);
-        debug_assert_ne!(next, NONE, "only what is on the ring is removed");
+        debug_assert_ne!(next, NONE, "only an entry of the ring is removed");
         for stand in self.walks.iter_mut().flatten() {
             match (stand.next == slot, stand.last == slot) {
                 (true, true) => stand.next = NONE,
@@ -108,7 +108,7 @@ impl Ring {
         self.len -= 1;
     }
 
-    /// Begins a walk over what is on the ring now, oldest first.
+    /// Begins a walk over the present entries, oldest first.
     pub(super) fn walk(&mut self, links: &[Link]) -> Walk {
         let last = self.newest(links).unwrap_or(NONE);
         let stand = Some(Stand { next: self.cursor, last });
@@ -149,7 +149,7 @@ mod tests {
         (ring, links)
     }
 
-    /// What a walk sees if `remove` goes after its first step.
+    /// Checks the entries that a walk sees if `remove` is removed after its first step.
     #[track_caller]
     fn check_walk(remove: &[u32], expect: &[u32]) {
         let (mut ring, mut links) = ring(4);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_survives_what_is_removed_under_it() {
+    fn a_walk_survives_the_removal_of_entries() {
         check_walk(&[], &[0, 1, 2, 3]);
         check_walk(&[0], &[0, 1, 2, 3]);
         check_walk(&[1], &[0, 2, 3]);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_does_not_see_what_comes_after_it_began() {
+    fn a_walk_does_not_see_entries_that_come_after_it_began() {
         let (mut ring, mut links) = ring(2);
         let walk = ring.walk(&links);
         ring.insert(&mut links, 7);

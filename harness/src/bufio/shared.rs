@@ -1,5 +1,5 @@
-//! What every part of every client uses: the scheduler, memory, the plan, the knobs, the accounts,
-//! the common queue and the marks on tasks.
+//! State that every part of every client uses: the scheduler, memory, the plan, the knobs, the
+//! accounts, the common queue and the marks on tasks.
 //!
 //! Key type: [`Shared`]. It knows no client; [`super::global`] has their list.
 
@@ -12,7 +12,7 @@ use crate::era::{BufioGeneration, Knobs};
 use crate::event::Resource;
 use crate::inject::{Failpoint, Plan};
 use crate::mm::Mm;
-use crate::sched::{Sched, WaitQueue, Waiting, quiet};
+use crate::sched::{Sched, WaitQueue, Waiting, harness_side};
 use crate::units::Ticks;
 
 /// For how long a pause failpoint holds a task up.
@@ -48,7 +48,7 @@ impl Shared {
 
     /// The time in ticks.
     pub(super) fn tick(&self) -> u64 {
-        let _ours = quiet();
+        let _side = harness_side();
         self.sched.now().0
     }
 

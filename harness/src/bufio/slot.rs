@@ -165,7 +165,7 @@ impl Slot {
 }
 
 impl SlotContents {
-    /// Bytes `start..end` are newer than the device: the union with what was.
+    /// Bytes `start..end` are newer than the device: the dirty range becomes the union.
     pub(super) fn dirty(&mut self, start: u32, end: u32) {
         self.dirty = match self.dirty {
             (0, 0) => (start, end),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dirty_is_the_union() {
+    fn the_dirty_range_is_the_union() {
         let mut contents = SlotContents::default();
         contents.dirty(512, 600);
         contents.dirty(100, 200);

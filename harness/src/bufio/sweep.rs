@@ -20,7 +20,7 @@ use super::slot::{Slot, State};
 use crate::era::BufioGeneration;
 use crate::event::{Resource, Site, TaskKind};
 use crate::inject::Failpoint;
-use crate::sched::{Waiting, quiet};
+use crate::sched::{Waiting, harness_side};
 
 /// The cleanup goes on until a sixteenth is free (DM_BUFIO_LOW_WATERMARK_RATIO).
 const LOW_WATERMARK: u64 = 16;
@@ -38,7 +38,7 @@ impl Bufio {
     }
 
     pub(super) fn global_cleanup(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.shared().pause(Failpoint::BufioWorkLate, BUSY);
         let clients = self.0.clients.lock();
         let clients = (Self::alive(&clients), clients);
@@ -49,7 +49,7 @@ impl Bufio {
         }
     }
 
-    /// 5.4 to 6.3: down the queue; a buffer that was used gets another turn.
+    /// 5.4 to 6.3: goes down the queue; a buffer that was used gets another turn.
     fn replace(&self, clients: &[Client]) {
         let site = Site::here();
         let Some(mut queued) = self.shared().queue.lock() else {
@@ -72,7 +72,7 @@ impl Bufio {
             if referenced {
                 continue;
             }
-            // The queue's lock is a spinlock: what may sleep is done without it.
+            // The queue's lock is a spinlock: the eviction may sleep, so it is done without it.
             let tried = client.0.cache.try_lock();
             drop(queued);
             let _layer = client.enter();
@@ -88,8 +88,8 @@ impl Bufio {
         }
     }
 
-    /// Since 6.4: first start writing where too much is dirty, then take clean ones from whoever
-    /// has the oldest.
+    /// Since 6.4: first starts writing in clients where too much is dirty, then takes clean buffers
+    /// from the client that has the oldest.
     fn take_oldest(&self, clients: &[Client]) {
         let site = Site::here();
         for client in clients {
@@ -130,10 +130,10 @@ impl Bufio {
         }
     }
 
-    /// Lets clean and idle buffers go that nobody has used for the maximal age, above what each
-    /// client retains (the timer's work, run now). It does nothing that needs I/O.
+    /// Evicts the clean and idle buffers that were not used for the maximal age, down to the number
+    /// that each client retains (the timer's work, run now). It starts no I/O and waits for none.
     pub fn age_out(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let all_old = self.shared().fires(Failpoint::BufioAge);
         let clients = self.0.clients.lock();
         for client in Self::alive(&clients) {
@@ -144,7 +144,7 @@ impl Bufio {
     /// Starts the task that ages buffers, by the world's clock: every 10 s in 2014, every 30 s
     /// since. End it with [`Bufio::stop_aging`]: a world in which a timer runs never comes to rest.
     pub fn start_aging(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let (this, period) = (self.clone(), self.generation().scan_period());
         let task = self.shared().sched.spawn("dm_bufio_age", TaskKind::Server, move || {
             let aging = &this.0.aging;
@@ -158,7 +158,7 @@ impl Bufio {
 
     /// Ends the task that ages buffers.
     pub fn stop_aging(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.aging.stop.store(true, Ordering::Release);
         self.0.aging.wake.wake_all();
         let task = self.0.aging.task.lock().take();

@@ -2,7 +2,7 @@
 //!
 //! Key type: [`Table`]. It is asked for one block at a time, so its order is never seen.
 
-/// What a block is multiplied with to spread it (the golden ratio of 2^64).
+/// The multiplier that spreads blocks (the golden ratio of 2^64).
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A number in which the high bits depend on all bits of the block.
@@ -102,7 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::sched::native::SplitMix64;
+    use crate::sched::SplitMix64;
 
     #[test]
     fn a_table_agrees_with_a_map() {

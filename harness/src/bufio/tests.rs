@@ -1,5 +1,4 @@
-//! The client on a memory device: data, states, errors, and what each shrinker form does with each
-//! mask.
+//! The client on a memory device: data, states, errors, and each shrinker form with each mask.
 
 use std::sync::Arc;
 
@@ -334,7 +333,7 @@ fn a_prefetched_block_is_read_once_and_a_forgotten_one_again() {
 }
 
 #[test]
-fn what_nobody_used_for_the_maximal_age_goes_and_the_rest_stays() {
+fn buffers_that_were_not_used_for_the_maximal_age_go_and_the_others_stay() {
     for era in GENERATIONS {
         run(era, small(), failing(Failpoint::BufioAge, 1), |rig| {
             drop(rig.client.read(1).unwrap());

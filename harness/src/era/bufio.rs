@@ -1,4 +1,4 @@
-//! What changed in dm-bufio: its shrinker's forms, and the rest by generation.
+//! The changes of dm-bufio: its shrinker's forms, and its other behaviour by generation.
 //!
 //! Key types: [`ShrinkerForm`], [`BufioGeneration`]. Written from docs/kernel/dm-bufio.md.
 
@@ -14,13 +14,14 @@ pub enum ShrinkerForm {
     S0,
     /// 3.18: permission to wait is tested on `__GFP_FS` (9d28eb12447e).
     S1,
-    /// Late 2014: the same, and the scan leaves what the client retains.
+    /// Late 2014: the same, and the scan leaves the buffers that the client retains.
     S1r,
     /// From about 4.10: the count takes no lock.
     S2,
     /// 5.2.3: the scan only tries the lock (bd293d071ffe).
     S3,
-    /// 5.3: S2 again (the count takes no lock); the loop worker's NOIO scope is the cure (cf3591ef8329).
+    /// 5.3: the scan waits for the lock again, as in form S2; the loop worker's NOIO scope prevents
+    /// the deadlock (cf3591ef8329).
     S4,
     /// 5.9: the scan hands the work to a work queue and returns at once (70704c33db84).
     S5,
@@ -40,7 +41,7 @@ impl ShrinkerForm {
     }
 }
 
-/// What dm-bufio is besides its shrinker.
+/// The behaviour of dm-bufio besides its shrinker.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum BufioGeneration {
@@ -56,19 +57,19 @@ pub enum BufioGeneration {
 }
 
 impl BufioGeneration {
-    /// After what time unused a clean buffer may go, by default.
+    /// The default time after which an unused clean buffer may go.
     #[must_use]
     pub const fn max_age(self) -> Ticks {
         Ticks(if matches!(self, Self::V2014) { 60_000 } else { 300_000 })
     }
 
-    /// How often old buffers are looked for.
+    /// How often age-out runs.
     #[must_use]
     pub const fn scan_period(self) -> Ticks {
         Ticks(if matches!(self, Self::V2014) { 10_000 } else { 30_000 })
     }
 
-    /// Whether age-out leaves what a client retains.
+    /// Whether age-out leaves the buffers that a client retains.
     #[must_use]
     pub const fn retains(self) -> bool {
         !matches!(self, Self::V2014)

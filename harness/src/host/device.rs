@@ -117,7 +117,7 @@ impl HostLoop {
         self.requests.in_flight(op, &bytes)
     }
 
-    /// Takes the error of the device itself, if there is one: it was detached, or did not detach.
+    /// The first error of the device itself since the last call: it went away, or did not detach.
     #[must_use]
     pub fn take_trouble(&self) -> Option<Error> {
         self.requests.take_trouble()

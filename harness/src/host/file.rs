@@ -39,8 +39,8 @@ use crate::units::{SECTOR_SIZE, Sectors};
 ///
 /// let report = World::builder().tier(Tier::Native).run(|world| {
 ///     let sched = world.sched();
-///     let device = HostFile::temp(sched, "disk", 1 << 20, IoOptions::default());
-///     let device = device.expect("a temp file");
+///     let options = IoOptions::default();
+///     let device = HostFile::temp(sched, "disk", 1 << 20, options).expect("a temp file");
 ///     let (written, queue) = (Arc::new(AtomicU32::new(0)), WaitQueue::new(sched));
 ///     let write = |block: u64| {
 ///         let (written, queue) = (Arc::clone(&written), queue.clone());
@@ -148,7 +148,7 @@ impl HostFile {
         self.direct
     }
 
-    /// Takes the error of the device itself, if there is one.
+    /// The first error of the device itself since the last call.
     #[must_use]
     pub fn take_trouble(&self) -> Option<Error> {
         self.requests.take_trouble()

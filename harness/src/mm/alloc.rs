@@ -9,7 +9,7 @@ use super::memory::{MemoryState, Mm};
 use super::slow_path::{AllocRequest, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
 use crate::inject::{AllocPoint, AllocSource, Bug, Failpoint};
-use crate::sched::quiet;
+use crate::sched::harness_side;
 use crate::units::Pages;
 
 /// The largest order that an allocation can have (MAX_PAGE_ORDER).
@@ -53,7 +53,7 @@ impl PageBlock {
 
 impl Drop for PageBlock {
     fn drop(&mut self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let MemoryState { free, reclaim_states, memcg, .. } = &*self.mm.0;
         *free.lock() += self.pages();
         if let (true, Some(memcg)) = (self.charged, memcg) {
@@ -111,7 +111,7 @@ impl Mm {
 
     /// As [`Mm::alloc`], for an allocation whose call is at `site`.
     pub(crate) fn alloc_at(&self, order: u32, requested: Gfp, site: Site) -> Option<PageBlock> {
-        let _ours = quiet();
+        let _side = harness_side();
         let sched = self.sched();
         sched.point();
         let _added = self.plan().added_scope(site);

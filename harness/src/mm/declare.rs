@@ -21,7 +21,7 @@ use super::swap::SwapArea;
 use crate::event::{
     EventKind, Fact, LockId, MayWait, PartId, PartKind, QueueId, ReclaimTarget, ShrinkerId, TaskId,
 };
-use crate::sched::{Sched, quiet};
+use crate::sched::{Sched, harness_side};
 
 /// The facts that were declared so far.
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl Mm {
     /// Calls `f` with the stack that policies see, and declares to the judges what `f` changed in
     /// it.
     pub fn topology<R>(&self, f: impl FnOnce(&mut Topology) -> R) -> R {
-        let _ours = quiet();
+        let _side = harness_side();
         let mut stack = self.0.topology.lock();
         let answer = f(&mut stack);
         let facts = self.0.declared.lock().update(self.sched(), &stack);

@@ -17,7 +17,7 @@ use super::memory::{MemoryState, Mm};
 use super::reclaim::{SWAP_CLUSTER_MAX, Scan};
 use crate::event::{Gfp, QueueId, ReclaimKind, Resource, TaskFlags, TaskKind};
 use crate::inject::Bug;
-use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{JoinHandle, Sched, SpinLock, WaitQueue, Waiting, harness_side};
 
 /// Runs without progress after which it gives up (MAX_RECLAIM_RETRIES of a node).
 pub(super) const MAX_FAILURES: u32 = 16;
@@ -52,7 +52,7 @@ impl Kswapd {
 impl Mm {
     /// Starts kswapd, unless it runs.
     pub fn start_kswapd(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let kswapd = &self.0.kswapd;
         if kswapd.running.swap(true, Ordering::AcqRel) {
             return;
@@ -66,7 +66,7 @@ impl Mm {
 
     /// Stops kswapd and waits until its task has ended. The task holds a reference to this memory.
     pub fn stop_kswapd(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let MemoryState { kswapd, .. } = &*self.0;
         kswapd.stopping.store(true, Ordering::Release);
         kswapd.wake.wake_all();

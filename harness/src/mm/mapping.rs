@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use crate::event::Gfp;
-use crate::sched::{SpinLock, quiet};
+use crate::sched::{SpinLock, harness_side};
 
 struct MappingState {
     /// The mask without constraints; `None` permits every bit.
@@ -68,7 +68,7 @@ impl Mapping {
 
     /// Takes `bits` away until the guard is dropped.
     pub fn constrain(&self, bits: Gfp) -> Constraint {
-        let _ours = quiet();
+        let _side = harness_side();
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;

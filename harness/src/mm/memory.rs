@@ -29,7 +29,7 @@ use crate::era::MmKnobs;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, TaskFlags, TaskId, TaskKind};
 use crate::inject::Plan;
-use crate::sched::{Sched, Side, SpinLock, quiet};
+use crate::sched::{Sched, Side, SpinLock, harness_side};
 use crate::units::Pages;
 
 /// A memory, as data.
@@ -248,7 +248,7 @@ impl Mm {
     /// Asks every shrinker for its count, twice with GFP_KERNEL and once with each other mask. A
     /// count that changes the cache or depends on the mask is a finding.
     pub fn probe_shrinkers(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         for mask in [Gfp::KERNEL, Gfp::KERNEL, Gfp::NOFS, Gfp::NOIO] {
             self.0.registry.count_all(mask);
         }
@@ -278,7 +278,7 @@ impl Mm {
 
     /// Adds a swap area; reclaim uses the first one with a free slot.
     pub fn add_swap(&self, area: SwapArea) {
-        let _ours = quiet();
+        let _side = harness_side();
         self.declare_swap(&area);
         self.0.swap.lock().push(area);
     }
@@ -286,7 +286,7 @@ impl Mm {
     /// Calls `flusher` when all pages that reclaim sees are dirty and none is queued for writing.
     pub fn on_dirty(&self, flusher: impl Fn() + Send + Sync + 'static) {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.flushers.lock().push(Arc::new(move || side.call(&flusher)));
     }
 
@@ -298,7 +298,7 @@ impl Mm {
         owner: Option<Arc<dyn PageOwner>>,
     ) -> Arc<Page> {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         let lists = match (&self.0.memcg, block.is_charged()) {
             (Some(memcg), true) => &memcg.lists,
             _ => &self.0.lists,
@@ -315,7 +315,7 @@ impl Mm {
     /// flushers. Each may hold a reference to this memory, and so keep the world alive; a world
     /// calls this at its end.
     pub fn forget(&self) {
-        let _ours = quiet();
+        let _side = harness_side();
         drop(self.0.lists.drain());
         drop(self.0.memcg.as_ref().map(|memcg| memcg.lists.drain()));
         drop(std::mem::take(&mut *self.0.swap.lock()));

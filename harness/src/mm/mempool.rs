@@ -16,7 +16,7 @@ use super::memory::Mm;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Gfp, PoolId, RequestId, Resource, Site, TaskId};
 use crate::inject::{Bug, Failpoint};
-use crate::sched::{SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::Ticks;
 
 /// A waiter tries again after this time even without a wake-up (5 s).
@@ -80,7 +80,7 @@ impl Mempool {
     /// # Errors
     /// `min` is 0, or there is no memory for the reserve.
     pub fn new(mm: &Mm, name: &str, min: usize, order: u32) -> Result<Self> {
-        let _ours = quiet();
+        let _side = harness_side();
         if min == 0 {
             return Err(Error::input(format!("mempool `{name}` with a reserve of 0"))
                 .advice("set `min` above 0"));
@@ -120,7 +120,7 @@ impl Mempool {
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
     #[track_caller]
     pub fn alloc(&self, mask: Gfp) -> Option<Element> {
-        let _ours = quiet();
+        let _side = harness_side();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
         let site = Site::here();
         let PoolState { mm, id, min, reserve, .. } = &*self.0;
@@ -202,7 +202,7 @@ impl Element {
 
 impl Drop for Element {
     fn drop(&mut self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let PoolState { mm, id, min, reserve, waiters, given, .. } = &*self.pool.0;
         {
             let mut reserve = reserve.lock();

@@ -15,7 +15,7 @@ use super::alloc::PageBlock;
 use super::memory::Mm;
 use super::slow_path::{AllocRequest, PAGE_ALLOC_COSTLY_ORDER};
 use crate::event::{EventKind, Gfp, TaskId};
-use crate::sched::{Side, SpinLock, quiet};
+use crate::sched::{Side, SpinLock, harness_side};
 use crate::units::{Pages, Ticks};
 
 /// A task that the OOM killer may choose.
@@ -77,14 +77,14 @@ impl Mm {
     /// Offers a task to the OOM killer.
     pub fn add_victim(&self, victim: Arc<dyn Victim>) {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.oom.candidates.lock().push((side, victim));
     }
 
     /// Calls `notifier` before a task is killed; it returns how many pages it freed.
     pub fn on_oom(&self, notifier: impl Fn() -> Pages + Send + Sync + 'static) {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.oom.notifiers.lock().push(Arc::new(move || side.call(&notifier)));
     }
 

@@ -22,7 +22,7 @@ use super::policy::Waits;
 use super::swap::SwapSlot;
 use crate::error::Errno;
 use crate::event::{Gfp, Resource};
-use crate::sched::{Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{Sched, Side, SpinLock, WaitQueue, Waiting, harness_side};
 
 /// The content of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -340,7 +340,7 @@ impl Page {
 
     /// Changes its state.
     pub fn update(&self, change: impl FnOnce(&mut PageState)) {
-        let _ours = quiet();
+        let _side = harness_side();
         change(&mut self.record.lock().state);
     }
 

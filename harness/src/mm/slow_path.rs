@@ -201,8 +201,8 @@ impl Mm {
                 return Round::Got(block);
             }
         }
-        // Step 4: without permission to wait the request fails. Step 5: so does a reclaimer; this is the
-        // only guard against recursion.
+        // Step 4: without permission to wait the request fails. Step 5: so does a reclaimer; this
+        // is the only guard against recursion.
         if !request.may_reclaim() {
             return Round::Fail;
         }

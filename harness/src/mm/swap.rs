@@ -14,7 +14,7 @@ use super::page::Page;
 use super::policy;
 use crate::error::{Errno, Error, Result};
 use crate::event::Gfp;
-use crate::sched::{Side, SpinLock, quiet};
+use crate::sched::{Side, SpinLock, harness_side};
 
 /// Writes pages to a swap area.
 pub trait SwapIo: Send + Sync {
@@ -64,7 +64,7 @@ impl SwapArea {
                 .advice(format!("give it between 1 and {MAX_SLOTS}")));
         }
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         let used = SpinLock::new(vec![false; slots]);
         Ok(Self(Arc::new(SwapState { name: name.to_owned(), place, io, side, used })))
     }

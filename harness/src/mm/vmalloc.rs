@@ -9,7 +9,7 @@ use reclaimdep_scope as scope;
 use super::alloc::PageBlock;
 use super::memory::Mm;
 use crate::event::Gfp;
-use crate::sched::quiet;
+use crate::sched::harness_side;
 
 /// The scope that applies a caller's mask to the page tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ impl Mm {
     /// if the mask permits waiting.
     #[track_caller]
     pub fn vmalloc(&self, pages: u64, mask: Gfp) -> Option<Vec<PageBlock>> {
-        let _ours = quiet();
+        let _side = harness_side();
         let mask = if mask.allow_blocking() { mask } else { mask - Gfp::NOFAIL };
         let mut area = Vec::new();
         for _ in 0..pages {

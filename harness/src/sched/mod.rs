@@ -56,7 +56,6 @@ pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};
 pub use random::SplitMix64;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
-pub(crate) use side::harness_side as quiet;
 pub(crate) use side::{OnSide, Side, harness_side};
 pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;

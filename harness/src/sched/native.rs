@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::SpinLock;
-pub(crate) use super::random::SplitMix64;
+use super::random::SplitMix64;
 use crate::event::TaskId;
 use crate::units::{Nanos, Ticks};
 

@@ -53,7 +53,7 @@ use crate::event::TaskKind;
 use crate::fs::Fs;
 use crate::inject::Plan;
 use crate::mm::Mm;
-use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock, quiet};
+use crate::sched::{Completion, Condition, JoinHandle, Sched, SpinLock, harness_side};
 use crate::stack::{Parts, Stack};
 
 struct WorldState {
@@ -147,7 +147,7 @@ impl World {
     }
 
     fn keep<T>(&self, handle: JoinHandle<T>) -> JoinHandle<T> {
-        let _ours = quiet();
+        let _side = harness_side();
         self.0.tasks.lock().push(handle.done());
         handle
     }

@@ -9,7 +9,7 @@ use reclaimdep_scope as scope;
 use reclaimdep_scope::listener::ShrinkerHandle;
 
 use super::World;
-use crate::sched::{Sched, Side, quiet};
+use crate::sched::{Sched, Side, harness_side};
 
 /// Registers with the memory of the world that `sched` belongs to.
 pub(super) fn register(
@@ -18,6 +18,6 @@ pub(super) fn register(
 ) -> Option<ShrinkerHandle> {
     let world = World::of(sched)?;
     let side = Side::now();
-    let _ours = quiet();
+    let _side = harness_side();
     Some(Box::new(side.call(|| world.mm().register_shrinker(shrinker))))
 }

@@ -1,9 +1,12 @@
 //! The historic forms of the shrinker, as one table (docs/kernel/dm-bufio.md, "The shrinker's
 //! forms").
 //!
-//! Key type: [`FormRow`]. The cycles are those of docs/kernel/dm-bufio.md, "The four cycles": A, a
-//! NOFS task waits in the scan for its own filesystem; B, a task waits for the client lock whose
-//! holder waits for that task; C, the loop worker waits for itself; D, kswapd waits for I/O.
+//! Key type: [`FormRow`]. The cycles are those of docs/kernel/dm-bufio.md, "The four cycles". A:
+//! a task of a filesystem reclaims in NOFS and waits in the scan for a write, which needs a lock
+//! that the task holds. B: a task holds the client lock and waits for a write, whose server
+//! reclaims and wants that lock. C: the server's own reclaim writes a buffer, and the write is
+//! queued to the server. D: no cycle, but reclaimers wait for the client lock while its holder
+//! waits for I/O.
 
 use crate::era::ShrinkerForm;
 use crate::event::Gfp;
@@ -99,9 +102,9 @@ pub(super) const FORMS: &[FormRow] = &[
         form: ShrinkerForm::S3,
         name: "only tries the lock in the scan",
         kernels: "5.2.3 (bd293d071ffe, 2019)",
-        // Once it has the lock it still writes and waits.
+        // Once the scan has the lock it still writes and waits.
         policy: inline(Gfp::FS, NoLock, Try, true),
-        cycles: "C, D",
+        cycles: "C",
     },
     FormRow {
         form: ShrinkerForm::S4,

@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `forms` | the table: what each form is called and how it behaves |
+//! | `forms` | the table: the name and the behaviour of each form |
 //! | `inline` | the forms that do the work in the scan |
 //! | `deferred` | the forms that leave it to a work queue |
 

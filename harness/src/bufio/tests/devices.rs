@@ -105,10 +105,7 @@ fn an_eviction_whose_write_fails_is_told_by_the_next_write_of_everything() {
         dirty(client, 0, 9);
         client.write_dirty_buffers_async();
         client.forget(0);
-        client
-            .read(0)
-            .unwrap()
-            .with_data(|data| assert_eq!(data[0], 0, "it is what the device has"));
+        client.read(0).unwrap().with_data(|data| assert_eq!(data[0], 0, "the device has zeroes"));
         assert_eq!(client.write_dirty_buffers(), Err(Errno::EIO));
         client.destroy().unwrap();
     });

@@ -1,4 +1,4 @@
-//! Where buffers' memory comes from, and who accounts for it; what each client retains.
+//! The memory of buffers in each mode, its accounts, and the buffers that a client retains.
 
 use super::*;
 use crate::units::PAGE_SIZE;

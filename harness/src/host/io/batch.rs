@@ -1,9 +1,9 @@
 //! `Batch`: adjacent requests that one system call carries, and how far they got.
 //!
-//! Key type: [`Batch`]. A system call may move less than it was asked for; what it moved is kept,
-//! in whole sectors, and the rest is asked for again. Where it fails, the requests that were
-//! complete by then have succeeded, and the others fail together, as the parts of a merged request
-//! do in the block layer.
+//! Key type: [`Batch`]. A system call may move less than it was asked for; the whole sectors that
+//! it moved count, and the rest is asked for again. If it fails, the requests that were complete by
+//! then have succeeded, and the others fail together, as the parts of a merged request do in the
+//! block layer.
 
 use super::memory::Alignment;
 use crate::block::Bio;
@@ -38,7 +38,7 @@ impl Batch {
         }
     }
 
-    /// Whether `bio` continues what is here, and one system call can carry both.
+    /// Whether `bio` continues the batch, and one system call can carry both.
     pub(super) fn takes(&self, bio: &Bio) -> bool {
         self.op != Op::Flush
             && bio.op() == self.op
@@ -86,8 +86,8 @@ impl Batch {
     }
 
     /// The data of the next system call where it lies, a piece for each request, if that is a write
-    /// whose pieces all are as the device asks for them; none is for a device that asks for what is
-    /// not known.
+    /// whose pieces all have the alignment that the device asks for; `align` is none if that is not
+    /// known.
     pub(super) fn in_place(&self, align: Option<Alignment>) -> Option<impl Iterator<Item = &[u8]>> {
         let align = align?;
         let aligned = |piece: &[u8]| align.suits(piece);
@@ -106,11 +106,10 @@ impl Batch {
         })
     }
 
-    /// Counts what a system call moved; of a read, `chunk` holds the data.
+    /// Counts the bytes that a system call moved; of a read, `chunk` holds the data.
     ///
     /// # Errors
-    /// `EIO` where it was less than a sector: the file ends here, or takes nothing and says
-    /// nothing.
+    /// `EIO` if it was less than a sector: the file ends here, or takes nothing and gives no error.
     pub(super) fn moved(&mut self, moved: usize, chunk: &[u8]) -> Result<(), Errno> {
         let sector = usize::try_from(SECTOR_SIZE).expect("a sector is small");
         let moved = moved.min(self.next_len()) / sector * sector;
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_continues_it_is_merged() {
+    fn only_a_request_that_continues_the_batch_is_merged() {
         let batch = Batch::new(bio(Op::Write, 8, 8, 1));
         assert!(batch.takes(&bio(Op::Write, 16, 8, 2)));
         assert!(!batch.takes(&bio(Op::Write, 17, 8, 2)), "a gap");
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_read_moved_lies_where_it_belongs() {
+    fn a_read_in_parts_fills_every_request() {
         let mut batch = Batch::new(bio(Op::Read, 0, 2, 0));
         batch.push(bio(Op::Read, 2, 1, 0));
         assert_eq!(batch.moved(512, &[1; 512]), Ok(()));
@@ -228,12 +227,8 @@ mod tests {
         let sectors = Some(Alignment { address: 512, len: 512 });
         let pages = Some(Alignment { address: 512, len: 4096 });
         assert_eq!(lengths(&batch, sectors), Some(vec![1024]));
-        assert_eq!(
-            lengths(&batch, pages),
-            None,
-            "it is no whole number of what the device calls a block"
-        );
-        assert_eq!(lengths(&batch, None), None, "the device does not say what it asks for");
+        assert_eq!(lengths(&batch, pages), None, "it is not a whole number of the device's blocks");
+        assert_eq!(lengths(&batch, None), None, "the device does not say its alignment");
         batch.push(copy(2, 8));
         assert_eq!(lengths(&batch, sectors), Some(vec![1024, 1024]));
         assert_eq!(batch.moved(1536, &[]), Ok(()));

@@ -12,10 +12,11 @@ use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use super::batch::CHUNK;
 
-/// What `O_DIRECT` asks of a buffer's address, on any device.
+/// The alignment of a buffer's address with which `O_DIRECT` works on any device.
 const ALIGN: usize = 4096;
 
-/// What `O_DIRECT` asks of each piece of memory: of what its address and its length are multiples.
+/// The alignment that `O_DIRECT` asks of each piece of memory, in bytes: its address and its length
+/// are multiples of these.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Alignment {
     pub(super) address: usize,
@@ -28,7 +29,7 @@ impl Alignment {
     }
 }
 
-/// What `O_DIRECT` asks for on this file, where the kernel says it (since 6.1).
+/// The alignment that `O_DIRECT` asks for on this file, if the kernel says it (since 6.1).
 pub(super) fn alignment(file: BorrowedFd<'_>) -> Option<Alignment> {
     let known = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
     let address = usize::try_from(known.stx_dio_mem_align).ok()?;

@@ -1,8 +1,8 @@
-//! `Requests`: what waits for a device, what the kernel has of it, and how that ends.
+//! `Requests`: the requests that wait for a device, those in flight, and their end.
 //!
-//! Key types: [`Requests`], [`Taken`]. One FIFO; whoever serves takes a [`Batch`] from its front.
-//! Nothing that owns a descriptor of the process may be dropped by a completion: it runs on a
-//! device thread, whose file table is another. Locking: leaf locks alone.
+//! Key types: [`Requests`], [`Taken`]. One FIFO; a thread of the pool takes a [`Batch`] from its
+//! front. A completion must not drop anything that owns a descriptor of the process: it runs on a
+//! device thread, which has another file table. Locking: leaf locks alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -13,10 +13,10 @@ use super::batch::Batch;
 use crate::block::{Bio, Queue};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, Op, RequestId, Resource};
-use crate::sched::{Adopted, Sched, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{Adopted, Sched, SpinLock, WaitQueue, Waiting, harness_side};
 use crate::units::Sectors;
 
-/// A request that the kernel has now, or that was taken for it.
+/// A request that the kernel has, or that a thread is about to hand to it.
 struct Flight {
     request: RequestId,
     op: Op,
@@ -41,13 +41,13 @@ struct Fifo {
     stopping: bool,
 }
 
-/// What a device says about its requests.
+/// The parameters of a device's requests.
 pub(in crate::host) struct RequestsOptions {
     /// Its size.
     pub(in crate::host) sectors: Sectors,
     /// Whether the device's own tasks are its queue's servers, as the judges see it.
     pub(in crate::host) serves: bool,
-    /// Asked after a failure: what is wrong with the device itself.
+    /// Asked after a failure: an error of the device itself, if there is one.
     pub(in crate::host) trouble: fn(BorrowedFd<'_>, &str) -> Option<Error>,
 }
 
@@ -59,7 +59,7 @@ pub(in crate::host) struct Requests {
     fifo: SpinLock<Fifo>,
     /// Where servers wait for a request.
     wake: WaitQueue,
-    /// Where whoever drains the device waits.
+    /// Where tasks that drain the device wait.
     done: WaitQueue,
     trouble: SpinLock<Option<Error>>,
 }
@@ -87,7 +87,7 @@ impl Requests {
     /// Takes a request in: one past the end fails with `EIO`, a discard with `EOPNOTSUPP`, one
     /// after the stop with `ENXIO`.
     pub(in crate::host) fn submit(&self, bio: Bio) {
-        let _ours = quiet();
+        let _side = harness_side();
         if let Some(bio) = self.check(bio) {
             self.take_in([bio]);
         }
@@ -95,9 +95,9 @@ impl Requests {
 
     /// Takes requests in together: one alone would be taken before the next can be merged with it.
     pub(in crate::host) fn submit_all(&self, bios: Vec<Bio>) {
-        let _ours = quiet();
-        // What is refused is completed before the lock is taken: its submitter may do anything
-        // then. The vector is the same one: it is large, and an allocator thinks about large ones.
+        let _side = harness_side();
+        // A refused request is completed before the lock is taken: its submitter may do anything
+        // then. Collected in place, so the allocation is reused.
         let accepted: Vec<Bio> = bios.into_iter().filter_map(|bio| self.check(bio)).collect();
         if !accepted.is_empty() {
             self.take_in(accepted);
@@ -139,7 +139,7 @@ impl Requests {
         self.fifo.lock().flights.values().flatten().find(overlaps).map(|flight| flight.request)
     }
 
-    /// The first trouble is the one that says most.
+    /// Keeps the first error of the device itself: later ones mostly follow from it.
     pub(in crate::host) fn note(&self, error: Error) {
         self.trouble.lock().get_or_insert(error);
     }
@@ -164,14 +164,14 @@ impl Requests {
         flying.or_else(|| fifo.waiting.front().and_then(Bio::id))
     }
 
-    /// Takes no more requests in; what was taken in is still served.
+    /// Takes no more requests in; those that were taken in are still served.
     pub(in crate::host) fn stop(&self) {
         self.fifo.lock().stopping = true;
         self.wake.wake_all();
     }
 }
 
-/// The side of whoever serves.
+/// The side of the threads that serve.
 impl Requests {
     /// Makes this thread a task of the world, and the queue's server where the device says so.
     pub(super) fn adopt(&self, what: &str) -> Adopted {
@@ -265,8 +265,8 @@ impl Requests {
     }
 
     /// Runs `serve`. Where it unwinds, with the world or because a completion panicked, nothing
-    /// more is served: what waits fails, and the thread goes on, since it still has a device to
-    /// close.
+    /// more is served: waiting requests fail, and the thread goes on, since it still has a device
+    /// to close.
     pub(super) fn until_unwound(&self, serve: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(serve)).is_ok() {
             return;

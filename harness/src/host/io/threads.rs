@@ -26,7 +26,8 @@ pub(super) fn serve(device: BorrowedFd<'_>, requests: &Requests, threads: usize)
         let helpers: Vec<_> = (1..threads).filter_map(helper).collect();
         serve_all(device, requests);
         for helper in helpers {
-            // The scope alone waits for what they do, and not until they are gone.
+            // The scope alone only waits until their closures have returned, not until the threads
+            // have ended.
             if helper.join().is_err() {
                 requests.note(Error::os(format!("a thread of `{}` panicked", requests.name())));
             }

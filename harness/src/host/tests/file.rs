@@ -19,7 +19,7 @@ const MIB: u64 = 1 << 20;
 
 /// Runs `test` in a world of its own, with so many requests in flight.
 fn with(in_flight: usize, test: impl Fn(&Sched, IoOptions)) {
-    let io = IoOptions { in_flight: in_flight };
+    let io = IoOptions { in_flight };
     world(Recorder::default(), |sched| test(sched, io));
 }
 

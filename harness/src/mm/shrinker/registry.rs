@@ -22,7 +22,7 @@ use crate::event::{
 };
 use crate::inject::{Bug, Plan};
 use crate::mm::policy::Target;
-use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, quiet};
+use crate::sched::{RwSem, Sched, Side, SpinLock, WaitQueue, Waiting, harness_side};
 
 /// The most scans of one shrinker in one pass. Without this bound a pass would never end for a
 /// shrinker that scans 0 objects.
@@ -76,7 +76,7 @@ impl Registration {
     /// scan of the same shrinker waits for itself; the judges report that.
     #[track_caller]
     pub fn unregister(self) {
-        let _ours = quiet();
+        let _side = harness_side();
         let site = Site::here();
         let Self { registry, entry } = &self;
         // With the old rwsem this waits for all scans by taking it once.
@@ -135,7 +135,7 @@ impl Registry {
         shrinker: Arc<dyn PortShrinker>,
     ) -> Registration {
         let side = Side::now();
-        let _ours = quiet();
+        let _side = harness_side();
         let _excluded = self.rwsem.as_ref().map(RwSem::write);
         // This is code of the user, so it must not run under the lock of events.
         let name = side.call(|| shrinker.name().to_owned());
