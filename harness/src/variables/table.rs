@@ -56,11 +56,6 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "set by the loop tier with the former: which run of the test the process is for",
     },
     Variable {
-        name: "RECLAIMDEP_IO",
-        values: "`uring`, `threads`",
-        meaning: "how the requests of a real file or loop device are served",
-    },
-    Variable {
         name: "RECLAIMDEP_BUFIO_SCHEDULES",
         values: "a number",
         meaning: "for tests only: schedules of dm-bufio's programs in `tests/it/bufio`",
@@ -68,7 +63,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "RECLAIMDEP_BUFIO_STEPS",
         values: "a number",
-        meaning: "for tests only: steps of dm-bufio's state machine in `tests/it/bufio`",
+        meaning: "for tests only: steps of the random programs in `tests/it/bufio`",
     },
 ];
 
