@@ -7,9 +7,10 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use criterion::Criterion;
-use reclaimdep::event::{Event, Names, Observer, Reaction};
-use reclaimdep::inject::{Failpoint, Plan, PlanSpec};
-use reclaimdep::sched::Sched;
+use reclaimdep::kernel::event::{Event, Names, Observer, Reaction};
+use reclaimdep::kernel::inject::Plan;
+use reclaimdep::kernel::sched::Sched;
+use reclaimdep::{Failpoint, PlanSpec};
 use rounds::{calls, compare};
 
 static ARMED: AtomicBool = AtomicBool::new(false);

@@ -9,16 +9,13 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use reclaimdep::World;
-use reclaimdep::event::{Event, EventKind, Gfp, LockId, LockMode, Names, Site, TaskId};
-use reclaimdep::inject::Pressure;
-use reclaimdep::recording::judge_events;
-use reclaimdep::sched::Mutex;
-use reclaimdep::scope;
-use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
-use reclaimdep::units::Nanos;
-use reclaimdep::witness::{Code, Judge, Moment, Order, OrderGraph, View};
-use reclaimdep::world::Builder;
+use reclaimdep::kernel::event::{Event, EventKind, LockId, LockMode, Names, TaskId};
+use reclaimdep::kernel::recording::judge_events;
+use reclaimdep::kernel::sched::Mutex;
+use reclaimdep::kernel::units::Nanos;
+use reclaimdep::kernel::witness::{Judge, Moment, Order, OrderGraph, View};
+use reclaimdep::scope::{self, Gfp, Site};
+use reclaimdep::{BufioSpec, Builder, Code, FsSpec, LoopSpec, Pressure, StackSpec, World};
 
 /// Schedules of one turn of a comparison.
 const SCHEDULES: u64 = 1000;
@@ -84,7 +81,7 @@ fn write_both(world: &World) {
     thin.join();
 }
 
-fn rewrite(meta: &reclaimdep::bufio::Client) {
+fn rewrite(meta: &reclaimdep::kernel::bufio::Client) {
     let buffer = meta.read(1).expect("the device is healthy");
     buffer.with_data_mut(|data| data.fill(1));
     buffer.mark_dirty();
@@ -147,7 +144,7 @@ struct Shown {
     order: Order,
     names: Names,
     seq: u64,
-    found: Vec<reclaimdep::witness::Finding>,
+    found: Vec<reclaimdep::kernel::witness::Finding>,
 }
 
 impl Shown {

@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use criterion::Criterion;
-use reclaimdep::event::{Event, Names, Observer, Reaction};
-use reclaimdep::sched::Sched;
+use reclaimdep::kernel::event::{Event, Names, Observer, Reaction};
+use reclaimdep::kernel::sched::Sched;
 use reclaimdep::scope::{self, Gfp, Layer};
 use rounds::{calls, compare};
 

@@ -14,15 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::Criterion;
-use reclaimdep::block::BlockDevice;
-use reclaimdep::bufio::{Bufio, Client, ClientOptions};
-use reclaimdep::era::Era;
-use reclaimdep::event::{Event, Names, Observer, Reaction};
-use reclaimdep::host::{Backing, HostLoop, IoOptions, LoopOptions};
-use reclaimdep::inject::{Plan, PlanSpec};
-use reclaimdep::mm::{Mm, MmOptions};
-use reclaimdep::sched::Sched;
-use reclaimdep::units::{Pages, Sectors};
+use reclaimdep::kernel::block::BlockDevice;
+use reclaimdep::kernel::bufio::{Bufio, Client, ClientOptions};
+use reclaimdep::kernel::event::{Event, Names, Observer, Reaction};
+use reclaimdep::kernel::host::{Backing, HostLoop, IoOptions, LoopOptions};
+use reclaimdep::kernel::inject::Plan;
+use reclaimdep::kernel::mm::{Mm, MmOptions};
+use reclaimdep::kernel::sched::Sched;
+use reclaimdep::kernel::units::{Pages, Sectors};
+use reclaimdep::{Era, PlanSpec};
 use rounds::{ratio, timed};
 
 const BLOCK: usize = 4096;
@@ -116,7 +116,7 @@ fn writeback(criterion: &mut Criterion) {
 }
 
 fn main() {
-    if let Err(missing) = reclaimdep::host::loop_tier() {
+    if let Err(missing) = reclaimdep::kernel::host::loop_tier() {
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         drop(writeln!(std::io::stderr(), "SKIPPED: {}", missing.join("; ")));
         return;

@@ -3,9 +3,9 @@
 //! `docs/policies.md` holds this output.
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 
-use reclaimdep::mm::policy::audit::comparison;
-use reclaimdep::mm::policy::audit::measure::{self, SHAPES, STACKS};
-use reclaimdep::mm::policy::{Knob, ReclaimContextKnobs, ReclaimContextPolicy};
+use reclaimdep::kernel::mm::policy::audit::comparison;
+use reclaimdep::kernel::mm::policy::audit::measure::{self, SHAPES, STACKS};
+use reclaimdep::kernel::mm::policy::{Knob, ReclaimContextKnobs, ReclaimContextPolicy};
 
 fn main() {
     println!("{}", comparison::table());

@@ -1,11 +1,7 @@
 //! The 2014 dm-bufio deadlock in the model: builds the stack by hand, explores, prints the report.
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 
-use reclaimdep::era::Era;
-use reclaimdep::inject::Pressure;
-use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::{Result, World};
+use reclaimdep::{BufioSpec, Code, Era, FsSpec, LoopSpec, Pressure, Result, StackSpec, World};
 
 fn main() -> Result<()> {
     let stack = StackSpec::default()

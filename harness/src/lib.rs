@@ -2,18 +2,18 @@
 //! reclaim, into the layer that the scope forbids; and when one does, names every step of the way.
 //!
 //! A test runs in a [`World`]: tasks, memory, devices, a plan of what goes wrong, and judges that
-//! read everything that happens. The same closure runs on three tiers:
+//! read everything that happens. [`macro@test`] makes a `#[test]` of a function;
+//! [`World::builder`] does the same and gives a [`Report`]. The same closure runs on three tiers:
 //!
 //! | tier | tasks and time | devices | needs |
 //! |---|---|---|---|
 //! | [`Tier::Model`] | coroutines, virtual clock, every choice recorded | in process | nothing |
 //! | [`Tier::Native`] | OS threads | in process | nothing |
-//! | [`Tier::Loop`] | OS threads in a supervised child | real `/dev/loopN` over our filesystem behind FUSE | root |
+//! | [`Tier::Loop`] | OS threads in a supervised child | real `/dev/loopN` over our filesystem behind FUSE | Linux, root, the feature `loop` |
 //!
 //! ```
-//! use reclaimdep::event::Gfp;
-//! use reclaimdep::inject::Pressure;
-//! use reclaimdep::{World, scope};
+//! use reclaimdep::scope::{self, Gfp};
+//! use reclaimdep::{Pressure, World};
 //!
 //! // Every allocation finds memory short, so every allocation reclaims.
 //! let report = World::builder()
@@ -26,47 +26,54 @@
 //! # Ok::<(), reclaimdep::Error>(())
 //! ```
 //!
-//! # The house
+//! Production code links [`scope`] (the package `reclaimdep-scope`), which depends on nothing. With
+//! [`Heap`] as the allocator of a test binary, each allocation of a task is one that may reclaim.
+//! [`kernel`] has everything behind this page: the ports, the judges and the scheduler.
+//! `docs/architecture.md` says how the code is organised, `docs/kernel` which kernel behaviour the
+//! ports follow.
 //!
-//! Two columns that never import each other: the simulated kernel ([`inject`], [`mm`], [`block`],
-//! [`bufio`], [`fs`], [`stack`]) emits [`event`]s; the judges ([`witness`], [`report`]) read them.
-//! Both know [`event`] and [`sched`]; they meet in [`world`] alone. [`explore`] holds the
-//! strategies, `host` what touches the real machine, [`recording`] reads what a real kernel wrote
-//! about itself. `docs/architecture.md` says why.
-//!
-//! Production code links [`scope`] (the package `reclaimdep-scope`), which depends on nothing.
+//! # Features
+//! `loop` brings the tier [`Tier::Loop`] and with it FUSE and loop devices. It is off by default.
 
-pub mod block;
-pub mod bufio;
-pub mod era;
-pub mod error;
-pub mod event;
-pub mod explore;
-pub mod fs;
-pub mod heap;
+mod block;
+mod bufio;
+mod era;
+mod error;
+mod event;
+mod explore;
+mod fs;
+mod heap;
 #[cfg(all(feature = "loop", target_os = "linux"))]
-pub mod host;
-pub mod inject;
-pub mod mm;
-pub mod recording;
-pub mod report;
+mod host;
+mod inject;
+pub mod kernel;
+mod mm;
+mod recording;
+mod report;
 #[doc(hidden)]
 pub mod rt;
-pub mod sched;
-pub mod stack;
+mod sched;
+mod stack;
 mod tier;
-pub mod units;
-pub mod variables;
-pub mod verity;
-pub mod witness;
-pub mod world;
+mod units;
+mod variables;
+mod verity;
+mod witness;
+mod world;
 
-pub use error::{Error, Result};
-pub use heap::Heap;
 pub use reclaimdep_macros::test;
 pub use reclaimdep_scope as scope;
+
+pub use era::{Era, Knobs};
+pub use error::{Errno, Error, ErrorKind, Result};
+pub use heap::Heap;
+pub use inject::{Failpoint, FailpointRule, PlanSpec, Pressure};
+pub use report::{Outcome, Report};
+pub use sched::{Condition, JoinHandle};
+pub use stack::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, MetadataSpec, StackSpec, SwapSpec};
 pub use tier::Tier;
-pub use world::World;
+pub use witness::Code;
+pub use world::{Builder, Claim, DEFAULT_SCHEDULES, Durable, Orders, STEP_BUDGET, World};
 
 /// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
 #[cfg(feature = "loop")]

@@ -3,11 +3,8 @@
 
 use std::process::Command;
 
-use reclaimdep::Tier;
-use reclaimdep::World;
-use reclaimdep::era::Era;
-use reclaimdep::event::Gfp;
-use reclaimdep::witness::Code;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Code, Era, Tier, World};
 use rstest::rstest;
 
 #[path = "../../harness/macros/src/known.rs"]

@@ -1,9 +1,7 @@
 //! Every reported deadlock is found in the eras that had it, and nothing is found in the others.
 
-use reclaimdep::Tier;
-use reclaimdep::era::Era;
-use reclaimdep::variables::RequiredTiers;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::variables::RequiredTiers;
+use reclaimdep::{Code, Era, Tier};
 use reclaimdep_fixtures::{Case, Options, Verdict, cases};
 
 /// Runs every row of every case on `tier`. A tier that cannot run here is a failure only if

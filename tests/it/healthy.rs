@@ -2,8 +2,8 @@
 
 use std::io::BufReader;
 
-use reclaimdep::event::EventKind;
-use reclaimdep::recording::EventReader;
+use reclaimdep::kernel::event::EventKind;
+use reclaimdep::kernel::recording::EventReader;
 use reclaimdep_fixtures::healthy::HEALTHY;
 
 /// Schedules of each row; `ci/run healthy` runs more.

@@ -1,14 +1,10 @@
 //! A filesystem that keeps its metadata in dm-bufio: the deadlock of 2014 needs no device-mapper
 //! target, and its fix removes it. Also: errors for stacks that cannot be built.
 
-use reclaimdep::World;
-use reclaimdep::era::Era;
-use reclaimdep::error::Errno;
-use reclaimdep::fs::Fs;
-use reclaimdep::inject::Pressure;
-use reclaimdep::report::Report;
-use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::fs::Fs;
+use reclaimdep::{
+    Code, Era, Errno, FsSpec, LoopSpec, MemorySpec, Pressure, Report, StackSpec, SwapSpec, World,
+};
 use reclaimdep_fixtures::stacks::{fs, loop_on_lower, make_below, metadata_on_loop};
 use reclaimdep_tests::check_codes;
 
@@ -111,11 +107,12 @@ fn swap_on_the_device_of_a_filesystem_is_refused() {
 fn a_reader_during_unmount_gets_enodev_and_leaves_nothing_held() {
     let stack = StackSpec::default().fs(fs("lower").with_bufio());
     let report = World::builder().stack(stack).schedules(200).run(|world| {
-        let above = reclaimdep::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
-        let device: std::sync::Arc<dyn reclaimdep::block::BlockDevice> = std::sync::Arc::new(above);
-        reclaimdep::fs::mkfs(&*device).expect("the device is large enough");
+        let above = reclaimdep::kernel::block::MemoryDevice::new(world.sched(), "vda", 4 << 20);
+        let device: std::sync::Arc<dyn reclaimdep::kernel::block::BlockDevice> =
+            std::sync::Arc::new(above);
+        reclaimdep::kernel::fs::mkfs(&*device).expect("the device is large enough");
         let bufio = world.bufio("lower").bufio().clone();
-        let metadata = reclaimdep::fs::Metadata::Bufio { bufio, node: None };
+        let metadata = reclaimdep::kernel::fs::Metadata::Bufio { bufio, node: None };
         let (sched, mm, plan) = (world.sched(), world.mm(), world.plan());
         let fs = Fs::mount_with(sched, mm, plan, "other", device, metadata).expect("it mounts");
         let theirs = fs.clone();

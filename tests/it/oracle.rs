@@ -3,20 +3,15 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::era::{Era, Knobs};
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::mm::policy::{
+use reclaimdep::kernel::mm::policy::{
     PolicyKind, ReclaimContextKnobs, ReclaimContextPolicy, Waits, WithoutSuperblock,
 };
-use reclaimdep::mm::{Page, PageOwner, PageState};
-use reclaimdep::report::Report;
-use reclaimdep::scope::{self, Shrinker, Stop, Superblock};
-use reclaimdep::stack::{MemorySpec, StackSpec, SwapSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::witness::Pairs;
-use reclaimdep::world::Builder;
+use reclaimdep::kernel::mm::{Page, PageOwner, PageState};
+use reclaimdep::kernel::witness::Pairs;
+use reclaimdep::scope::{self, Gfp, Shrinker, Stop, Superblock};
+use reclaimdep::{
+    Builder, Code, Era, Knobs, MemorySpec, Pressure, Report, StackSpec, SwapSpec, World,
+};
 
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 

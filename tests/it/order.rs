@@ -1,15 +1,11 @@
 //! RD03 in whole worlds: predicts the deadlock of 2014 from runs in which no task waits for
 //! another.
 
-use reclaimdep::era::Era;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::report::Report;
-use reclaimdep::sched::Mutex;
-use reclaimdep::stack::{FsSpec, LoopSpec, StackSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::world::{Builder, Orders};
-use reclaimdep::{World, scope};
+use reclaimdep::kernel::sched::Mutex;
+use reclaimdep::scope::{self, Gfp};
+use reclaimdep::{
+    Builder, Code, Era, FsSpec, LoopSpec, Orders, Pressure, Report, StackSpec, World,
+};
 
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
 use reclaimdep_tests::make_a_file;
@@ -128,8 +124,8 @@ fn nested(class_view: bool) -> Report {
         .loop_device(image("loop2", "upper", 16));
     let body = |world: &World| {
         let device = world.stack().device("loop2").expect("it is in the stack");
-        reclaimdep::block::write_at(&**device, 0, &[1; 4096]).expect("it is written");
-        reclaimdep::block::flush(&**device).expect("it is synced");
+        reclaimdep::kernel::block::write_at(&**device, 0, &[1; 4096]).expect("it is written");
+        reclaimdep::kernel::block::flush(&**device).expect("it is synced");
     };
     let report = World::builder().stack(spec).class_view(class_view).schedules(1).run(body);
     report.expect("the harness runs the world")

@@ -1,7 +1,7 @@
 //! The README shows exactly the code of tests that run, and the report on its first screen is the
 //! report of that code.
 
-use reclaimdep::era::Era;
+use reclaimdep::Era;
 
 #[path = "../downstream/tests/seen_coming.rs"]
 mod seen_coming;

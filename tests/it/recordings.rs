@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use reclaimdep::event::{Event, EventKind, Gfp, Names, Op, ReclaimKind, TaskId, WorkId};
-use reclaimdep::recording::{Imported, Judged, import, judge_recording};
-use reclaimdep::report::Report;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::event::{Event, EventKind, Names, Op, ReclaimKind, TaskId, WorkId};
+use reclaimdep::kernel::recording::{Imported, Judged, import, judge_recording};
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Code, Report};
 use reclaimdep_fixtures::{Recording, recordings};
 
 fn named(mask: Gfp) -> &'static str {

@@ -6,18 +6,14 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::event::{Gfp, Layer, Resource, ScopeKind};
-use reclaimdep::inject::Pressure;
-use reclaimdep::report::Report;
-use reclaimdep::sched::{Completion, Work, WorkQueue};
+use reclaimdep::kernel::event::Resource;
+use reclaimdep::kernel::sched::{Completion, Work, WorkQueue};
 use reclaimdep::scope::legacy::{self, Style};
 use reclaimdep::scope::{
-    self, FutureExt, Journal, Misuse, Mutex, NofsMutex, Shrinker, Snapshot, Stop, TaskFlags,
-    context,
+    self, FutureExt, Gfp, Journal, Layer, Misuse, Mutex, NofsMutex, ScopeKind, Shrinker, Snapshot,
+    Stop, TaskFlags, context,
 };
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
+use reclaimdep::{Builder, Code, Pressure, Report, World};
 use reclaimdep_tests::check_codes;
 
 const RAFT: Layer = Layer::new("raft");

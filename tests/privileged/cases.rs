@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use reclaimdep::Tier;
-use reclaimdep::variables::RequiredTiers;
+use reclaimdep::kernel::variables::RequiredTiers;
 use reclaimdep_fixtures::{Options, Verdict, cases};
 
 /// One test for each row that the cases expect on the loop tier.

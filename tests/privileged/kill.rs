@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use reclaimdep::host::Snapshot;
-use reclaimdep::sched::SplitMix64;
+use reclaimdep::kernel::host::Snapshot;
+use reclaimdep::kernel::sched::SplitMix64;
 
 /// The number of processes that are killed.
 const ROUNDS: u32 = 24;

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use reclaimdep::Tier;
-use reclaimdep::variables::{self, RequiredTiers};
+use reclaimdep::kernel::variables::{self, RequiredTiers};
 
 /// The environment asks for what cannot be; the command line exits so too.
 const TROUBLE: u8 = 2;

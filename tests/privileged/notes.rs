@@ -1,9 +1,8 @@
 //! A report of the loop tier has every note that one of another tier has.
 
 use libtest_mimic::{Failed, Trial};
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::{Tier, World};
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Pressure, Tier, World};
 
 /// Every test of this module.
 pub(crate) fn trials() -> Vec<Trial> {

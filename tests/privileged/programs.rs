@@ -5,10 +5,9 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
-use reclaimdep::era::Era;
-use reclaimdep::host::{Backing, HostLoop, IoOptions, LoopOptions};
-use reclaimdep::units::Sectors;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::host::{Backing, HostLoop, IoOptions, LoopOptions};
+use reclaimdep::kernel::units::Sectors;
+use reclaimdep::{Era, Tier, World};
 use reclaimdep_fixtures::programs::{Disk, SETS, Set, run::BYTES};
 
 /// One test for each set in an era of each index type.

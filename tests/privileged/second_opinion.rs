@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 use loopdev::{LoopControl, LoopDevice};
-use reclaimdep::host::{LoopHandle, LoopOptions, Snapshot};
+use reclaimdep::kernel::host::{LoopHandle, LoopOptions, Snapshot};
 use serial_test::file_serial;
 use tempfile::NamedTempFile;
 

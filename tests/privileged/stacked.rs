@@ -1,13 +1,8 @@
 //! Filesystems of this project on real loop devices whose backing files are on such filesystems.
 
 use libtest_mimic::{Failed, Trial};
-use reclaimdep::block;
-use reclaimdep::era::Era;
-use reclaimdep::inject::Pressure;
-use reclaimdep::stack::StackSpec;
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::block;
+use reclaimdep::{Builder, Code, Era, Pressure, StackSpec, Tier, World};
 use reclaimdep_fixtures::stacks::{loop_on_lower, make_below, metadata_on_loop};
 
 /// Every test of this module.

@@ -7,11 +7,7 @@
 //! | `privileged` | root, loop devices, FUSE | real devices; tests that cannot run here are listed as ignored |
 //! | this library | | checks of a report, workloads, plans |
 
-use reclaimdep::World;
-use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-use reclaimdep::report::Report;
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
+use reclaimdep::{Builder, Code, Failpoint, FailpointRule, PlanSpec, Report, World};
 
 /// Runs `body` in worlds of `builder`. Exactly the codes `expect` must be found; none means that
 /// the run must be quiet.

@@ -18,13 +18,9 @@ use std::process::ExitCode;
 
 use browser::{Browser, Scheme};
 use picture::Picture;
-use reclaimdep::era::Era;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::report::Report;
-use reclaimdep::sched::Mutex;
-use reclaimdep::world::Orders;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::sched::Mutex;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Era, Orders, Pressure, Report, Tier, World};
 use reclaimdep_fixtures::stacks::bufio_on_loop;
 use reclaimdep_fixtures::{Options, cases};
 
@@ -37,7 +33,7 @@ fn main() -> ExitCode {
         eprintln!("usage: pictures BROWSER FOLDER");
         return ExitCode::from(2);
     };
-    if let Err(error) = reclaimdep::variables::check() {
+    if let Err(error) = reclaimdep::kernel::variables::check() {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }

@@ -5,10 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use reclaimdep::Tier;
-use reclaimdep::era::Era;
-use reclaimdep::event::Trace;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::event::Trace;
+use reclaimdep::{Code, Era, Tier};
 
 /// lockdep for memory reclaim.
 #[derive(Parser, Debug)]

@@ -18,7 +18,7 @@ pub(crate) fn doctor() -> String {
 #[cfg(target_os = "linux")]
 fn capabilities() -> String {
     let mut table = Table::new(["capability", "for the loop tier", "here"]);
-    for row in reclaimdep::host::doctor() {
+    for row in reclaimdep::kernel::host::doctor() {
         let need = if row.required { "needed" } else { "optional" };
         let here = row.missing.map_or_else(|| "ok".to_owned(), |missing| missing.to_string());
         table.row([row.name.to_owned(), need.to_owned(), here]);

@@ -1,6 +1,6 @@
 //! `explain`: prints the page of a finding code, and the cases that show it.
 
-use reclaimdep::witness::Code;
+use reclaimdep::Code;
 use reclaimdep_fixtures::{Case, cases};
 
 /// The page of `code`, and the cases that show it.

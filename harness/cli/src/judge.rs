@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-use reclaimdep::error::{Error, Result};
-use reclaimdep::recording::{Judged, judge_events, judge_recording};
+use reclaimdep::kernel::recording::{Judged, judge_events, judge_recording};
+use reclaimdep::{Error, Result};
 
 use crate::args::JudgeArgs;
 

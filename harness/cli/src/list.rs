@@ -1,6 +1,6 @@
 //! `list`: prints a table of the cases.
 
-use reclaimdep::error::Result;
+use reclaimdep::Result;
 use reclaimdep_fixtures::cases;
 
 use crate::table::Table;

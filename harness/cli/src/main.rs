@@ -26,8 +26,8 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use reclaimdep::error::Result;
-use reclaimdep::variables;
+use reclaimdep::Result;
+use reclaimdep::kernel::variables;
 
 use args::{Args, Command};
 

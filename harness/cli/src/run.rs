@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use reclaimdep::Tier;
-use reclaimdep::era::Era;
-use reclaimdep::error::{Error, Result};
-use reclaimdep::report::Report;
-use reclaimdep::variables::RequiredTiers;
+use reclaimdep::kernel::variables::RequiredTiers;
+use reclaimdep::{Era, Error, Report, Result, Tier};
 use reclaimdep_fixtures::{Case, Options, Row, Verdict, cases};
 
 use crate::args::RunArgs;

@@ -94,7 +94,7 @@ fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStre
                 line: ::core::line!(),
                 tier: #tier,
                 era: #era,
-                expect: &[#(::reclaimdep::witness::Code::#expect),*],
+                expect: &[#(::reclaimdep::Code::#expect),*],
                 pressure: #pressure,
                 schedules: #schedules,
                 seed: #seed,

@@ -14,7 +14,7 @@ use crate::sched::harness_side;
 /// A hold cannot be given back twice, nor to another client:
 ///
 /// ```compile_fail
-/// # fn twice(buffer: reclaimdep::bufio::Buffer<'_>) {
+/// # fn twice(buffer: reclaimdep::kernel::bufio::Buffer<'_>) {
 /// drop(buffer);
 /// drop(buffer);
 /// # }

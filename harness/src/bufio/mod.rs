@@ -33,8 +33,8 @@
 //! use std::sync::Arc;
 //!
 //! use reclaimdep::World;
-//! use reclaimdep::block::MemoryDevice;
-//! use reclaimdep::bufio::{Bufio, ClientOptions};
+//! use reclaimdep::kernel::block::MemoryDevice;
+//! use reclaimdep::kernel::bufio::{Bufio, ClientOptions};
 //!
 //! let report = World::builder().schedules(10).run(|world| {
 //!     let device = Arc::new(MemoryDevice::new(world.sched(), "vda", 16 << 20));

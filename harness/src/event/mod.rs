@@ -29,7 +29,7 @@ pub use words::{
     WaitOutcome, WorkId,
 };
 
-pub use reclaimdep_scope::{
+pub(crate) use reclaimdep_scope::{
     Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags,
 };
 

@@ -47,7 +47,7 @@ pub(crate) use self::watch::{allocations, watch};
 /// ```
 /// #[global_allocator]
 /// static HEAP: reclaimdep::Heap = reclaimdep::Heap::system();
-/// # use reclaimdep::inject::Pressure;
+/// # use reclaimdep::Pressure;
 /// # use reclaimdep::World;
 /// # let report = World::builder().pressure(Pressure::every_allocation()).run(|world| {
 /// #     let before = world.heap_allocations();

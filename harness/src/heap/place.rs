@@ -103,7 +103,7 @@ mod tests {
     const TRACE: &str = "
    0:     0x55d1c2a3f0a1 - std::backtrace::Backtrace::create::h0123456789abcdef
                                at /rustc/59807616e/library/std/src/backtrace.rs:331:13
-   1:     0x55d1c2a3f0a1 - <reclaimdep::heap::Heap<A> as core::alloc::global::GlobalAlloc>::alloc::h00112233445566aa
+   1:     0x55d1c2a3f0a1 - <reclaimdep::Heap<A> as core::alloc::global::GlobalAlloc>::alloc::h00112233445566aa
                                at /build/harness/src/heap/mod.rs:101:9
                            __rust_alloc
                                at /build/downstream/tests/heap.rs:19:1

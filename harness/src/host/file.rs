@@ -30,11 +30,11 @@ use crate::units::{SECTOR_SIZE, Sectors};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
-/// use reclaimdep::block::{Bio, BlockDevice, read_at};
-/// use reclaimdep::event::Resource;
-/// use reclaimdep::host::{HostFile, IoOptions};
-/// use reclaimdep::sched::{WaitQueue, Waiting};
-/// use reclaimdep::units::Sectors;
+/// use reclaimdep::kernel::block::{Bio, BlockDevice, read_at};
+/// use reclaimdep::kernel::event::Resource;
+/// use reclaimdep::kernel::host::{HostFile, IoOptions};
+/// use reclaimdep::kernel::sched::{WaitQueue, Waiting};
+/// use reclaimdep::kernel::units::Sectors;
 /// use reclaimdep::{Tier, World};
 ///
 /// let report = World::builder().tier(Tier::Native).run(|world| {

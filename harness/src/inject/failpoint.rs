@@ -110,6 +110,7 @@ impl From<Failpoint> for String {
 /// One rule: this point fires on these passes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct FailpointRule {
     /// The point.
     pub point: Failpoint,

@@ -16,11 +16,11 @@
 //! Written from docs/kernel/fault-injection.md, "The systematic method" and "What the harness
 //! offers", and docs/kernel/dm-bufio.md, "Failpoints".
 
-pub mod added;
-pub mod bug;
-pub mod failpoint;
-pub mod plan;
-pub mod pressure;
+mod added;
+mod bug;
+mod failpoint;
+mod plan;
+mod pressure;
 
 pub use added::{AddedScope, ScopeChoice};
 pub use bug::Bug;

@@ -19,6 +19,7 @@ use crate::sched::{Sched, SpinLock};
 /// What goes wrong, as data.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PlanSpec {
     /// Which allocations find memory short.
     #[serde(default)]

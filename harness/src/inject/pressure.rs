@@ -21,6 +21,7 @@ const MAX_ORDER: u32 = 10;
 /// Who reclaims at the point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Reclaimer {
     /// The task itself.
     #[default]
@@ -32,6 +33,7 @@ pub enum Reclaimer {
 /// Which allocations a rule is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AllocSource {
     /// Every one.
     #[default]
@@ -45,6 +47,7 @@ pub enum AllocSource {
 /// A scope that a rule can ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum InScope {
     /// The task is in a NOFS scope.
     Nofs,
@@ -55,6 +58,7 @@ pub enum InScope {
 /// One rule: memory is short for the allocations that match.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Pressure {
     /// Only allocations of the task of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,6 +21,7 @@ use crate::units::Pages;
 /// A memcg, as data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct MemcgSpec {
     /// The most pages that can be charged to it; above 0.
     pub limit: Pages,

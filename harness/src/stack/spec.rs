@@ -12,6 +12,7 @@ use crate::mm::{MemcgSpec, Watermarks};
 /// filesystems on those, and the clients last.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct StackSpec {
     /// Pages of the world's memory; 4096 (16 MiB) by default.
     #[serde(default = "default_pages")]
@@ -47,6 +48,7 @@ impl Default for StackSpec {
 /// How a world's memory is managed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct MemorySpec {
     /// The watermarks, in pages; in the kernel's proportions where none are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +71,7 @@ pub struct MemorySpec {
 /// (`SWP_FS_OPS`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct SwapSpec {
     /// Its name: `swap0`.
     pub name: String,
@@ -89,6 +92,7 @@ fn default_pages() -> u64 {
 /// The disk of a filesystem.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Disk {
     /// Memory, sparse.
     #[default]
@@ -102,6 +106,7 @@ pub enum Disk {
 /// Where a filesystem's metadata is kept while it is mounted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum MetadataSpec {
     /// In core, until unmount.
     #[default]
@@ -113,6 +118,7 @@ pub enum MetadataSpec {
 /// A filesystem of ours.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct FsSpec {
     /// Its name: `lower`.
     pub name: String,
@@ -130,6 +136,7 @@ pub struct FsSpec {
 /// A loop device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct LoopSpec {
     /// Its name in reports: `loop0`. A real device gets any free number.
     pub name: String,
@@ -144,6 +151,7 @@ pub struct LoopSpec {
 /// A dm-bufio client.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct BufioSpec {
     /// Its name: `meta`.
     pub name: String,

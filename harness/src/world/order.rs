@@ -59,8 +59,8 @@ impl World {
     ///
     /// ```
     /// use reclaimdep::World;
-    /// use reclaimdep::event::Gfp;
-    /// use reclaimdep::sched::Mutex;
+    /// use reclaimdep::scope::Gfp;
+    /// use reclaimdep::kernel::sched::Mutex;
     ///
     /// let report = World::builder().run(|world| {
     ///     let table = Mutex::new(world.sched(), "table", "", ());
@@ -68,7 +68,7 @@ impl World {
     ///     let _held = table.lock();
     ///     world.mm().alloc(0, Gfp::KERNEL);
     /// })?;
-    /// assert!(report.has(reclaimdep::witness::Code::RD03), "{report}");
+    /// assert!(report.has(reclaimdep::Code::RD03), "{report}");
     /// # Ok::<(), reclaimdep::Error>(())
     /// ```
     pub fn prime<T>(&self, claim: impl FnOnce(&Claim<'_>) -> T) -> T {

@@ -12,15 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use downstream::Notebook;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::{AllocSource, Pressure};
-use reclaimdep::mm::Registration;
-use reclaimdep::report::{Report, StepKind};
-use reclaimdep::sched::{Completion, Mutex};
-use reclaimdep::scope::{Shrinker, Stop};
-use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::inject::AllocSource;
+use reclaimdep::kernel::mm::Registration;
+use reclaimdep::kernel::report::StepKind;
+use reclaimdep::kernel::sched::{Completion, Mutex};
+use reclaimdep::scope::{Gfp, Shrinker, Stop};
+use reclaimdep::{BufioSpec, Code, FsSpec, LoopSpec, Pressure, Report, StackSpec, Tier, World};
 
 #[global_allocator]
 static HEAP: reclaimdep::Heap = reclaimdep::Heap::system();
@@ -142,7 +139,7 @@ fn harness_work_is_not_observed(world: &World) {
         ("tasks", &|| world.spawn("other", || ()).join()),
         ("forks", &|| world.fork("child", || ()).join()),
         ("waiting", &|| {
-            let done = Completion::new(sched, reclaimdep::event::Resource::Timer);
+            let done = Completion::new(sched, reclaimdep::kernel::event::Resource::Timer);
             done.complete();
             done.wait("test");
             sched.point();

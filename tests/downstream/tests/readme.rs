@@ -1,10 +1,6 @@
 //! The test that the README shows.
 
-use reclaimdep::World;
-use reclaimdep::inject::Pressure;
-use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::{Tier, era::Era};
+use reclaimdep::{BufioSpec, Code, Era, FsSpec, LoopSpec, Pressure, StackSpec, Tier, World};
 
 #[test]
 fn a_nofs_allocation_does_not_wait_for_a_loop_device() {

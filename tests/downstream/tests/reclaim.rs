@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use downstream::{Memory, NoteCache};
 use reclaimdep::World;
-use reclaimdep::event::Gfp;
-use reclaimdep::mm::Mm;
-use reclaimdep::scope::{Shrinker, Stop};
+use reclaimdep::kernel::mm::Mm;
+use reclaimdep::scope::{Gfp, Shrinker, Stop};
 use rstest::rstest;
 
 /// The world's memory, as the source of the cache's pages.

@@ -1,14 +1,10 @@
 //! The README's first screen: predicts the deadlock of 2014 from two runs in which it does not
 //! happen.
 
-use reclaimdep::World;
-use reclaimdep::era::Era;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::report::Report;
-use reclaimdep::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::world::Orders;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{
+    BufioSpec, Code, Era, FsSpec, LoopSpec, Orders, Pressure, Report, StackSpec, World,
+};
 
 /// A dm-bufio client on a loop device on a filesystem.
 fn bufio_on_loop() -> StackSpec {

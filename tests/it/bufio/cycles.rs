@@ -8,19 +8,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use reclaimdep::World;
-use reclaimdep::block::{BackingFile, BlockDevice, LateDevice, LoopDevice, MemoryDevice, write_at};
-use reclaimdep::bufio::shrinker::describe;
-use reclaimdep::bufio::{Bufio, Client, ClientOptions};
-use reclaimdep::era::{Era, Knobs, ShrinkerForm};
-use reclaimdep::error::Errno;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::{Plan, PlanSpec, Pressure};
-use reclaimdep::mm::Mm;
-use reclaimdep::report::Report;
-use reclaimdep::sched::WorkQueue;
-use reclaimdep::units::Ticks;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::block::{
+    BackingFile, BlockDevice, LateDevice, LoopDevice, MemoryDevice, write_at,
+};
+use reclaimdep::kernel::bufio::shrinker::describe;
+use reclaimdep::kernel::bufio::{Bufio, Client, ClientOptions};
+use reclaimdep::kernel::era::ShrinkerForm;
+use reclaimdep::kernel::inject::Plan;
+use reclaimdep::kernel::mm::Mm;
+use reclaimdep::kernel::sched::WorkQueue;
+use reclaimdep::kernel::units::Ticks;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Code, Era, Errno, Knobs, PlanSpec, Pressure, Report, World};
 
 use reclaimdep_fixtures::stacks::bufio_on_loop;
 
@@ -113,7 +112,7 @@ fn on_direct_loop(
     run.expect("the harness has no trouble")
 }
 
-fn reclaim(world: &World, name: &str) -> reclaimdep::sched::JoinHandle<bool> {
+fn reclaim(world: &World, name: &str) -> reclaimdep::JoinHandle<bool> {
     let mm = world.mm().clone();
     world.spawn(name, move || mm.alloc(0, Gfp::KERNEL).is_some())
 }

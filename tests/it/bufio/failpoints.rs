@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::block::{BlockDevice, LateDevice, MemoryDevice};
-use reclaimdep::bufio::{Bufio, Client, ClientOptions};
-use reclaimdep::era::Era;
-use reclaimdep::event::{Gfp, Resource};
-use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec, Pressure};
-use reclaimdep::sched::{WaitQueue, Waiting, WorkQueue};
-use reclaimdep::units::Ticks;
+use reclaimdep::kernel::block::{BlockDevice, LateDevice, MemoryDevice};
+use reclaimdep::kernel::bufio::{Bufio, Client, ClientOptions};
+use reclaimdep::kernel::event::Resource;
+use reclaimdep::kernel::sched::{WaitQueue, Waiting, WorkQueue};
+use reclaimdep::kernel::units::Ticks;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Era, Failpoint, FailpointRule, PlanSpec, Pressure, World};
 
 /// For how long a failpoint holds its task up.
 const LATE: Ticks = Ticks(10);

@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::block::MemoryDevice;
-use reclaimdep::bufio::{Bufio, ClientOptions};
-use reclaimdep::era::Era;
-use reclaimdep::report::Report;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::block::MemoryDevice;
+use reclaimdep::kernel::bufio::{Bufio, ClientOptions};
+use reclaimdep::{Code, Era, Report, World};
 
 /// A task takes a hold of block 7 and does not give it back, if it `forgets`; then the client is
 /// destroyed.

@@ -3,15 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::block::{FilterDevice, MemoryDevice};
-use reclaimdep::bufio::{Bufio, ClientOptions, order};
-use reclaimdep::era::Era;
-use reclaimdep::inject::{Failpoint, FailpointRule, Plan, PlanSpec};
-use reclaimdep::report::Report;
-use reclaimdep::sched::WorkQueue;
-use reclaimdep::witness::Code;
-use reclaimdep::world::Orders;
+use reclaimdep::kernel::block::{FilterDevice, MemoryDevice};
+use reclaimdep::kernel::bufio::{Bufio, ClientOptions, order};
+use reclaimdep::kernel::inject::Plan;
+use reclaimdep::kernel::sched::WorkQueue;
+use reclaimdep::{Code, Era, Failpoint, FailpointRule, Orders, PlanSpec, Report, World};
 
 /// Fills two clients beyond the size of all caches, changes that size, ages, ends.
 fn workload(world: &World, era: Era) {

@@ -10,16 +10,10 @@ mod random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reclaimdep::block::{BlockDevice, FilterDevice};
-use reclaimdep::era::Era;
-use reclaimdep::error::ErrorKind;
-use reclaimdep::event::Op;
-use reclaimdep::host::{HostFile, IoOptions};
-use reclaimdep::inject::{Failpoint, FailpointRule};
-use reclaimdep::report::Report;
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::block::{BlockDevice, FilterDevice};
+use reclaimdep::kernel::event::Op;
+use reclaimdep::kernel::host::{HostFile, IoOptions};
+use reclaimdep::{Builder, Code, Era, ErrorKind, Failpoint, FailpointRule, Report, Tier, World};
 use reclaimdep_fixtures::programs::run::BYTES;
 use reclaimdep_fixtures::programs::{Disk, SETS, Set};
 

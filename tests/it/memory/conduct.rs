@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reclaimdep::World;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::sched::Mutex;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::sched::Mutex;
+use reclaimdep::scope::Gfp;
+use reclaimdep::{Code, Pressure, World};
 
 use super::{Planted, check};
 
-fn short() -> reclaimdep::world::Builder {
+fn short() -> reclaimdep::Builder {
     World::builder().pressure(Pressure::every_allocation())
 }
 
@@ -111,8 +109,8 @@ fn a_count_that_waits_for_a_lock_is_found() {
 
 #[test]
 fn a_shrinker_that_unregisters_itself_is_a_deadlock() {
-    use reclaimdep::mm::Registration;
-    use reclaimdep::sched::SpinLock;
+    use reclaimdep::kernel::mm::Registration;
+    use reclaimdep::kernel::sched::SpinLock;
     check(&[Code::RD04], short(), |world| {
         let own: Arc<SpinLock<Option<Registration>>> = Arc::default();
         let theirs = Arc::clone(&own);

@@ -5,18 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reclaimdep::World;
-use reclaimdep::era::{Era, MmKnobs};
-use reclaimdep::event::{Gfp, Layer};
-use reclaimdep::inject::{Bug, Failpoint, Pressure};
-use reclaimdep::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Watermarks};
-use reclaimdep::report::Report;
-use reclaimdep::sched::{Mutex, RwSem, Work, WorkQueue};
-use reclaimdep::scope::{self, Stop};
-use reclaimdep::stack::{MemorySpec, StackSpec};
-use reclaimdep::units::Pages;
-use reclaimdep::witness::{Breach, Code};
-use reclaimdep::world::Builder;
+use reclaimdep::kernel::era::MmKnobs;
+use reclaimdep::kernel::inject::Bug;
+use reclaimdep::kernel::mm::{Mempool, Mm, Page, PageBlock, PageOwner, PageState, Watermarks};
+use reclaimdep::kernel::sched::{Mutex, RwSem, Work, WorkQueue};
+use reclaimdep::kernel::units::Pages;
+use reclaimdep::kernel::witness::Breach;
+use reclaimdep::scope::{self, Gfp, Layer, Stop};
+use reclaimdep::{Builder, Code, Era, Failpoint, MemorySpec, Pressure, Report, StackSpec, World};
 
 use super::{Planted, check};
 
@@ -389,7 +385,7 @@ fn an_allocator_that_fails_a_nofail_request_is_found() {
 
 #[test]
 fn a_scan_that_flushes_an_unsafe_queue_is_found() {
-    let body = |make: fn(&reclaimdep::sched::Sched, &str) -> WorkQueue| {
+    let body = |make: fn(&reclaimdep::kernel::sched::Sched, &str) -> WorkQueue| {
         move |world: &World| {
             let queue = make(world.sched(), "cleaner");
             let (theirs, work) = (queue.clone(), Work::new("clean", || {}));
@@ -414,7 +410,7 @@ fn a_scan_that_flushes_an_unsafe_queue_is_found() {
 
 #[test]
 fn a_worker_that_reclaim_waits_for_and_that_flushes_an_unsafe_queue_is_found() {
-    let body = |make: fn(&reclaimdep::sched::Sched, &str) -> WorkQueue| {
+    let body = |make: fn(&reclaimdep::kernel::sched::Sched, &str) -> WorkQueue| {
         move |world: &World| {
             let (safe, other) =
                 (WorkQueue::mem_reclaim(world.sched(), "log"), make(world.sched(), "events"));

@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::event::Gfp;
-use reclaimdep::mm::{Mempool, PageBlock};
-use reclaimdep::scope::{self, Shrinker, Stop};
-use reclaimdep::stack::StackSpec;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::mm::{Mempool, PageBlock};
+use reclaimdep::scope::{self, Gfp, Shrinker, Stop};
+use reclaimdep::{Code, StackSpec, World};
 
 use super::{Planted, check};
 
@@ -131,7 +128,8 @@ fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it()
     for (promises, expect) in [(true, Code::RD04), (false, Code::RD05)] {
         check(&[expect], World::builder(), move |world| {
             let space = world.condition("log space");
-            let lock = Arc::new(reclaimdep::sched::Mutex::new(world.sched(), "journal", "", ()));
+            let lock =
+                Arc::new(reclaimdep::kernel::sched::Mutex::new(world.sched(), "journal", "", ()));
             let (theirs, held) = (space.clone(), Arc::clone(&lock));
             let promised = world.condition("the promise");
             let said = promised.clone();
@@ -150,7 +148,7 @@ fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it()
 
 #[test]
 fn two_tasks_that_each_hold_one_element_and_want_another_deadlock() {
-    let plan = reclaimdep_tests::always(reclaimdep::inject::Failpoint::MempoolAlloc);
+    let plan = reclaimdep_tests::always(reclaimdep::Failpoint::MempoolAlloc);
     check(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 2, 0).expect("there is memory");
         let tasks = ["one", "two"].map(|name| {

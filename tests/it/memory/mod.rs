@@ -14,12 +14,8 @@ mod judges;
 mod policies;
 mod regressions;
 
-use reclaimdep::World;
-use reclaimdep::event::Gfp;
-use reclaimdep::report::Report;
-use reclaimdep::scope::{Shrinker, Stop};
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
+use reclaimdep::scope::{Gfp, Shrinker, Stop};
+use reclaimdep::{Builder, Code, Report, World};
 
 /// Runs `body` in 50 schedules; exactly these codes must be found.
 #[track_caller]

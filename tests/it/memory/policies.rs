@@ -4,14 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reclaimdep::World;
-use reclaimdep::era::Era;
-use reclaimdep::event::Gfp;
-use reclaimdep::inject::Pressure;
-use reclaimdep::mm::policy::PolicyKind;
-use reclaimdep::scope::{Shrinker, Stop, Superblock};
-use reclaimdep::stack::{MemorySpec, StackSpec};
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::mm::policy::PolicyKind;
+use reclaimdep::scope::{Gfp, Shrinker, Stop, Superblock};
+use reclaimdep::{Code, Era, MemorySpec, Pressure, StackSpec, World};
 
 use super::check;
 use reclaimdep_fixtures::stacks::{bufio_on_loop, fs};
@@ -59,7 +54,7 @@ impl Shrinker for OtherCache {
         if !mask.contains(Gfp::FS) {
             return Err(Stop);
         }
-        let _fs = reclaimdep::scope::enter(reclaimdep::event::Layer::FS, self.superblock.0);
+        let _fs = reclaimdep::scope::enter(reclaimdep::scope::Layer::FS, self.superblock.0);
         self.scanned.fetch_add(1, Ordering::Relaxed);
         Ok(nr_to_scan)
     }

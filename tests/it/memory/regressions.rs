@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::era::{Era, Knobs, MmKnobs};
-use reclaimdep::event::{Gfp, Layer};
-use reclaimdep::inject::Pressure;
-use reclaimdep::mm::{PageClass, PageIo, PageOwner, PageState};
-use reclaimdep::report::{Finding, Report};
-use reclaimdep::sched::{Completion, SpinLock, WorkQueue};
-use reclaimdep::scope::{self, Stop};
-use reclaimdep::stack::{FsSpec, LoopSpec, MemorySpec, StackSpec, SwapSpec};
-use reclaimdep::witness::Code;
-use reclaimdep::world::Builder;
+use reclaimdep::kernel::era::MmKnobs;
+use reclaimdep::kernel::mm::{PageClass, PageIo, PageOwner, PageState};
+use reclaimdep::kernel::report::Finding;
+use reclaimdep::kernel::sched::{Completion, SpinLock, WorkQueue};
+use reclaimdep::scope::{self, Gfp, Layer, Stop};
+use reclaimdep::{
+    Builder, Code, Era, FsSpec, Knobs, LoopSpec, MemorySpec, Pressure, Report, StackSpec, SwapSpec,
+    World,
+};
 
 use super::{Planted, check};
 
@@ -120,8 +118,7 @@ fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
     let old = old(|mm| mm.swap_over_fs_needs_fs = false);
     // Only allocations of this file are short: making the swap file is not what is tested.
     let skip = |builder: Builder| {
-        builder
-            .plan(reclaimdep::inject::PlanSpec::default().pressure(only().file("regressions.rs")))
+        builder.plan(reclaimdep::PlanSpec::default().pressure(only().file("regressions.rs")))
     };
     // RD03 predicts the same for other tasks: a task that changes the file waits for the journal,
     // whose holder allocates in NOFS and then writes to that file.
@@ -136,11 +133,11 @@ fn a_nofs_allocation_wrote_to_a_swap_file_until_5_18() {
 struct CommitsOnRelease {
     looks_at_mask: bool,
     queue: WorkQueue,
-    committed: reclaimdep::sched::Work,
+    committed: reclaimdep::kernel::sched::Work,
 }
 
 impl PageOwner for CommitsOnRelease {
-    fn release(&self, _page: &Arc<reclaimdep::mm::Page>, mask: Gfp) -> bool {
+    fn release(&self, _page: &Arc<reclaimdep::kernel::mm::Page>, mask: Gfp) -> bool {
         if self.looks_at_mask && !mask.contains(Gfp::FS) {
             return false;
         }
@@ -157,7 +154,7 @@ fn a_release_hook_that_waits_in_compaction_is_found() {
         let rule = Pressure::every_allocation().min_order(1);
         check(expect, World::builder().pressure(rule), move |world| {
             let queue = WorkQueue::mem_reclaim(world.sched(), "nfsiod");
-            let committed = reclaimdep::sched::Work::new("commit", || {});
+            let committed = reclaimdep::kernel::sched::Work::new("commit", || {});
             let owner =
                 Arc::new(CommitsOnRelease { looks_at_mask, queue: queue.clone(), committed });
             let mm = world.mm();
@@ -203,10 +200,11 @@ fn check_worker(noio: bool, expect: &[Code]) {
         .pressure(rule)
         .pressure(Pressure::nth_allocation_of("main", 1).by_kswapd());
     check(expect, builder, move |world| {
-        let cache = Arc::new(reclaimdep::sched::Mutex::new(world.sched(), "client", "bufio", ()));
+        let cache =
+            Arc::new(reclaimdep::kernel::sched::Mutex::new(world.sched(), "client", "bufio", ()));
         let queue = WorkQueue::mem_reclaim(world.sched(), "loop0");
         let mm = world.mm().clone();
-        let serve = reclaimdep::sched::Work::new("write", move || {
+        let serve = reclaimdep::kernel::sched::Work::new("write", move || {
             let _noio = noio.then(scope::noio);
             drop(mm.alloc(0, Gfp::KERNEL));
         });
@@ -243,7 +241,7 @@ fn a_worker_that_signals_before_it_leaves_the_scope_is_found() {
     // The worker signals before it leaves the scope that it entered for the requester.
     check(&[Code::RD06], World::builder(), |world| {
         let lent = Arc::new(SpinLock::new(None));
-        let done = Completion::new(world.sched(), reclaimdep::event::Resource::Timer);
+        let done = Completion::new(world.sched(), reclaimdep::kernel::event::Resource::Timer);
         let outer = scope::nofs();
         *lent.lock() = Some(scope::Snapshot::take());
         let (theirs, signal) = (Arc::clone(&lent), done.clone());

@@ -40,7 +40,7 @@ const MUST_NOT_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The place where both columns meet, the macro's support behind it, and the list of public names.
-const EVERYTHING: &[&str] = &["world", "rt", "lib"];
+const EVERYTHING: &[&str] = &["world", "rt", "lib", "kernel"];
 
 /// The module of a file of the harness; none for any other file.
 fn module(path: &str) -> Option<&str> {

@@ -1,7 +1,8 @@
 //! The table of invariants names only tests and rules that exist.
 
+use reclaimdep::Code;
+use reclaimdep::kernel::witness::Breach;
 use reclaimdep::scope::Misuse;
-use reclaimdep::witness::{Breach, Code};
 
 use super::source::{root, words};
 use super::{assert_complaints, assert_tidy};

@@ -1,6 +1,6 @@
 //! Every environment variable of the project is in its table, and the page of variables shows it.
 
-use reclaimdep::variables::{PREFIX, VARIABLES, Variable};
+use reclaimdep::kernel::variables::{PREFIX, VARIABLES, Variable};
 
 use super::source::{File, root};
 use super::{assert_complaints, assert_tidy};

@@ -14,11 +14,10 @@ mod target;
 
 use std::sync::Arc;
 
-use reclaimdep::block::{BlockDevice, MemoryDevice, write_at};
-use reclaimdep::bufio::ClientOptions;
-use reclaimdep::verity::{Digest, Target, TargetOptions, TargetParts};
-use reclaimdep::world::Builder;
-use reclaimdep::{Result, World};
+use reclaimdep::kernel::block::{BlockDevice, MemoryDevice, write_at};
+use reclaimdep::kernel::bufio::ClientOptions;
+use reclaimdep::kernel::verity::{Digest, Target, TargetOptions, TargetParts};
+use reclaimdep::{Builder, Result, World};
 
 use image::Image;
 

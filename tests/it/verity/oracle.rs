@@ -8,12 +8,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use reclaimdep::block::{read_at, write_at};
-use reclaimdep::error::Errno;
-use reclaimdep::host::{Capability, probe};
-use reclaimdep::variables::RequiredTiers;
-use reclaimdep::verity::FailedBlock;
-use reclaimdep::{Tier, World};
+use reclaimdep::kernel::block::{read_at, write_at};
+use reclaimdep::kernel::host::{Capability, probe};
+use reclaimdep::kernel::variables::RequiredTiers;
+use reclaimdep::kernel::verity::FailedBlock;
+use reclaimdep::{Errno, Tier, World};
 
 use super::image::{Format, Image, UUID, noise};
 use super::{Devices, quiet};

@@ -6,11 +6,9 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::era::{Era, ShrinkerForm};
-use reclaimdep::inject::{AllocSource, Pressure};
-use reclaimdep::report::Report;
-use reclaimdep::witness::Code;
+use reclaimdep::kernel::era::ShrinkerForm;
+use reclaimdep::kernel::inject::AllocSource;
+use reclaimdep::{Code, Era, Pressure, Report, World};
 
 use super::image::{Format, noise};
 use super::{Devices, room_for};

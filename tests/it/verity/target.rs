@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use reclaimdep::World;
-use reclaimdep::block::{BlockDevice, flush, read_at, write_at};
-use reclaimdep::error::{Errno, ErrorKind};
-use reclaimdep::inject::{Failpoint, FailpointRule, PlanSpec};
-use reclaimdep::verity::{FailedBlock, Failure, FailureReason, TargetOptions, VerityDevice};
+use reclaimdep::kernel::block::{BlockDevice, flush, read_at, write_at};
+use reclaimdep::kernel::verity::{
+    FailedBlock, Failure, FailureReason, TargetOptions, VerityDevice,
+};
+use reclaimdep::{Errno, ErrorKind, Failpoint, FailpointRule, PlanSpec, World};
 
 use super::image::{Format, Image, noise};
 use super::{Devices, quiet, room_for};
@@ -232,7 +232,7 @@ fn readers_that_race_all_get_checked_data() {
                 })
             })
             .collect();
-        readers.into_iter().for_each(reclaimdep::sched::JoinHandle::join);
+        readers.into_iter().for_each(reclaimdep::JoinHandle::join);
         target.close().expect("nothing is held");
     });
 }

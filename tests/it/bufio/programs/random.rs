@@ -2,9 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use reclaimdep::World;
-use reclaimdep::era::Era;
-use reclaimdep::inject::{Failpoint, FailpointRule};
+use reclaimdep::{Era, Failpoint, FailpointRule, World};
 use reclaimdep_fixtures::programs::Step::{
     self, Age, Discard, Flush, Forget, Get, MarkDirty, Move, New, Prefetch, Put, Read, Reset,
     Resize, Shrink, Stamp, Touch, WriteAsync, WriteSync,
