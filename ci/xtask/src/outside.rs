@@ -81,13 +81,20 @@ fn plant() -> std::io::Result<()> {
     {
         let text = fs::read_to_string(from.join(file))?;
         fs::create_dir_all(to.join(file).parent().expect("it is in a folder"))?;
-        fs::write(to.join(file), without_check(&text))?;
+        fs::write(to.join(file), planted(file, &text))?;
     }
     Ok(())
 }
 
-fn without_check(text: &str) -> String {
-    text.replace(CHECK, "").replace("mask: Gfp, nr_to_scan", "_: Gfp, nr_to_scan")
+/// The text of `file` in the crate with the bug. Its package has a name of its own, or cargo would
+/// take what it built of the one crate for the other; the library keeps its name.
+fn planted(file: &str, text: &str) -> String {
+    let renamed = || text.replace("name = \"notes\"", "name = \"notes-with-a-bug\"");
+    match file {
+        "Cargo.toml" => format!("{}\n[lib]\nname = \"notes\"\n", renamed()),
+        "Cargo.lock" => renamed(),
+        _ => text.replace(CHECK, "").replace("mask: Gfp, nr_to_scan", "_: Gfp, nr_to_scan"),
+    }
 }
 
 /// The first block of text in the README.
@@ -122,7 +129,7 @@ mod tests {
         let text =
             format!("fn scan(&self, mask: Gfp, nr_to_scan: u64) {{\n{CHECK}        work();\n}}\n");
         let expected = "fn scan(&self, _: Gfp, nr_to_scan: u64) {\n        work();\n}\n";
-        assert_eq!(without_check(&text), expected);
+        assert_eq!(planted("src/lib.rs", &text), expected);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(crate) fn required_tiers(list: &str) -> Result<Vec<&'static str>, String> {
     words.map(tier).collect()
 }
 
-/// Finds a name that begins as the project's variables do and is none of them.
+/// Finds a name that begins as the project's variables do and is not in the table.
 ///
 /// # Errors
 /// A sentence that names it and the variable whose name is nearest.

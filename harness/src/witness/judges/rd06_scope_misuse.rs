@@ -4,7 +4,7 @@
 //! need more, and are read from the view here: a scope that is still open when its task or its work
 //! item ends; a scope that was inherited by fork and is open at the end of the task; and a scope
 //! that stands for one of another task and is open when that one ends. If it was entered after
-//! that, it is only cautious. A permanent scope is none of these.
+//! that, it is only cautious. A permanent scope is never reported.
 //!
 //! Invariants 6 to 8 of docs/kernel/rules.md, "Invariants".
 
