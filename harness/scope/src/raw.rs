@@ -120,7 +120,7 @@ fn leave_slowly(
     };
     match (after == RECORDED, present & word::ATTACHED != 0) {
         (true, true) if stack::with(|stack| stack.head.task != place.task) => {
-            misused(Misuse::OtherTask)
+            misused(Misuse::OtherTask);
         }
         (true, true) if !leave_record(place.seq, word::flags(before)) => misused(Misuse::Stale),
         // Only the flags that this scope set are cleared (the kernel's rule since 6.9).

@@ -213,7 +213,10 @@ fn check_nested(expect: &[Breach], kind: ReclaimKind, scope: Option<ScopeKind>) 
         match scope {
             Some(scope) => s.scope(task, scope, 1),
             None => {
-                s.on(task, EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL })
+                s.on(
+                    task,
+                    EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL },
+                );
             }
         }
         s.on(task, EventKind::ReclaimEnter { kind, mask: Gfp::KERNEL });
