@@ -13,7 +13,7 @@ use crate::{Gfp, Superblock};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stop;
 
-/// A cache that can give memory back.
+/// A cache that can give memory back. [`register_shrinker`] has an example.
 pub trait Shrinker: Send + Sync {
     /// What reports call it: `inode cache`.
     fn name(&self) -> &str;

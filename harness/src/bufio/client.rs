@@ -79,6 +79,32 @@ impl ClientState {
 
 /// A cache of one device's blocks. Cheap to clone. End it with [`destroy`](Client::destroy): when
 /// the last clone is merely dropped, dirty buffers are not written, as when the machine stops.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use reclaimdep::World;
+/// use reclaimdep::kernel::block::MemoryDevice;
+/// use reclaimdep::kernel::bufio::{Bufio, ClientOptions};
+///
+/// let report = World::builder().schedules(10).run(|world| {
+///     let device = Arc::new(MemoryDevice::new(world.sched(), "vda", 16 << 20));
+///     let bufio = Bufio::new(world.sched(), world.mm(), world.plan(), world.knobs(), None);
+///     let client = bufio.create(device, None, ClientOptions::default());
+///     let client = client.expect("the device has blocks of 4 KiB");
+///     let buffer = client.new_block(7).expect("it is on the device");
+///     buffer.with_data_mut(|data| data.fill(1));
+///     buffer.mark_dirty();
+///     drop(buffer);
+///     client.write_dirty_buffers().expect("the device is healthy");
+///     assert_eq!(client.read(7).expect("it is cached").with_data(|data| data[0]), 1);
+///     client.destroy().expect("nobody holds a buffer");
+/// });
+/// assert!(report.expect("the harness has no trouble").is_quiet());
+/// ```
+///
+/// Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop
+/// device are `host::HostFile` and `host::HostLoop` (Linux, feature `loop`).
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<ClientState>);
 

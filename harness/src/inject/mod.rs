@@ -11,6 +11,7 @@
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
 //! | [`added`] | [`AddedScope`]: scopes that are added around allocations |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
+//! | `setters` | how a rule is narrowed in Rust |
 //! | [`bug`] | [`Bug`]: mistakes planted in the ports, to show that judges find them |
 //!
 //! Written from docs/kernel/fault-injection.md, "The systematic method" and "What the harness
@@ -21,6 +22,7 @@ mod bug;
 mod failpoint;
 mod plan;
 mod pressure;
+mod setters;
 
 pub use added::{AddedScope, ScopeChoice};
 pub use bug::Bug;

@@ -56,6 +56,20 @@ pub enum InScope {
 }
 
 /// One rule: memory is short for the allocations that match.
+///
+/// A rule with no condition matches every allocation that may reclaim; each method adds one.
+///
+/// ```
+/// use reclaimdep::{PlanSpec, Pressure};
+///
+/// let plan = PlanSpec::default()
+///     // The third allocation of `writer` reclaims, with one shrinker alone.
+///     .pressure(Pressure::nth_allocation_of("writer", 3).with_shrinkers(["notes"]))
+///     // kswapd reclaims each time that `reader` takes a lock of class `inode`.
+///     .pressure(Pressure::at_lock("reader", "inode").by_kswapd());
+/// # let run = reclaimdep::World::builder().plan(plan).schedules(1).run(|_| ());
+/// # assert!(run.is_ok());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -146,55 +160,6 @@ impl Pressure {
             times: Some(1),
             ..Self::default()
         }
-    }
-
-    /// The same rule, only for the task of this name.
-    #[must_use]
-    pub fn task(mut self, name: impl Into<String>) -> Self {
-        self.task = Some(name.into());
-        self
-    }
-
-    /// The same rule, only for tasks inside such a scope.
-    #[must_use]
-    pub fn scope(mut self, scope: InScope) -> Self {
-        self.scope = Some(scope);
-        self
-    }
-
-    /// The same rule, only for allocations whose effective mask has no `__GFP_FS`.
-    #[must_use]
-    pub fn in_nofs(mut self) -> Self {
-        self.in_nofs = true;
-        self
-    }
-
-    /// The same rule, only for allocations of at least this order (a power of two of pages).
-    #[must_use]
-    pub fn min_order(mut self, order: u32) -> Self {
-        self.min_order = order;
-        self
-    }
-
-    /// The same rule, only for allocations in a source file whose name ends like this.
-    #[must_use]
-    pub fn file(mut self, end: impl Into<String>) -> Self {
-        self.file = Some(end.into());
-        self
-    }
-
-    /// The same rule, which lets this many matching allocations go first.
-    #[must_use]
-    pub fn skip(mut self, matches: u64) -> Self {
-        self.skip = matches;
-        self
-    }
-
-    /// The same rule, which hits this many allocations.
-    #[must_use]
-    pub fn times(mut self, times: u64) -> Self {
-        self.times = Some(times);
-        self
     }
 
     /// The same rule, only about allocations of this kind.

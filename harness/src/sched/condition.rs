@@ -14,6 +14,26 @@ use super::{Sched, WaitQueue, Waiting};
 use crate::event::{EventKind, Resource, Site, TaskId, WaitId};
 
 /// A condition that tasks wait for and other tasks signal. Cheap to clone.
+///
+/// ```
+/// use reclaimdep::World;
+/// use reclaimdep::kernel::sched::Mutex;
+///
+/// let report = World::builder().schedules(20).run(|world| {
+///     let space = world.condition("log space");
+///     let log = std::sync::Arc::new(Mutex::new(world.sched(), "log", "", false));
+///     let (theirs, signal) = (log.clone(), space.clone());
+///     let checkpoint = world.spawn("checkpoint", move || {
+///         let _promise = signal.promise(); // tasks that wait now depend on this one
+///         *theirs.lock() = true;
+///         signal.signal();
+///     });
+///     space.wait_until("log space", || *log.lock());
+///     checkpoint.join();
+/// })?;
+/// assert!(report.is_quiet(), "{report}");
+/// # Ok::<(), reclaimdep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Condition {
     sched: Sched,

@@ -24,6 +24,46 @@ use crate::units::Ticks;
 use crate::witness::Code;
 
 /// A world to be run. Every setter replaces what was set before, unless it says that it adds.
+///
+/// ```
+/// use reclaimdep::scope::{self, Gfp, Layer, Shrinker, Stop};
+/// use reclaimdep::{Code, Pressure, World};
+///
+/// /// A cache of filesystem 0 whose scan ignores the mask.
+/// struct Notes;
+///
+/// impl Shrinker for Notes {
+///     fn name(&self) -> &str {
+///         "notes"
+///     }
+///
+///     fn count(&self) -> u64 {
+///         100
+///     }
+///
+///     fn scan(&self, _mask: Gfp, nr_to_scan: u64) -> Result<u64, Stop> {
+///         let _fs = scope::enter(Layer::FS, 0);
+///         Ok(nr_to_scan)
+///     }
+/// }
+///
+/// let report = World::builder()
+///     .name("notes")
+///     .pressure(Pressure::every_allocation().task("writer"))
+///     .schedules(20)
+///     .expect(&[Code::RD01])
+///     .run(|world| {
+///         let _registered = scope::register_shrinker(std::sync::Arc::new(Notes));
+///         let mm = world.mm().clone();
+///         let writer = world.spawn("writer", move || {
+///             let _nofs = scope::nofs();
+///             mm.alloc(0, Gfp::KERNEL).is_some()
+///         });
+///         assert!(writer.join());
+///     })?;
+/// assert!(report.has(Code::RD01), "{report}");
+/// # Ok::<(), reclaimdep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until `run` is called"]
 pub struct Builder {
