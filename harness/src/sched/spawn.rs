@@ -165,6 +165,7 @@ impl Sched {
     /// Registers a task of the real kernel. It never runs here; the harness emits its events with
     /// [`Sched::emit_for`].
     #[must_use]
+    #[cfg(all(feature = "loop", target_os = "linux"))]
     pub(crate) fn foreign_task(&self, name: &str) -> TaskId {
         self.add_task(name, TaskKind::Foreign, None)
     }
