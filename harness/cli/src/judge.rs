@@ -70,6 +70,6 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_judged_is_an_error_that_names_it() {
         check_refused(&["no/such/file"], &["no/such/file"]);
-        check_refused(&["Cargo.toml"], &["Cargo.toml", "no recording", "tracefs"]);
+        check_refused(&["Cargo.toml"], &["Cargo.toml", "not a recording", "tracefs"]);
     }
 }
