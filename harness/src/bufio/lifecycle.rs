@@ -21,7 +21,7 @@ use crate::mm::policy::Node;
 use crate::sched::{Sched, Work, WorkQueue, harness_side};
 
 /// The parts of a client that shares nothing with others.
-pub struct Parts {
+pub struct ClientParts {
     /// The world.
     pub sched: Sched,
     /// Its memory.
@@ -115,8 +115,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Bufio::create`].
-    pub fn create(parts: Parts, options: ClientOptions) -> Result<Self> {
-        let Parts { sched, mm, plan, knobs, device, node, cleaner } = parts;
+    pub fn create(parts: ClientParts, options: ClientOptions) -> Result<Self> {
+        let ClientParts { sched, mm, plan, knobs, device, node, cleaner } = parts;
         Bufio::new(&sched, &mm, &plan, knobs, cleaner).create(device, node, options)
     }
 

@@ -68,7 +68,7 @@ pub use buffer::Buffer;
 pub use client::Client;
 pub use context::{Atomic, InRequest};
 pub use global::Bufio;
-pub use lifecycle::Parts;
+pub use lifecycle::ClientParts;
 pub use memory::{Accounts, Mode};
 pub use options::{Callback, ClientOptions, Contents};
 

@@ -1,7 +1,7 @@
 //! The order of dm-bufio's locks in each generation, as data (docs/kernel/dm-bufio.md, "Lock
 //! order").
 //!
-//! Key type: [`Held`]. The classes that the locks are made with are named here and nowhere else; a
+//! Key type: [`LockPair`]. The classes that the locks are made with are named here and nowhere else; a
 //! test compares the orders that runs show with [`declared`].
 
 use crate::era::BufioGeneration;
@@ -20,22 +20,22 @@ pub const CLASSES: &[&str] = &[CLIENTS, CLIENT, TREE, GLOBAL];
 
 /// A lock that may be held while another is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Held {
+pub struct LockPair {
     /// The class that is held.
     pub outer: &'static str,
     /// The class that the task waits for.
     pub inner: &'static str,
 }
 
-const fn held(outer: &'static str, inner: &'static str) -> Held {
-    Held { outer, inner }
+const fn held(outer: &'static str, inner: &'static str) -> LockPair {
+    LockPair { outer, inner }
 }
 
 /// Every pair of locks of which one may be held while the other is waited for. Try-locks are not
 /// among them, because they wait for nobody. In 2014 that is a client's lock below the list's
 /// (age-out), and from 5.4 to 6.3 a client's below the global order's (replacement).
 #[must_use]
-pub const fn declared(generation: BufioGeneration) -> &'static [Held] {
+pub const fn declared(generation: BufioGeneration) -> &'static [LockPair] {
     match generation {
         BufioGeneration::V2014 => V2014,
         BufioGeneration::V2018 => V2018,
@@ -44,7 +44,7 @@ pub const fn declared(generation: BufioGeneration) -> &'static [Held] {
     }
 }
 
-const V2014: &[Held] = &[held(CLIENT, CLIENTS)];
-const V2018: &[Held] = &[held(CLIENTS, CLIENT)];
-const V5_4: &[Held] = &[held(CLIENTS, CLIENT), held(CLIENTS, GLOBAL), held(CLIENT, GLOBAL)];
-const V6_4: &[Held] = &[held(CLIENTS, CLIENT), held(CLIENT, TREE)];
+const V2014: &[LockPair] = &[held(CLIENT, CLIENTS)];
+const V2018: &[LockPair] = &[held(CLIENTS, CLIENT)];
+const V5_4: &[LockPair] = &[held(CLIENTS, CLIENT), held(CLIENTS, GLOBAL), held(CLIENT, GLOBAL)];
+const V6_4: &[LockPair] = &[held(CLIENTS, CLIENT), held(CLIENT, TREE)];

@@ -50,7 +50,7 @@ fn run(
         let device = Arc::new(MemoryDevice::new(&sched, "vda", 1 << 20));
         let cleaner = WorkQueue::mem_reclaim(&sched, "dm_bufio_cache");
         let dyn_device: Arc<dyn BlockDevice> = Arc::clone(&device) as Arc<dyn BlockDevice>;
-        let parts = Parts {
+        let parts = ClientParts {
             sched: sched.clone(),
             mm: mm.clone(),
             plan,
@@ -192,7 +192,7 @@ fn block_sizes_that_are_no_power_of_two_and_short_devices_are_refused() {
         let sched = Sched::native(1, Box::new(Log::default()));
         let message = sched.run_main(|| {
             let plan = Plan::arm(&sched, PlanSpec::default()).unwrap();
-            let parts = Parts {
+            let parts = ClientParts {
                 sched: sched.clone(),
                 mm: Mm::new(&sched, &MmOptions::new(Pages(64)), plan.clone()).unwrap(),
                 plan,

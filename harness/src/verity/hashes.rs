@@ -6,7 +6,7 @@
 //!
 //! Written from docs/kernel/dm-bufio.md, "The client" (aux_size, alloc_callback).
 
-use crate::bufio::{Buffer, Callback, Client, ClientOptions, Parts};
+use crate::bufio::{Buffer, Callback, Client, ClientOptions, ClientParts};
 use crate::error::{Errno, Result};
 
 /// The aux byte of a buffer that was checked.
@@ -22,7 +22,7 @@ impl Hashes {
     ///
     /// # Errors
     /// As [`Client::create`].
-    pub(super) fn new(parts: Parts, options: ClientOptions) -> Result<Self> {
+    pub(super) fn new(parts: ClientParts, options: ClientOptions) -> Result<Self> {
         let unmark = Callback::new(|contents| contents.aux.fill(0));
         let options = ClientOptions { aux_size: 1, alloc_callback: Some(unmark), ..options };
         Ok(Self { client: Client::create(parts, options)? })

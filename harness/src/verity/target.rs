@@ -14,7 +14,7 @@ use super::hashes::Hashes;
 use super::superblock::{SUPERBLOCK_SIZE, Superblock};
 use super::tree::{DIGEST_SIZE, Digest, Tree, digest};
 use crate::block::{self, BlockDevice};
-use crate::bufio::{ClientOptions, Parts as ClientParts};
+use crate::bufio::{ClientOptions, ClientParts};
 use crate::era::Knobs;
 use crate::error::{Errno, Error, Result};
 use crate::inject::Plan;
