@@ -162,7 +162,14 @@ fn doc() -> Outcome {
     run(cargo(&["test", "--workspace", "--doc"])).and_then(|()| run(pages)).into()
 }
 
+/// Each of the three depends on the others as they are packaged here. Cargo unpacks a package once
+/// for each version and path, so what an earlier run unpacked here is removed.
 fn package() -> Outcome {
+    for stale in machine::unpacked_packages("reclaimdep") {
+        if let Err(error) = std::fs::remove_dir_all(&stale) {
+            return Outcome::Failed(format!("cannot remove {}: {error}", stale.display()));
+        }
+    }
     let libraries = ["reclaimdep-scope", "reclaimdep-macros", "reclaimdep"];
     let packages = libraries.map(|library| ["--package", library]).concat();
     run(cargo(&[&["package", "--allow-dirty"][..], &packages].concat())).into()
