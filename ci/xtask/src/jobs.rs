@@ -1,9 +1,11 @@
 //! The table of jobs.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::command::{cargo, run, succeeds};
 use crate::machine;
+use crate::outside::TARGET as OUTSIDE;
 
 /// One job.
 pub(crate) struct Job {
@@ -162,17 +164,20 @@ fn doc() -> Outcome {
     run(cargo(&["test", "--workspace", "--doc"])).and_then(|()| run(pages)).into()
 }
 
-/// Each of the three depends on the others as they are packaged here. Cargo unpacks a package once
-/// for each version and path, so what an earlier run unpacked here is removed.
+/// Each of the three depends on the others as they are packaged here. For cargo a package of one
+/// version never changes, so what an earlier run unpacked and built of them is removed.
 fn package() -> Outcome {
-    for stale in machine::unpacked_packages("reclaimdep") {
+    let built = machine::folders_in(Path::new(OUTSIDE).join("debug/.fingerprint"), "reclaimdep");
+    for stale in machine::unpacked_packages("reclaimdep").into_iter().chain(built) {
         if let Err(error) = std::fs::remove_dir_all(&stale) {
             return Outcome::Failed(format!("cannot remove {}: {error}", stale.display()));
         }
     }
     let libraries = ["reclaimdep-scope", "reclaimdep-macros", "reclaimdep"];
     let packages = libraries.map(|library| ["--package", library]).concat();
-    run(cargo(&[&["package", "--allow-dirty"][..], &packages].concat())).into()
+    let mut command = cargo(&[&["package", "--allow-dirty"][..], &packages].concat());
+    command.env("CARGO_TARGET_DIR", OUTSIDE);
+    run(command).into()
 }
 
 /// A release build: an unoptimized one would take minutes.

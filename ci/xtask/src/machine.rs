@@ -65,19 +65,20 @@ fn is_libclang(name: &str) -> bool {
     name == "libclang.so" || name.starts_with("libclang.so.") || versioned
 }
 
-/// Sources that cargo unpacked from a registry in a local folder, of packages that begin with
+/// What cargo unpacked, from a registry in a local folder, of packages whose names begin with
 /// `name`. The folder of such a registry begins with `-`, because it has no host.
 pub(crate) fn unpacked_packages(name: &str) -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    let registries = home.map(|home| home.join("registry/src"));
-    let inside = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-    let begins = |path: &Path, with: &str| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(with))
-    };
-    let local = registries.into_iter().flat_map(inside).map(|entry| entry.path());
-    let packages = local.filter(|path| begins(path, "-")).flat_map(inside);
-    packages.map(|entry| entry.path()).filter(|path| begins(path, name)).collect()
+    let local = home.map_or_else(Vec::new, |home| folders_in(home.join("registry/src"), "-"));
+    local.into_iter().flat_map(|registry| folders_in(registry, name)).collect()
+}
+
+/// The entries of `folder` whose names begin with `name`; none if it cannot be read.
+pub(crate) fn folders_in(folder: PathBuf, name: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let begins = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(name);
+    entries.filter(begins).map(|entry| entry.path()).collect()
 }
 
 /// A requirement of the loop tier that this machine lacks.

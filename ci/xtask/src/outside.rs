@@ -10,6 +10,8 @@ use std::process::Command;
 use crate::command::{self, cargo};
 
 const FOLDER: &str = "tests/outside";
+/// Where crates are built that take the harness without features.
+pub(crate) const TARGET: &str = "target/outside";
 /// The crate with the bug. It is as deep below the root as the original, whose paths are relative.
 const PLANTED: &str = "target/notes";
 /// What the bug leaves out.
@@ -37,7 +39,7 @@ fn of(folder: &str, args: &[&str]) -> Command {
     let manifest = format!("{folder}/Cargo.toml");
     let (verb, rest) = args.split_first().expect("a verb comes first");
     let mut command = cargo(&[&[*verb, "--manifest-path", &manifest], rest].concat());
-    command.env("CARGO_TARGET_DIR", "target/outside");
+    command.env("CARGO_TARGET_DIR", TARGET);
     command
 }
 
