@@ -191,7 +191,10 @@ mod tests {
     fn check_unknown(rest: &str, nearest: &str) {
         let name = format!("{PREFIX}{rest}");
         let message = table::check_names(["PATH", REQUIRE, &name]).unwrap_err();
-        assert!(message.contains(&name) && message.ends_with(nearest), "{message}");
+        assert!(
+            message.contains(&name) && message.ends_with(&format!("did you mean {nearest}?")),
+            "{message}"
+        );
     }
 
     #[test]
@@ -200,6 +203,8 @@ mod tests {
         check_unknown("RQUIRE", REQUIRE);
         check_unknown("REPORTDIR", REPORT_DIR);
         check_unknown("REPLAI", REPLAY);
+        let message = table::check_names(["RECLAIMDEP_FOO"]).unwrap_err();
+        assert!(message.contains("RECLAIMDEP_FOO; there are RECLAIMDEP_REQUIRE"), "{message}");
         let known = VARIABLES.iter().map(|variable| variable.name);
         assert_eq!(table::check_names(known.chain(["PATH", "RECLAIM"])), Ok(()));
     }

@@ -49,6 +49,9 @@ impl Parse for Arg {
             ));
         }
         input.parse::<Token![=]>()?;
+        if input.peek(syn::token::Bracket) {
+            return Err(input.error(format!("write several values as `{key}(value, ..)`")));
+        }
         Ok(Self { key, values: vec![input.parse()?] })
     }
 }

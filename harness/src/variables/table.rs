@@ -95,10 +95,20 @@ pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resul
     let Some(name) = unknown else {
         return Ok(());
     };
-    let nearest = VARIABLES.iter().min_by_key(|variable| distance(variable.name, name));
-    let nearest = nearest.map_or(PREFIX, |variable| variable.name);
-    Err(format!("unknown environment variable {name}; the nearest that exists is {nearest}"))
+    let near = |variable: &&Variable| distance(variable.name, name) <= MAX_DISTANCE;
+    let nearest = VARIABLES.iter().filter(near).min_by_key(|known| distance(known.name, name));
+    let known = match nearest {
+        Some(nearest) => format!("did you mean {}?", nearest.name),
+        None => {
+            let names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+            format!("there are {}", names.join(", "))
+        }
+    };
+    Err(format!("unknown environment variable {name}; {known}"))
 }
+
+/// Names that differ in more letters are not taken for a misspelling.
+const MAX_DISTANCE: usize = 3;
 
 /// How many letters must be added, removed or replaced to make one word of the other.
 fn distance(one: &str, other: &str) -> usize {

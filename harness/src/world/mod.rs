@@ -175,8 +175,12 @@ impl World {
     /// # Panics
     /// If the stack has none; the message lists those it has.
     #[must_use]
+    #[track_caller]
     pub fn fs(&self, name: &str) -> Fs {
-        self.0.stack.fs(name).unwrap_or_else(|error| panic!("{error}")).clone()
+        match self.0.stack.fs(name) {
+            Ok(fs) => fs.clone(),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The bufio client of this name, or else the one that holds the metadata of the filesystem of
@@ -185,8 +189,12 @@ impl World {
     /// # Panics
     /// If the stack has neither; the message lists the clients it has.
     #[must_use]
+    #[track_caller]
     pub fn bufio(&self, name: &str) -> Client {
-        self.0.stack.client(name).unwrap_or_else(|error| panic!("{error}")).clone()
+        match self.0.stack.client(name) {
+            Ok(client) => client.clone(),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The stack.
