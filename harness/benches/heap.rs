@@ -77,7 +77,7 @@ fn grown(allocator: &impl GlobalAlloc) {
     }
 }
 
-/// Whoever is compared with the system's allocator.
+/// The crates whose allocators are compared with the system's allocator.
 const WATCHERS: [&str; 4] = ["reclaimdep", "stats_alloc", "assert_no_alloc", "tracking-allocator"];
 
 fn boxes(criterion: &mut Criterion) {

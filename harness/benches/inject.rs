@@ -15,7 +15,7 @@ use rounds::{calls, compare};
 
 static ARMED: AtomicBool = AtomicBool::new(false);
 
-/// Hears everything and keeps nothing.
+/// Sees everything and keeps nothing.
 struct Deaf;
 
 impl Observer for Deaf {

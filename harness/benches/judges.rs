@@ -1,7 +1,7 @@
 //! What judging costs: the same schedules with judges and without; a new edge of a large order
 //! graph; a million recorded events.
 //!
-//! Each number is a ratio to a unit, told to criterion as a time: one millisecond for 1.
+//! Each number is a ratio to a unit, reported to criterion as a time: one millisecond for 1.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::fs::File;

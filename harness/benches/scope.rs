@@ -82,7 +82,7 @@ fn in_no_world(criterion: &mut Criterion) {
     );
 }
 
-/// Hears everything and keeps nothing.
+/// Sees everything and keeps nothing.
 struct Deaf;
 
 impl Observer for Deaf {

@@ -32,7 +32,7 @@ const LARGE: usize = 128 << 10;
 /// Turns are long here: the device's own pace is most of them.
 const TURNS: usize = 2;
 
-/// Hears everything and keeps nothing.
+/// Sees everything and keeps nothing.
 struct Deaf;
 
 impl Observer for Deaf {

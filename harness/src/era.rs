@@ -70,7 +70,7 @@ pub struct MmKnobs {
     pub compaction_nests: bool,
     /// vmalloc turns the caller's mask into a scope for its page tables (5.17, 451769ebb7e7).
     pub vmalloc_scope: bool,
-    /// The reclaim annotation exempts PF_MEMALLOC tasks whatever the mask (2018).
+    /// The reclaim annotation exempts PF_MEMALLOC tasks under every mask (2018).
     pub annotation_by_task: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is behind the front door: the simulated kernel, the judges, and what both stand on.
+//! What is behind the front door: the simulated kernel, the judges, and what both use.
 //!
 //! A test seldom needs it. It is public for tests that drive a port or a judge directly, for
 //! devices and policies of a user's own, and for tools that read reports and event files. Each
@@ -6,7 +6,7 @@
 //!
 //! | column | modules |
 //! |---|---|
-//! | both stand on | [`event`], [`era`], [`units`], [`variables`], [`sched`] |
+//! | both use | [`event`], [`era`], [`units`], [`variables`], [`sched`] |
 //! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`stack`] |
 //! | judges | [`witness`], [`report`], [`explore`], [`recording`] |
 //! | the real machine | `host` (Linux, feature `loop`) |

@@ -85,7 +85,7 @@ macro_rules! __loop_tier {
     };
 }
 
-/// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
+// Without the feature `loop`: the use of the macro fails the build.
 #[cfg(not(feature = "loop"))]
 #[doc(hidden)]
 #[macro_export]

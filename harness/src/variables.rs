@@ -76,7 +76,7 @@ impl Supervisor {
 /// Checks the project's variables in the environment of this process, names and values.
 ///
 /// # Errors
-/// A variable that begins with [`PREFIX`] and does not exist; a value that cannot be read.
+/// A variable that begins with [`PREFIX`] and is not in the table; a value that cannot be read.
 pub fn check() -> Result<()> {
     let names: Vec<String> =
         std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();

@@ -37,7 +37,7 @@ const LOAD: &str = "load of that cell";
 const LOAD_AND: &str = "load of that cell, and an and";
 const BOX: &str = "`System`, box of 64 bytes";
 const GROWTH: &str = "`System`, growth from 1 to 64 MiB";
-const MODEL: &str = "the same schedules, nobody judging";
+const MODEL: &str = "the same schedules, unjudged";
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
@@ -69,7 +69,7 @@ const BENCHES: [&str; 5] = ["scope", "heap", "inject", "judges", "writeback"];
 /// The group that takes root and loop devices; where there are none its rows stay empty.
 const PRIVILEGED: &str = "writeback";
 
-/// What is told in nanoseconds beside the table: scopes on a task of a world, whose observer
+/// What is reported in nanoseconds beside the table: scopes on a task of a world, whose observer
 /// ignores them.
 const IN_WORLD: [(&str, &str); 2] = [("a scope", "enter-exit"), ("a layer", "layer")];
 /// Calls in one turn of the benches.

@@ -98,9 +98,9 @@ impl ClientState {
 ///     drop(buffer);
 ///     client.write_dirty_buffers().expect("the device is healthy");
 ///     assert_eq!(client.read(7).expect("it is cached").with_data(|data| data[0]), 1);
-///     client.destroy().expect("nobody holds a buffer");
+///     client.destroy().expect("no task holds a buffer");
 /// });
-/// assert!(report.expect("the harness has no trouble").is_quiet());
+/// assert!(report.expect("the run works").is_quiet());
 /// ```
 ///
 /// Its device is any [`BlockDevice`](crate::block::BlockDevice); those on a real file and on a loop

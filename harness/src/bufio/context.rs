@@ -24,7 +24,7 @@ struct Mark {
     atomic: bool,
 }
 
-/// The tasks that are marked. While there is none, a look costs one load.
+/// The tasks that are marked. While no task is marked, a check costs one load.
 pub(super) struct TaskMarks {
     sched: Sched,
     /// How many marks there are.

@@ -35,7 +35,7 @@ pub(super) struct ClientIo {
     /// Sector of block 0.
     start: AtomicU64,
     bits: Box<[WaitQueue]>,
-    /// The first error of a write that nobody was told of yet.
+    /// The first error of a write that no call has returned yet.
     write_error: SpinLock<Option<Errno>>,
     write_failures: AtomicU64,
 }
@@ -148,7 +148,7 @@ impl ClientIo {
 
     /// Starts the read of a buffer that was made with READING set. Call it without the client lock.
     pub(super) fn submit_read(self: &Arc<Self>, slot: &Slot) {
-        // The request fills the buffer itself: nobody may look at it before it is complete.
+        // The request fills the buffer itself: no task may read it before it is complete.
         let data = std::mem::take(&mut slot.contents.lock().data).into_vec();
         let end_io = self.end_io(slot, State::READING);
         let bio = Bio::new(Op::Read, self.sector(slot.block()), data, end_io);

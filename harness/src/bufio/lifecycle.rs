@@ -32,7 +32,7 @@ pub struct ClientParts {
     pub knobs: Knobs,
     /// The device to cache.
     pub device: Arc<dyn BlockDevice>,
-    /// Where the client stands in the stack, for policies; none if the stack is not recorded.
+    /// The client's node in the topology, for policies; `None` if it is not recorded.
     pub node: Option<Node>,
     /// The queue of the shrinker forms that work on one, and of the cleanup of all clients.
     pub cleaner: Option<WorkQueue>,
@@ -83,7 +83,7 @@ impl Bufio {
     }
 
     /// Makes a client of `device` and registers its shrinker (`dm_bufio_client_create`). `node` is
-    /// where it stands in the stack, for policies.
+    /// the client's node in the topology, for policies; `None` if it is not recorded.
     ///
     /// # Errors
     /// If a client on this device cannot have these options, or if there is no memory for the

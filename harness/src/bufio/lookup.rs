@@ -158,8 +158,8 @@ impl Client {
         Some(slot)
     }
 
-    /// A hold on the block's buffer, which is made if there is none; says whether it was made. None
-    /// if a prefetch gives up.
+    /// A hold on the block's buffer, created if necessary, and whether it was created; `None` if a
+    /// prefetch gives up.
     fn find_or_make(
         &self,
         block: u64,

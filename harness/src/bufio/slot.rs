@@ -22,7 +22,7 @@ impl State {
     pub(super) const WRITING: u8 = 4;
 }
 
-/// The bit of the hold count of a slot that nobody may hold: it is free, in the reserve, or about
+/// The bit of the hold count of a slot that no task may hold: it is free, in the reserve, or about
 /// to be evicted.
 const CLAIMED: u32 = 1 << 31;
 /// The block of a slot that caches none.
@@ -51,8 +51,8 @@ pub(super) struct SlotContents {
 /// On the clean list neither DIRTY nor WRITING is set; on the dirty list READING is not. DIRTY with
 /// WRITING is legal: dirtied again while being written. Only the completion of the request in
 /// `contents` clears READING or WRITING. A slot that is CLAIMED is on no list and in no index, but
-/// for as long as its claimer holds the client lock; `block` changes only while it is, and the hold
-/// count by nobody but its claimer.
+/// for as long as its claimer holds the client lock; `block` changes only while it is, and only its
+/// claimer changes the hold count.
 pub(super) struct Slot {
     pub(super) number: u32,
     hold: AtomicU32,
@@ -116,12 +116,12 @@ impl Slot {
         self.hold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
-    /// Gives a hold back; says whether nobody holds it now.
+    /// Gives a hold back; says whether no task holds it now.
     pub(super) fn put(&self) -> bool {
         self.hold.fetch_sub(1, Ordering::SeqCst) == 1
     }
 
-    /// Claims a slot that nobody holds; says whether that succeeded.
+    /// Claims a slot that no task holds; says whether that succeeded.
     pub(super) fn claim(&self) -> bool {
         self.hold.compare_exchange(0, CLAIMED, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
@@ -182,7 +182,7 @@ mod tests {
     fn a_hold_of_a_claimed_slot_fails_and_leaves_its_count_alone() {
         let slot = Slot::free(0);
         slot.open(3, 0);
-        assert!(slot.put() && slot.claim(), "nobody holds it");
+        assert!(slot.put() && slot.claim(), "no task holds it");
         assert!(!slot.hold() && !slot.claim(), "it is claimed");
         slot.open(4, 0);
         assert_eq!(slot.holds(), 1, "its owner's");

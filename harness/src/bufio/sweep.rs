@@ -142,7 +142,8 @@ impl Bufio {
     }
 
     /// Starts the task that ages buffers, by the world's clock: every 10 s in 2014, every 30 s
-    /// since. End it with [`Bufio::stop_aging`]: a world in which a timer runs never comes to rest.
+    /// since. End it with [`Bufio::stop_aging`]: while a timer task runs, the world always has
+    /// something to do, so a hang would not be detected.
     pub fn start_aging(&self) {
         let _side = harness_side();
         let (this, period) = (self.clone(), self.generation().scan_period());

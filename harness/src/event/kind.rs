@@ -144,7 +144,7 @@ pub enum EventKind {
         /// Its answer.
         count: u64,
     },
-    /// A shrinker was told to free.
+    /// A shrinker's scan is called.
     ShrinkScanBegin {
         /// Which shrinker.
         shrinker: ShrinkerId,
@@ -301,7 +301,7 @@ pub enum EventKind {
     WorkQueueMade {
         /// Which.
         queue: QueueId,
-        /// Reclaim may wait for it: it gets on without memory (`WQ_MEM_RECLAIM`).
+        /// Reclaim may wait for it: it makes progress without memory (`WQ_MEM_RECLAIM`).
         mem_reclaim: bool,
     },
     /// A work item was queued.
@@ -394,7 +394,7 @@ pub enum EventKind {
     WorldEnd,
     /// Nothing can go on: every task waits and no timer is pending, or the step budget is spent.
     Stall {
-        /// Whether it is the budget that ended the run.
+        /// Whether the step budget ended the run.
         step_budget: bool,
     },
 }

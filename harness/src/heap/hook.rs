@@ -5,8 +5,8 @@
 //! was found. Nothing unwinds out of it: the callers of an allocator are not written for a panic.
 //! Where the world is being unwound the hook catches that, and the task unwinds at its next
 //! scheduling point. Any other panic is kept for the report. The hook runs on the harness side, so
-//! it does not hear its own allocations. It hears those of a user's shrinker, which cannot reclaim
-//! again, because its task is a reclaimer by then (PF_MEMALLOC).
+//! it ignores its own allocations. It sees those of a user's shrinker, which cannot reclaim again,
+//! because its task is a reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

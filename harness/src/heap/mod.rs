@@ -15,8 +15,8 @@
 //! | `watch` | what a world keeps for the hook |
 //! | `place` | the source line of an allocation, from a backtrace |
 //!
-//! What stands elsewhere: the side of a task is `sched::side`, because a switch of tasks changes
-//! it, and `sched::extension` keeps the world's part, because `sched` may not know this room.
+//! Two parts are elsewhere: the side of a task is `sched::side`, because a switch of tasks changes
+//! it, and `sched::extension` keeps the world's part, because `sched` may not import this module.
 //!
 //! Locking: none of its own; the hook may run under any lock of the user side.
 //!
@@ -66,9 +66,9 @@ pub(crate) use self::watch::{allocations, watch};
 /// memory. The allocation takes no page from the world's budget, and no plan makes it fail. Freeing
 /// does nothing.
 ///
-/// The hook does not hear what the harness side allocates on the task (events, names, locks, the
-/// ports, starting tasks). It hears the user side: a task's body, and what the harness calls back,
-/// such as a shrinker's count and scan, a page's owner, a work item.
+/// The hook ignores what the harness side allocates on the task (events, names, locks, the ports,
+/// starting tasks). It sees the user side: a task's body, and what the harness calls back, such as
+/// a shrinker's count and scan, a page's owner, a work item.
 ///
 /// A report names the function and the line that allocated. They come from a backtrace, which is
 /// taken only where something was found.
@@ -86,11 +86,11 @@ pub(crate) use self::watch::{allocations, watch};
 /// - The model tier replays what it found. What a process allocates only once (a lazy static, the
 ///   buffer of stdout) is there in the first run and missing in the second, and the run ends with
 ///   the error that it does not replay. Initialise such things before the world begins.
-/// - The hook does not hear allocations while the thread unwinds from a panic, in a world that is
-///   being unwound, on threads that the world did not start, and in the closure of a buffer's
+/// - The hook ignores allocations while the thread unwinds from a panic, in a world that is being
+///   unwound, on threads that the world did not start, and in the closure of a buffer's
 ///   [`with_data`](crate::bufio::Buffer::with_data).
-/// - A device, backing file or swap area that you implement runs on the harness side: the hook does
-///   not hear what it allocates.
+/// - A device, backing file or swap area that you implement runs on the harness side: the hook
+///   ignores what it allocates.
 #[derive(Debug)]
 pub struct Heap<A = System> {
     inner: A,

@@ -1,4 +1,4 @@
-//! Which heap allocations a pressure rule sends into reclaim, and which the hook hears.
+//! Which heap allocations a pressure rule sends into reclaim, and which the hook sees.
 
 use reclaimdep_scope as scope;
 

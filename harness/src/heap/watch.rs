@@ -1,4 +1,4 @@
-//! What a world keeps for the hook: its memory, and how many allocations the hook heard.
+//! What a world keeps for the hook: its memory, and how many allocations the hook saw.
 //!
 //! Key type: [`Watch`], an extension of the world's scheduler, where the hook finds it from the
 //! running task. It does not keep the memory, because the memory keeps the scheduler.
@@ -27,12 +27,12 @@ impl Watch {
 }
 
 /// From now on the heap allocations of the user side are allocations of `mm` that may reclaim. The
-/// hook hears them where [`crate::Heap`] is the process's allocator.
+/// hook sees them where [`crate::Heap`] is the process's allocator.
 pub(crate) fn watch(mm: &Mm) {
     mm.sched().extend(Watch { memory: mm.downgrade(), allocations: AtomicU32::new(0) });
 }
 
-/// Heap allocations of the user side that the world of `sched` heard of.
+/// Heap allocations of the user side that the world of `sched` saw.
 pub(crate) fn allocations(sched: &Sched) -> u32 {
     sched.extension::<Watch>().map_or(0, |watch| watch.allocations.load(Ordering::Relaxed))
 }

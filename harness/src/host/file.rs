@@ -63,7 +63,7 @@ use crate::units::{SECTOR_SIZE, Sectors};
 ///     assert_eq!(back, [7; 4096]);
 ///     device.stop();
 /// });
-/// assert!(report.expect("the harness has no trouble").is_quiet());
+/// assert!(report.expect("the run works").is_quiet());
 /// ```
 pub struct HostFile {
     requests: Arc<Requests>,

@@ -1,8 +1,8 @@
 //! Snapshots of what a run could leave behind: loop devices, mounts, memory cgroups, processes.
 //!
 //! Key types: [`Snapshot`], [`Leftover`]. Take one before and one after a run. A new entry is a
-//! leak, or belongs to another process: each says what it belongs to, so that a caller that knows
-//! its own names can tell.
+//! leak, or belongs to another process: each names its owner, so that the caller can recognise its
+//! own.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -85,7 +85,7 @@ impl PlanSpec {
         self.pressure.iter().any(|rule| rule.by == Reclaimer::Kswapd)
     }
 
-    /// Whether a rule stands at a lock.
+    /// Whether a rule applies at locks.
     #[must_use]
     pub fn watches_locks(&self) -> bool {
         self.pressure.iter().any(|rule| rule.at_lock.is_some())
@@ -139,12 +139,13 @@ impl Plan {
         if scopes.is_empty() { None } else { added::enter(scopes, site) }
     }
 
-    /// What the plan asks for at an allocation that the running task makes now.
+    /// The hit of the rule that applies to an allocation of the running task, if any.
     pub(crate) fn press(&self, sched: &Sched, point: &AllocPoint) -> Option<PressureHit> {
         self.matching(sched, |rule| rule.is_about(point))
     }
 
-    /// What the plan asks for now that the running task has a lock of class `class`.
+    /// The hit of the rule that applies to a lock of class `class` that the running task has taken,
+    /// if any.
     pub(crate) fn press_at_lock(
         &self,
         sched: &Sched,
@@ -154,7 +155,8 @@ impl Plan {
         self.matching(sched, |rule| rule.is_about_lock(class, flags))
     }
 
-    /// The first rule that hits; every rule that is about it counts it.
+    /// The hit of the first rule that applies and is due, if any; every rule that applies counts
+    /// the point.
     fn matching(&self, sched: &Sched, is_about: impl Fn(&Pressure) -> bool) -> Option<PressureHit> {
         let PlanState { pressure, counts, .. } = &*self.state;
         if pressure.is_empty() {

@@ -3,9 +3,9 @@
 //! Key types: [`Pressure`] (a rule), [`AllocPoint`] (what it is matched against), [`PressureHit`]
 //! (what it asks for). Rules match, and count, allocations that may reclaim; one that is hit skips
 //! the fast path and must reclaim. A rule may choose the shrinkers and the states of pages that
-//! this reclaim sees; it may make kswapd reclaim at that point instead; and it may stand at the
-//! acquisition of a lock rather than at an allocation. Written from docs/kernel/fault-injection.md,
-//! "What the harness offers".
+//! this reclaim sees; it may make kswapd reclaim at that point instead; and it may apply when a
+//! lock is taken rather than at an allocation. Written from docs/kernel/fault-injection.md, "What
+//! the harness offers".
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::event::{Gfp, Site, TaskFlags};
 /// The largest order of a block of pages.
 const MAX_ORDER: u32 = 10;
 
-/// Who reclaims at the point.
+/// Which task reclaims at the point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -101,7 +101,7 @@ pub struct Pressure {
     /// Then hit this many; none for all that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Who reclaims.
+    /// Which task reclaims.
     #[serde(default)]
     pub by: Reclaimer,
     /// Only these shrinkers are asked; none for all.

@@ -26,7 +26,7 @@ pub(super) struct Kswapd {
     queue: QueueId,
     wake: WaitQueue,
     woken: AtomicBool,
-    /// It shall make one whole run, whatever the watermarks say.
+    /// Make one whole run even if the watermarks are met.
     forced: AtomicBool,
     stopping: AtomicBool,
     failures: AtomicU32,

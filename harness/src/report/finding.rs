@@ -18,8 +18,8 @@ pub enum ClosingEdge {
     /// The allocation edge: the recursion is by an allocation of the task, or of the server,
     /// itself. A scope on that task cuts it.
     E1,
-    /// The wait edge: a reclaimer waits for a task that must enter what the reclaimer keeps. No
-    /// scope on that other task cuts it.
+    /// The wait edge: a reclaimer waits for a task that must enter the layer that the reclaimer's
+    /// scope forbids. No scope on that other task cuts it.
     E2,
 }
 
@@ -61,7 +61,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Locks, then scopes, or that there are none.
+    /// Locks, then scopes; one line that says so if there are neither.
     pub(super) fn lines(&self) -> Vec<String> {
         let scopes = self.scopes.iter().map(|scope| format!("scope {scope}"));
         let lines: Vec<String> = self.locks.iter().cloned().chain(scopes).collect();

@@ -5,8 +5,8 @@
 //! every choice taken by a [`Strategy`] and kept in a [`Trace`](crate::event::Trace)) or *native*
 //! (OS threads). The primitives are the same code over both: each keeps its own FIFO of waiters,
 //! and asks the engine only to park the running task and to wake a parked one. The task context
-//! (scope flags, the running task) follows the task, not the OS thread. Neighbours: everything but
-//! `event` stands on this room.
+//! (scope flags, the running task) follows the task, not the OS thread. Neighbours: every module
+//! except `event` uses this one.
 //!
 //! | module | holds |
 //! |---|---|

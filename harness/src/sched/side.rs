@@ -1,7 +1,7 @@
 //! Whose code runs on a task: the harness side, or the user side.
 //!
-//! Key types: [`Side`], [`OnSide`]. The heap hook hears allocations of the user side alone: the
-//! harness allocates for events, names, queues and ports, and the hook would recurse if it heard
+//! Key types: [`Side`], [`OnSide`]. The heap hook sees allocations of the user side alone: the
+//! harness allocates for events, names, queues and ports, and the hook would recurse if it saw
 //! those. A task begins on the harness side. Where it calls code of the user it changes to the user
 //! side ([`Side::call`]), and every primitive and port that a user can call changes back
 //! ([`harness_side`]). A callback (shrinker, page owner, work item) runs on the side from which it

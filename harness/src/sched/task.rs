@@ -3,7 +3,7 @@
 //! Key types: [`Current`], [`Installed`]. The controlled engine switches tasks on one thread: it
 //! takes the task's identity and scope context off the thread before a switch, and puts them back
 //! after it ([`off_thread`]), also where a panic unwinds through the switch. While a task is on the
-//! thread, its context is attached, and [`super::listener`] hears of its scopes.
+//! thread, its context is attached, and [`super::listener`] sees its scopes.
 
 use core::cell::RefCell;
 

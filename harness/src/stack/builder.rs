@@ -43,8 +43,8 @@ pub trait LoopBackend: Send + Sync {
     /// The device cannot be attached.
     fn attach(&self, parts: &Parts, fs: &Fs, spec: &LoopSpec) -> Result<Arc<dyn BlockDevice>>;
 
-    /// Whether a server in user space stands between a device and its file. Then the topology does
-    /// not know what the device needs.
+    /// Whether a server in user space is between a device and its file. Then the topology does not
+    /// know what the device needs.
     fn through_server(&self) -> bool {
         false
     }
@@ -201,7 +201,7 @@ impl Stack {
         }
     }
 
-    /// The filesystem, and the topology's node that it stands on.
+    /// The filesystem, and the topology's node that it rests on.
     fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<(Fs, Option<Node>)> {
         let Parts { sched, mm, plan, .. } = parts;
         let (disk, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
@@ -245,7 +245,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Records the device in the topology, and what it stands on.
+    /// Records the device in the topology, and what it rests on.
     fn record_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<Node> {
         let below = find(&self.fs, "filesystem", &spec.fs)?.superblock();
         let server = self.backend.through_server();
@@ -367,7 +367,7 @@ pub(super) fn make_file(fs: &Fs, name: &str, bytes: u64) -> Result<LockId, Errno
     fs.inode_lock(ino)
 }
 
-/// Records the node of a client in the topology, and what it stands on.
+/// Records the node of a client in the topology, and what it rests on.
 fn cache_node(mm: &Mm, name: &str, on: Option<Node>) -> Result<Node> {
     mm.topology(|stack| {
         let node = stack.add_node(NodeKind::Cache, format!("bufio:{name}"));

@@ -13,7 +13,7 @@ pub(super) fn find<'a, T>(map: &'a BTreeMap<String, T>, what: &str, name: &str) 
     map.get(name).ok_or_else(|| missing("", map, what, name))
 }
 
-/// The part of this name, on which the part `user` stands: `bufio client meta`.
+/// The part of this name, on which the part `user` rests: `bufio client meta`.
 ///
 /// # Errors
 /// No such part; the error names `user` and lists the parts that exist.

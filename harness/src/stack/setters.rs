@@ -10,14 +10,14 @@ use crate::mm::policy::PolicyKind;
 use crate::mm::{MemcgSpec, Watermarks};
 
 impl StackSpec {
-    /// The size of the world's memory, in pages of 4 KiB.
+    /// Sets [`field@StackSpec::pages`], in pages of 4 KiB.
     #[must_use]
     pub fn pages(mut self, pages: u64) -> Self {
         self.pages = pages;
         self
     }
 
-    /// How that memory is managed.
+    /// Sets [`field@StackSpec::memory`].
     #[must_use]
     pub fn memory(mut self, memory: MemorySpec) -> Self {
         self.memory = memory;
@@ -47,28 +47,28 @@ impl StackSpec {
 }
 
 impl MemorySpec {
-    /// The watermarks, in pages.
+    /// Sets [`field@MemorySpec::watermarks`], in pages.
     #[must_use]
     pub fn watermarks(mut self, watermarks: Watermarks) -> Self {
         self.watermarks = Some(watermarks);
         self
     }
 
-    /// Whether kswapd runs.
+    /// Sets [`field@MemorySpec::kswapd`].
     #[must_use]
     pub fn kswapd(mut self, runs: bool) -> Self {
         self.kswapd = runs;
         self
     }
 
-    /// How masks and shrinkers decide.
+    /// Sets [`field@MemorySpec::policy`].
     #[must_use]
     pub fn policy(mut self, policy: PolicyKind) -> Self {
         self.policy = policy;
         self
     }
 
-    /// The memory cgroup that accounted allocations are charged to.
+    /// Sets [`field@MemorySpec::memcg`].
     #[must_use]
     pub fn memcg(mut self, memcg: MemcgSpec) -> Self {
         self.memcg = Some(memcg);
@@ -122,14 +122,14 @@ impl FsSpec {
         Self { disk: Disk::Loop(device.into()), ..Self::in_memory(name, 0) }
     }
 
-    /// Another size of its disk, in MiB.
+    /// Sets [`field@FsSpec::mib`], in MiB.
     #[must_use]
     pub fn mib(mut self, mib: u64) -> Self {
         self.mib = mib;
         self
     }
 
-    /// Which part of the stack keeps its metadata.
+    /// Sets [`field@FsSpec::metadata`].
     #[must_use]
     pub fn metadata(mut self, metadata: MetadataSpec) -> Self {
         self.metadata = metadata;
@@ -155,14 +155,14 @@ impl LoopSpec {
         Self { name: name.into(), fs: fs.into(), file: file.into(), mib }
     }
 
-    /// On another filesystem.
+    /// Sets [`field@LoopSpec::fs`].
     #[must_use]
     pub fn fs(mut self, fs: impl Into<String>) -> Self {
         self.fs = fs.into();
         self
     }
 
-    /// On another file.
+    /// Sets [`field@LoopSpec::file`].
     #[must_use]
     pub fn file(mut self, file: impl Into<String>) -> Self {
         self.file = file.into();
@@ -178,21 +178,21 @@ impl BufioSpec {
         Self { name, device, block_size: 4096, retain_bytes: None, dirty: Vec::new() }
     }
 
-    /// Bytes of a block: a power of two from 512.
+    /// Sets [`field@BufioSpec::block_size`], in bytes: a power of two from 512.
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
         self.block_size = bytes;
         self
     }
 
-    /// Bytes that the work-queue shrinker leaves in the cache.
+    /// Sets [`field@BufioSpec::retain_bytes`].
     #[must_use]
     pub fn retain_bytes(mut self, bytes: u64) -> Self {
         self.retain_bytes = Some(bytes);
         self
     }
 
-    /// Blocks that are made and dirtied before the tasks start.
+    /// Sets [`field@BufioSpec::dirty`].
     #[must_use]
     pub fn dirty(mut self, blocks: impl IntoIterator<Item = u64>) -> Self {
         self.dirty = blocks.into_iter().collect();

@@ -26,7 +26,7 @@ use crate::units::SECTOR_SIZE;
 /// Failures that a target keeps.
 pub const MAX_FAILURES: usize = 64;
 
-/// The devices and rooms that a target is made from.
+/// The devices and other parts that a target is made from.
 pub struct TargetParts {
     /// The world.
     pub sched: Sched,

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`Tree`], [`Digest`], [`DigestSlot`]. Level 0 holds the digests of the data blocks,
 //! each level above those of the hash blocks below; the block at the top is covered by the root
-//! digest alone. On the device the levels stand from the top down. An image of one data block has
-//! no tree: the root digest is the block's own. No locks.
+//! digest alone. On the device the levels are stored from the top down. An image of one data block
+//! has no tree: the root digest is the block's own. No locks.
 
 use sha2::{Digest as _, Sha256};
 

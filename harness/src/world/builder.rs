@@ -150,8 +150,8 @@ impl Builder {
         self
     }
 
-    /// Adds a suppression: findings of `code` whose headline contains `part` are passed over, for
-    /// this `reason`. The report says which were passed over, and which suppressions were not
+    /// Adds a suppression: findings of `code` whose headline contains `part` are suppressed, for
+    /// this `reason`. The report says which were suppressed, and which suppressions were not
     /// needed.
     pub fn suppress(
         mut self,

@@ -127,7 +127,7 @@ impl Executed {
         self.observed.witness.as_ref().map_or(&[], |witness| witness.findings())
     }
 
-    /// The codes of what was found and is not passed over.
+    /// The codes of what was found and is not suppressed.
     pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
         let findings = self.findings();
         if suppressions.is_empty() {

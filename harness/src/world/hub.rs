@@ -29,7 +29,8 @@ pub(super) struct Observed {
     pub(super) recorder: Option<Recorder>,
 }
 
-/// The observer of one execution. Clones share it: the scheduler tells one, the world asks another.
+/// The observer of one execution. Clones share it: the scheduler sends events to one, and the world
+/// reads results from another.
 #[derive(Clone)]
 pub(super) struct Hub(Arc<SpinLock<Observed>>);
 

@@ -15,7 +15,7 @@
 //! | `finish` | the report of a run, on every tier |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that a finding replays |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
-//! | `suppress` | findings that a test knows and passes over |
+//! | `suppress` | findings that a test knows and suppresses |
 //! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `order` | [`Orders`]: what runs showed about order; claims about it ([`World::prime`]) |
 //! | `durable` | [`Durable`]: what was acknowledged, and what is there after a crash |
@@ -233,8 +233,8 @@ impl World {
         &self.0.parts.sched
     }
 
-    /// Heap allocations of the user side that this world heard of so far: none unless
-    /// [`crate::Heap`] is the process's allocator.
+    /// Heap allocations of the user side that this world saw so far: none unless [`crate::Heap`] is
+    /// the process's allocator.
     #[must_use]
     pub fn heap_allocations(&self) -> u32 {
         crate::heap::allocations(self.sched())

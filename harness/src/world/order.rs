@@ -1,8 +1,8 @@
 //! What a test claims about order, and what it carries from one run to the next.
 //!
-//! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may tell at its
-//! start which locks it takes in reclaim: it enters the pseudo-lock of reclaim, takes the lock and
-//! drops both. That is a claim, and findings that rest on one say so. Written from
+//! Key types: [`Orders`], [`Claim`]. Shrinkers rarely run in tests, so a driver may declare at
+//! start-up which locks it takes in reclaim: it enters the pseudo-lock of reclaim, takes the lock
+//! and drops both. That is a claim, and findings that rest on one say so. Written from
 //! docs/kernel/lockdep.md, "Priming".
 //!
 //! Locking: the graph of [`Orders`] is a leaf.
@@ -26,7 +26,7 @@ impl Orders {
         self.0.lock().clone()
     }
 
-    /// Takes over `graph`, with which a run ended that had begun with what is known here.
+    /// Stores the graph of a run that began with what is known here.
     pub(super) fn learn(&self, graph: OrderGraph) {
         *self.0.lock() = graph;
     }

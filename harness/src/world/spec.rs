@@ -33,7 +33,7 @@ pub(super) struct Spec {
     pub(super) name: String,
     pub(super) tier: Tier,
     pub(super) era: Era,
-    /// The era's, where there are none; [`Spec::knobs`] gives those in force.
+    /// `None`: the era's. [`Spec::knobs`] gives the knobs in force.
     pub(super) knobs: Option<Knobs>,
     pub(super) stack: StackSpec,
     pub(super) plan: PlanSpec,
@@ -62,7 +62,7 @@ pub(super) struct Judging {
     /// There are no judges at all.
     pub(super) unjudged: bool,
     pub(super) lints: bool,
-    /// The judge's own bound, where there is none.
+    /// `None`: the judge's default.
     pub(super) convoy_bound: Option<Ticks>,
     pub(super) class_view: bool,
     pub(super) oracle: bool,
@@ -107,7 +107,7 @@ impl Spec {
         self.knobs.unwrap_or_else(|| self.era.knobs())
     }
 
-    /// Whether the run makes sense, as far as the spec alone tells.
+    /// Checks what can be checked without the machine.
     ///
     /// # Errors
     /// Input or misuse: the first option that cannot be, or that the tier does not have.

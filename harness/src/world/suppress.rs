@@ -1,4 +1,4 @@
-//! Suppressions: findings that a test knows and passes over, each with its reason.
+//! Suppressions: findings that a test knows and suppresses, each with its reason.
 //!
 //! Key type: [`Suppression`]. A suppression names a code and a part of the headline; none covers
 //! every finding. A report names each suppression that was not needed, so that it does not outlive
@@ -34,8 +34,8 @@ impl Suppression {
     }
 }
 
-/// Splits off the findings that are passed over; returns the others, and notes that tell of each
-/// suppression.
+/// Splits off the findings that are suppressed; returns the others, and one note for each
+/// suppressed finding and for each unneeded suppression.
 pub(super) fn apply(
     suppressions: &[Suppression],
     findings: Vec<Finding>,

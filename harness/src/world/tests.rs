@@ -49,7 +49,7 @@ fn c01_body(world: &World) {
 }
 
 fn run(builder: Builder) -> Report {
-    builder.run(c01_body).expect("the harness has no trouble")
+    builder.run(c01_body).expect("the run works")
 }
 
 #[test]

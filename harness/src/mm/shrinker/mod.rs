@@ -56,27 +56,25 @@ pub(crate) const EMPTY: u64 = u64::MAX - 1;
 /// A shrinker as reclaim calls it. The ports implement it; production code implements
 /// [`reclaimdep_scope::Shrinker`], which [`Production`] adapts.
 pub(crate) trait PortShrinker: Send + Sync {
-    /// The name in reports: `dm-bufio:loop0`.
+    /// As [`Shrinker::name`]: `dm-bufio:loop0`.
     fn name(&self) -> &str;
 
-    /// How many objects could be freed; 0 for none now, [`EMPTY`] for a cache that is empty. It
-    /// must not wait, allocate or depend on the mask: what a forbidden scan leaves undone is
-    /// deferred, and that needs a count without the mask. It gets the mask because some historic
-    /// forms of dm-bufio do depend on it.
+    /// As [`Shrinker::count_with_mask`]; 0 if none can be freed now, [`EMPTY`] for an empty cache.
     fn count(&self, mask: Gfp) -> u64;
 
-    /// Scans up to `control.nr_to_scan` objects; returns how many it freed.
+    /// As [`Shrinker::scan`], with the mask and the number of objects in `control`. It may set
+    /// `control.nr_scanned`.
     ///
     /// # Errors
-    /// [`Stop`] where the context allows no progress.
+    /// As there.
     fn scan(&self, control: &mut ScanControl) -> Result<u64, Stop>;
 
-    /// Relative cost of bringing an object back; 0 for none.
+    /// As [`Shrinker::seeks`].
     fn seeks(&self) -> u64 {
         DEFAULT_SEEKS
     }
 
-    /// How many objects one scan takes; 0 for the default.
+    /// As [`Shrinker::batch`].
     fn batch(&self) -> u64 {
         DEFAULT_BATCH
     }
@@ -87,8 +85,7 @@ pub(crate) trait PortShrinker: Send + Sync {
         false
     }
 
-    /// Whether a scan leaves the freeing to a later work item, as dm-bufio's does since 5.9. The
-    /// objects that such a scan reports need not be free yet.
+    /// As [`Shrinker::defers`].
     fn defers(&self) -> bool {
         false
     }

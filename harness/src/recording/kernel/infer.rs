@@ -2,10 +2,10 @@
 //!
 //! Key function: [`infer`]. The innermost functions say what a task waits for, those outside what
 //! it is in and holds. A transaction of a journal is a lock: a handle holds it shared, the commit
-//! wants it alone, and whoever comes then waits behind the commit. A buffer of dm-bufio's waits for
-//! a device below that the text does not name: where loop workers are among the tasks, the device
-//! may be any of theirs, so all of them must be stuck before that wait is. Every other wait is for
-//! something whose doer the text does not say, and leads nowhere.
+//! needs it exclusively, and tasks that arrive later wait behind the commit. A buffer of dm-bufio's
+//! waits for a device below that the text does not name: where loop workers are among the tasks,
+//! the device may be any of theirs, so all of them must be stuck before that wait is. Every other
+//! wait is for something whose doer the text does not say, and leads nowhere.
 
 use super::frame::Frame;
 use super::history::History;
@@ -110,7 +110,7 @@ fn wait_of(task: &Blocked) -> (Waits, &'static str) {
     seen.map_or((Waits::Other, UNKNOWN), |(name, what)| (what, name))
 }
 
-/// Where a task stands, from its outermost function to its innermost.
+/// Adds the events of a blocked task, from its outermost function to its innermost.
 fn walk(id: TaskId, task: &Blocked, shared: &Shared, to: &mut History) {
     let flags = task.flags.unwrap_or(TaskFlags::EMPTY);
     let opening = task.frames.iter().any(|frame| opens_handle(&frame.symbol));

@@ -1,8 +1,8 @@
 //! Lines of kprobes: `name: (function+0x0/0x50 [module]) gfp=0xcc0 nr=128`, and of their returns:
 //! `name: (caller+0x141/0x2e0 <- function) ret=0x80`.
 //!
-//! Whoever set the probe chose its name; what counts is the function, and it is looked up in the
-//! tables. Arguments are known by the names that people give them.
+//! The person who set the probe chose its name; what counts is the function, and it is looked up in
+//! the tables. Arguments are known by the names that people give them.
 
 use super::history::History;
 use super::masks::{mask, number};

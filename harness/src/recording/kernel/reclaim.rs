@@ -12,10 +12,10 @@ use super::trace_line::TraceLine;
 use crate::event::{AllocOutcome, EventKind, Gfp, ReclaimKind, ShrinkerId, TaskFlags, TaskId};
 use crate::units::Pages;
 
-/// A recording does not say how far reclaim came down: no further than this.
+/// The priority to assume, because recordings do not have it: the starting one.
 pub(super) const PRIORITY: u32 = 12;
 
-/// Begin, end, who for.
+/// The event that begins it, the event that ends it, the kind of reclaim.
 const RECLAIMS: &[(&str, &str, ReclaimKind)] = &[
     ("mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end", ReclaimKind::Direct),
     ("mm_vmscan_memcg_reclaim_begin", "mm_vmscan_memcg_reclaim_end", ReclaimKind::Memcg),
@@ -130,7 +130,7 @@ fn abandon(doing: &mut Doing, task: TaskId, of: Option<ShrinkerId>, to: &mut His
 }
 
 /// The scan that `by` ends, ends. What really left the cache cannot be seen from outside, so
-/// nothing is claimed: the scan counts as one that leaves the freeing to somebody else.
+/// nothing is claimed, so the scan counts as one that defers its freeing.
 pub(super) fn scanned(
     trace: &mut Trace<'_>,
     (task, pid): (TaskId, u32),

@@ -8,7 +8,7 @@ use super::frame::{Frame, Read, read};
 use super::masks::number;
 use crate::event::TaskFlags;
 
-/// A task and where it stands.
+/// A blocked task and its stack.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Blocked {
     pub(super) comm: String,

@@ -35,7 +35,7 @@ pub(super) enum Waits {
     Done,
     /// A write or read of a buffer of dm-bufio's.
     Buffer,
-    /// A transaction that is being closed; the commit must get on first.
+    /// A transaction that is being closed; the commit must finish first.
     Transaction,
     /// As the committer, that every open handle is closed.
     Handles,
@@ -151,8 +151,8 @@ const WAITS: &[(&str, Waits)] = &[
     ("mempool_alloc*", Waits::Other),
 ];
 
-/// Functions that are given an open handle of the journal: whoever is in one holds a transaction
-/// open.
+/// Functions that are given an open handle of the journal: a task in one of them holds a
+/// transaction open.
 const IN_HANDLE: &[&str] = &[
     "ext4_reserve_inode_write",
     "__ext4_mark_inode_dirty",

@@ -1,9 +1,8 @@
 //! From lines of tracefs to events.
 //!
-//! Key types: [`Trace`], [`Doing`]. Which event means what is told by the files that handle them;
-//! here is what holds for all: the clock, lost lines, and ends that are not recorded. Where a
-//! recording has no end events of a kind at all, what was begun ends at the task's next event of
-//! another kind.
+//! Key types: [`Trace`], [`Doing`]. The files that handle the events say what each means; this file
+//! has what all share: the clock, lost lines, and ends that are not recorded. Where a recording has
+//! no end events of a kind at all, what was begun ends at the task's next event of another kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -45,14 +45,14 @@ pub(super) enum HeldAs {
 pub(super) struct Holding {
     pub(super) hold: HeldAs,
     pub(super) site: Option<Site>,
-    /// The place of the holder among those who are stuck.
+    /// Index into [`Holdings::stuck`] of the holder.
     pub(super) by: usize,
 }
 
 /// What is held around an allocation.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
-    /// The task that allocates, then those who wait.
+    /// The allocating task, then the tasks that wait for it.
     pub(super) stuck: Vec<Stuck>,
     pub(super) held: Vec<Holding>,
     /// The event with which the allocation began.

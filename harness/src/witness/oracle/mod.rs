@@ -4,7 +4,7 @@
 //! follows "its progress depends on". The result must contain nothing that the allocating task
 //! holds, nor anything that a task that waits for it holds. Reclaim does not have to run, and
 //! memory does not have to be short: one allocation inside a transaction is enough. The oracle
-//! believes what was declared ([`crate::event::Fact`]), and knows nothing else.
+//! relies on what was declared ([`crate::event::Fact`]), and knows nothing else.
 //!
 //! | module | holds |
 //! |---|---|

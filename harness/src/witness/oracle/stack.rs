@@ -15,7 +15,7 @@ const MAX_PARTS: usize = 1 << 12;
 pub(super) enum Dependency {
     /// A lock.
     Lock(LockId),
-    /// Whoever serves a queue.
+    /// The task that serves a queue.
     Queue(QueueId),
 }
 

@@ -41,8 +41,8 @@ impl Dag {
     }
 
     /// Adds an edge that was not there before; returns the nodes of cycles that it closes, each
-    /// from `to` round to `from`, a shortest first. There are none only if it closes none; of many,
-    /// there are some.
+    /// from `to` round to `from`, a shortest first. Empty only if the edge closes no cycle;
+    /// otherwise at most [`MAX_WAYS`] of them.
     pub(super) fn insert(&mut self, from: u32, to: u32) -> Vec<Vec<u32>> {
         if from == to {
             return vec![vec![from]];
@@ -65,9 +65,9 @@ impl Dag {
         cycles
     }
 
-    /// How deep each node that `of` says lies below others of them: the most that come before it on
-    /// a way. Those with none before and none after are left out; the others come in the order of
-    /// their depth.
+    /// For each node that `of` selects: the most selected nodes that come before it on one path.
+    /// Nodes with none before and none after are left out; the others come in the order of that
+    /// number.
     pub(super) fn depths(&self, of: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
         let mut order: Vec<u32> = (0..).take(self.out.len()).collect();
         order.sort_unstable_by_key(|node| self.place[*node as usize]);

@@ -80,7 +80,7 @@ impl OrderGraph {
     }
 
     /// Which lock, by class, was held while which was waited for, as the edges have it. A lock that
-    /// was only ever tried stands on the right of no pair.
+    /// was only tried is never the second of a pair.
     #[must_use]
     pub fn lock_pairs(&self) -> BTreeSet<(String, String)> {
         let lock = |node: NodeId| {

@@ -1,4 +1,4 @@
-//! `Hold`: what a task has and must give back before others get on.
+//! `Hold`: something that a task holds and others may wait for.
 //!
 //! Key types: [`Hold`], [`Key`], [`Actor`]. Besides locks a task holds reclaim while it reclaims,
 //! the requests of a queue while it serves one, the reserve of a pool while it has an element, a

@@ -89,8 +89,8 @@ impl Order {
     }
 }
 
-/// Whether an allocation takes nothing: the task is the reclaimer, or the caller says that it knows
-/// better.
+/// Whether an allocation takes nothing: the task is the reclaimer, or the request has
+/// `__GFP_NOLOCKDEP`.
 pub(in crate::witness) fn exempt(mask: Gfp, flags: TaskFlags, frames: &[Frame]) -> bool {
     let reclaimer = |kind| {
         matches!(kind, FrameKind::Scope { kind: ScopeKind::Noreclaim | ScopeKind::Kswapd, .. })

@@ -20,7 +20,8 @@ const MAX_NODES: usize = 1 << 16;
 /// permits.
 ///
 /// They are levels, not locks of each other: nothing is recorded between them. Were `any` taken
-/// "before" `fs`, each NOFS allocation would lead on to whatever reclaim with FS ever did.
+/// "before" `fs`, every NOFS allocation would get an edge to everything that reclaim with FS ever
+/// took.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
     /// It may reclaim at all.

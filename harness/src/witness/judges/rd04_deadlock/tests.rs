@@ -313,7 +313,7 @@ fn what_keeps_the_other_servers_of_a_queue_is_part_of_the_deadlock() {
     assert_eq!(
         s.last().tasks,
         [0, 2, 3, 1].map(TaskId),
-        "one and its servers; then who keeps the second of these"
+        "one and its servers; then the task that blocks the second server"
     );
 }
 

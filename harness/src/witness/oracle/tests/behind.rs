@@ -1,9 +1,9 @@
-//! Who is stuck behind an allocation, and how long a policy's word on it lasts.
+//! Which tasks are stuck behind an allocation, and how long a policy decision stays valid.
 
 use super::*;
 
-/// A task with the journal wants what `rsync` took inside its reclaim, or what one took who waits
-/// for `rsync`.
+/// A task with the journal wants what `rsync` took inside its reclaim, or what a task that waits
+/// for `rsync` took.
 #[track_caller]
 fn check_behind(reclaims_own: bool, expect: &[&str]) {
     check(MayWait::WithIo, expect, |s, stack| {
