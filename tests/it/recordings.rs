@@ -114,7 +114,7 @@ fn compare(facts: &Recording, report: &Report, counts: &BTreeMap<String, u64>) -
 
 fn judged(facts: &Recording) -> (Report, Imported) {
     let text = facts.text().unwrap();
-    let Judged { report, damage } = judge_recording(&facts.file, &text).unwrap();
+    let Judged { report, damage, .. } = judge_recording(&facts.file, &text).unwrap();
     assert!(damage.is_none(), "{}: {damage:?}", facts.file);
     (report, import(&facts.file, &text))
 }
@@ -196,7 +196,7 @@ fn stalled_tasks_without_the_whole_cycle_are_no_deadlock() {
 fn a_recording_that_is_cut_off_is_judged_up_to_the_cut() {
     let text = row("guest61-deadlock-stacks").text().unwrap();
     let cut = text.len() - 20;
-    let Judged { report, damage } = judge_recording("x", &text[..cut]).unwrap();
+    let Judged { report, damage, .. } = judge_recording("x", &text[..cut]).unwrap();
     let message = damage.expect("it was cut off").to_string();
     let start = text[..cut].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     assert!(message.contains(&format!("byte {start}: a frame of a stack is cut off")), "{message}");

@@ -6,6 +6,7 @@ use super::{BufioGeneration, Knobs, MmKnobs, ShrinkerForm};
 
 /// A set of knobs with one of them turned.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Flip {
     /// The knob and its new value: `bufio_shrinker = S6`.
     pub what: String,

@@ -114,6 +114,7 @@ pub struct Pressure {
 
 /// The properties of an allocation that rules match.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct AllocPoint {
     /// Pages as a power of two.
     pub order: u32,

@@ -14,6 +14,7 @@ use crate::witness::{JudgeOptions, OrderGraph, Witness};
 /// The result of judging a recording.
 #[derive(Debug)]
 #[must_use]
+#[non_exhaustive]
 pub struct Judged {
     /// The findings, up to the damage if there is any.
     pub report: Report,

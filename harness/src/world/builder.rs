@@ -146,7 +146,7 @@ impl Builder {
     /// convoy (RD09); 100 ms by default. The time is the world's: virtual on the model tier, real
     /// on the others.
     pub const fn convoy_bound(mut self, bound: Ticks) -> Self {
-        self.spec.judging.convoy_bound = Some(bound);
+        self.spec.judging.convoy_bound = bound;
         self
     }
 
@@ -239,7 +239,7 @@ impl Builder {
     /// Runs without judges: nothing is found, no deadlock is broken, and a deadlock ends its
     /// execution as a stall that no report mentions. Benches use it to measure what judging costs.
     pub fn unjudged(mut self) -> Self {
-        self.spec.judging.unjudged = true;
+        self.spec.unjudged = true;
         self
     }
 

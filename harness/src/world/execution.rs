@@ -19,7 +19,7 @@ use crate::report::describe;
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
-use crate::witness::{Code, Finding, OrderGraph};
+use crate::witness::{Code, Finding, JudgeOptions, OrderGraph, Witness};
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -58,7 +58,9 @@ impl Run {
 
     /// The observer of an execution, which also writes to `recorder`.
     pub(super) fn hub(&self, recorder: Option<Recorder>) -> Hub {
-        Hub::new(&self.spec.judging, &self.known, recorder)
+        let Spec { unjudged, judging, .. } = &self.spec;
+        let options = || JudgeOptions { order: Some(self.known.clone()), ..judging.clone() };
+        Hub::new((!unjudged).then(|| Witness::new(options())), recorder)
     }
 
     /// Runs once on `sched`, whose observer is `hub`.
@@ -115,7 +117,7 @@ impl Spec {
             policy: *policy,
             memcg: *memcg,
             own_policy: self.policy.clone(),
-            tells_policy: self.judging.oracle && !self.judging.unjudged,
+            tells_policy: self.judging.oracle && !self.unjudged,
             ..MmOptions::new(Pages(self.stack.pages))
         }
     }

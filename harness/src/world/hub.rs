@@ -7,12 +7,11 @@
 
 use std::sync::Arc;
 
-use super::spec::Judging;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::recording::Recorder;
 use crate::sched::SpinLock;
 use crate::units::Nanos;
-use crate::witness::{Code, JudgeOptions, OrderGraph, Witness};
+use crate::witness::{Code, Witness};
 
 /// What was observed of one execution.
 #[derive(Default)]
@@ -35,10 +34,9 @@ pub(super) struct Observed {
 pub(super) struct Hub(Arc<SpinLock<Observed>>);
 
 impl Hub {
-    /// The observer of an execution that is judged as `judging` says and begins with what `known`
-    /// holds about order. Its events also go to `recorder`, if there is one.
-    pub(super) fn new(judging: &Judging, known: &OrderGraph, recorder: Option<Recorder>) -> Self {
-        let witness = (!judging.unjudged).then(|| judging.witness(known));
+    /// The observer of an execution that `witness` judges, or none. Its events also go to `recorder`,
+    /// if there is one.
+    pub(super) fn new(witness: Option<Witness>, recorder: Option<Recorder>) -> Self {
         Self(Arc::new(SpinLock::new(Observed { witness, recorder, ..Observed::default() })))
     }
 
@@ -49,24 +47,6 @@ impl Hub {
             witness.settle();
         }
         observed
-    }
-}
-
-impl Judging {
-    /// The judges, before the first event.
-    fn witness(&self, known: &OrderGraph) -> Witness {
-        let Self { unjudged: _, lints, convoy_bound, class_view, oracle } = *self;
-        let mut options = JudgeOptions {
-            order: Some(known.clone()),
-            class_view,
-            oracle,
-            lints,
-            ..JudgeOptions::default()
-        };
-        if let Some(bound) = convoy_bound {
-            options.convoy_bound = bound;
-        }
-        Witness::new(options)
     }
 }
 

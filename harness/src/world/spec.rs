@@ -1,6 +1,6 @@
 //! `Spec`: plain data that describes a run completely.
 //!
-//! Key types: [`Spec`], [`Judging`]. The setters of [`super::Builder`] write into a spec, and every
+//! Key type: [`Spec`]. The setters of [`super::Builder`] write into a spec, and every
 //! other file reads the option that it needs from there. A new option is a field here, a setter
 //! there, and the line that reads it.
 
@@ -18,8 +18,7 @@ use crate::inject::{Bug, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::recording::{Header, Recorder};
 use crate::stack::StackSpec;
-use crate::units::Ticks;
-use crate::witness::Code;
+use crate::witness::{Code, JudgeOptions};
 
 /// How many schedules the model tier explores unless the spec says otherwise.
 pub const DEFAULT_SCHEDULES: u64 = 200;
@@ -45,7 +44,10 @@ pub(super) struct Spec {
     pub(super) steps: u64,
     /// The run begins with this order and adds to it.
     pub(super) remembered: Option<Orders>,
-    pub(super) judging: Judging,
+    /// There are no judges at all.
+    pub(super) unjudged: bool,
+    /// Which judges there are, and how strict they are.
+    pub(super) judging: JudgeOptions,
     pub(super) expect: Vec<Code>,
     pub(super) suppressions: Vec<Suppression>,
     pub(super) try_cuts: bool,
@@ -54,18 +56,6 @@ pub(super) struct Spec {
     pub(super) rerun: Option<Vec<OsString>>,
     /// The libtest name of the test that the run belongs to.
     pub(super) test: Option<String>,
-}
-
-/// Which judges there are, and how strict they are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Judging {
-    /// There are no judges at all.
-    pub(super) unjudged: bool,
-    pub(super) lints: bool,
-    /// `None`: the judge's default.
-    pub(super) convoy_bound: Option<Ticks>,
-    pub(super) class_view: bool,
-    pub(super) oracle: bool,
 }
 
 impl Default for Spec {
@@ -83,7 +73,8 @@ impl Default for Spec {
             seed: 1,
             steps: STEP_BUDGET,
             remembered: None,
-            judging: Judging::default(),
+            unjudged: false,
+            judging: JudgeOptions::default(),
             expect: Vec::new(),
             suppressions: Vec::new(),
             try_cuts: false,

@@ -47,6 +47,7 @@ const MAX_LINE: usize = 1 << 16;
 
 /// A recording as events.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Imported {
     /// What happened, in order; of stacks, what must have happened.
     pub events: Vec<Event>,

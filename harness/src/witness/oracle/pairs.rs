@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Counts over (holder, target) pairs of one run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Pairs {
     /// Pairs looked at.
     pub pairs: u64,
