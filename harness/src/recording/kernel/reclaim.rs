@@ -15,7 +15,7 @@ use crate::units::Pages;
 /// A recording does not say how far reclaim came down: no further than this.
 pub(super) const PRIORITY: u32 = 12;
 
-/// Begin, end, who for.
+/// Begin event, end event, and the kind of reclaim.
 const RECLAIMS: &[(&str, &str, ReclaimKind)] = &[
     ("mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end", ReclaimKind::Direct),
     ("mm_vmscan_memcg_reclaim_begin", "mm_vmscan_memcg_reclaim_end", ReclaimKind::Memcg),
