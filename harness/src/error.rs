@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The caller asked for something that cannot be: the case file or the spec is bad.
+    /// The input is invalid: a case file, a spec, an argument.
     Input,
     /// This machine lacks something: a device node, a privilege, a tool.
     Environment,

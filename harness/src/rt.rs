@@ -43,7 +43,7 @@ pub struct TestSpec {
 ///
 /// # Panics
 /// With the rendered report where the expectation fails; with the harness's trouble; with the error
-/// of an environment variable that cannot be.
+/// of an invalid environment variable.
 pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     variables::check().unwrap_or_else(|error| panic!("{error}"));
     if let Err(reason) = available(spec.tier) {

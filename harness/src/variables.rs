@@ -1,8 +1,8 @@
 //! The environment variables of the project, read and checked in one place.
 //!
 //! Key items: [`VARIABLES`], the table; [`check`], which every program of the project calls first;
-//! [`RequiredTiers`]; and a function for each variable that something reads. A value that cannot be
-//! is an error that names the variable, the bad word, and what is accepted.
+//! [`RequiredTiers`]; and a function for each variable that something reads. An invalid value is an
+//! error that names the variable, the bad word, and what is accepted.
 
 mod table;
 

@@ -1,5 +1,5 @@
 //! The attribute runs its function in a world, on each tier, and composes with `rstest`; it refuses
-//! environment variables that cannot be.
+//! invalid environment variables.
 
 use std::process::Command;
 

@@ -41,12 +41,12 @@ fn check_refused(fs: Vec<FsSpec>, loops: Vec<LoopSpec>, words: &[&str]) {
 }
 
 #[test]
-fn a_stack_that_stands_on_itself_is_refused() {
+fn a_stack_that_is_built_on_itself_is_refused() {
     check_refused(
         vec![FsSpec::on_loop("lower", "loop0")],
         vec![loop_on_lower("loop0", 64)],
         &[
-            "stands on itself",
+            "are built on each other in a cycle",
             "fs `lower` on loop device `loop0`",
             "loop device `loop0` on fs `lower`",
             "on a disk",

@@ -31,7 +31,7 @@ use libtest_mimic::{Arguments, Trial};
 use reclaimdep::Tier;
 use reclaimdep::kernel::variables::{self, RequiredTiers};
 
-/// The environment asks for what cannot be; the command line exits so too.
+/// An environment variable is invalid. The command line has the same exit status for that.
 const TROUBLE: u8 = 2;
 
 /// The requirement of the loop tier that is missing here; `None` if it can run.

@@ -1,4 +1,4 @@
-//! Environment variables that cannot be are refused before any test is listed or run.
+//! Invalid environment variables are refused before any test is listed or run.
 
 use std::process::Command;
 

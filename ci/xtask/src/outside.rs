@@ -20,7 +20,7 @@ const CHECK: &str = "        if !mask.contains(Gfp::FS) {
         }
 ";
 /// What a build without the feature `loop` must not contain: FUSE and device control.
-const HEAVY: [&str; 4] = ["fuser", "nix", "loopdev-3", "io-uring"];
+const HEAVY: [&str; 2] = ["fuser", "nix"];
 
 /// Tests the crate, the crate with a bug, its dependencies, and a tier that it did not ask for.
 ///

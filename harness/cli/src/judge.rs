@@ -21,7 +21,7 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<bool> {
     let (mut quiet, mut trouble) = (true, None);
     for path in &args.files {
         match one(path) {
-            Ok(Judged { report, damage }) => {
+            Ok(Judged { report, damage, .. }) => {
                 if args.json {
                     println!("{}", report.to_json_line());
                 } else {

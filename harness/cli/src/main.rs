@@ -11,7 +11,7 @@
 //! | `table` | columns that line up |
 //!
 //! Exit status: 0 if everything is as expected, 1 if something is wrong, 2 if the harness failed or
-//! the command line or an environment variable asks for what cannot be.
+//! the command line or an environment variable is invalid.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 

@@ -1,4 +1,4 @@
-//! The program refuses environment variables that cannot be, whatever it is asked to do.
+//! The program refuses invalid environment variables, whatever it is asked to do.
 
 use std::process::{Command, Output};
 

@@ -54,21 +54,21 @@ misuses! {
     LeakedPastWork, "open past its work item",
         "it was entered in a work item and still open after it, so the worker's next item runs in it; leave it in the item";
     TooDeep, "nested too deeply",
-        "it was entered below as many scopes as are kept, so only its flag was set; enter it around the loop, not in the recursion";
+        "it was entered when 32 scopes were already open, so only its flag was set; enter it around the loop, not in the recursion";
     HeldAcrossAwait, "held across an await",
         "it was open while its future was suspended, so whatever ran next ran in it; wrap the future with in_scope";
     Inherited, "inherited by fork",
         "it was on the task that forked this one and nobody here holds a token; disown it or declare it with enter_permanent";
     RestoredAfterSignal, "outlived its origin",
         "it stands for a scope of another task, which ended while it was open; leave it, then signal";
-    NeverReentered, "handed over to nobody",
+    NeverReentered, "handed over and dropped",
         "its transaction was handed over and the intent was dropped; enter the intent on the task that completes it";
     LeakedPastCall, "open past a call",
         "it was entered in a callback and still open after it, so the caller goes on in it; leave it in the callback";
     ChangedInCall, "changed by a call",
-        "the task's flag word was another after a callback than before; leave there only what was entered there";
+        "a callback changed the task's flag word; leave in it only scopes that it entered";
     WordDiffers, "flag word overwritten",
-        "the task's flag word is not what its open scopes make it: something wrote the word past them; restore single flags";
+        "the task's flag word does not match its open scopes: code wrote the word directly; restore only the flags that were set";
 }
 
 impl fmt::Display for Misuse {

@@ -4,7 +4,8 @@
 //! The steps are those of `alloc_buffer_wait_no_callback` in `drivers/md/dm-bufio.c`: an allocation
 //! that must not sleep, once one that may sleep but without the client lock, the reserve, the
 //! oldest buffer of the client, and at last a wait until a task releases one. Kernels before 2016
-//! made the first allocation with NOIO under the lock and had no second (case C05). A prefetch only
+//! made the first allocation with NOIO under the lock and had no second (the report "dm-bufio
+//! allocates under its lock" of docs/kernel/deadlocks.md, "dm-bufio and loop"). A prefetch only
 //! takes the first step.
 
 use super::cache::Locked;

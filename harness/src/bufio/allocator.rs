@@ -4,7 +4,8 @@
 //! Key type: [`Allocator`]. Small blocks come from a slab of the client; a block of whole pages
 //! from the page allocator, if the mask has NORETRY; everything else from vmalloc, in practice the
 //! initial reserve alone. Until 5.17 vmalloc allocated its page tables without regard to the mask,
-//! so dm-bufio put a NOIO scope around it (case C06). Locking: the slab's page in use is a leaf.
+//! so dm-bufio put a NOIO scope around it (the report "vmalloc in dm-bufio" of
+//! docs/kernel/deadlocks.md, "dm-bufio and loop"). Locking: the slab's page in use is a leaf.
 
 use std::sync::Arc;
 

@@ -118,7 +118,7 @@ pub enum Fact {
         /// What.
         item: ItemId,
     },
-    /// Reclaim may come to the target, whose work is on the part.
+    /// Reclaim may work on the target, and that work is on the part.
     Target {
         /// What.
         target: ReclaimTarget,

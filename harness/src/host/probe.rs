@@ -101,21 +101,21 @@ const TABLE: &[ProbeEntry] = &[
         name: "memcg-v1",
         required: false,
         attempt: attempt::memcg_v1,
-        remedy: "one of memcg-v1 and memcg-v2 is enough for the kernel tier",
+        remedy: "needed only to limit memory of the real kernel; v1 or v2 is enough",
     },
     ProbeEntry {
         capability: Capability::MemcgV2,
         name: "memcg-v2",
         required: false,
         attempt: attempt::memcg_v2,
-        remedy: "one of memcg-v1 and memcg-v2 is enough for the kernel tier",
+        remedy: "needed only to limit memory of the real kernel; v1 or v2 is enough",
     },
     ProbeEntry {
         capability: Capability::Tracefs,
         name: "tracefs",
         required: false,
         attempt: attempt::tracefs,
-        remedy: "the kernel tier needs a kernel with CONFIG_TRACING",
+        remedy: "needed only to record trace events: a kernel with CONFIG_TRACING",
     },
 ];
 

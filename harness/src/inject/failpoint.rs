@@ -23,7 +23,7 @@ macro_rules! failpoints {
             /// Every row, in registry order.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The point's name, as plans, `FAILPOINTS=` and reports write it.
+            /// The point's name, as plans and reports write it.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }

@@ -196,10 +196,11 @@ impl Plan {
             .zip(&counts.pressure)
             .zip(1..)
             .filter(|((rule, seen), _)| **seen <= rule.skip);
-        let pressure = pressure.map(|((_, seen), number)| match seen {
-            0 => format!("pressure rule {number} never hit: nothing matched it"),
-            seen => format!(
-                "pressure rule {number} never hit: it matched {seen} times, and it skips as many"
+        let pressure = pressure.map(|((rule, seen), number)| match (seen, rule.skip) {
+            (0, _) => format!("pressure rule {number} never hit: nothing matched it"),
+            (seen, skip) => format!(
+                "pressure rule {number} never hit: it matched {seen} {}, and `skip` is {skip}",
+                if rule.at_lock.is_some() { "lock acquisitions" } else { "allocations" },
             ),
         });
         let failpoints =
@@ -207,8 +208,9 @@ impl Plan {
         let failpoints = failpoints.map(|(rule, seen)| match seen {
             0 => format!("failpoint {} was never reached", rule.point.name()),
             seen => format!(
-                "failpoint {} never fired: it was reached {seen} times, and the rule skips as many",
-                rule.point.name()
+                "failpoint {} never fired: it was passed {seen} times, and `skip` is {}",
+                rule.point.name(),
+                rule.skip
             ),
         });
         pressure.chain(failpoints).collect()

@@ -204,7 +204,7 @@ impl Pressure {
         }
         if self.by == Reclaimer::Kswapd && (self.shrinkers.is_some() || self.pages.is_some()) {
             return wrong(
-                "kswapd takes every shrinker and page",
+                "a rule by kswapd cannot choose shrinkers or pages",
                 "leave out `shrinkers` and `pages`",
             );
         }
@@ -213,7 +213,7 @@ impl Pressure {
             || self.file.is_some()
             || self.of != AllocSource::Any;
         if self.at_lock.is_some() && allocation {
-            let what = "`at-lock` stands with what only an allocation has";
+            let what = "`at-lock` cannot be combined with filters on allocations";
             return wrong(what, "leave out `of`, `in-nofs`, `min-order` and `file`");
         }
         if self.of == AllocSource::Heap && self.file.is_some() {

@@ -99,7 +99,7 @@ fn a_hang() {
             report   c01: 1 found
             world    tier model, era v3.10, schedules 1
 
-            RD05     hang: nothing can go on: 1 waiting, and no cycle among them
+            RD05     hang: no task can run: 1 waits, and its wait forms no cycle
             who      main waits for condition drained#0 (wake-up)                                               stack.rs:2
             chain
                      main

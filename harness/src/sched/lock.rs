@@ -2,9 +2,10 @@
 //!
 //! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser
 //! hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
-//! lock is fair, and a reader never passes a waiting writer. Two reports of the catalogue need
-//! that: C15 (dm-snapshot's origins rwsem) and C49 (f2fs's checkpoint rwsem). The releaser emits
-//! the hand-over for the new holder, so events are in the order in which ownership changed.
+//! lock is fair, and a reader never passes a waiting writer. Two of the reported deadlocks need
+//! that, dm-snapshot's origins rwsem and f2fs's checkpoint rwsem (docs/kernel/deadlocks.md,
+//! "dm-bufio and loop" and "Other filesystems"). The releaser emits the hand-over for the new
+//! holder, so events are in the order in which ownership changed.
 //!
 //! Locking: the lock's own leaf lock, held while an event is emitted, never while a task parks.
 

@@ -48,10 +48,8 @@ fn missing<T>(user: &str, map: &BTreeMap<String, T>, what: &str, name: &str) -> 
 pub(super) fn free<T>(map: &BTreeMap<String, T>, what: &str, name: &str) -> Result<()> {
     match map.get(name) {
         None => Ok(()),
-        Some(_) => {
-            Err(Error::input(format!("two of a kind: the {what} `{name}` is defined twice"))
-                .advice("give each a name of its own"))
-        }
+        Some(_) => Err(Error::input(format!("the {what} `{name}` is defined twice"))
+            .advice("give each a name of its own")),
     }
 }
 
@@ -97,6 +95,9 @@ pub(super) fn stands_on_nothing<F, D>(
     names.extend(
         loops.iter().map(|device| format!("loop device `{}` on fs `{}`", device.name, device.fs)),
     );
-    Error::input(format!("the stack stands on itself: {}", names.join(", ")))
-        .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
+    Error::input(format!(
+        "these parts of the stack are built on each other in a cycle: {}",
+        names.join(", ")
+    ))
+    .advice("put the lowest filesystem on a disk: `memory` or `temp-file`")
 }

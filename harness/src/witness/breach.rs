@@ -73,8 +73,8 @@ breaches! {
     MaskGrew, RD08, "effective mask has more than the request",
         "a scope can only take bits away";
     ScopeIgnored, RD08, "effective mask is not what the scopes make it",
-        "it is not the request after the task's open scopes: NOIO takes IO and FS, NOFS takes FS, \
-         PIN takes MOVABLE";
+        "it differs from the request with the task's open scopes applied: NOIO clears IO and FS, \
+         NOFS clears FS, PIN clears MOVABLE";
     NofailFailed, RD08, "__GFP_NOFAIL failed",
         "a request that must not fail and may wait got nothing";
     ReservesTaken, RD08, "reserves taken without right",

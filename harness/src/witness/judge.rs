@@ -63,7 +63,7 @@ pub struct JudgeOptions {
     pub order: Option<OrderGraph>,
     /// RD03: a cycle that only the class view has is a finding. Otherwise it is kept aside.
     pub class_view: bool,
-    /// RD03: judge what each allocation could come to, as the stack was declared.
+    /// RD03: judge what each allocation could lead to, as the stack was declared.
     pub oracle: bool,
     /// RD11: report scopes and masks that restrict too much.
     pub lints: bool,

@@ -10,7 +10,7 @@
 //! | `judge`, `reads` | [`Judge`]: what a judge implements; [`JudgeOptions`]: which judges a run has; [`Reads`]: the subjects of the events that it reads |
 //! | `judges` | the judges of RD01, RD02 and RD04 to RD13, one file each, and the table of all judges |
 //! | `order` | RD03: what is taken while what is held, and the cycles in that |
-//! | `oracle` | RD03: what an allocation could come to, as the stack was declared |
+//! | `oracle` | RD03: what an allocation could lead to, as the stack was declared |
 //! | `view` | [`View`]: where each task is, what it holds, and which tasks it waits for; [`Stalls`] |
 //! | `code`, `breach` | [`Code`]: the registry of finding codes; [`Breach`]: the rules that RD07 to RD13 name |
 //! | `finding`, `chain` | [`Finding`], [`Step`]: what was found; how the chain of a finding is put together |

@@ -271,7 +271,7 @@ impl Script {
         self.want(worker, journal, LockMode::Exclusive, true);
     }
 
-    /// With the oracle, which judges what an allocation could come to.
+    /// With the oracle, which judges what an allocation could lead to.
     pub(crate) fn oracle() -> Self {
         Self {
             witness: Witness::new(JudgeOptions { oracle: true, ..JudgeOptions::default() }),

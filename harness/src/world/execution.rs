@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::World;
 use super::hub::{Hub, Observed};
-
 use super::spec::Spec;
 use super::suppress::{self, Suppression};
 use crate::error::{Error, Result};
@@ -33,7 +32,7 @@ pub(super) struct Run {
     known: OrderGraph,
 }
 
-/// What one execution came to.
+/// The result of one execution.
 pub(super) struct Executed {
     pub(super) observed: Observed,
     pub(super) names: Names,
@@ -41,7 +40,7 @@ pub(super) struct Executed {
     pub(super) panic: Option<String>,
     /// The harness's own trouble in building the stack or taking it down.
     pub(super) trouble: Option<Error>,
-    /// Rules of the plan that came to nothing, each in words.
+    /// Rules of the plan that never applied, as sentences.
     pub(super) idle: Vec<String>,
 }
 

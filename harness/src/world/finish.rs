@@ -1,4 +1,4 @@
-//! `finish`: what a run's executions come to, as a [`Report`].
+//! `finish`: the report of a run, from its executions.
 //!
 //! Key function: [`finish`]. Every tier ends here.
 
@@ -23,7 +23,7 @@ pub(super) struct Executions {
     pub(super) last: Executed,
     /// The choices of the last one; the model tier alone has them.
     pub(super) trace: Option<Trace>,
-    /// Rules of the plan that came to nothing in every execution.
+    /// Rules of the plan that never applied in any execution, as sentences.
     pub(super) idle: BTreeSet<String>,
 }
 
@@ -83,8 +83,7 @@ fn judged(spec: &Spec, witness: &Witness, names: &Names) -> Report {
     report.notes = suppressed;
     report.notes.extend(witness.view().reserves_drawn().map(|(low, min)| {
         format!(
-            "the reserves were drawn on: {low} pages were left at the lowest, \
-             {min} is the min watermark"
+            "allocations used the reserves: free pages fell to {low}, below the min watermark {min}"
         )
     }));
     report.notes.extend(witness.aside().iter().take(MAX_CLASS_VIEW_NOTES).map(order_note));

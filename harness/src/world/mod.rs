@@ -2,7 +2,7 @@
 //! meet.
 //!
 //! A spec goes in and a report comes out: [`Builder`] writes a `Spec`; an engine executes the
-//! body, once or many times, and each execution comes to an `Executed`, which owns what the judges
+//! body, once or many times, and each execution gives an `Executed`, which owns what the judges
 //! found; `finish` makes the [`Report`](crate::report::Report).
 //!
 //! | module | holds |

@@ -73,8 +73,8 @@ fn explore(run: &Arc<Run>) -> Executions {
     execute(run, strategy, move || watched.hub(None), enough)
 }
 
-/// Runs the schedule of `trace`. One execution does not tell which rules of the plan came to
-/// nothing in the others, so its `idle` is empty.
+/// Runs the schedule of `trace`. One execution does not tell which rules of the plan never applied
+/// in the others, so its `idle` is empty.
 fn replay(run: &Arc<Run>, trace: &Trace) -> Result<Executions> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
@@ -94,7 +94,7 @@ fn replay(run: &Arc<Run>, trace: &Trace) -> Result<Executions> {
 }
 
 /// Executes `run` until `strategy` has no further schedule. Each execution has a hub of its own,
-/// and `look` sees what it came to.
+/// and `look` is shown its result.
 ///
 /// # Panics
 /// If `strategy` has no schedule at all.

@@ -101,7 +101,7 @@ impl Spec {
     /// Checks what can be checked without the machine.
     ///
     /// # Errors
-    /// Input or misuse: the first option that cannot be, or that the tier does not have.
+    /// Input or misuse: the first invalid option, or the first that the tier does not have.
     pub(super) fn check(&self) -> Result<()> {
         let Self { name, tier, .. } = self;
         self.suppressions.iter().try_for_each(Suppression::check)?;

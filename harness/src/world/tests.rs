@@ -216,7 +216,7 @@ fn a_pressure_rule_that_never_hit_is_a_note() {
     };
     check_idle(rule("main", 0), &[]);
     check_idle(rule("nobody", 0), &["pressure rule 1 never hit: nothing matched it"]);
-    let skipped = "pressure rule 1 never hit: it matched 1 times, and it skips as many";
+    let skipped = "pressure rule 1 never hit: it matched 1 allocations, and `skip` is 1";
     check_idle(rule("main", 1), &[skipped]);
 }
 
@@ -228,8 +228,7 @@ fn a_failpoint_that_was_never_reached_is_a_note() {
         ..crate::inject::PlanSpec::default()
     };
     check_idle(rule(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
-    let skipped =
-        "failpoint mm::alloc never fired: it was reached 1 times, and the rule skips as many";
+    let skipped = "failpoint mm::alloc never fired: it was passed 1 times, and `skip` is 1";
     check_idle(rule(Failpoint::MmAlloc, 1), &[skipped]);
 }
 

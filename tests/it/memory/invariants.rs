@@ -369,8 +369,7 @@ fn a_nofail_request_that_uses_all_reserves_before_the_oom_killer_is_found() {
 #[test]
 fn the_lowest_number_of_free_pages_below_min_is_noted() {
     let noted = |mask| check(&[], small(), move |world| drop(hoard(world.mm(), mask))).notes;
-    let drawn =
-        "the reserves were drawn on: 6 pages were left at the lowest, 16 is the min watermark";
+    let drawn = "allocations used the reserves: free pages fell to 6, below the min watermark 16";
     assert_eq!(noted(Gfp::ATOMIC), [drawn]);
     assert_eq!(noted(Gfp::NOWAIT), [""; 0]);
 }

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`NofsMutex`], [`NoioMutex`], over [`ScopedMutex`]. A scope belongs at the resource
 //! that reclaim may need. With both in one type the scope cannot be forgotten and the order is
-//! right: the scope is entered before the lock is taken and left after the lock is released
-//! (description of scoped allocation, 2.5).
+//! right: the scope is entered before the lock is taken and left after the lock is released.
+//! Written from docs/kernel/scopes.md, "Nesting and placement".
 
 use core::fmt;
 use core::marker::PhantomData;

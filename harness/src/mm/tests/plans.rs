@@ -121,8 +121,8 @@ fn rules_that_can_never_hit_or_contradict_themselves_are_refused() {
     };
     for (rule, word) in [
         (Pressure { times: Some(0), ..Pressure::default() }, "`times` is 0"),
-        (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` stands with"),
-        (Pressure::at_lock("a", "b").of(AllocSource::Heap), "`at-lock` stands with"),
+        (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` cannot be combined"),
+        (Pressure::at_lock("a", "b").of(AllocSource::Heap), "`at-lock` cannot be combined"),
         (
             Pressure { file: Some("x.rs".into()), ..Pressure::default() }.of(AllocSource::Heap),
             "`of` is `heap`",

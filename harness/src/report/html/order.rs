@@ -140,20 +140,20 @@ pub(super) fn sequence(order: &Order) -> Picture {
     }
     let lanes = Lanes::new(tasks, BOX, ROW, 2 * rows.len());
     let mut picture = lanes.picture(0);
-    let sequence = Sequence { order, rows, lanes };
-    sequence.arrows(&mut picture);
-    sequence.boxes(&mut picture);
+    let drawing = OrderPicture { order, rows, lanes };
+    drawing.arrows(&mut picture);
+    drawing.boxes(&mut picture);
     picture
 }
 
-struct Sequence<'a> {
+struct OrderPicture<'a> {
     order: &'a Order,
     /// By edge, its place in the order in which the edges happened.
     rows: Vec<usize>,
     lanes: Lanes<'a>,
 }
 
-impl Sequence<'_> {
+impl OrderPicture<'_> {
     /// The corner of what edge number `edge` held, or of what it took.
     fn corner(&self, edge: usize, taken: bool) -> Point {
         let row = 2 * self.rows[edge] + usize::from(taken);

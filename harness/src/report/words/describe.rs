@@ -102,11 +102,14 @@ fn hang(finding: &judged::Finding) -> String {
     let count =
         |test: fn(&StepKind) -> bool| finding.chain.iter().filter(|step| test(&step.what)).count();
     let waiting = count(|what| matches!(what, StepKind::Wait { .. }));
+    let waits = match waiting {
+        1 => "1 waits, and its wait forms no cycle".to_owned(),
+        n => format!("{n} wait, and their waits form no cycle"),
+    };
     match count(|what| *what == StepKind::Running) {
-        0 => format!("nothing can go on: {waiting} waiting, and no cycle among them"),
-        running => format!(
-            "the step budget is spent: {running} running, {waiting} waiting, and no cycle among them"
-        ),
+        0 => format!("no task can run: {waits}"),
+        1 => format!("the step budget is spent: 1 runs, {waits}"),
+        n => format!("the step budget is spent: {n} run, {waits}"),
     }
 }
 

@@ -133,7 +133,7 @@ impl Words<'_> {
             Resource::Task(task) => exit_of(&self.task(task)),
             Resource::Condition(id) => format!("{}#{}", condition(id, self.names), id.0),
             Resource::Pool(pool) => element_of(self.names.pool(pool)),
-            Resource::Idle(queue) => format!("something to do on {}", self.names.queue(queue)),
+            Resource::Idle(queue) => format!("work on {} (idle)", self.names.queue(queue)),
             Resource::Timer => "time to pass".to_owned(),
         }
     }
@@ -196,9 +196,7 @@ impl Words<'_> {
             RestrictedBy::Scope { kind, scope } => {
                 format!("scope {} of {task}", scope_name(kind, scope))
             }
-            RestrictedBy::Mask(mask) => {
-                format!("mask {mask} of the reclaim by {task}, which is in no such scope")
-            }
+            RestrictedBy::Mask(mask) => format!("mask {mask} of {task}'s own reclaim"),
         }
     }
 }

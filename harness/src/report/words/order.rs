@@ -54,7 +54,7 @@ fn held(edge: &judged::Edge) -> String {
         NodeKind::Work => format!("executes {node}"),
         NodeKind::Pool => format!("has {node}"),
         NodeKind::Condition => format!("promised {node}"),
-        NodeKind::Exit => format!("has yet to come to {node}"),
+        NodeKind::Exit => format!("has not reached {node}"),
     }
 }
 
@@ -198,10 +198,13 @@ fn headline(cycle: &Cycle) -> String {
         return String::new();
     };
     let primed = cycle.edges.iter().filter(|edge| edge.primed).count();
+    let all = cycle.edges.len();
     let claimed = match (primed, declared_edges(cycle)) {
         (0, 0) => String::new(),
-        (0, n) => format!(", as the stack was declared in {n} of {} steps", cycle.edges.len()),
-        (n, _) => format!(", of which {n} of {} is primed: a claim", cycle.edges.len()),
+        (0, 1) => format!("; 1 of its {all} edges follows from the declared stack"),
+        (0, n) => format!("; {n} of its {all} edges follow from the declared stack"),
+        (1, _) => format!("; 1 of its {all} edges is a claim (primed)"),
+        (n, _) => format!("; {n} of its {all} edges are claims (primed)"),
     };
     let way = if cycle.edges.len() == 1 { "once more" } else { "against the order" };
     format!("{} {} and {}, {way}{claimed}", task(last), held(last), taken(last))
@@ -224,7 +227,8 @@ fn views(cycle: &Cycle) -> String {
     }
     let why: Vec<String> = cycle.collisions.iter().map(collision).collect();
     match why.is_empty() {
-        true => "classes only: no task waits exclusively for these instances, but for others of their class"
+        true => "classes only: tasks wait exclusively for other instances of these classes, \
+                 not for these"
             .to_owned(),
         false => format!("classes only: {}", why.join("; ")),
     }
@@ -241,7 +245,8 @@ fn collision(Collision { taken, held, depths }: &Collision) -> String {
     let needed: Vec<String> = below.map(|(node, depth)| subclass(node, *depth)).collect();
     let needed = if needed.is_empty() { subclass(taken, 1) } else { needed.join(" and ") };
     format!(
-        "{one}{} is taken, {other}{} is held, and {sort} stands for both; subclass {needed} would tell them apart",
+        "{one}{} is taken while {other}{} is held; the class view treats both as {sort}; \
+         subclass {needed} would distinguish them",
         nth(taken),
         nth(held),
     )

@@ -2,8 +2,7 @@
 //!
 //! The code that stores an item reports which version it acknowledged and, after a crash, which
 //! version it found. A later version than the acknowledged one is no loss: a write in flight may
-//! have arrived. Written from the project's fault model: live and durable bytes are kept apart, and
-//! every acknowledgement is counted.
+//! have arrived.
 
 use std::collections::BTreeMap;
 

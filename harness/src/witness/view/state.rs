@@ -100,8 +100,8 @@ impl View {
         self.servers.get(queue.0 as usize).map_or(&[], |servers| servers)
     }
 
-    /// How deep the reserves were drawn on: the fewest free pages that any allocation left, and the
-    /// min watermark. None if no allocation went below it.
+    /// How far allocations used the reserves: the fewest free pages that any allocation left, and
+    /// the min watermark. None if no allocation went below it.
     #[must_use]
     pub fn reserves_drawn(&self) -> Option<(Pages, Pages)> {
         let (low, min) = (self.low_point?, self.min?);

@@ -1,8 +1,8 @@
 //! The loop tier: real loop devices over our filesystem behind FUSE, in a supervised child.
 //!
-//! The parent starts this executable again so that it comes to the same run, waits with a deadline,
-//! and reads the report that the child sends. The run takes place in the child: the stack is real,
-//! and a deadlock is broken where its last wait is ours.
+//! The parent starts this executable again with arguments that select the same run, waits with a
+//! deadline, and reads the report that the child sends. The run takes place in the child: the stack
+//! is real, and a deadlock is broken where its last wait is ours.
 //!
 //! | module | holds |
 //! |---|---|
@@ -27,7 +27,7 @@ use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not
 use crate::report::Report;
 use crate::sched::Sched;
 
-/// How the run ended in the child, as it tells its parent.
+/// The child's result, as it is sent to the parent.
 #[derive(Serialize, Deserialize)]
 enum ChildResult {
     Report(Box<Report>),
@@ -83,8 +83,8 @@ fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
     }
 }
 
-/// The error for a run that did not end by itself: the judges saw no cycle, or code blocked where
-/// no event tells of it.
+/// The error for a run that did not end by itself: the judges saw no cycle, or code blocked
+/// without an event.
 fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
     let mut text =
         format!("`{name}` made no progress before its deadline and was killed; its threads were");

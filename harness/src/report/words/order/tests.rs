@@ -129,7 +129,7 @@ fn a_claim_is_marked_as_primed() {
         world    tier model, era v3.10, schedules 1
 
         RD03     possible recursion: driver holds lock table of driver (exclusive at stack.rs:11) and may need
-                 fs_reclaim: mask GFP_KERNEL, against the order, of which 1 of 2 is primed: a claim
+                 fs_reclaim: mask GFP_KERNEL, against the order; 1 of its 2 edges is a claim (primed)
         who      driver holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL
                  -- primed: claimed, not seen to happen
         chain    E1, allocation edge: an allocation of the task itself comes back; a scope on that task cuts it
@@ -169,7 +169,7 @@ fn two_things_of_one_class_are_named_and_so_is_the_subclass() {
     check_depths(
         &["fs:upper", "fs:lower"],
         expect![
-            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:upper is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+            "possible recursion, classes only: lock journal of fs:lower is taken while lock journal of fs:upper is held; the class view treats both as lock class journal; subclass journal/1 for lock journal of fs:lower would distinguish them: lock class journal -> lock class journal"
         ],
     );
 }
@@ -179,7 +179,7 @@ fn of_three_on_top_of_each_other_each_has_the_subclass_of_its_depth() {
     check_depths(
         &["fs:upper", "fs:middle", "fs:lower"],
         expect![
-            "possible recursion, classes only: lock journal of fs:lower is taken, lock journal of fs:middle is held, and lock class journal stands for both; subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower would tell them apart: lock class journal -> lock class journal"
+            "possible recursion, classes only: lock journal of fs:lower is taken while lock journal of fs:middle is held; the class view treats both as lock class journal; subclass journal/1 for lock journal of fs:middle and journal/2 for lock journal of fs:lower would distinguish them: lock class journal -> lock class journal"
         ],
     );
 }
