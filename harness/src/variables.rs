@@ -203,8 +203,9 @@ mod tests {
         check_unknown("RQUIRE", REQUIRE);
         check_unknown("REPORTDIR", REPORT_DIR);
         check_unknown("REPLAI", REPLAY);
-        let message = table::check_names(["RECLAIMDEP_FOO"]).unwrap_err();
-        assert!(message.contains("RECLAIMDEP_FOO; there are RECLAIMDEP_REQUIRE"), "{message}");
+        let strange = format!("{PREFIX}FOO");
+        let message = table::check_names([strange.as_str()]).unwrap_err();
+        assert!(message.contains(&format!("{strange}; there are {REQUIRE}")), "{message}");
         let known = VARIABLES.iter().map(|variable| variable.name);
         assert_eq!(table::check_names(known.chain(["PATH", "RECLAIM"])), Ok(()));
     }

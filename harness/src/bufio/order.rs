@@ -1,8 +1,8 @@
 //! The order of dm-bufio's locks in each generation, as data (docs/kernel/dm-bufio.md, "Lock
 //! order").
 //!
-//! Key type: [`LockPair`]. The classes that the locks are made with are named here and nowhere else; a
-//! test compares the orders that runs show with [`declared`].
+//! Key type: [`LockPair`]. The classes that the locks are made with are named here and nowhere
+//! else; a test compares the orders that runs show with [`declared`].
 
 use crate::era::BufioGeneration;
 

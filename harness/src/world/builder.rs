@@ -252,8 +252,9 @@ impl Builder {
     /// Runs `body` in the world, as often as the tier and the budget say.
     ///
     /// # Errors
-    /// Trouble of the harness: an invalid environment variable, a spec that cannot be run, a machine
-    /// that lacks what the tier needs, a trace that does not fit. What is wrong with the code under test is in the report.
+    /// Trouble of the harness: an invalid environment variable, a spec that cannot be run, a
+    /// machine that lacks what the tier needs, a trace that does not fit. What is wrong with the
+    /// code under test is in the report.
     pub fn run(self, body: impl Fn(&World) + Send + Sync + 'static) -> Result<Report> {
         crate::variables::check()?;
         self.spec.check()?;

@@ -34,8 +34,8 @@ pub(super) struct Observed {
 pub(super) struct Hub(Arc<SpinLock<Observed>>);
 
 impl Hub {
-    /// The observer of an execution that `witness` judges, or none. Its events also go to `recorder`,
-    /// if there is one.
+    /// The observer of an execution that `witness` judges, or none. Its events also go to
+    /// `recorder`, if there is one.
     pub(super) fn new(witness: Option<Witness>, recorder: Option<Recorder>) -> Self {
         Self(Arc::new(SpinLock::new(Observed { witness, recorder, ..Observed::default() })))
     }
