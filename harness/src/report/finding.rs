@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::order::Order;
-use super::step::{Step, StepKind, read_chain};
+use super::step::{Step, StepKind};
 use crate::units::Nanos;
 use crate::witness::Code;
 
@@ -86,7 +86,6 @@ pub struct Finding {
     /// The tasks in it, in the order of the chain.
     pub tasks: Vec<String>,
     /// Every step of the way.
-    #[serde(deserialize_with = "read_chain")]
     pub chain: Vec<Step>,
     /// Which edge closes it, where reclaim is part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

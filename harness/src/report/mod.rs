@@ -39,6 +39,8 @@ pub use files::file_name;
 pub use finding::{ClosingEdge, Finding, Held, Waiting};
 pub use order::{Order, OrderEdge};
 pub use stalls::Stalled;
+#[cfg(all(feature = "loop", target_os = "linux"))]
+pub(crate) use step::Details;
 pub use step::{Step, StepKind};
 pub use value::{Outcome, Report};
 pub use words::{describe, describe_stalls, order_note};

@@ -3,7 +3,7 @@
 //! Key types: [`Step`], [`StepKind`]; `Details` is what pictures and timelines need of a step and
 //! its sentence does not give them as data.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
 use crate::witness::Role;
@@ -72,8 +72,8 @@ impl StepKind {
     }
 }
 
-/// One step of a chain.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// One step of a chain. Two steps are equal if their JSON forms are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Step {
     /// The task whose step it is.
@@ -97,14 +97,26 @@ pub struct Step {
     pub seq: u64,
     /// Time of the event that began the step.
     pub time: Nanos,
-    /// Not in the JSON form, whose readers have the sentence.
+    /// Not in the JSON form, whose readers have the sentence; none in a report that was read from
+    /// it. The loop tier's child sends them beside the report.
     #[serde(skip)]
     pub(super) details: Details,
 }
 
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { task, kind, text, short, site, forbidden_by, to, seq, time, details: _ } = self;
+        (task, kind, text, short) == (&other.task, &other.kind, &other.text, &other.short)
+            && (site, forbidden_by, to) == (&other.site, &other.forbidden_by, &other.to)
+            && (seq, time) == (&other.seq, &other.time)
+    }
+}
+
+impl Eq for Step {}
+
 /// The resource that a step is about, under the name that waits have for it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) enum Details {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) enum Details {
     /// About no resource that anybody waits for.
     #[default]
     None,
@@ -157,74 +169,20 @@ impl Step {
             _ => None,
         }
     }
-
-    /// The details of a step of the JSON form, which has them in its sentence alone.
-    fn details_of_text(&self) -> Details {
-        let Self { kind, text, to, .. } = self;
-        let details = match (kind, to) {
-            (StepKind::Holds, _) => text.strip_prefix("holds ").and_then(|rest| {
-                let (lock, _mode) = rest.rsplit_once(" (")?;
-                Some(Details::Has(lock.to_owned()))
-            }),
-            (StepKind::Working, _) => text.strip_prefix("executes ").map(|rest| {
-                let item = rest.rsplit_once(", queued by ").map_or(rest, |(item, _task)| item);
-                Details::Has(item.to_owned())
-            }),
-            (StepKind::Submitted, _) => text.strip_prefix("submitted ").map(request_of_text),
-            (StepKind::Serving, _) => text.strip_prefix("serves ").map(request_of_text),
-            (StepKind::Needs, Some(on)) => need_of_text(text, on),
-            _ => None,
-        };
-        details.unwrap_or_default()
-    }
 }
 
-fn request_of_text(in_full: &str) -> Details {
-    let resource = in_full.split_once(": ").map_or(in_full, |(request, _)| request);
-    Details::Request { resource: resource.to_owned(), in_full: in_full.to_owned() }
-}
-
-/// The text before and after the resource in the sentence of a step [`StepKind::Needs`]. The
+/// The sentence of a step [`StepKind::Needs`]: why `on` must act before `resource` can be had. The
 /// exit of a task is not named beside the task itself.
-fn around(role: Role, on: &str) -> (String, String) {
-    let (before, after) = match role {
-        Role::Holds => (String::new(), format!(" is held by {on}")),
-        Role::AheadInLine => (String::new(), format!(": {on} is ahead in line")),
-        Role::Serves => (String::new(), format!(" is served by {on}")),
-        Role::ServesQueue => (String::new(), format!(" is queued for {on}, which is not free")),
-        Role::Exits => (format!("{on} must exit first"), String::new()),
-        Role::HasElement => (format!("{on} has "), String::new()),
-        Role::Promised => (format!("{on} promised to signal "), String::new()),
-    };
-    (before, after)
-}
-
-/// The sentence of a step [`StepKind::Needs`]: why `on` must act before `resource` can be had.
 pub(super) fn need(role: Role, resource: &str, on: &str) -> String {
-    let (before, after) = around(role, on);
-    let resource = if role == Role::Exits { "" } else { resource };
-    format!("{before}{resource}{after}")
-}
-
-fn need_of_text(text: &str, on: &str) -> Option<Details> {
-    const ROLES: [Role; 7] = [
-        Role::Holds,
-        Role::AheadInLine,
-        Role::Serves,
-        Role::ServesQueue,
-        Role::Exits,
-        Role::HasElement,
-        Role::Promised,
-    ];
-    ROLES.into_iter().find_map(|role| {
-        let (before, after) = around(role, on);
-        let resource = text.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?;
-        let resource = match role {
-            Role::Exits => exit_of(on),
-            _ => resource.to_owned(),
-        };
-        Some(Details::Needs { resource, role })
-    })
+    match role {
+        Role::Holds => format!("{resource} is held by {on}"),
+        Role::AheadInLine => format!("{resource}: {on} is ahead in line"),
+        Role::Serves => format!("{resource} is served by {on}"),
+        Role::ServesQueue => format!("{resource} is queued for {on}, which is not free"),
+        Role::Exits => format!("{on} must exit first"),
+        Role::HasElement => format!("{on} has {resource}"),
+        Role::Promised => format!("{on} promised to signal {resource}"),
+    }
 }
 
 /// The name of a task's end, for which another task waits.
@@ -232,50 +190,9 @@ pub(super) fn exit_of(task: &str) -> String {
     format!("the exit of {task}")
 }
 
-/// Reads the chain of a report's JSON form.
-pub(super) fn read_chain<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<Step>, D::Error> {
-    let mut chain = Vec::<Step>::deserialize(json)?;
-    for step in &mut chain {
-        step.details = step.details_of_text();
-    }
-    Ok(chain)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::report::samples;
-
-    #[test]
-    fn the_details_of_a_step_are_read_back_from_its_sentence() {
-        let samples = samples::all();
-        let chains = samples.iter().flat_map(|report| &report.findings);
-        let steps: Vec<&Step> = chains.flat_map(|finding| &finding.chain).collect();
-        for step in &steps {
-            assert_eq!(step.details_of_text(), step.details, "{}", step.text);
-        }
-        for kind in [StepKind::Holds, StepKind::Submitted, StepKind::Serving, StepKind::Needs] {
-            assert!(steps.iter().any(|step| step.kind == kind), "no sample has {kind:?}");
-        }
-    }
-
-    #[test]
-    fn every_role_is_read_back_from_its_sentence() {
-        for (role, sentence) in [
-            (Role::Holds, "R is held by t"),
-            (Role::AheadInLine, "R: t is ahead in line"),
-            (Role::Serves, "R is served by t"),
-            (Role::ServesQueue, "R is queued for t, which is not free"),
-            (Role::HasElement, "t has R"),
-            (Role::Promised, "t promised to signal R"),
-        ] {
-            assert_eq!(need(role, "R", "t"), sentence);
-            let details = Details::Needs { resource: "R".to_owned(), role };
-            assert_eq!(need_of_text(sentence, "t"), Some(details));
-        }
-        let exit = Details::Needs { resource: exit_of("t"), role: Role::Exits };
-        assert_eq!(need_of_text(&need(Role::Exits, &exit_of("t"), "t"), "t"), Some(exit));
-    }
 
     #[test]
     fn the_name_of_a_kind_is_its_word_in_json() {

@@ -124,6 +124,17 @@ fn the_carried_recursion_belongs_to_its_deadlock() {
     assert!(report.has(Code::RD04) && !report.has(Code::RD01) && !report.is_quiet());
 }
 
+/// The loop tier's child sends both.
+#[cfg(all(feature = "loop", target_os = "linux"))]
+#[test]
+fn the_json_form_and_the_details_beside_it_give_the_same_page() {
+    for report in super::samples::all() {
+        let sent = Report::from_json(&report.to_json()).unwrap().with_details(report.details());
+        assert_eq!(sent.to_html(), report.to_html());
+        assert_eq!(sent.to_chrome_trace(), report.to_chrome_trace());
+    }
+}
+
 #[test]
 fn a_report_reads_back_from_json() {
     let mut report = report(&Script::c01());

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::stalls::Stalled;
+#[cfg(all(feature = "loop", target_os = "linux"))]
+use super::step::Details;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::witness::{Code, Pairs};
@@ -111,6 +113,25 @@ impl Report {
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
+        self
+    }
+
+    /// What the JSON form leaves out of each chain's steps, for a reader in another process.
+    #[cfg(all(feature = "loop", target_os = "linux"))]
+    pub(crate) fn details(&self) -> Vec<Vec<Details>> {
+        let of_chain =
+            |finding: &Finding| finding.chain.iter().map(|step| step.details.clone()).collect();
+        self.findings.iter().map(of_chain).collect()
+    }
+
+    /// The same report with what the JSON form left out.
+    #[cfg(all(feature = "loop", target_os = "linux"))]
+    pub(crate) fn with_details(mut self, details: Vec<Vec<Details>>) -> Self {
+        for (finding, details) in self.findings.iter_mut().zip(details) {
+            for (step, details) in finding.chain.iter_mut().zip(details) {
+                step.details = details;
+            }
+        }
         self
     }
 

@@ -5,6 +5,8 @@
 //! no task has taken yet needs any one server of its queue. A busy server counts with what it does
 //! now, because the queue is a FIFO.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
 use crate::units::{Nanos, Sectors};
 
@@ -54,7 +56,7 @@ pub struct Needed {
 }
 
 /// Why a task must act.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Role {
     /// It holds the lock.
     Holds,

@@ -24,13 +24,17 @@ use super::finish::{Executions, finish};
 use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not};
-use crate::report::Report;
+use crate::report::{Details, Report};
 use crate::sched::Sched;
 
 /// The child's result, as it is sent to the parent.
 #[derive(Serialize, Deserialize)]
 enum ChildResult {
-    Report(Box<Report>),
+    Report {
+        report: Box<Report>,
+        /// What the JSON form of a report leaves out.
+        details: Vec<Vec<Details>>,
+    },
     Trouble(String),
 }
 
@@ -47,7 +51,7 @@ pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
 /// The child's side; does not return.
 fn serve(run: &Arc<Run>, child: &Arc<Child>) -> Result<Report> {
     let sent = match here(run, Some(Arc::clone(child))) {
-        Ok(report) => ChildResult::Report(Box::new(report)),
+        Ok(report) => ChildResult::Report { details: report.details(), report: Box::new(report) },
         Err(error) => ChildResult::Trouble(error.to_string()),
     };
     let bytes = serde_json::to_vec(&sent)
@@ -68,7 +72,7 @@ fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
     let name = &spec.name;
     match job.run()? {
         SupervisedOutcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
-            Ok(ChildResult::Report(report)) => Ok(*report),
+            Ok(ChildResult::Report { report, details }) => Ok(report.with_details(details)),
             Ok(ChildResult::Trouble(trouble)) => Err(Error::os(trouble)),
             Err(error) => {
                 Err(Error::os(format!("`{name}`: the supervised process sent no report"))
