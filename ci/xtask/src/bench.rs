@@ -87,7 +87,12 @@ pub(crate) fn bench() -> Result<(), String> {
     // What cannot be measured here must not be read from an earlier run.
     drop(fs::remove_dir_all(estimates.join(PRIVILEGED)));
     run(cargo(
-        &[&["bench", "--package", "reclaimdep"][..], &benches, &["--", "--quiet"]].concat(),
+        &[
+            &["bench", "--package", "reclaimdep", "--features", "loop"][..],
+            &benches,
+            &["--", "--quiet"],
+        ]
+        .concat(),
     ))?;
     let table = Table::read(&estimates)?;
     let page = fs::read_to_string(PAGE).map_err(|error| format!("{PAGE}: {error}"))?;
