@@ -124,7 +124,8 @@ fn fmt() -> Outcome {
     if !succeeds(cargo(&["fmt", "--version"])) {
         return skipped_without("fmt");
     }
-    run(cargo(&["fmt", "--all", "--check"])).into()
+    let outside = ["fmt", "--manifest-path", "tests/outside/Cargo.toml", "--check"];
+    run(cargo(&["fmt", "--all", "--check"])).and_then(|()| run(cargo(&outside))).into()
 }
 
 fn clippy() -> Outcome {

@@ -27,7 +27,6 @@ const HEAVY: [&str; 2] = ["fuser", "nix"];
 /// # Errors
 /// What is not as the README says.
 pub(crate) fn outside() -> Result<(), String> {
-    command::run(of(FOLDER, &["fmt", "--check"]))?;
     command::run(of(FOLDER, &["test", "--locked"]))?;
     dependencies()?;
     missing_feature()?;
@@ -45,9 +44,19 @@ fn of(folder: &str, args: &[&str]) -> Command {
 
 fn dependencies() -> Result<(), String> {
     let tree = ["tree", "--locked", "--prefix", "none", "--edges", "normal,dev"];
-    let (_, printed) = output(of(FOLDER, &tree))?;
-    let names = printed.lines().filter_map(|line| line.split_whitespace().next());
-    let heavy: Vec<_> = names.filter(|name| HEAVY.contains(name)).collect();
+    match output(of(FOLDER, &tree))? {
+        (true, printed) => check_dependencies(&printed),
+        (false, printed) => Err(format!("the dependencies cannot be listed:\n{printed}")),
+    }
+}
+
+/// Checks what `cargo tree` printed, one package a line.
+fn check_dependencies(printed: &str) -> Result<(), String> {
+    let names = || printed.lines().filter_map(|line| line.split_whitespace().next());
+    if !names().any(|name| name == "reclaimdep") {
+        return Err(format!("the list of dependencies is without reclaimdep:\n{printed}"));
+    }
+    let heavy: Vec<_> = names().filter(|name| HEAVY.contains(name)).collect();
     if heavy.is_empty() {
         return Ok(());
     }
@@ -132,6 +141,22 @@ mod tests {
             format!("fn scan(&self, mask: Gfp, nr_to_scan: u64) {{\n{CHECK}        work();\n}}\n");
         let expected = "fn scan(&self, _: Gfp, nr_to_scan: u64) {\n        work();\n}\n";
         assert_eq!(planted("src/lib.rs", &text), expected);
+    }
+
+    #[track_caller]
+    fn check_heavy(printed: &str, expected: Result<(), &str>) {
+        match (check_dependencies(printed), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(message), Err(part)) => assert!(message.contains(part), "{message}"),
+            (found, expected) => panic!("{found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_heavy_dependency_and_an_empty_list_are_refused() {
+        check_heavy("notes v0.1.0\nreclaimdep v0.1.0 (/x)\nserde v1.0.0\n", Ok(()));
+        check_heavy("reclaimdep v0.1.0\nfuser v0.18.0\n", Err("depends on fuser"));
+        check_heavy("", Err("without reclaimdep"));
     }
 
     #[test]
