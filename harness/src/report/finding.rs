@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Origin;
 use super::order::Order;
 use super::step::{Step, StepKind};
 use crate::units::Nanos;
@@ -106,41 +107,25 @@ pub struct Finding {
     /// What more there is to say about a possible recursion (RD03).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// Of a finding that is part of a larger one: the position of that in
+    /// [`Report::findings`](super::Report::findings).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<usize>,
+    /// Not in the JSON form.
+    #[serde(skip)]
+    pub(super) origin: Origin,
 }
 
 impl Finding {
-    /// Whether this finding is part of what `other` already says: a carried recursion whose wait
-    /// and whose tasks are in the cycle of a deadlock; a possible recursion through nothing but
-    /// what the tasks of a deadlock or of a recursion hold and wait for; one that follows in part
-    /// from what was declared, where another shows the same happening.
-    #[must_use]
-    pub fn is_covered_by(&self, other: &Self) -> bool {
-        match (self.code, other.code) {
-            (Code::RD02, Code::RD04) => {
-                self.waits.first().is_some_and(|first| other.cycle.contains(first))
-                    && self.tasks.iter().all(|task| other.tasks.contains(task))
-            }
-            (Code::RD03, Code::RD01 | Code::RD02 | Code::RD04) => {
-                self.goes_through_no_more_than(other)
-            }
-            (Code::RD03, Code::RD03) => {
-                self.is_declared() && !other.is_declared() && self.goes_through_no_more_than(other)
-            }
-            _ => false,
-        }
-    }
-
-    fn goes_through_no_more_than(&self, other: &Self) -> bool {
-        !self.nodes.is_empty() && self.nodes.iter().all(|node| other.nodes.contains(node))
-    }
-
-    fn is_declared(&self) -> bool {
-        self.order.as_ref().is_some_and(|order| order.declared > 0)
-    }
-
     /// Whether the summary is a cycle, and not a path with two ends.
     pub(super) const fn is_cyclic(&self) -> bool {
         !self.cycle.is_empty() || self.order.is_some()
+    }
+
+    /// Whether the chain has `step` too, whatever it says of it.
+    pub(super) fn has_step(&self, step: &Step) -> bool {
+        let place = |step: &Step| (step.kind, step.seq);
+        self.chain.iter().any(|own| own.task == step.task && place(own) == place(step))
     }
 
     /// The steps at which a task did something: all but the edges between tasks.

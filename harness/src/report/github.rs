@@ -11,18 +11,21 @@ use super::finding::Finding;
 use super::value::{Outcome, Report};
 
 impl Report {
-    /// One `::error` line for each finding that is not part of another, and for a panic. A finding
-    /// is shown at its last forbidden entry, else at its first step with a source line, else at
+    /// One `::error` line for each finding that is not part of another, with those that are part of
+    /// it in its message, and one for a panic. A finding is shown at its last forbidden entry, else at its first step with a source line, else at
     /// `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
         let mut lines = String::new();
-        for (index, finding) in self.findings.iter().enumerate() {
-            if self.covered_by(index).is_none() {
-                let site = site(finding).unwrap_or(otherwise);
-                let title = format!("{} {}: {}", finding.code, finding.title, self.name);
-                annotation(&mut lines, site, &title, &finding.headline);
+        for (index, finding) in self.wholes() {
+            let site = site(finding).unwrap_or(otherwise);
+            let title = format!("{} {}: {}", finding.code, finding.title, self.name);
+            let mut message = finding.headline.clone();
+            for (_, part) in self.parts(index) {
+                let Finding { code, title, headline, .. } = part;
+                let _ = write!(message, "\npart of it: {code} {title}: {headline}");
             }
+            annotation(&mut lines, site, &title, &message);
         }
         if let Outcome::Panicked { message } = &self.outcome {
             annotation(&mut lines, otherwise, &format!("panicked: {}", self.name), message);
@@ -85,8 +88,8 @@ mod tests {
         check(
             &c01(),
             &expect![[r#"
-            ::error file=harness/src/fs/journal.rs,line=19,title=RD04 deadlock%3A c01::rsync, loop0 wait for each other
-        "#]],
+                ::error file=harness/src/fs/journal.rs,line=19,title=RD04 deadlock%3A c01::rsync, loop0 wait for each other%0Apart of it: RD02 carried recursion: loop0 entered fs:lower while rsync waits for it; scope nofs#1 of rsync forbids it
+            "#]],
         );
         check(
             &recursion(),

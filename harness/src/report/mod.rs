@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `value` over `finding`, `step`, `order`, `stalls` | [`Report`] and its parts: the value and its JSON |
+//! | `parts` over `facts` | which findings are part of a larger one; the order of a report |
 //! | `expect` | whether a report is what a test expects |
 //! | `words` | [`describe()`]: from a judge's finding, which has numbers, to words |
 //! | `text` | the seven parts of a report as plain ASCII |
@@ -14,16 +15,18 @@
 //! | `timeline` | the same as tracks and slices for Perfetto |
 //! | `files` | every form, as files in a folder |
 //!
-//! Only `words` reads the judges' findings; no form of a report does. Written from
+//! Only `words` and `facts` read the judges' findings; no form of a report does. Written from
 //! docs/kernel/lockdep.md, "What a report contains", and docs/kernel/proposals.md, "The two edges".
 //! No report holds an address, and the same run gives the same bytes.
 
 mod expect;
+mod facts;
 mod files;
 mod finding;
 mod github;
 mod html;
 mod order;
+mod parts;
 #[cfg(test)]
 mod samples;
 mod stalls;

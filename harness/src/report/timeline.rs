@@ -52,8 +52,9 @@ struct Process<'a> {
 
 impl Process<'_> {
     fn events(&self, events: &mut Vec<Value>) {
-        let Finding { code, title, tasks, .. } = self.finding;
-        let name = format!("finding {}: {code} {title}", self.pid);
+        let Finding { code, title, tasks, part_of, .. } = self.finding;
+        let part = part_of.map_or_else(String::new, |of| format!(", part of finding {}", of + 1));
+        let name = format!("finding {}: {code} {title}{part}", self.pid);
         events.push(self.event("M", "process_name", 0, json!({ "args": { "name": name } })));
         for (index, task) in tasks.iter().enumerate() {
             let sort = json!({ "args": { "sort_index": index } });

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use super::parts::arrange;
 use super::stalls::Stalled;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 use super::step::Details;
@@ -56,7 +57,8 @@ pub struct Report {
     pub schedules: u64,
     /// How the run ended.
     pub outcome: Outcome,
-    /// The findings, in the order in which they were made.
+    /// The findings: the one that explains most first, each followed by those that are part of it
+    /// ([`Finding::part_of`]).
     pub findings: Vec<Finding>,
     /// The choices of the run that the findings are from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +84,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of one schedule with `findings`. Its outcome is [`Outcome::Found`], or
+    /// A report of one schedule with `findings`, in whatever order they were made. Its outcome is [`Outcome::Found`], or
     /// [`Outcome::Quiet`] where there are none.
     pub fn new(
         name: impl Into<String>,
@@ -97,7 +99,7 @@ impl Report {
             era: era.into(),
             schedules: 1,
             outcome: if findings.is_empty() { Outcome::Quiet } else { Outcome::Found },
-            findings,
+            findings: arrange(findings),
             trace: None,
             replay: None,
             latency_ns: None,
@@ -159,14 +161,24 @@ impl Report {
 
     /// Whether finding number `index` has a code of its own in [`Report::codes`].
     pub(super) fn counts(&self, index: usize) -> bool {
-        self.findings[index].code != Code::RD03 || self.covered_by(index).is_none()
+        self.findings[index].code != Code::RD03 || self.findings[index].part_of.is_none()
     }
 
     /// The position of the finding that finding number `index` is part of, if there is one.
     #[must_use]
     pub fn covered_by(&self, index: usize) -> Option<usize> {
-        let finding = self.findings.get(index)?;
-        self.findings.iter().position(|other| finding.is_covered_by(other))
+        self.findings.get(index)?.part_of
+    }
+
+    /// The findings that are part of no other, with their positions.
+    pub(super) fn wholes(&self) -> impl Iterator<Item = (usize, &Finding)> {
+        self.findings.iter().enumerate().filter(|(_, finding)| finding.part_of.is_none())
+    }
+
+    /// The findings that are part of finding number `index`, with their positions.
+    pub(super) fn parts(&self, index: usize) -> impl Iterator<Item = (usize, &Finding)> {
+        let part = move |finding: &Finding| finding.part_of == Some(index);
+        self.findings.iter().enumerate().filter(move |(_, finding)| part(finding))
     }
 
     /// The outcome in words.
@@ -218,6 +230,14 @@ impl Report {
             let what = format!("the report has schema {schema}, this reader knows {SCHEMA}");
             return Err(Error::input(what).advice("read it with the release that wrote it"));
         }
-        serde_json::from_str(text).map_err(not_a_report)
+        let report: Self = serde_json::from_str(text).map_err(not_a_report)?;
+        let whole = |of: usize| report.findings.get(of).is_some_and(|of| of.part_of.is_none());
+        match report.findings.iter().position(|part| part.part_of.is_some_and(|of| !whole(of))) {
+            None => Ok(report),
+            Some(part) => Err(Error::input(format!(
+                "finding {} of the report is part of one that the report does not have",
+                part + 1
+            ))),
+        }
     }
 }

@@ -7,30 +7,28 @@ use super::{graph, order, sequence};
 use crate::report::finding::Finding;
 use crate::report::value::Report;
 
-/// The section of finding number `index`.
-pub(super) fn section(m: &mut Markup, report: &Report, index: usize) {
-    let finding = &report.findings[index];
+/// The section of finding number `index`, and in it those that are part of it.
+pub(super) fn section(m: &mut Markup, report: &Report, index: usize, finding: &Finding) {
     let (number, code) = (index + 1, finding.code);
     m.open("section", &[("class", &"card finding"), ("id", &format_args!("finding-{number}"))]);
     m.open("h2", &[]);
     m.leaf("span", &[("class", &"code")], code.name());
     m.leaf("span", &[], &format!("{}: {}", finding.title, finding.headline));
     m.close("h2");
-    match report.covered_by(index) {
-        Some(deadlock) => covered(m, deadlock + 1),
-        None => body(m, finding),
+    body(m, finding);
+    for (index, part) in report.parts(index) {
+        folded(m, index + 1, part);
     }
     m.close("section");
 }
 
-fn covered(m: &mut Markup, deadlock: usize) {
-    m.raw("<p>Part of ");
-    m.leaf(
-        "a",
-        &[("href", &format_args!("#finding-{deadlock}"))],
-        &format!("finding {deadlock}, which has the chain"),
-    );
-    m.raw("</p>");
+/// A finding that is part of the one above it.
+fn folded(m: &mut Markup, number: usize, part: &Finding) {
+    let Finding { code, title, headline, .. } = part;
+    m.open("details", &[("class", &"part"), ("id", &format_args!("finding-{number}"))]);
+    m.leaf("summary", &[], &format!("Part of it: {code} {title}: {headline}"));
+    body(m, part);
+    m.close("details");
 }
 
 fn body(m: &mut Markup, finding: &Finding) {

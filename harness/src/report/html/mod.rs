@@ -51,8 +51,8 @@ impl Report {
         m.raw(STYLE);
         m.raw("</style>\n</head>\n<body>\n<main>\n");
         page::head(&mut m, self);
-        for index in 0..self.findings.len() {
-            finding::section(&mut m, self, index);
+        for (index, finding) in self.wholes() {
+            finding::section(&mut m, self, index, finding);
         }
         page::foot(&mut m, self);
         m.raw("</main>\n</body>\n</html>\n");

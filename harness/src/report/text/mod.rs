@@ -35,19 +35,11 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut page = Page::default();
         self.head(&mut page);
-        for (index, finding) in self.findings.iter().enumerate() {
+        for (index, finding) in self.wholes() {
             page.line("");
-            match self.covered_by(index) {
-                Some(deadlock) => {
-                    self.headline(&mut page, index, finding);
-                    page.row(
-                        "",
-                        0,
-                        &format!("part of finding {}, which has the chain", deadlock + 1),
-                        "",
-                    );
-                }
-                None => self.finding(&mut page, index, finding),
+            self.finding(&mut page, index, finding);
+            for (number, part) in self.parts(index) {
+                folded(&mut page, number, part, finding);
             }
         }
         self.foot(&mut page);
@@ -76,8 +68,7 @@ impl Report {
         states(page, finding);
         chain(page, finding);
         if !finding.summary.is_empty() {
-            let label = if finding.is_cyclic() { "cycle" } else { "path" };
-            page.row(label, 0, &finding.summary, "");
+            page.row(path_label(finding), 0, &finding.summary, "");
         }
         if let Some(order) = &finding.order {
             page.row("views", 0, &order.views, "");
@@ -128,6 +119,28 @@ impl Report {
             page.row("replay", 0, replay, "");
         }
     }
+}
+
+/// A finding under the one that it is part of: its headline, its path, and the steps that the chain
+/// of the other has not.
+fn folded(page: &mut Page, index: usize, part: &Finding, whole: &Finding) {
+    let Finding { code, title, headline, .. } = part;
+    let number = index + 1;
+    page.row("part", 0, &format!("{code} {title} (finding {number}): {headline}"), "");
+    if !part.summary.is_empty() {
+        page.row("", 2, &format!("{}: {}", path_label(part), part.summary), "");
+    }
+    if let Some(order) = &part.order {
+        page.row("", 2, &format!("views: {}", order.views), "");
+    }
+    for (number, _, step) in part.numbered().filter(|(.., step)| !whole.has_step(step)) {
+        let site = step.site.as_deref().unwrap_or("");
+        page.row(&format!("  #{number}"), 2, &format!("{} {}", step.task, step.text), site);
+    }
+}
+
+const fn path_label(finding: &Finding) -> &'static str {
+    if finding.is_cyclic() { "cycle" } else { "path" }
 }
 
 fn states(page: &mut Page, finding: &Finding) {

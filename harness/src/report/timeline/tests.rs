@@ -75,8 +75,8 @@ fn arrows_follow_the_request_and_the_waits() {
     let events = events(&c01().to_chrome_trace());
     let slices = slices(&events);
     let mut told = Vec::new();
-    // Process 2 is the deadlock.
-    for begin in events.iter().filter(|event| event["ph"] == "s" && event["pid"] == 2) {
+    // Process 1 is the deadlock.
+    for begin in events.iter().filter(|event| event["ph"] == "s" && event["pid"] == 1) {
         let end =
             events.iter().find(|event| event["ph"] == "f" && event["id"] == begin["id"]).unwrap();
         let [from, to] = [begin, end]

@@ -6,6 +6,7 @@
 use super::names::{Words, scope_name};
 use super::order;
 use crate::event::{Names, Resource, TaskId};
+use crate::report::facts::Origin;
 use crate::report::finding::{ClosingEdge, Finding, Held, Waiting};
 use crate::report::step::Step;
 use crate::witness::{self as judged, Code, FrameKind, StepKind};
@@ -14,7 +15,7 @@ use crate::witness::{self as judged, Code, FrameKind, StepKind};
 #[must_use]
 pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
     if let Some(cycle) = &finding.order {
-        return order::describe(finding, cycle);
+        return Finding { origin: Origin::new(finding, names), ..order::describe(finding, cycle) };
     }
     let words = Words { names, finding };
     let waiting = |(task, resource): (TaskId, _)| Waiting {
@@ -41,6 +42,8 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         held: finding.tasks.iter().map(|task| held(&words, *task)).collect(),
         nodes: nodes(&words),
         order: None,
+        part_of: None,
+        origin: Origin::new(finding, names),
     }
 }
 

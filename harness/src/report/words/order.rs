@@ -8,6 +8,7 @@ use super::names::{
     condition_name, element_of, lock_name, mode_name, requests_of, task_name, work_of,
 };
 use super::sites::site;
+use crate::report::facts::Origin;
 use crate::report::finding::{ClosingEdge, Finding, Held};
 use crate::report::order::{Order, OrderEdge};
 use crate::report::step::{Details, Step, StepKind, exit_of};
@@ -182,6 +183,8 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             edges: cycle.edges.iter().map(ordered).collect(),
             declared: declared_edges(cycle),
         }),
+        part_of: None,
+        origin: Origin::default(),
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Level {
 
 impl Level {
     /// Every level that `mask` permits, the widest last. FS means nothing without IO.
-    pub(super) fn permitted(mask: Gfp) -> &'static [Self] {
+    pub(crate) fn permitted(mask: Gfp) -> &'static [Self] {
         const ALL: [Level; 3] = [Level::Any, Level::Io, Level::Fs];
         match (mask.allow_blocking(), mask.contains(Gfp::IO), mask.contains(Gfp::FS)) {
             (false, ..) => &ALL[..0],
@@ -98,7 +98,7 @@ impl Node {
     }
 
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
-    pub(in crate::witness) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
+    pub(crate) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
         let end =
             name.find(|c: char| c.is_ascii_digit() || c == ':' || c == '/').unwrap_or(name.len());
         // Tasks, pools and conditions of one prefix have nothing in common.
