@@ -6,7 +6,7 @@
 //!
 //! | column | modules |
 //! |---|---|
-//! | both use | [`event`], [`era`], [`units`], [`variables`], [`sched`] |
+//! | both use | [`event`], [`era`], [`units`], [`error`], [`variables`], [`sched`] |
 //! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`stack`] |
 //! | judges | [`witness`], [`report`], [`explore`], [`recording`] |
 //! | the real machine | `host` (Linux, feature `loop`) |
@@ -32,6 +32,11 @@ pub mod era {
 /// Units that types keep apart: pages, sectors, ticks.
 pub mod units {
     pub use crate::units::*;
+}
+
+/// Names made safe to print.
+pub mod error {
+    pub use crate::error::{visible, visible_json, visible_os};
 }
 
 /// The project's environment variables: one table, one parser.
@@ -99,7 +104,7 @@ pub mod witness {
 pub mod report {
     pub use crate::report::{
         ClosingEdge, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting, describe,
-        describe_stalls, file_name, order_note,
+        describe_stalls, file_name, order_note, write_file,
     };
 }
 

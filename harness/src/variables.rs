@@ -8,12 +8,13 @@ mod table;
 
 use std::path::PathBuf;
 
+pub(crate) use table::distance;
 pub use table::{
     CHILD, CHILD_RUN, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
 };
 
 use crate::Tier;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible_os};
 use crate::event::Trace;
 
 /// The tiers that must run: where one cannot, that is a failure and no skip.
@@ -78,8 +79,7 @@ impl Supervisor {
 /// # Errors
 /// A variable that begins with [`PREFIX`] and is not in the table; a value that cannot be read.
 pub fn check() -> Result<()> {
-    let names: Vec<String> =
-        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = std::env::vars_os().map(|(name, _)| visible_os(name)).collect();
     table::check_names(names.iter().map(String::as_str)).map_err(Error::input)?;
     RequiredTiers::from_env()?;
     replay()?;
@@ -135,7 +135,9 @@ fn value(name: &str) -> Result<Option<String>> {
     let Some(value) = std::env::var_os(name) else {
         return Ok(None);
     };
-    let not_text = |value| Error::input(format!("{name}={value:?}: the value is not UTF-8"));
+    let not_text = |value: std::ffi::OsString| {
+        Error::input(format!("{name}={}: the value is not UTF-8", visible_os(value)))
+    };
     value.into_string().map(Some).map_err(not_text)
 }
 

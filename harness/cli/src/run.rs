@@ -91,7 +91,7 @@ fn one(
     let outcome = case.run(tier, row.era, &options);
     if let Ok(report) = &outcome {
         write_files(report, args)?;
-        report.save_where_asked(&report.name)?;
+        report.save_where_asked(&report.name.replace(' ', "::"))?;
         if args.json {
             println!("{}", report.to_json_line());
         } else if !report.is_quiet() {

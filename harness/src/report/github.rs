@@ -9,6 +9,7 @@ use core::fmt::Write as _;
 
 use super::finding::Finding;
 use super::value::{Outcome, Report};
+use crate::error::visible;
 
 impl Report {
     /// One `::error` line for each finding that is not part of another, and for a panic. A finding
@@ -37,8 +38,9 @@ impl Report {
         // A fence is longer than any run of backticks inside it.
         let runs = text.split(|c| c != '`').map(str::len);
         let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
-        let name: String = super::text::ascii(&self.name).replace(['<', '>', '`'], "?");
-        format!("### reclaimdep: {name}\n\n{fence}text\n{text}{fence}\n\n")
+        // Inside a code span, nothing but a backtick is markup.
+        let name = visible(&self.name).replace('`', "\\u{60}");
+        format!("### reclaimdep: `{name}`\n\n{fence}text\n{text}{fence}\n\n")
     }
 }
 
@@ -56,14 +58,15 @@ fn annotation(lines: &mut String, site: &str, title: &str, message: &str) {
     let _ = writeln!(lines, "::error file={file},line={line},title={title}::{}", data(message));
 }
 
-/// The message of a workflow command.
+/// The message of a workflow command, which may have several lines.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let lines: Vec<_> = text.lines().map(|line| visible(line).replace('%', "%25")).collect();
+    lines.join("%0A")
 }
 
 /// A property of a workflow command, whose delimiters are escaped too.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    visible(text).replace('%', "%25").replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -103,18 +106,22 @@ mod tests {
         check(
             &report,
             &expect![[r#"
-            ::error file=tests/own.rs,line=4,title=panicked%3A a%3A%3Ab::50%25 of%0D%0Ait: a, b
+            ::error file=tests/own.rs,line=4,title=panicked%3A a%3A%3Ab::50%25 of%0Ait: a, b
         "#]],
         );
     }
 
     #[test]
     fn a_name_can_neither_end_the_line_nor_the_summary() {
-        let report = hostile("x\n::warning::y\n````\n<b>");
-        assert_eq!(report.to_annotations("t.rs:1").lines().count(), 1);
+        let report = hostile("x\u{1b}\n::warning::y\n````\n<b>");
+        let lines = report.to_annotations("t.rs:1");
+        assert_eq!(lines.lines().count(), 1);
+        assert!(lines.bytes().all(|byte| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic()));
         let summary = report.to_summary();
         let fences = summary.lines().filter(|line| line.starts_with("```")).count();
         assert_eq!(fences, 2, "{summary}");
-        assert!(!summary.lines().next().unwrap().contains('<'), "{summary}");
+        let head = summary.lines().next().unwrap();
+        assert_eq!(head.matches('`').count(), 2, "{summary}");
+        assert!(summary.lines().all(|line| !line.trim_start().starts_with("::")), "{summary}");
     }
 }

@@ -35,7 +35,7 @@ mod timeline;
 mod value;
 mod words;
 
-pub use files::file_name;
+pub use files::{file_name, write_file};
 pub use finding::{ClosingEdge, Finding, Held, Waiting};
 pub use order::{Order, OrderEdge};
 pub use stalls::Stalled;

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::stalls::Stalled;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 use super::step::Details;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible_json};
 use crate::event::Trace;
 use crate::witness::{Code, Pairs};
 
@@ -185,13 +185,14 @@ impl Report {
         Some((trace.to_string(), trace.0.len()))
     }
 
-    /// The report as JSON, indented.
+    /// The report as JSON, indented. Both forms of JSON are printable ASCII.
     ///
     /// # Panics
     /// Never: every field has a JSON form.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("strings, numbers and lists have a JSON form")
+        let json = serde_json::to_string_pretty(self);
+        visible_json(&json.expect("strings, numbers and lists have a JSON form"))
     }
 
     /// The report as JSON on one line.
@@ -200,7 +201,8 @@ impl Report {
     /// Never: every field has a JSON form.
     #[must_use]
     pub fn to_json_line(&self) -> String {
-        serde_json::to_string(self).expect("strings, numbers and lists have a JSON form")
+        let json = serde_json::to_string(self);
+        visible_json(&json.expect("strings, numbers and lists have a JSON form"))
     }
 
     /// Reads a report from JSON.

@@ -111,7 +111,7 @@ pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resul
 const MAX_DISTANCE: usize = 3;
 
 /// How many letters must be added, removed or replaced to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (up, letter) in one.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], up + 1);

@@ -19,7 +19,6 @@ use super::value::{MAX_TRACE, Report};
 use crate::witness::Code;
 use columns::interleaving;
 use page::Page;
-pub(super) use page::ascii;
 
 impl fmt::Display for Report {
     /// The text form, as [`Report::to_text`] gives it.

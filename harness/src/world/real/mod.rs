@@ -80,8 +80,8 @@ fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
             }
         },
         SupervisedOutcome::Died { how, stderr, .. } => {
-            let last = stderr.trim_end();
-            Err(Error::os(format!("`{name}`: the supervised process ended with {how}\n{last}")))
+            let what = format!("`{name}`: the supervised process ended with {how}");
+            Err(stderr.trim_end().lines().fold(Error::os(what), Error::detail))
         }
         SupervisedOutcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
     }
@@ -90,12 +90,13 @@ fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
 /// The error for a run that did not end by itself: the judges saw no cycle, or code blocked
 /// without an event.
 fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
-    let mut text =
-        format!("`{name}` made no progress before its deadline and was killed; its threads were");
+    let mut error = Error::os(format!(
+        "`{name}` made no progress before its deadline and was killed; its threads are below"
+    ));
     for ThreadStack { comm, state, wchan, stack } in stacks {
-        text += &format!("\n  {comm} ({state}) in {wchan}");
+        error = error.detail(format!("{comm} ({state}) in {wchan}"));
         for frame in stack {
-            text += &format!("\n      {frame}");
+            error = error.detail(format!("    {frame}"));
         }
     }
     let left = if gone {
@@ -103,5 +104,5 @@ fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
     } else {
         "it is still there: see `losetup -a` and /proc/self/mountinfo"
     };
-    Error::os(text).advice(left)
+    error.advice(left)
 }
