@@ -39,6 +39,8 @@ bugs! {
     ReservesOpen, "A request that finds memory short takes every last page.";
     NofailTakesAll, "A __GFP_NOFAIL request takes every last page before the OOM killer runs.";
     NofailFails, "A __GFP_NOFAIL request fails at the failpoint of allocations, as others do.";
+    TailZeroedEarly, "A file that shrank grows: its tail is zeroed before the shrinking is durable.";
+    FreedReused, "Blocks that a transaction freed are allocated before that is durable.";
 }
 
 /// The planted mistakes of one world.

@@ -19,11 +19,13 @@
 //! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `order` | [`Orders`]: what runs showed about order; claims about it ([`World::prime`]) |
 //! | `durable` | [`Durable`]: what was acknowledged, and what is there after a crash |
+//! | `durable_file` | [`DurableFile`]: the same, for the bytes of a file |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 
 mod builder;
 mod cuts;
 mod durable;
+mod durable_file;
 mod execution;
 mod finish;
 mod hub;
@@ -40,6 +42,7 @@ use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
 pub use durable::Durable;
+pub use durable_file::DurableFile;
 pub use order::{Claim, Orders};
 pub use spec::{DEFAULT_SCHEDULES, STEP_BUDGET};
 
@@ -225,6 +228,12 @@ impl World {
     #[must_use]
     pub fn durable(&self, name: &str) -> Durable {
         Durable::new(self.sched(), name)
+    }
+
+    /// A file of the code under test, for whose bytes the test accounts across a crash (RD13).
+    #[must_use]
+    pub fn durable_file(&self, name: &str) -> DurableFile {
+        DurableFile::new(self.sched(), name)
     }
 
     /// The scheduler.
