@@ -209,6 +209,8 @@ pub enum EventKind {
     PoolTake {
         /// Which pool.
         pool: PoolId,
+        /// Where it was asked for; none where a recording does not say.
+        site: Option<Site>,
     },
     /// The task gave an element back.
     PoolGive {
@@ -344,9 +346,22 @@ pub enum EventKind {
     Promise {
         /// Which.
         condition: WaitId,
+        /// Where; none where a recording does not say.
+        site: Option<Site>,
     },
-    /// The task signalled the condition, or is released from its promise.
+    /// The task is released from its promise without a signal.
     PromiseEnd {
+        /// Which.
+        condition: WaitId,
+    },
+    /// The task signalled the condition: every promise that it made of it is kept, and every task
+    /// that waits for it tests it again.
+    Signal {
+        /// Which.
+        condition: WaitId,
+    },
+    /// The task tested the condition after a signal, and waits on.
+    WaitAgain {
         /// Which.
         condition: WaitId,
     },

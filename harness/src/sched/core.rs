@@ -19,6 +19,7 @@ use super::native::Native;
 use super::side::harness_side;
 use super::table::TaskTable;
 use super::task::with_current;
+use super::wait::Waiting;
 use crate::event::{
     Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
     TaskId, TaskKind, WorkId,
@@ -29,6 +30,50 @@ pub(super) struct EventSink {
     pub(super) names: Names,
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
+    /// By task: the events that began its open waits, outermost first.
+    waits: Vec<Vec<u64>>,
+}
+
+/// What the observer asked for, with the event that began the wait that it is about.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) reaction: Reaction,
+    pub(super) wait: Option<u64>,
+}
+
+impl EventSink {
+    fn new(observer: Box<dyn Observer>) -> Self {
+        Self { names: Names::default(), observer, seq: 0, waits: Vec::new() }
+    }
+
+    /// Shows the observer the next event. Returns its number and what the observer asks for.
+    pub(super) fn show(&mut self, time: Nanos, task: TaskId, kind: EventKind) -> (u64, Asked) {
+        let event = Event { seq: self.seq, time, task, kind };
+        self.seq += 1;
+        self.note_wait(&event);
+        let reaction = self.observer.observe(&event, &self.names);
+        let wait = match reaction {
+            Reaction::Break(task) => self.waits_of(task).last().copied(),
+            Reaction::Go | Reaction::Abort => None,
+        };
+        (event.seq, Asked { reaction, wait })
+    }
+
+    fn waits_of(&mut self, task: TaskId) -> &mut Vec<u64> {
+        let index = task.0 as usize;
+        if self.waits.len() <= index {
+            self.waits.resize_with(index + 1, Vec::new);
+        }
+        &mut self.waits[index]
+    }
+
+    fn note_wait(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::WaitBegin { .. } => self.waits_of(event.task).push(event.seq),
+            EventKind::WaitEnd { .. } => drop(self.waits_of(event.task).pop()),
+            _ => {}
+        }
+    }
 }
 
 type LockHook = dyn Fn(&str) + Send + Sync;
@@ -42,7 +87,7 @@ pub(super) struct SchedState {
     pub(super) engine: Engine,
     pub(super) table: SpinLock<TaskTable>,
     pub(super) sink: SpinLock<EventSink>,
-    pub(super) reactions: SpinLock<Vec<Reaction>>,
+    pub(super) reactions: SpinLock<Vec<Asked>>,
     pub(super) reacting: AtomicBool,
     /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
@@ -68,7 +113,7 @@ impl Sched {
         Self(Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
-            sink: SpinLock::new(EventSink { names: Names::default(), observer, seq: 0 }),
+            sink: SpinLock::new(EventSink::new(observer)),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -185,6 +230,17 @@ impl Sched {
 
     /// Tells the observer what `task` did, whichever task runs now.
     pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
+        self.show(task, kind);
+    }
+
+    /// Tells the observer that the running task begins to wait. Returns the number of the event,
+    /// by which [`Sched::park`] knows the wait.
+    pub(super) fn emit_wait(&self, waiting: Waiting) -> u64 {
+        let Waiting { resource, why, breakable, site } = waiting;
+        self.show(self.current(), EventKind::WaitBegin { resource, why, breakable, site })
+    }
+
+    fn show(&self, task: TaskId, kind: EventKind) -> u64 {
         let _side = harness_side();
         // A real clock is read under the lock. Otherwise, of two threads, the one with the later
         // time could get the smaller sequence number.
@@ -192,14 +248,12 @@ impl Sched {
         let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut sink = self.0.sink.lock();
         let time = if of_its_own { self.clock() } else { before };
-        let sink = &mut *sink;
-        let event = Event { seq: sink.seq, time, task, kind };
-        sink.seq += 1;
-        let reaction = sink.observer.observe(&event, &sink.names);
-        if reaction != Reaction::Go {
-            self.0.reactions.lock().push(reaction);
+        let (seq, asked) = sink.show(time, task, kind);
+        if asked.reaction != Reaction::Go {
+            self.0.reactions.lock().push(asked);
             self.0.reacting.store(true, Ordering::Release);
         }
+        seq
     }
 
     /// Calls `f` with the world's names, to add or to read some.

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::park::Wake;
 use super::side::harness_side;
-use super::{Sched, SpinLock};
+use super::{Sched, SpinLock, Waiting};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
 
@@ -124,7 +124,7 @@ impl BareLock {
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
-        {
+        let wait = {
             let mut state = self.state.lock();
             sched.emit(EventKind::LockAttempt { lock, mode, try_lock: false, site });
             if state.waiters.is_empty() && state.admits(mode) {
@@ -136,14 +136,14 @@ impl BareLock {
             }
             state.waiters.push_back(Waiter { task: me, mode, site });
             let breakable = patience == Patience::Breakable;
-            sched.emit(EventKind::WaitBegin { resource, why: self.why, breakable, site });
-        }
+            sched.emit_wait(Waiting { resource, why: self.why, breakable, site })
+        };
         loop {
-            let wake = sched.park(None);
+            let wake = sched.park(wait, None);
             let mut state = self.state.lock();
             let Some(position) = state.waiters.iter().position(|waiter| waiter.task == me) else {
                 drop(state);
-                sched.forget_break();
+                sched.forget_break(wait);
                 sched.took(lock);
                 return Ok(());
             };

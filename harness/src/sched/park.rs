@@ -13,11 +13,11 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 
-use super::core::{Engine, Sched};
+use super::core::{Asked, Engine, Sched};
 use super::side::harness_side;
 use super::table::TaskTable;
 use crate::error::Errno;
-use crate::event::{Event, EventKind, Reaction, TaskId};
+use crate::event::{EventKind, Reaction, TaskId};
 use crate::units::Ticks;
 
 /// Why a parked task goes on.
@@ -35,9 +35,10 @@ pub(super) enum Wake {
 pub(super) struct Aborted;
 
 impl Sched {
-    /// Waits until the task is woken, `deadline` passes, or the world breaks the wait. A wake-up
-    /// that came before the park is not lost.
-    pub(super) fn park(&self, deadline: Option<Ticks>) -> Wake {
+    /// Waits until the task is woken, `deadline` passes, or the world breaks the wait that began
+    /// with event `wait`. A wake-up that came before the park is not lost, nor is a break that came
+    /// while the task was in a wait inside this one.
+    pub(super) fn park(&self, wait: u64, deadline: Option<Ticks>) -> Wake {
         let _side = harness_side();
         let me = self.current();
         self.check_budget();
@@ -49,6 +50,9 @@ impl Sched {
             if aborted {
                 drop(table);
                 unwind();
+            }
+            if let Some(errno) = task.take_break(wait) {
+                return Wake::Broken(errno);
             }
             if !task.token {
                 task.parked = true;
@@ -71,7 +75,8 @@ impl Sched {
                     task.token = false;
                     task.parked = false;
                     task.deadline = None;
-                    return match (task.broken.take(), std::mem::take(&mut task.timed_out)) {
+                    let timed_out = std::mem::take(&mut task.timed_out);
+                    return match (task.take_break(wait), timed_out) {
                         (Some(errno), _) => Wake::Broken(errno),
                         (None, true) => Wake::TimedOut,
                         (None, false) => Wake::Woken,
@@ -109,10 +114,10 @@ impl Sched {
         }
     }
 
-    /// Takes back a break of a wait that ended by other means: it must not break the next wait.
-    pub(super) fn forget_break(&self) {
+    /// The wait that began with this event has ended: a break of it is not kept.
+    pub(super) fn forget_break(&self, wait: u64) {
         let me = self.current();
-        self.0.table.lock().task(me).broken = None;
+        self.0.table.lock().task(me).take_break(wait);
     }
 
     /// In a controlled world without a runnable task: moves the clock to the next timer, or reports
@@ -132,16 +137,8 @@ impl Sched {
             return;
         }
         let time = table.clock.nanos();
-        let mut sink = self.0.sink.lock();
-        let sink = &mut *sink;
-        let event = Event {
-            seq: sink.seq,
-            time,
-            task: TaskId(0),
-            kind: EventKind::Stall { step_budget: false },
-        };
-        sink.seq += 1;
-        let _ = sink.observer.observe(&event, &sink.names);
+        let stall = EventKind::Stall { step_budget: false };
+        let _nothing_can_go_on = self.0.sink.lock().show(time, TaskId(0), stall);
         self.abort_in(table);
     }
 
@@ -168,12 +165,12 @@ impl Sched {
             return;
         }
         let reactions = std::mem::take(&mut *self.0.reactions.lock());
-        for reaction in reactions {
+        for Asked { reaction, wait } in reactions {
             match reaction {
                 Reaction::Go => {}
                 Reaction::Break(task) => {
                     let mut table = self.0.table.lock();
-                    table.task(task).broken = Some(Errno::EDEADLK);
+                    table.task(task).broken.extend(wait.map(|wait| (wait, Errno::EDEADLK)));
                     self.wake_in(&mut table, task);
                 }
                 Reaction::Abort => self.abort(),

@@ -16,7 +16,17 @@ pub(super) struct TaskState {
     pub(super) exited: bool,
     pub(super) deadline: Option<Ticks>,
     pub(super) timed_out: bool,
-    pub(super) broken: Option<Errno>,
+    /// The waits that the world breaks, by the events that began them. More than one may be open.
+    pub(super) broken: Vec<(u64, Errno)>,
+}
+
+impl TaskState {
+    /// Takes the error with which the world breaks this wait. The break of a wait around this one
+    /// stays until that wait looks for it.
+    pub(super) fn take_break(&mut self, wait: u64) -> Option<Errno> {
+        let place = self.broken.iter().position(|(broken, _)| *broken == wait)?;
+        Some(self.broken.swap_remove(place).1)
+    }
 }
 
 #[derive(Default)]

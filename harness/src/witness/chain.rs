@@ -41,10 +41,10 @@ impl<'v> Chain<'v> {
             let what = StepKind::Holds { lock: held.lock, mode: held.mode };
             self.steps.push(step(what, Some(held.site), held.time, held.seq));
         }
-        let waited = match task.wait.map(|wait| wait.resource) {
-            Some(Resource::Request(request)) => Some(request),
+        let waited = task.waits.iter().rev().find_map(|wait| match wait.resource {
+            Resource::Request(request) => Some(request),
             _ => None,
-        };
+        });
         let own =
             |request: &RequestId| self.view.request(*request).filter(|facts| facts.submitter == id);
         if let Some((request, facts)) =
@@ -53,7 +53,7 @@ impl<'v> Chain<'v> {
             let what = StepKind::Submitted { request };
             self.steps.push(step(what, Some(facts.site), facts.time, facts.seq));
         }
-        if let Some(wait) = task.wait {
+        for wait in &task.waits {
             let what = StepKind::Wait {
                 resource: wait.resource,
                 why: wait.why,

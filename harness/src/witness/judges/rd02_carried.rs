@@ -103,8 +103,9 @@ impl Walk<'_> {
     fn below(&mut self) -> Option<ForbiddenEntry> {
         let view = self.view;
         let depth = self.path.len();
-        let waiter = self.path.last()?.task;
-        let (quorum, needed) = view.needed(waiter);
+        let waiter = self.path.last()?;
+        view.holds_up(waiter)?;
+        let (quorum, needed) = view.needed(waiter.task);
         let mut first: Option<(ForbiddenEntry, Vec<Needed>)> = None;
         for next in needed {
             self.visits += 1;
@@ -138,7 +139,8 @@ impl Walk<'_> {
 
     /// A forbidden entry of the task at the end of the path, within the role that put it there.
     fn entry(&self, task: TaskId) -> Option<ForbiddenEntry> {
-        let since = self.path.last()?.since;
+        let role = self.path.last()?;
+        let since = role.since;
         let frames = self.view.frames(task).iter().filter(|frame| frame.seq > since);
         let layers = frames.filter_map(|frame| match frame.kind {
             FrameKind::Layer { layer } => self.forbidden(layer.into(), frame.seq, None),
@@ -146,8 +148,10 @@ impl Walk<'_> {
         });
         let submitted =
             self.submitted.filter(|(submitter, _)| *submitter == task).map(|(_, request)| request);
-        let waits =
-            matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
+        let waits = matches!(
+            self.view.holds_up(role).map(|wait| wait.resource),
+            Some(Resource::Request(_))
+        );
         let io = || {
             (submitted.is_some() || waits)
                 .then(|| self.forbidden(Entry::IO, u64::MAX, submitted))
@@ -165,7 +169,9 @@ impl Walk<'_> {
     ) -> Option<ForbiddenEntry> {
         let source = self.path.first()?.task;
         let (last, before) = self.path.split_last()?;
-        let ends = before.iter().map(|hop| (hop, u64::MAX)).chain(std::iter::once((last, until)));
+        // What a task opened since its wait began belongs to code that the wait calls.
+        let waits = |hop: &Needed| self.view.wait(hop.task).map_or(u64::MAX, |wait| wait.seq);
+        let ends = before.iter().map(|hop| (hop, waits(hop))).chain(std::iter::once((last, until)));
         let path = ends.flat_map(|(hop, until)| {
             let frames = self.view.frames(hop.task).iter();
             let role = frames.filter(move |frame| frame.seq > hop.since && frame.seq < until);

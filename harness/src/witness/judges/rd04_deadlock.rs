@@ -1,7 +1,7 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
 //! Invariant 11 of docs/kernel/rules.md, "Invariants". A task is stuck if it waits and the tasks
-//! that must act are stuck: any one of them if all must act (a lock), all of them if one is enough
+//! that must act are stuck in their roles: any one of them if all must act (a lock), all of them if one is enough
 //! (a queue with several servers). The judge starts with every waiting task and removes those that
 //! can go on, until none can; what is left is stuck. A new deadlock goes through the task whose
 //! wait or role is new.
@@ -22,14 +22,67 @@ pub(super) struct Deadlock {
 
 impl Judge for Deadlock {
     fn reads(&self) -> Reads {
-        Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK)
+        let waits = Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK);
+        waits.and(Reads::POOLS).and(Reads::WORLD).and(Reads::TASKS)
     }
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
-        let Some(changed) = changed(event, view) else {
-            return;
-        };
+        match changed(event, view) {
+            Changed::Nothing => {}
+            Changed::Task(task) => self.judge(event, view, task, out),
+            Changed::Waiters(resource) => {
+                let waits =
+                    |(id, _): &(TaskId, _)| view.wait(*id).is_some_and(|w| w.resource == resource);
+                for (task, _) in view.tasks().filter(waits) {
+                    self.judge(event, view, task, out);
+                }
+            }
+            Changed::AnyTask => {
+                for (task, _) in view.tasks().filter(|(id, _)| view.wait(*id).is_some()) {
+                    self.judge(event, view, task, out);
+                }
+            }
+        }
+    }
+}
+
+/// The waiting tasks through which an event can have closed a cycle.
+enum Changed {
+    Nothing,
+    Task(TaskId),
+    /// Each task that waits for this.
+    Waiters(Resource),
+    AnyTask,
+}
+
+fn changed(event: &Event, view: &View) -> Changed {
+    match event.kind {
+        // The end of a wait brings the one around it into force again.
+        EventKind::WaitBegin { .. }
+        | EventKind::WaitAgain { .. }
+        | EventKind::WaitEnd { .. }
+        | EventKind::LockAcquired { .. }
+        | EventKind::RequestServe { .. }
+        | EventKind::QueueServer { .. }
+        | EventKind::WorkBegin { .. } => match view.wait(event.task) {
+            Some(_) => Changed::Task(event.task),
+            None => Changed::Nothing,
+        },
+        // A submitter may publish a number, and others wait for it, before the submission.
+        EventKind::RequestSubmit { request, .. } => Changed::Waiters(Resource::Request(request)),
+        EventKind::WorkQueued { work, .. } => Changed::Waiters(Resource::Work(work)),
+        // Of several tasks of which one was enough, one is no longer there.
+        EventKind::PromiseEnd { condition } => Changed::Waiters(Resource::Condition(condition)),
+        EventKind::PoolHandOver { pool, .. } => Changed::Waiters(Resource::Pool(pool)),
+        EventKind::TaskExit if view.exit_matters() => Changed::AnyTask,
+        _ => Changed::Nothing,
+    }
+}
+
+impl Deadlock {
+    /// Looks for a deadlock through the wait of `changed`.
+    fn judge(&mut self, event: &Event, view: &View, changed: TaskId, out: &mut Vec<Finding>) {
         self.suspect(view);
         if !self.is_stuck(view, changed) {
             return;
@@ -52,30 +105,7 @@ impl Judge for Deadlock {
             out.push(self.finding(event, view, &members, round, cycle));
         }
     }
-}
 
-/// The waiting task through which this event can have closed a cycle.
-fn changed(event: &Event, view: &View) -> Option<TaskId> {
-    let waiter_for = |resource| {
-        let mut tasks = view.tasks();
-        tasks
-            .find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource))
-            .map(|(id, _)| id)
-    };
-    match event.kind {
-        EventKind::WaitBegin { .. }
-        | EventKind::LockAcquired { .. }
-        | EventKind::RequestServe { .. }
-        | EventKind::QueueServer { .. }
-        | EventKind::WorkBegin { .. } => view.wait(event.task).map(|_| event.task),
-        // A submitter may publish a number, and others wait for it, before the submission.
-        EventKind::RequestSubmit { request, .. } => waiter_for(Resource::Request(request)),
-        EventKind::WorkQueued { work, .. } => waiter_for(Resource::Work(work)),
-        _ => None,
-    }
-}
-
-impl Deadlock {
     /// Assumes that every waiting task is stuck.
     fn suspect(&mut self, view: &View) {
         self.stuck.clear();
@@ -101,16 +131,18 @@ impl Deadlock {
         }
     }
 
-    fn holds(&self, task: TaskId) -> bool {
-        self.stuck.get(task.0 as usize).is_some_and(|stuck| *stuck)
+    /// Whether the task is stuck and cannot act in this role.
+    fn holds_up(&self, view: &View, needed: &Needed) -> bool {
+        let stuck = self.stuck.get(needed.task.0 as usize).is_some_and(|stuck| *stuck);
+        stuck && view.holds_up(needed).is_some()
     }
 
     /// Whether the task's wait cannot end while the stuck tasks are stuck.
     fn is_stuck(&self, view: &View, task: TaskId) -> bool {
         let (quorum, mut needed) = view.needed(task);
         match quorum {
-            Quorum::All => needed.any(|needed| self.holds(needed.task)),
-            Quorum::Any => needed.all(|needed| self.holds(needed.task)),
+            Quorum::All => needed.any(|needed| self.holds_up(view, &needed)),
+            Quorum::Any => needed.all(|needed| self.holds_up(view, &needed)),
         }
     }
 
@@ -119,7 +151,7 @@ impl Deadlock {
         view: &'a View,
         task: TaskId,
     ) -> impl Iterator<Item = Needed> + 'a {
-        view.needed(task).1.filter(|needed| self.holds(needed.task))
+        view.needed(task).1.filter(|needed| self.holds_up(view, needed))
     }
 
     /// The shortest way from `start` over stuck tasks back to it.
@@ -153,8 +185,8 @@ impl Deadlock {
         let mut place = 0;
         while let Some(member) = members.get(place).copied() {
             let (quorum, needed) = view.needed(member);
-            let needed: Vec<TaskId> =
-                needed.map(|needed| needed.task).filter(|task| self.holds(*task)).collect();
+            let stuck = needed.filter(|needed| self.holds_up(view, needed));
+            let needed: Vec<TaskId> = stuck.map(|needed| needed.task).collect();
             let explained = needed.iter().any(|task| members.contains(task));
             let wanted = if quorum == Quorum::Any { needed.len() } else { usize::from(!explained) };
             for task in needed.into_iter().take(wanted) {

@@ -89,7 +89,7 @@ impl Pool {
                 self.waiters(pool, |open| open.spare = (open.spare + 1).min(open.keeps));
                 None
             }
-            EventKind::PoolTake { pool } => {
+            EventKind::PoolTake { pool, .. } => {
                 self.waiters(pool, |open| open.spare = open.spare.saturating_sub(1));
                 None
             }

@@ -74,9 +74,9 @@ impl Convoy {
     fn look(&mut self, now: Nanos, view: &View) {
         let mut jams = BTreeMap::new();
         for (holder, task) in view.tasks() {
-            let waits_for_io =
-                matches!(task.wait.map(|wait| wait.resource), Some(Resource::Request(_)));
-            for held in task.held.iter().filter(|_| waits_for_io) {
+            let io = task.wait().filter(|wait| matches!(wait.resource, Resource::Request(_)));
+            let held = |began: u64| task.held.iter().filter(move |held| held.seq < began);
+            for held in io.into_iter().flat_map(|wait| held(wait.seq)) {
                 if waiters(held.lock, view) >= MIN_WAITERS {
                     let before = self.jams.remove(&held.lock).filter(|jam| jam.holder == holder);
                     let jam = before.unwrap_or(Jam { holder, since: now, told: false });

@@ -34,7 +34,7 @@ impl Judge for Leak {
                 self.registered.insert(shrinker, (event.task, site));
             }
             EventKind::ShrinkerUnregistered { shrinker } => drop(self.registered.remove(&shrinker)),
-            EventKind::PoolTake { pool } => {
+            EventKind::PoolTake { pool, .. } => {
                 self.taken.entry(pool).or_insert((event.task, 0)).1 += 1;
             }
             EventKind::PoolGive { pool } => self.given(pool),

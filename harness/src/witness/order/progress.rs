@@ -73,7 +73,7 @@ impl Order {
     /// The tasks that wait for `resource`, for which it is now known which task must act.
     pub(super) fn waiters(&mut self, at: &Moment<'_>, resource: Resource, out: &mut Vec<Finding>) {
         for (task, state) in at.view.tasks() {
-            if let Some(wait) = state.wait.filter(|wait| wait.resource == resource) {
+            if let Some(wait) = state.waits.iter().rfind(|wait| wait.resource == resource) {
                 self.wait(at, task, resource, wait.site, out);
             }
         }
@@ -81,7 +81,7 @@ impl Order {
 
     pub(super) fn serve(&mut self, at: &Moment<'_>, out: &mut Vec<Finding>) {
         let task = at.event.task;
-        let (node, key) = match at.event.kind {
+        let (node, key, site) = match at.event.kind {
             // A submitter may publish a number, and others wait for it, before the submission.
             EventKind::RequestSubmit { request, .. } => {
                 return self.waiters(at, Resource::Request(request), out);
@@ -92,15 +92,19 @@ impl Order {
             EventKind::RequestServe { request } => {
                 let queue = at.view.request(request).map(|request| request.queue);
                 let node = queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue));
-                (node, Key::Request(request))
+                (node, Key::Request(request), None)
             }
             EventKind::WorkBegin { work } => {
                 let queue = at.view.work(work).map(|work| work.queue);
-                (queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)), Key::Work(work))
+                (
+                    queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)),
+                    Key::Work(work),
+                    None,
+                )
             }
-            EventKind::PoolTake { pool } => (self.pool(at, pool), Key::Pool(pool)),
-            EventKind::Promise { condition } => {
-                (self.condition(at, condition), Key::Promise(condition))
+            EventKind::PoolTake { pool, site } => (self.pool(at, pool), Key::Pool(pool), site),
+            EventKind::Promise { condition, site } => {
+                (self.condition(at, condition), Key::Promise(condition), site)
             }
             EventKind::RequestServed { request } => {
                 return self.drop_last(task, Key::Request(request));
@@ -109,11 +113,14 @@ impl Order {
             EventKind::PromiseEnd { condition } => {
                 return self.drop_last(task, Key::Promise(condition));
             }
+            EventKind::Signal { condition } => {
+                return self.drop_all(task, Key::Promise(condition));
+            }
             EventKind::PoolGive { pool } => return self.give(task, Key::Pool(pool)),
             _ => return,
         };
         if let Some(node) = node {
-            self.hold(at, Hold { node, shared: false, waited: false, site: None, key });
+            self.hold(at, Hold { node, shared: false, waited: false, site, key });
         }
     }
 

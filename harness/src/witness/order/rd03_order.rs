@@ -92,6 +92,12 @@ impl Order {
         }
     }
 
+    pub(super) fn drop_all(&mut self, task: TaskId, key: Key) {
+        if let Some(Some(actor)) = self.actors.get_mut(task.0 as usize) {
+            actor.holds.retain(|hold| hold.key != key);
+        }
+    }
+
     /// `task` wants `want`, now.
     pub(super) fn take(
         &mut self,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
 use super::state::View;
-use super::waits::{ElementHolder, Holder, Progress, RequestFacts, Wait, WorkItem};
+use super::waits::{ElementHolder, Holder, Progress, Promised, RequestFacts, Wait, WorkItem};
 use crate::event::{
     AllocOutcome, Event, EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId,
 };
@@ -18,6 +18,8 @@ use crate::witness::Reads;
 const MAX_ID: u32 = 1 << 16;
 /// Frames of one task beyond these are not kept.
 const MAX_FRAMES: usize = 1 << 12;
+/// Waits of one task within each other beyond these push out the outermost.
+const MAX_WAITS: usize = 64;
 /// Requests and work items in flight beyond these push out the oldest.
 const MAX_IN_FLIGHT: usize = 1 << 16;
 
@@ -75,11 +77,18 @@ impl View {
         for held in &task.held {
             self.locks[held.lock.0 as usize].forget_holder(id);
         }
-        if let Some(Wait { resource: Resource::Lock(lock), .. }) = task.wait {
-            self.unqueue(id, lock);
+        for wait in &task.waits {
+            if let Resource::Lock(lock) = wait.resource {
+                self.unqueue(id, lock);
+            }
         }
-        for servers in &mut self.servers {
-            servers.retain(|server| *server != id);
+        if task.acts_for_others {
+            for servers in &mut self.servers {
+                servers.retain(|server| *server != id);
+            }
+            for promised in self.promises.values_mut() {
+                promised.retain(|promised| promised.task != id);
+            }
         }
         self.exited = Some((id, task));
     }
@@ -136,7 +145,7 @@ impl View {
                 state.forget_waiter(id);
                 state.holders.push(Holder { task: id, mode, seq });
                 // The releaser hands the lock over before the wait is said to end.
-                task.wait.take_if(|wait| wait.resource == Resource::Lock(lock));
+                task.waits.pop_if(|wait| wait.resource == Resource::Lock(lock));
             }
             EventKind::LockReleased { lock } => {
                 if let Some(place) = task.held.iter().rposition(|held| held.lock == lock) {
@@ -145,7 +154,12 @@ impl View {
                 }
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
-                let before = task.wait.replace(Wait { resource, why, breakable, site, seq, time });
+                let signalled = false;
+                let wait = Wait { resource, why, breakable, site, seq, time, signalled };
+                task.waits.push(wait);
+                if task.waits.len() > MAX_WAITS {
+                    task.waits.remove(0);
+                }
                 if let Resource::Lock(lock) = resource {
                     let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
                     if let Some(state) = slot(&mut self.locks, lock.0) {
@@ -155,15 +169,14 @@ impl View {
                             .push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
                     }
                 }
-                if let Some(Wait { resource: Resource::Lock(lock), .. }) =
-                    before.filter(|b| b.resource != resource)
-                {
-                    self.unqueue(id, lock);
-                }
             }
             EventKind::WaitEnd { resource, .. } => {
-                task.wait.take_if(|wait| wait.resource == resource);
-                if let Resource::Lock(lock) = resource {
+                let place = task.waits.iter().rposition(|wait| wait.resource == resource);
+                let _wait = place.map(|place| task.waits.remove(place));
+                let again = task.waits.iter().any(|wait| wait.resource == resource);
+                if let Resource::Lock(lock) = resource
+                    && !again
+                {
                     self.unqueue(id, lock);
                 }
             }
@@ -176,6 +189,7 @@ impl View {
         let served = Progress::Served { by: task, since: seq };
         match kind {
             EventKind::QueueServer { queue } => {
+                self.tasks[task.0 as usize].acts_for_others = true;
                 if let Some(servers) =
                     slot(&mut self.servers, queue.0).filter(|servers| !servers.contains(&task))
                 {
@@ -225,16 +239,17 @@ impl View {
     }
 
     fn apply_promise(&mut self, event: &Event) {
-        let Event { seq, task: me, kind, .. } = *event;
+        let Event { seq, time, task: me, kind } = *event;
+        let promised = |site| Promised { task: me, site, seq, time };
         match kind {
-            EventKind::PoolTake { pool } => {
-                self.elements.entry(pool).or_default().push(ElementHolder::Task(me, seq));
+            EventKind::PoolTake { pool, site } => {
+                self.elements.entry(pool).or_default().push(ElementHolder::Task(promised(site)));
             }
             EventKind::PoolHandOver { pool, request } => {
                 let holders = self.elements.entry(pool).or_default();
                 take_one(
                     holders,
-                    |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me),
+                    |holder| matches!(holder, ElementHolder::Task(taken) if taken.task == me),
                 );
                 holders.push(ElementHolder::Request(request));
             }
@@ -244,7 +259,7 @@ impl View {
                 // The giver's own, else that of a request which is complete, else any: they are
                 // alike.
                 let own = |holder: &ElementHolder| match holder {
-                    ElementHolder::Task(task, _) => *task == me,
+                    ElementHolder::Task(taken) => taken.task == me,
                     ElementHolder::Request(_) => false,
                 };
                 let done = |holder: &ElementHolder| match holder {
@@ -255,14 +270,30 @@ impl View {
                     || take_one(holders, done)
                     || take_one(holders, |_| true);
             }
-            EventKind::Promise { condition } => {
-                self.promises.entry(condition).or_default().push((me, seq));
+            EventKind::Promise { condition, site } => {
+                self.promises.entry(condition).or_default().push(promised(site));
+                self.tasks[me.0 as usize].acts_for_others = true;
             }
             EventKind::PromiseEnd { condition } => {
                 if let Some(promised) = self.promises.get_mut(&condition)
-                    && let Some(place) = promised.iter().rposition(|(task, _)| *task == me)
+                    && let Some(place) = promised.iter().rposition(|promised| promised.task == me)
                 {
                     promised.remove(place);
+                }
+            }
+            EventKind::Signal { condition } => {
+                if let Some(promised) = self.promises.get_mut(&condition) {
+                    promised.retain(|promised| promised.task != me);
+                }
+                let all = self.tasks.iter_mut().flat_map(|task| &mut task.waits);
+                all.filter(|wait| wait.resource == Resource::Condition(condition))
+                    .for_each(|wait| wait.signalled = true);
+            }
+            EventKind::WaitAgain { condition } => {
+                let waits = &mut self.tasks[me.0 as usize].waits;
+                let resource = Resource::Condition(condition);
+                if let Some(wait) = waits.iter_mut().rfind(|wait| wait.resource == resource) {
+                    wait.signalled = false;
                 }
             }
             _ => {}

@@ -31,10 +31,10 @@ impl View {
             Some(Resource::Pool(pool)) => any = self.element_holders(pool),
             Some(Resource::Condition(condition)) => {
                 let promised = self.promises.get(&condition).into_iter().flatten();
-                any.extend(promised.map(|(task, since)| Needed {
-                    task: *task,
+                any.extend(promised.map(|promised| Needed {
+                    task: promised.task,
                     how: Role::Promised,
-                    since: *since,
+                    since: promised.seq,
                 }));
             }
             Some(Resource::Idle(_) | Resource::Timer) | None => {}
@@ -52,8 +52,9 @@ impl View {
         let mut known = Vec::new();
         for holder in self.elements.get(&pool).into_iter().flatten() {
             match *holder {
-                ElementHolder::Task(task, since) => {
-                    known.push(Needed { task, how: Role::HasElement, since });
+                ElementHolder::Task(taken) => {
+                    let since = taken.seq;
+                    known.push(Needed { task: taken.task, how: Role::HasElement, since });
                 }
                 ElementHolder::Request(id) => {
                     let Some(request) = self.requests.get(&id) else { return Vec::new() };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, HeldLock};
-use super::waits::{ElementHolder, Lock, RequestFacts, Wait, WorkItem};
+use super::waits::{ElementHolder, Lock, Needed, Promised, RequestFacts, Role, Wait, WorkItem};
 use crate::event::{
     LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
 };
@@ -23,9 +23,20 @@ pub struct Task {
     pub frames: Vec<Frame>,
     /// The locks that it holds, in the order taken.
     pub held: Vec<HeldLock>,
-    /// What it waits for.
-    pub wait: Option<Wait>,
+    /// Its open waits, outermost first: the code that tests what a wait is for may wait in turn.
+    pub waits: Vec<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
+    /// Whether it ever promised to signal, or served a queue.
+    pub(super) acts_for_others: bool,
+}
+
+impl Task {
+    /// What it waits for now: the innermost of its waits. When that ends, the one around it is in
+    /// force again.
+    #[must_use]
+    pub fn wait(&self) -> Option<&Wait> {
+        self.waits.last()
+    }
 }
 
 /// The world rebuilt from its events.
@@ -37,7 +48,7 @@ pub struct View {
     pub(super) requests: BTreeMap<RequestId, RequestFacts>,
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
-    pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
+    pub(super) promises: BTreeMap<WaitId, Vec<Promised>>,
     pub(super) min: Option<Pages>,
     pub(super) low_point: Option<Pages>,
     pub(super) closed: Option<Frame>,
@@ -123,6 +134,20 @@ impl View {
     /// The wait of the task, if another task must act before it ends.
     #[must_use]
     pub fn wait(&self, id: TaskId) -> Option<&Wait> {
-        self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())
+        self.task(id)?.wait().filter(|wait| wait.needs_a_task())
+    }
+
+    /// The wait that keeps a task from acting in its role. A role that it took inside a wait, such
+    /// as a lock that the tested condition takes, is given up whether or not that wait ends.
+    #[must_use]
+    pub fn holds_up(&self, needed: &Needed) -> Option<&Wait> {
+        let within = |wait: &&Wait| needed.how == Role::AheadInLine || wait.seq > needed.since;
+        self.wait(needed.task).filter(within)
+    }
+
+    /// Whether the task that the last event ended had promised to signal, or served a queue.
+    #[must_use]
+    pub fn exit_matters(&self) -> bool {
+        self.exited.as_ref().is_some_and(|(_, task)| task.acts_for_others)
     }
 }

@@ -25,13 +25,15 @@ pub struct Wait {
     pub seq: u64,
     /// When.
     pub time: Nanos,
+    /// The condition was signalled, and the task has not tested it since.
+    pub signalled: bool,
 }
 
 impl Wait {
     /// Whether some task must act before the wait ends.
     #[must_use]
     pub const fn needs_a_task(&self) -> bool {
-        !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
+        !self.signalled && !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
     }
 }
 
@@ -128,11 +130,20 @@ pub struct WorkItem {
     pub progress: Progress,
 }
 
+/// A promise to signal a condition that was not kept yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Promised {
+    pub(super) task: TaskId,
+    pub(super) site: Option<Site>,
+    pub(super) seq: u64,
+    pub(super) time: Nanos,
+}
+
 /// The holder of an element of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ElementHolder {
     /// A task, since this event.
-    Task(TaskId, u64),
+    Task(Promised),
     /// A request: the task that completes it gives the element back.
     Request(RequestId),
 }

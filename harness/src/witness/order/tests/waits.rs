@@ -144,8 +144,8 @@ fn check_pool(expect: &[&str], kept: bool, by: usize) {
         let pool: PoolId = s.names.add_pool("bio");
         let lock = s.lock("lock", "l");
         let tasks = [s.task("t"), s.task("other")];
-        s.on(tasks[0], EventKind::PoolTake { pool });
-        s.on(tasks[0], EventKind::PoolTake { pool });
+        s.on(tasks[0], EventKind::PoolTake { pool, site: None });
+        s.on(tasks[0], EventKind::PoolTake { pool, site: None });
         s.on(tasks[by], EventKind::PoolGive { pool });
         if !kept {
             s.on(tasks[by], EventKind::PoolGive { pool });
@@ -188,7 +188,7 @@ fn a_second_element_of_a_pool_is_no_recursion() {
     check(&[], |s| {
         let pool = s.names.add_pool("bio");
         let task = s.task("t");
-        s.on(task, EventKind::PoolTake { pool });
+        s.on(task, EventKind::PoolTake { pool, site: None });
         s.wait(task, Resource::Pool(pool), "mempool element");
     });
 }
@@ -201,7 +201,7 @@ fn check_promise(expect: &[&str], kept_open: bool) {
         let condition = s.names.add_condition("log space");
         let lock = s.lock("lock", "l");
         let (pusher, writer) = (s.task("pusher"), s.task("writer"));
-        s.on(pusher, EventKind::Promise { condition });
+        s.on(pusher, EventKind::Promise { condition, site: None });
         if !kept_open {
             s.on(pusher, EventKind::PromiseEnd { condition });
         }
@@ -223,8 +223,8 @@ fn a_promiser_that_waits_for_another_promiser_is_no_recursion() {
     check(&[], |s| {
         let condition = s.names.add_condition("log space");
         let (one, other) = (s.task("one"), s.task("other"));
-        s.on(other, EventKind::Promise { condition });
-        s.on(one, EventKind::Promise { condition });
+        s.on(other, EventKind::Promise { condition, site: None });
+        s.on(one, EventKind::Promise { condition, site: None });
         s.wait(one, Resource::Condition(condition), "log space");
     });
 }
