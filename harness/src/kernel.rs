@@ -98,8 +98,8 @@ pub mod witness {
 /// What a report consists of.
 pub mod report {
     pub use crate::report::{
-        ClosingEdge, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting, describe,
-        describe_stalls, file_name, order_note,
+        ClosingEdge, Elsewhere, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting,
+        describe, describe_stalls, file_name, order_note,
     };
 }
 
