@@ -103,8 +103,8 @@ pub mod witness {
 /// What a report consists of.
 pub mod report {
     pub use crate::report::{
-        ClosingEdge, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting, describe,
-        describe_stalls, file_name, order_note, write_file,
+        ClosingEdge, Elsewhere, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting,
+        describe, describe_stalls, file_name, order_note, write_file,
     };
 }
 

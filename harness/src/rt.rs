@@ -111,7 +111,7 @@ fn judge(spec: &TestSpec, mut report: Report) {
         true => format!("cargo test {path} -- --exact"),
         false => format!("{REPLAY}='{trace}' cargo test {path} -- --exact"),
     };
-    report.replay = report.trace.as_ref().map(again);
+    report.set_replay(again);
     let wrong = report.matches(spec.expect);
     if wrong.is_err() {
         let place = format!("{}:{}", spec.file, spec.line);

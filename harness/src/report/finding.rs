@@ -1,12 +1,13 @@
 //! One finding in words.
 //!
-//! Key types: [`Finding`], [`ClosingEdge`]. The chain is data: a tool can follow it without parsing
+//! Key types: [`Finding`], [`ClosingEdge`], [`Elsewhere`]. The chain is data: a tool can follow it without parsing
 //! a sentence.
 
 use serde::{Deserialize, Serialize};
 
 use super::order::Order;
 use super::step::{Step, StepKind};
+use crate::event::Trace;
 use crate::units::Nanos;
 use crate::witness::Code;
 
@@ -106,6 +107,30 @@ pub struct Finding {
     /// What more there is to say about a possible recursion (RD03).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// Which schedule showed it, where that is another than the reported one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// A schedule of the run that is not the reported one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Elsewhere {
+    /// Its number, from 1.
+    pub schedule: u64,
+    /// Its choices.
+    pub trace: Trace,
+    /// The command that repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
+}
+
+impl Elsewhere {
+    /// The schedule with this number, from 1, which made the choices `trace`.
+    #[must_use]
+    pub const fn new(schedule: u64, trace: Trace) -> Self {
+        Self { schedule, trace, replay: None }
+    }
 }
 
 impl Finding {

@@ -12,8 +12,8 @@ use super::value::{Outcome, Report};
 use crate::error::visible;
 
 impl Report {
-    /// One `::error` line for each finding that is not part of another, and for a panic. A finding
-    /// is shown at its last forbidden entry, else at its first step with a source line, else at
+    /// One `::error` line for each finding that is not part of another, for a panic, and for each
+    /// rule of the plan that never applied. A finding is shown at its last forbidden entry, else at its first step with a source line, else at
     /// `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
@@ -22,11 +22,18 @@ impl Report {
             if self.covered_by(index).is_none() {
                 let site = site(finding).unwrap_or(otherwise);
                 let title = format!("{} {}: {}", finding.code, finding.title, self.name);
-                annotation(&mut lines, site, &title, &finding.headline);
+                let elsewhere = finding.elsewhere.as_ref().map_or_else(String::new, |elsewhere| {
+                    format!(" (in schedule {} of {})", elsewhere.schedule, self.schedules)
+                });
+                let message = format!("{}{elsewhere}", finding.headline);
+                annotation(&mut lines, site, &title, &message);
             }
         }
         if let Outcome::Panicked { message } = &self.outcome {
             annotation(&mut lines, otherwise, &format!("panicked: {}", self.name), message);
+        }
+        for rule in &self.idle {
+            annotation(&mut lines, otherwise, &format!("plan: {}", self.name), rule);
         }
         lines
     }

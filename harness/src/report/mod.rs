@@ -35,8 +35,9 @@ mod timeline;
 mod value;
 mod words;
 
+pub(crate) use expect::accepted;
 pub use files::{file_name, write_file};
-pub use finding::{ClosingEdge, Finding, Held, Waiting};
+pub use finding::{ClosingEdge, Elsewhere, Finding, Held, Waiting};
 pub use order::{Order, OrderEdge};
 pub use stalls::Stalled;
 #[cfg(all(feature = "loop", target_os = "linux"))]

@@ -53,7 +53,10 @@ struct Process<'a> {
 impl Process<'_> {
     fn events(&self, events: &mut Vec<Value>) {
         let Finding { code, title, tasks, .. } = self.finding;
-        let name = format!("finding {}: {code} {title}", self.pid);
+        let elsewhere = self.finding.elsewhere.as_ref();
+        let elsewhere = elsewhere
+            .map_or_else(String::new, |elsewhere| format!(", in schedule {}", elsewhere.schedule));
+        let name = format!("finding {}: {code} {title}{elsewhere}", self.pid);
         events.push(self.event("M", "process_name", 0, json!({ "args": { "name": name } })));
         for (index, task) in tasks.iter().enumerate() {
             let sort = json!({ "args": { "sort_index": index } });

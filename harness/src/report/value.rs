@@ -40,6 +40,11 @@ pub enum Outcome {
     },
 }
 
+/// The choices of `trace` in text form with their number, where there are any.
+pub(super) fn choices(trace: &Trace) -> Option<(String, usize)> {
+    (!trace.0.is_empty()).then(|| (trace.to_string(), trace.0.len()))
+}
+
 /// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -56,9 +61,13 @@ pub struct Report {
     pub schedules: u64,
     /// How the run ended.
     pub outcome: Outcome,
-    /// The findings, in the order in which they were made.
+    /// Which of the schedules is reported, from 1; absent where it is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<u64>,
+    /// The findings of the reported schedule, in the order in which they were made; then those of
+    /// other schedules that are not expected or were not shown with what is expected.
     pub findings: Vec<Finding>,
-    /// The choices of the run that the findings are from.
+    /// The choices of the reported schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
     /// The command that repeats the run.
@@ -73,6 +82,9 @@ pub struct Report {
     /// What keeps the same run quiet, found by trying: `quiet in 50 schedules under era v3.18`.
     #[serde(default)]
     pub cuts: Vec<String>,
+    /// The rules of the plan that applied in no schedule and are not optional, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<String>,
     /// What else the reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -96,6 +108,7 @@ impl Report {
             tier: tier.into(),
             era: era.into(),
             schedules: 1,
+            reported: None,
             outcome: if findings.is_empty() { Outcome::Quiet } else { Outcome::Found },
             findings,
             trace: None,
@@ -103,6 +116,7 @@ impl Report {
             latency_ns: None,
             stalls: Vec::new(),
             cuts: Vec::new(),
+            idle: Vec::new(),
             notes: Vec::new(),
             pairs: None,
         }
@@ -114,6 +128,14 @@ impl Report {
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
+    }
+
+    /// Says how each trace of the report is repeated: `command` makes a command of a trace.
+    pub fn set_replay(&mut self, command: impl Fn(&Trace) -> String) {
+        self.replay = self.trace.as_ref().map(&command);
+        for elsewhere in self.findings.iter_mut().filter_map(|found| found.elsewhere.as_mut()) {
+            elsewhere.replay = Some(command(&elsewhere.trace));
+        }
     }
 
     /// What the JSON form leaves out of each chain's steps, for a reader in another process.
@@ -181,8 +203,7 @@ impl Report {
 
     /// The choices in text form with their number, where there are any.
     pub(super) fn choices(&self) -> Option<(String, usize)> {
-        let trace = self.trace.as_ref().filter(|trace| !trace.0.is_empty())?;
-        Some((trace.to_string(), trace.0.len()))
+        choices(self.trace.as_ref()?)
     }
 
     /// The report as JSON, indented. Both forms of JSON are printable ASCII.

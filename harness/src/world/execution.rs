@@ -7,18 +7,18 @@ use std::sync::Arc;
 use super::World;
 use super::hub::{Hub, Observed};
 use super::spec::Spec;
-use super::suppress::{self, Suppression};
+use super::suppress;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Names};
 use crate::heap;
 use crate::inject::Plan;
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
-use crate::report::describe;
+use crate::report::{Finding, describe};
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
-use crate::witness::{Code, Finding, JudgeOptions, OrderGraph, Witness};
+use crate::witness::{self as judged, Breach, Code, JudgeOptions, OrderGraph, StepKind, Witness};
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -42,6 +42,13 @@ pub(super) struct Executed {
     pub(super) trouble: Option<Error>,
     /// Rules of the plan that never applied, as sentences.
     pub(super) idle: Vec<String>,
+    /// What was found and is not suppressed, in words.
+    pub(super) findings: Vec<Finding>,
+    /// What is suppressed, each with the place of its suppression in the spec.
+    pub(super) suppressed: Vec<(usize, Finding)>,
+    /// Whether what was found, and is not suppressed, made the code under test panic: a deadlock
+    /// that the world broke, a hang that it ended, a shrinker that panicked.
+    explains_panic: bool,
 }
 
 impl Run {
@@ -80,12 +87,21 @@ impl Run {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        let (observed, names) = (hub.close(), sched.names(|names| names.clone()));
+        let judged = observed.witness.as_ref().map_or(&[][..], |witness| witness.findings());
+        let findings = judged.iter().map(|finding| describe(finding, &names)).collect();
+        let (findings, suppressed) = suppress::split(&self.spec.suppressions, findings);
+        let kept = |seq| findings.iter().any(|finding| finding.seq == seq);
+        let explains_panic = judged.iter().any(|found| explains_panic(found) && kept(found.seq));
         Executed {
-            observed: hub.close(),
-            names: sched.names(|names| names.clone()),
+            observed,
+            names,
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
+            findings,
+            suppressed,
+            explains_panic,
         }
     }
 
@@ -123,23 +139,22 @@ impl Spec {
 }
 
 impl Executed {
-    /// Everything that was found, in order.
-    pub(super) fn findings(&self) -> &[Finding] {
-        self.observed.witness.as_ref().map_or(&[], |witness| witness.findings())
+    /// Whether the code under test panicked, and no finding is the reason.
+    pub(super) const fn panicked(&self) -> bool {
+        self.panic.is_some() && !self.explains_panic
     }
 
-    /// The codes of what was found and is not suppressed.
-    pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
-        let findings = self.findings();
-        if suppressions.is_empty() {
-            return findings.iter().map(|finding| finding.code).collect();
-        }
-        let described = findings.iter().map(|finding| describe(finding, &self.names)).collect();
-        suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
-    }
-
-    /// Whether it ended by a panic of the code under test or by trouble of the harness.
+    /// Whether it ended by a panic of the code under test or by trouble of the harness, and
+    /// nothing that was found is the reason.
     pub(super) const fn failed(&self) -> bool {
-        self.panic.is_some() || self.trouble.is_some()
+        self.panicked() || self.trouble.is_some() && self.findings.is_empty()
     }
+}
+
+/// Whether `finding` can be the reason of a panic of the code under test. Other findings change
+/// nothing in the run.
+fn explains_panic(finding: &judged::Finding) -> bool {
+    let broke = finding.chain.last().map(|step| step.what);
+    let shrinker = matches!(broke, Some(StepKind::Broke { breach: Breach::Panicked, .. }));
+    shrinker || matches!(finding.code, Code::RD04 | Code::RD05)
 }

@@ -12,6 +12,7 @@
 //! | `spec` | `Spec`: the description, as plain data; whether it makes sense |
 //! | `execution` | `Run`, `Executed`: build the stack, run the body, take the stack down, once |
 //! | `hub` | `Hub`: events to judges, findings to reactions |
+//! | `gather` | `Gathered`: what all executions showed, and which one is reported |
 //! | `finish` | the report of a run, on every tier |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that a finding replays |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
@@ -28,6 +29,7 @@ mod durable;
 mod durable_file;
 mod execution;
 mod finish;
+mod gather;
 mod hub;
 mod model;
 mod native;

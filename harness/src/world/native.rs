@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::execution::Run;
-use super::finish::{Executions, finish};
+use super::finish::finish;
+use super::gather::Executions;
 use crate::error::Result;
 use crate::report::Report;
 use crate::sched::Sched;
@@ -14,5 +15,5 @@ pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
     let spec = &run.spec;
     let hub = run.hub(spec.recorder()?);
     let sched = Sched::native(spec.seed, Box::new(hub.clone()));
-    finish(spec, Executions::one(run.execute(&sched, &hub, Arc::new(InProcess))))
+    finish(spec, Executions::one(run.execute(&sched, &hub, Arc::new(InProcess)), None))
 }

@@ -2,10 +2,11 @@
 //! task holds.
 
 use super::markup::Markup;
+use super::page::see_again;
 use super::shapes::Picture;
 use super::{graph, order, sequence};
-use crate::report::finding::Finding;
-use crate::report::value::Report;
+use crate::report::finding::{Elsewhere, Finding};
+use crate::report::value::{Report, choices};
 
 /// The section of finding number `index`.
 pub(super) fn section(m: &mut Markup, report: &Report, index: usize) {
@@ -20,7 +21,17 @@ pub(super) fn section(m: &mut Markup, report: &Report, index: usize) {
         Some(deadlock) => covered(m, deadlock + 1),
         None => body(m, finding),
     }
+    if let Some(elsewhere) = &finding.elsewhere {
+        other_schedule(m, report, elsewhere);
+    }
     m.close("section");
+}
+
+/// Which other schedule the finding is from, and how to repeat that.
+fn other_schedule(m: &mut Markup, report: &Report, elsewhere: &Elsewhere) {
+    let Elsewhere { schedule, trace, replay } = elsewhere;
+    m.leaf("p", &[], &format!("Found in schedule {schedule} of {}.", report.schedules));
+    see_again(m, replay.as_deref(), choices(trace));
 }
 
 fn covered(m: &mut Markup, deadlock: usize) {

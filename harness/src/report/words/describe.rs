@@ -41,6 +41,7 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         held: finding.tasks.iter().map(|task| held(&words, *task)).collect(),
         nodes: nodes(&words),
         order: None,
+        elsewhere: None,
     }
 }
 

@@ -182,6 +182,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             edges: cycle.edges.iter().map(ordered).collect(),
             declared: declared_edges(cycle),
         }),
+        elsewhere: None,
     }
 }
 

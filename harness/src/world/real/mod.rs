@@ -20,7 +20,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::execution::Run;
-use super::finish::{Executions, finish};
+use super::finish::finish;
+use super::gather::Executions;
 use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not};
@@ -65,7 +66,7 @@ fn here(run: &Arc<Run>, child: Option<Arc<Child>>) -> Result<Report> {
     let hub = run.hub(None);
     let sched = Sched::native(run.spec.seed, Box::new(hub.clone()));
     let backend = Arc::new(backend::Real::new(child));
-    finish(&run.spec, Executions::one(run.execute(&sched, &hub, backend)))
+    finish(&run.spec, Executions::one(run.execute(&sched, &hub, backend), None))
 }
 
 fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
