@@ -101,6 +101,7 @@ impl WaitQueue {
         let _side = harness_side();
         let me = self.sched.current();
         let Waiting { resource, why, breakable, site } = waiting;
+        let queued = Queued { queue: self, task: me };
         self.waiters.lock().push_back(me);
         self.sched.emit(EventKind::WaitBegin { resource, why, breakable, site });
         let outcome = loop {
@@ -119,7 +120,7 @@ impl WaitQueue {
                 waiters.push_back(me);
             }
         };
-        self.waiters.lock().retain(|task| *task != me);
+        queued.leave();
         self.sched.forget_break();
         self.sched.emit(EventKind::WaitEnd { resource, outcome });
         outcome
@@ -150,6 +151,35 @@ impl WaitQueue {
     }
 }
 
+/// A task in a wait queue. Dropping this, as a task does that is unwound while it waits, takes it
+/// out, and passes on a wake-up that was meant for it: a task that lingers may wait for that.
+struct Queued<'a> {
+    queue: &'a WaitQueue,
+    task: TaskId,
+}
+
+impl Queued<'_> {
+    /// The wait has ended.
+    fn leave(self) {
+        self.queue.waiters.lock().retain(|task| *task != self.task);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let woken = {
+            let mut waiters = self.queue.waiters.lock();
+            let before = waiters.len();
+            waiters.retain(|task| *task != self.task);
+            waiters.len() == before
+        };
+        if woken {
+            self.queue.wake_one();
+        }
+    }
+}
+
 /// Something that happens once (`struct completion`, `complete_all`).
 #[derive(Clone, Debug)]
 pub struct Completion {
@@ -176,6 +206,10 @@ impl Completion {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    pub(super) const fn sched(&self) -> &Sched {
+        &self.queue.sched
     }
 
     /// Waits until it is complete.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
 use crate::report::Report;
-use crate::sched::controlled::{self, Driver};
+use crate::sched::controlled::{self, Driver, TASK_STACK};
 use crate::sched::{Sched, SpinLock, Strategy};
 use crate::stack::InProcess;
 
@@ -106,8 +106,10 @@ pub(super) fn execute(
 ) -> Executions {
     let driver = Driver::new(Box::new(strategy));
     let executions = Arc::new(SpinLock::new(None));
-    let (kept, choices, run) = (Arc::clone(&executions), Arc::clone(&driver), Arc::clone(run));
-    controlled::run(&driver, move || {
+    let (kept, choices, task_stack) =
+        (Arc::clone(&executions), Arc::clone(&driver), run.spec.task_stack.unwrap_or(TASK_STACK));
+    let run = Arc::clone(run);
+    controlled::run(&driver, task_stack, move || {
         let hub = hub();
         let observer = Box::new(hub.clone());
         let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);

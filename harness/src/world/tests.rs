@@ -1,6 +1,8 @@
 //! Worlds on the tiers model and native: the deadlock of 2014, its two fixes and its replay;
 //! recordings, cuts and notes.
 
+mod unwinding;
+
 use expect_test::expect;
 
 use super::*;
