@@ -76,6 +76,9 @@ impl EventSink {
     }
 }
 
+/// Bytes of stack of a thread unless a run says otherwise: those of `std`.
+const NATIVE_STACK: usize = 2 << 20;
+
 type LockHook = dyn Fn(&str) + Send + Sync;
 
 pub(super) enum Engine {
@@ -137,7 +140,18 @@ impl Sched {
     /// A world on OS threads, whose choices come from `seed`.
     #[must_use]
     pub fn native(seed: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), observer)
+        Self::native_with(seed, None, observer)
+    }
+
+    /// The same with `task_stack` bytes of stack for each thread that the world starts.
+    #[must_use]
+    pub(crate) fn native_with(
+        seed: u64,
+        task_stack: Option<usize>,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let task_stack = task_stack.unwrap_or(NATIVE_STACK);
+        Self::new(Engine::Native(Native::new(seed, task_stack)), observer)
     }
 
     /// The world of the running task.
@@ -330,9 +344,6 @@ impl Sched {
     /// A scheduling point: another task may run instead. It carries out what the observer asked
     /// for, and unwinds the task where the world is aborted.
     pub fn point(&self) {
-        if std::thread::panicking() {
-            return;
-        }
         let _side = harness_side();
         self.react();
         match &self.0.engine {

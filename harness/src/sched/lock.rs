@@ -102,6 +102,36 @@ impl LockCore {
     }
 }
 
+/// A task that waits for a lock. Where it is unwound meanwhile, it waits no more, and a lock that
+/// was handed to it is handed on: a task that lingers may wait for that.
+struct Queued<'a> {
+    lock: &'a BareLock,
+    sched: &'a Sched,
+    task: TaskId,
+}
+
+impl Queued<'_> {
+    /// The wait has ended.
+    fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lock.state.lock();
+        let waits = state.waiters.iter().position(|waiter| waiter.task == self.task);
+        match waits {
+            Some(position) => drop(state.waiters.remove(position)),
+            None => {
+                let held = state.holders.iter().position(|task| *task == self.task);
+                held.map(|position| state.holders.remove(position));
+            }
+        }
+        self.lock.hand_over(self.sched, &mut state);
+    }
+}
+
 impl BareLock {
     pub(super) fn new(
         sched: &Sched,
@@ -138,16 +168,19 @@ impl BareLock {
             let breakable = patience == Patience::Breakable;
             sched.emit_wait(Waiting { resource, why: self.why, breakable, site })
         };
+        let queued = Queued { lock: self, sched, task: me };
         loop {
             let wake = sched.park(wait, None);
             let mut state = self.state.lock();
             let Some(position) = state.waiters.iter().position(|waiter| waiter.task == me) else {
                 drop(state);
+                queued.leave();
                 sched.forget_break(wait);
                 sched.took(lock);
                 return Ok(());
             };
             if let (Wake::Broken(errno), Patience::Breakable) = (wake, patience) {
+                queued.leave();
                 state.waiters.remove(position);
                 let outcome = WaitOutcome::Broken(errno);
                 sched.emit(EventKind::WaitEnd { resource, outcome });

@@ -28,14 +28,16 @@ struct Parker {
 /// The engine behind a native world.
 pub(super) struct Native {
     start: Instant,
+    task_stack: usize,
     parkers: SpinLock<BTreeMap<TaskId, Arc<Parker>>>,
     random: SpinLock<SplitMix64>,
 }
 
 impl Native {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, task_stack: usize) -> Self {
         Self {
             start: Instant::now(),
+            task_stack,
             parkers: SpinLock::new(BTreeMap::new()),
             random: SpinLock::new(SplitMix64(seed)),
         }
@@ -48,6 +50,7 @@ impl Native {
     pub(super) fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) {
         std::thread::Builder::new()
             .name(name.to_owned())
+            .stack_size(self.task_stack)
             .spawn(body)
             .expect("the system starts another thread");
     }

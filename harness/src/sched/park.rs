@@ -4,8 +4,10 @@
 //! abort). In a controlled world the last runnable task to park moves the clock to the next timer;
 //! where there is none, it tells the observer that no task can go on.
 //!
-//! An aborted world unwinds every task with a private payload that each task's entry catches. Code
-//! that waits while it unwinds would wait for ever, so no guard takes a sleeping lock in its drop.
+//! An aborted world unwinds every task with a private payload that each task's entry catches. A
+//! destructor may wait meanwhile: a cache joins its thread in `Drop`. A second panic would abort the
+//! process, so a task that unwinds already is not unwound again. It *lingers*: its wait is a real
+//! one, which ends when the others have unwound far enough.
 //!
 //! Locking: the task table > the event lock.
 
@@ -16,6 +18,7 @@ use std::sync::atomic::Ordering;
 use super::core::{Asked, Engine, Sched};
 use super::side::harness_side;
 use super::table::TaskTable;
+use super::task::{begins_to_unwind, unwinds};
 use crate::error::Errno;
 use crate::event::{EventKind, Reaction, TaskId};
 use crate::units::Ticks;
@@ -37,26 +40,32 @@ pub(super) struct Aborted;
 impl Sched {
     /// Waits until the task is woken, `deadline` passes, or the world breaks the wait that began
     /// with event `wait`. A wake-up that came before the park is not lost, nor is a break that came
-    /// while the task was in a wait inside this one.
+    /// while the task was in a wait inside this one. A task that unwinds waits also in an aborted
+    /// world.
     pub(super) fn park(&self, wait: u64, deadline: Option<Ticks>) -> Wake {
         let _side = harness_side();
         let me = self.current();
         self.check_budget();
         self.react();
+        let lingers = unwinds();
         {
             let mut table = self.0.table.lock();
             let aborted = table.aborted;
             let task = table.task(me);
-            if aborted {
+            if aborted && !lingers {
                 drop(table);
                 unwind();
             }
             if let Some(errno) = task.take_break(wait) {
                 return Wake::Broken(errno);
             }
-            if !task.token {
+            let sleeps = !task.token;
+            if sleeps {
                 task.parked = true;
                 task.deadline = deadline;
+            }
+            table.lingering += u32::from(lingers);
+            if sleeps {
                 self.idle(&mut table);
             }
         }
@@ -64,7 +73,7 @@ impl Sched {
         loop {
             {
                 let mut table = self.0.table.lock();
-                if table.aborted {
+                if table.aborted && !lingers {
                     table.task(me).parked = false;
                     drop(table);
                     unwind();
@@ -76,14 +85,17 @@ impl Sched {
                     task.parked = false;
                     task.deadline = None;
                     let timed_out = std::mem::take(&mut task.timed_out);
-                    return match (task.take_break(wait), timed_out) {
+                    let ended = match (task.take_break(wait), timed_out) {
                         (Some(errno), _) => Wake::Broken(errno),
                         (None, true) => Wake::TimedOut,
                         (None, false) => Wake::Woken,
                     };
+                    table.lingering -= u32::from(lingers);
+                    return ended;
                 }
                 if !self.is_controlled() && deadline.is_some_and(|at| now.max(self.now()) >= at) {
                     task.parked = false;
+                    table.lingering -= u32::from(lingers);
                     return Wake::TimedOut;
                 }
             }
@@ -123,17 +135,32 @@ impl Sched {
     /// In a controlled world without a runnable task: moves the clock to the next timer, or reports
     /// the stall and aborts.
     pub(super) fn idle(&self, table: &mut TaskTable) {
-        if !self.is_controlled() || table.aborted || table.any_runnable() {
+        // The table of a native world may be long, and there only a task that lingers matters.
+        if !self.is_controlled() && table.lingering == 0 {
             return;
         }
-        if table.tasks.iter().all(|task| task.exited) {
+        if table.any_runnable() || table.tasks.iter().all(|task| task.exited) {
             return;
         }
-        if let Some((when, index)) = table.next_timer() {
+        if self.is_controlled()
+            && let Some((when, index)) = table.next_timer()
+        {
             table.clock = table.clock.max(when);
             table.tasks[index].timed_out = true;
             let task = TaskId(u32::try_from(index).expect("fewer than 2^32 tasks"));
             self.wake_in(table, task);
+            return;
+        }
+        if table.aborted {
+            return;
+        }
+        if table.lingering > 0 {
+            // A task of the user's panicked, and its destructors wait for tasks that would run on.
+            // That is no hang: the panic ends the run.
+            self.abort_in(table);
+            return;
+        }
+        if !self.is_controlled() {
             return;
         }
         let time = table.clock.nanos();
@@ -146,7 +173,7 @@ impl Sched {
     #[inline]
     pub(super) fn react(&self) {
         self.carry_out_reactions();
-        if self.0.ended.load(Ordering::Acquire) && !std::thread::panicking() {
+        if self.0.ended.load(Ordering::Acquire) && !unwinds() {
             unwind();
         }
     }
@@ -185,12 +212,25 @@ impl Sched {
     }
 
     pub(super) fn abort_in(&self, table: &mut TaskTable) {
-        table.aborted = true;
+        if !std::mem::replace(&mut table.aborted, true) {
+            self.0.sink.lock().observer.aborted();
+            if let Engine::Controlled(controlled) = &self.0.engine {
+                controlled.aborted();
+            }
+        }
         self.0.ended.store(true, Ordering::Release);
         for index in 0..table.tasks.len() {
             if table.tasks[index].parked {
                 self.wake_in(table, TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")));
             }
+        }
+    }
+
+    /// The running task unwinds, and what it waits for never comes.
+    pub(super) fn linger_for_ever(&self) -> ! {
+        loop {
+            // No wait has begun, so none of this number is broken.
+            self.park(u64::MAX, None);
         }
     }
 
@@ -219,6 +259,7 @@ impl Sched {
 }
 
 pub(super) fn unwind() -> ! {
+    begins_to_unwind();
     resume_unwind(Box::new(Aborted))
 }
 

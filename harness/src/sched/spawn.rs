@@ -13,7 +13,7 @@ use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
 use super::side::{Side, harness_side};
 use super::table::TaskState;
-use super::task::{Installed, TaskOrigin};
+use super::task::{Installed, TaskOrigin, unwinds};
 use super::{Completion, SpinLock};
 use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
 
@@ -99,7 +99,8 @@ impl Sched {
         handle
     }
 
-    /// Runs `body` as `task` on this thread and catches how it ends.
+    /// Runs `body` as `task` on this thread and catches how it ends. In an aborted world the body
+    /// does not begin.
     pub(super) fn run_task<T>(
         &self,
         task: TaskId,
@@ -107,6 +108,10 @@ impl Sched {
         body: impl FnOnce() -> T,
     ) -> TaskEnd<T> {
         let _installed = Installed::task(self, task, origin);
+        let body = || {
+            self.react();
+            body()
+        };
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(value) => TaskEnd::Value(value),
             Err(payload) if payload.is::<Aborted>() => TaskEnd::Aborted,
@@ -138,9 +143,27 @@ impl Sched {
         assert_eq!(task, TaskId(0), "a world has one main task");
         let ended = self.run_task(task, TaskOrigin::kthread(), body);
         self.exit_task(task);
+        self.wait_until_unwound(task);
         match ended {
             TaskEnd::Value(value) => Some(value),
             TaskEnd::Aborted | TaskEnd::Panicked(_) => None,
+        }
+    }
+
+    /// In an aborted controlled world: lets the other tasks run until they have unwound, because
+    /// the engine would unwind what is left in its own way, in which no destructor can wait.
+    fn wait_until_unwound(&self, task: TaskId) {
+        let Engine::Controlled(controlled) = &self.0.engine else {
+            return;
+        };
+        loop {
+            {
+                let table = self.0.table.lock();
+                if !table.aborted || table.others_ended(task) || !table.any_runnable() {
+                    return;
+                }
+            }
+            controlled.point();
         }
     }
 
@@ -209,18 +232,36 @@ impl<T> JoinHandle<T> {
 
     /// Waits until the task has ended; returns what it returned.
     ///
+    /// In a destructor that runs while its task unwinds, the task that is joined may have been
+    /// unwound too. Then this returns where the value is `()`, and never where it is another:
+    /// there is no value, and a panic would abort the process.
+    ///
     /// # Panics
     /// With the task's panic, if it panicked.
     #[track_caller]
-    pub fn join(self) -> T {
+    pub fn join(self) -> T
+    where
+        T: 'static,
+    {
         let _side = harness_side();
         self.done.wait_at("task exit", Site::here());
-        match self.slot.lock().take() {
+        let ended = self.slot.lock().take();
+        match ended {
             Some(TaskEnd::Value(value)) => value,
+            _ if unwinds() => nothing().unwrap_or_else(|| self.done.sched().linger_for_ever()),
             Some(TaskEnd::Panicked(payload)) => panic_any(payload_again(payload)),
             Some(TaskEnd::Aborted) | None => unwind(),
         }
     }
+}
+
+/// The value `()`, if `T` is that type.
+fn nothing<T: 'static>() -> Option<T> {
+    let mut value = None::<T>;
+    if let Some(unit) = (&mut value as &mut dyn Any).downcast_mut::<Option<()>>() {
+        *unit = Some(());
+    }
+    value
 }
 
 /// The payload as text.

@@ -34,6 +34,8 @@ pub(super) struct TaskTable {
     pub(super) tasks: Vec<TaskState>,
     pub(super) clock: Ticks,
     pub(super) aborted: bool,
+    /// How many tasks linger.
+    pub(super) lingering: u32,
     pub(super) panic: Option<String>,
 }
 
@@ -46,6 +48,14 @@ impl TaskTable {
     /// events.
     pub(super) fn any_runnable(&self) -> bool {
         self.tasks.iter().any(|t| !t.parked && !t.exited && t.kind != Some(TaskKind::Foreign))
+    }
+
+    /// Whether every task but `task` has ended, of those that run here.
+    pub(super) fn others_ended(&self, task: TaskId) -> bool {
+        let mut others = self.tasks.iter().enumerate();
+        others.all(|(index, t)| {
+            index == task.0 as usize || t.exited || t.kind == Some(TaskKind::Foreign)
+        })
     }
 
     /// The earliest timer: its time, and the index of its task.

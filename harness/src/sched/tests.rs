@@ -30,7 +30,7 @@ fn explore(
     let driver = Driver::new(Box::new(strategy));
     let runs = Arc::new(SpinLock::new((0, Vec::new(), Trace::default())));
     let (theirs, inner) = (Arc::clone(&runs), Arc::clone(&driver));
-    controlled::run(&driver, move || {
+    controlled::run(&driver, controlled::TASK_STACK, move || {
         let log = EventLog::default();
         let sched = Sched::controlled(Arc::clone(&inner), 10_000, Box::new(log.clone()));
         let ended = sched.run_main(|| body(&sched));

@@ -147,8 +147,9 @@ impl WaitQueue {
     }
 }
 
-/// A wait that has begun. If the condition panics, dropping this ends the wait: a task that goes on
-/// after that must not seem to wait.
+/// A wait that has begun. If the condition panics or the task is unwound, dropping this ends the
+/// wait: a task that goes on after that must not seem to wait, and a wake-up that was meant for it
+/// is passed on, because a task that lingers may wait for that.
 struct OpenWait<'a> {
     queue: &'a WaitQueue,
     task: TaskId,
@@ -167,13 +168,25 @@ impl<'a> OpenWait<'a> {
     fn end(mut self, outcome: WaitOutcome) {
         self.outcome = outcome;
     }
+
+    /// Takes the task out of the queue. Returns whether it was no longer there: it was woken.
+    fn leave(&self) -> bool {
+        let mut waiters = self.queue.waiters.lock();
+        let before = waiters.len();
+        waiters.retain(|waiter| *waiter != self.task);
+        waiters.len() == before
+    }
 }
 
 impl Drop for OpenWait<'_> {
     fn drop(&mut self) {
-        let Self { queue: WaitQueue { sched, waiters }, task, resource, began, outcome } = self;
-        waiters.lock().retain(|waiter| waiter != task);
+        let woken = self.leave();
+        let Self { queue, task: _, resource, began, outcome } = self;
         let abandoned = *outcome == WaitOutcome::Abandoned;
+        if abandoned && woken {
+            queue.wake_one();
+        }
+        let sched = &queue.sched;
         // Where the world unwinds, its tasks wait in the events as they did when it stopped.
         if abandoned && sched.0.ended.load(Ordering::Acquire) {
             return;
@@ -209,6 +222,10 @@ impl Completion {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    pub(super) const fn sched(&self) -> &Sched {
+        &self.queue.sched
     }
 
     /// Waits until it is complete.

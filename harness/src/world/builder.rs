@@ -170,6 +170,13 @@ impl Builder {
         self
     }
 
+    /// Bytes of stack of each task, from 128 KiB to 1 GiB: 1 MiB by default on the model tier, and
+    /// 2 MiB on the others.
+    pub const fn task_stack(mut self, bytes: usize) -> Self {
+        self.spec.task_stack = Some(bytes);
+        self
+    }
+
     /// What should be found: exploration goes on until one execution shows all of it.
     pub fn expect(mut self, codes: &[Code]) -> Self {
         self.spec.expect = codes.to_vec();

@@ -26,6 +26,8 @@ pub(super) struct Observed {
     pub(super) reclaimed: bool,
     /// The file that the events go to.
     pub(super) recorder: Option<Recorder>,
+    /// The world was aborted: what its tasks do while they unwind is not looked at.
+    over: bool,
 }
 
 /// The observer of one execution. Clones share it: the scheduler sends events to one, and the world
@@ -55,6 +57,10 @@ impl Observer for Hub {
         self.0.lock().observe(event, names)
     }
 
+    fn aborted(&mut self) {
+        self.0.lock().over = true;
+    }
+
     fn found(&self) -> usize {
         self.0.lock().witness.as_ref().map_or(0, |witness| witness.findings().len())
     }
@@ -62,6 +68,9 @@ impl Observer for Hub {
 
 impl Observed {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        if self.over {
+            return Reaction::Go;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.record(event, names);
         }

@@ -18,7 +18,7 @@ use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
 use crate::recording::Recorder;
 use crate::report::{Finding, Report};
-use crate::sched::controlled::{self, Driver};
+use crate::sched::controlled::{self, Driver, TASK_STACK};
 use crate::sched::{Sched, SpinLock, Strategy};
 use crate::stack::InProcess;
 
@@ -136,8 +136,9 @@ pub(super) fn execute(
     take: impl Fn(Executed, Trace) + Send + Sync + 'static,
 ) {
     let driver = Driver::new(Box::new(strategy));
+    let task_stack = run.spec.task_stack.unwrap_or(TASK_STACK);
     let (choices, run) = (Arc::clone(&driver), Arc::clone(run));
-    controlled::run(&driver, move || {
+    controlled::run(&driver, task_stack, move || {
         let hub = hub();
         let observer = Box::new(hub.clone());
         let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);

@@ -14,6 +14,6 @@ use crate::stack::InProcess;
 pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
     let spec = &run.spec;
     let hub = run.hub(spec.recorder()?);
-    let sched = Sched::native(spec.seed, Box::new(hub.clone()));
+    let sched = Sched::native_with(spec.seed, spec.task_stack, Box::new(hub.clone()));
     finish(spec, Executions::one(run.execute(&sched, &hub, Arc::new(InProcess)), None))
 }

@@ -24,6 +24,10 @@ use crate::witness::{Code, JudgeOptions};
 pub const DEFAULT_SCHEDULES: u64 = 200;
 /// After how many steps an execution counts as a hang unless the spec says otherwise.
 pub const STEP_BUDGET: u64 = 1_000_000;
+/// Bytes of stack below which a task cannot run: the harness itself needs them.
+const MIN_TASK_STACK: usize = 128 << 10;
+/// Bytes of stack above which a spec has a mistake: every task has as much address space.
+const MAX_TASK_STACK: usize = 1 << 30;
 
 /// Everything that is said about a run before it begins. [`super::Builder`]'s setters say what each
 /// field means.
@@ -42,6 +46,8 @@ pub(super) struct Spec {
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) steps: u64,
+    /// Bytes of stack of each task; the engine's default where none is given.
+    pub(super) task_stack: Option<usize>,
     /// The run begins with this order and adds to it.
     pub(super) remembered: Option<Orders>,
     /// There are no judges at all.
@@ -72,6 +78,7 @@ impl Default for Spec {
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             steps: STEP_BUDGET,
+            task_stack: None,
             remembered: None,
             unjudged: false,
             judging: JudgeOptions::default(),
@@ -114,6 +121,11 @@ impl Spec {
             return Err(Error::input(format!("`{name}` has a step budget of 0"))
                 .advice("give it some, or leave the default"));
         }
+        let sane = |bytes: &usize| (MIN_TASK_STACK..=MAX_TASK_STACK).contains(bytes);
+        if let Some(bytes) = self.task_stack.filter(|bytes| !sane(bytes)) {
+            let what = format!("`{name}` has tasks with {bytes} bytes of stack");
+            return Err(Error::input(what).advice("give them 128 KiB to 1 GiB"));
+        }
         if self.replay.is_some() && *tier != Tier::Model {
             let what = format!("`{name}` is to replay a trace on tier {tier}");
             return Err(
@@ -143,6 +155,11 @@ mod tests {
         let spec = || Spec { name: "t".into(), ..Spec::default() };
         assert!(spec().check().is_ok());
         check(Spec { steps: 0, ..spec() }, &["`t`", "a step budget of 0"]);
+        check(
+            Spec { task_stack: Some(4096), ..spec() },
+            &["`t`", "4096 bytes of stack", "128 KiB"],
+        );
+        check(Spec { task_stack: Some(usize::MAX), ..spec() }, &["`t`", "bytes of stack"]);
         check(Spec { schedules: 0, ..spec() }, &["`t`", "no schedule at all"]);
         let replay = Some(Trace::default());
         check(Spec { replay, tier: Tier::Native, ..spec() }, &["`t`", "replay", "native"]);

@@ -2,6 +2,7 @@
 //! recordings, cuts and notes.
 
 mod schedules;
+mod unwinding;
 
 use expect_test::expect;
 

@@ -64,7 +64,7 @@ fn serve(run: &Arc<Run>, child: &Arc<Child>) -> Result<Report> {
 /// The run itself, in this process.
 fn here(run: &Arc<Run>, child: Option<Arc<Child>>) -> Result<Report> {
     let hub = run.hub(None);
-    let sched = Sched::native(run.spec.seed, Box::new(hub.clone()));
+    let sched = Sched::native_with(run.spec.seed, run.spec.task_stack, Box::new(hub.clone()));
     let backend = Arc::new(backend::Real::new(child));
     finish(&run.spec, Executions::one(run.execute(&sched, &hub, backend), None))
 }
