@@ -126,7 +126,8 @@ fn a_finding_of_another_schedule_has_its_number_and_its_trace() {
         plan     failpoint bufio::read was never reached
         trace    t1*3.t0
         replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
-    "#]].assert_eq(rest);
+    "#]]
+    .assert_eq(rest);
 }
 
 #[test]
