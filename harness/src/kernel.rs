@@ -55,7 +55,7 @@ pub mod sched {
 /// The plan: failpoints, memory pressure, planted bugs.
 pub mod inject {
     pub use crate::inject::{
-        AddedScope, AllocPoint, AllocSource, Bug, InScope, PageFilter, Plan, PressureHit,
+        AddedScope, AllocPoint, AllocSource, Bug, IdleRule, InScope, PageFilter, Plan, PressureHit,
         Reclaimer, ScopeChoice,
     };
 }

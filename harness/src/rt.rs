@@ -33,6 +33,8 @@ pub struct TestSpec {
     pub expect: &'static [Code],
     /// Whether every allocation finds memory short.
     pub pressure: bool,
+    /// Whether the test passes where no allocation does.
+    pub pressure_optional: bool,
     /// How many schedules are explored at the most; the library's default where not given.
     pub schedules: Option<u64>,
     /// The seed of random choices; the library's default where not given.
@@ -66,7 +68,8 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
         builder = builder.era(era);
     }
     if spec.pressure {
-        builder = builder.pressure(Pressure::every_allocation());
+        let rule = Pressure::every_allocation();
+        builder = builder.pressure(if spec.pressure_optional { rule.optional() } else { rule });
     }
     if let Some(trace) = variables::replay().unwrap_or_else(|error| panic!("{error}")) {
         builder = builder.replay(trace);

@@ -35,6 +35,9 @@ fn under_pressure_an_allocation_still_succeeds_when_nothing_is_short(world: &Wor
     assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
 }
 
+#[reclaimdep::test(pressure(every_allocation, optional))]
+fn a_test_passes_without_the_pressure_that_is_optional(_world: &World) {}
+
 #[rstest]
 #[case(Gfp::KERNEL)]
 #[case(Gfp::NOFS)]

@@ -82,7 +82,7 @@ fn body(spec: &AttributeSpec, path: &TokenStream) -> TokenStream {
 
 fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStream) -> TokenStream {
     let name = name.to_string();
-    let AttributeSpec { expect, pressure, .. } = spec;
+    let AttributeSpec { expect, pressure, pressure_optional, .. } = spec;
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());
@@ -96,6 +96,7 @@ fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStre
                 era: #era,
                 expect: &[#(::reclaimdep::Code::#expect),*],
                 pressure: #pressure,
+                pressure_optional: #pressure_optional,
                 schedules: #schedules,
                 seed: #seed,
             },

@@ -27,7 +27,7 @@ use proc_macro::TokenStream;
 /// | `tier` | `model`, `native`, `loop`, or several: `tier(model, loop)` | how the world runs; `model` by default |
 /// | `era` | `"v3.10"`, ... | which kernel's behaviour the world has |
 /// | `expect` | `RD04`, or several: `expect(RD02, RD04)` | the codes that must be found; by default the run must be quiet |
-/// | `pressure` | `every_allocation` | which allocations find memory short |
+/// | `pressure` | `every_allocation`; `(every_allocation, optional)` | which allocations find memory short; without `optional`, the test fails where none does |
 /// | `schedules` | a number above 0 | how many schedules the model tier runs |
 /// | `seed` | a number | the seed of the choices of the model tier |
 ///

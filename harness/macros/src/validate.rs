@@ -13,6 +13,9 @@ use syn::{FnArg, Ident, ItemFn, Lit, LitInt, LitStr, ReturnType, Type};
 use crate::known::{CODES, ERAS, PRESSURES, TIERS};
 use crate::parse::{Arg, Args, Value};
 
+/// Beside a kind of pressure: the test passes where nothing finds memory short.
+const OPTIONAL: &str = "optional";
+
 const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"];
 
 /// The checked arguments of the attribute.
@@ -23,6 +26,8 @@ pub(crate) struct AttributeSpec {
     pub(crate) era: Option<LitStr>,
     pub(crate) expect: Vec<Ident>,
     pub(crate) pressure: bool,
+    /// The test passes where nothing finds memory short.
+    pub(crate) pressure_optional: bool,
     pub(crate) schedules: Option<LitInt>,
     pub(crate) seed: Option<LitInt>,
     pub(crate) takes_world: bool,
@@ -91,7 +96,13 @@ fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
             }
         }
         "pressure" => {
+            let (optional, values): (Vec<_>, Vec<_>) =
+                distinct(values, errors).into_iter().partition(|value| value.text() == OPTIONAL);
+            spec.pressure_optional = !optional.is_empty();
             let Some(value) = single(&key, values, errors) else {
+                if let Some(optional) = optional.first() {
+                    errors.add(optional, "`optional` goes with a kind of pressure");
+                }
                 return;
             };
             match value.text() {

@@ -52,6 +52,10 @@ impl Bugs {
         Self(bugs.iter().fold(0, |all, bug| all | 1 << *bug as u32))
     }
 
+    pub(super) const fn bits(self) -> u32 {
+        self.0
+    }
+
     pub(super) const fn has(self, bug: Bug) -> bool {
         self.0 & 1 << bug as u32 != 0
     }

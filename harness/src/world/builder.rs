@@ -111,7 +111,9 @@ impl Builder {
         self
     }
 
-    /// Adds a rule to the plan that says which allocations find memory short.
+    /// Adds a rule to the plan that says which allocations find memory short. Where a rule applies
+    /// in no schedule and is not [`optional`](Pressure::optional), the report does not
+    /// [match](Report::matches).
     pub fn pressure(mut self, rule: Pressure) -> Self {
         self.spec.plan.pressure.push(rule);
         self
@@ -177,7 +179,9 @@ impl Builder {
         self
     }
 
-    /// What should be found: exploration goes on until one execution shows all of it.
+    /// What should be found: exploration goes on until one execution shows all of it. What else
+    /// the executions show, and is not part of what is expected, is in the report too, and the
+    /// report does not [match](Report::matches).
     pub fn expect(mut self, codes: &[Code]) -> Self {
         self.spec.expect = codes.to_vec();
         self

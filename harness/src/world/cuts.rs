@@ -50,7 +50,7 @@ pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
     for line in &lines {
         // The first choice restricts least; a wider scope adds nothing where it cuts.
         let added = ScopeChoice::ALL.iter().find_map(|scope| {
-            let added = AddedScope { scope: *scope, at: line.clone() };
+            let added = AddedScope::new(*scope, line.clone());
             let what =
                 format!("scope {} around the allocation at {}", added.scope.name(), added.at);
             let mut spec = run.spec.clone();

@@ -11,7 +11,7 @@ use super::suppress;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Names};
 use crate::heap;
-use crate::inject::Plan;
+use crate::inject::{IdleRule, Plan};
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
 use crate::report::{Finding, describe};
@@ -40,8 +40,8 @@ pub(super) struct Executed {
     pub(super) panic: Option<String>,
     /// The harness's own trouble in building the stack or taking it down.
     pub(super) trouble: Option<Error>,
-    /// Rules of the plan that never applied, as sentences.
-    pub(super) idle: Vec<String>,
+    /// Rules of the plan that never applied.
+    pub(super) idle: Vec<IdleRule>,
     /// What was found and is not suppressed, in words.
     pub(super) findings: Vec<Finding>,
     /// What is suppressed, each with the place of its suppression in the spec.

@@ -10,6 +10,7 @@ use super::suppress;
 use crate::Tier;
 use crate::error::Result;
 use crate::event::Names;
+use crate::heap;
 use crate::report::{Finding, Outcome, Report, describe_stalls, order_note};
 use crate::witness::Witness;
 
@@ -55,9 +56,13 @@ pub(super) fn finish(spec: &Spec, executions: Executions) -> Result<Report> {
     // Virtual time would say nothing about how long a break takes.
     report.latency_ns = latency.filter(|_| spec.tier != Tier::Model).map(|latency| latency.0);
     report.trace = trace;
-    // What such a rule was to show was not shown: a quiet run proves less than it seems to.
-    if report.is_quiet() {
-        report.notes.extend(idle);
+    for rule in idle {
+        let sentence = rule.sentence(count, heap::is_installed());
+        if rule.is_optional() {
+            report.notes.push(sentence);
+        } else {
+            report.idle.push(sentence);
+        }
     }
     Ok(report)
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::execution::Executed;
 use crate::event::Trace;
+use crate::inject::IdleRule;
 use crate::report::{Elsewhere, Finding, accepted};
 use crate::witness::Code;
 
@@ -88,8 +89,8 @@ pub(super) struct Across {
     pub(super) elsewhere: Vec<Finding>,
     /// How many more findings there are of that sort.
     pub(super) unlisted: usize,
-    /// Rules of the plan that never applied in any execution, as sentences.
-    pub(super) idle: BTreeSet<String>,
+    /// Rules of the plan that never applied in any execution.
+    pub(super) idle: Vec<IdleRule>,
     /// The headlines that each suppression covered in any execution, by its place in the spec.
     pub(super) suppressed: BTreeMap<usize, BTreeSet<String>>,
 }
@@ -112,8 +113,8 @@ impl Gathered {
         let Across { count, idle, suppressed, .. } = &mut self.across;
         *count += 1;
         match *count {
-            1 => *idle = executed.idle.iter().cloned().collect(),
-            _ => idle.retain(|rule| executed.idle.contains(rule)),
+            1 => idle.clone_from(&executed.idle),
+            _ => IdleRule::retain_both(idle, &executed.idle),
         }
         for (index, finding) in &executed.suppressed {
             suppressed.entry(*index).or_default().insert(finding.headline.clone());

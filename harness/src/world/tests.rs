@@ -1,6 +1,7 @@
 //! Worlds on the tiers model and native: the deadlock of 2014, its two fixes and its replay;
 //! recordings, cuts and notes.
 
+mod plans;
 mod schedules;
 mod unwinding;
 
@@ -198,41 +199,6 @@ fn a_quiet_world_in_which_nothing_reclaims_is_no_cut() {
         report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6",
         "no other era"
     );
-}
-
-/// Checks the notes of a quiet run under `plan`, on each tier that runs here.
-#[track_caller]
-fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
-    let body = |world: &World| assert!(world.mm().alloc(0, crate::event::Gfp::KERNEL).is_some());
-    for tier in [Tier::Model, Tier::Native] {
-        let report = World::builder().tier(tier).plan(plan.clone()).schedules(2).run(body).unwrap();
-        assert!(report.is_quiet(), "{report}");
-        assert_eq!(report.notes, expect, "{tier}");
-    }
-}
-
-#[test]
-fn a_pressure_rule_that_never_hit_is_a_note() {
-    let rule = |task: &str, skip| {
-        let pressure = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
-        crate::inject::PlanSpec { pressure: vec![pressure], ..crate::inject::PlanSpec::default() }
-    };
-    check_idle(rule("main", 0), &[]);
-    check_idle(rule("nobody", 0), &["pressure rule 1 never hit: nothing matched it"]);
-    let skipped = "pressure rule 1 never hit: it matched 1 allocations, and `skip` is 1";
-    check_idle(rule("main", 1), &[skipped]);
-}
-
-#[test]
-fn a_failpoint_that_was_never_reached_is_a_note() {
-    use crate::inject::{Failpoint, FailpointRule};
-    let rule = |point, skip| crate::inject::PlanSpec {
-        failpoints: vec![FailpointRule { point, skip, times: None }],
-        ..crate::inject::PlanSpec::default()
-    };
-    check_idle(rule(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
-    let skipped = "failpoint mm::alloc never fired: it was passed 1 times, and `skip` is 1";
-    check_idle(rule(Failpoint::MmAlloc, 1), &[skipped]);
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn a_dropped_transaction_changes_nothing() {
 
 /// Fails one allocation, after `skip` that succeed.
 fn failing(skip: u64) -> PlanSpec {
-    let rule = FailpointRule { point: Failpoint::MmAlloc, skip, times: Some(1) };
+    let rule = FailpointRule { point: Failpoint::MmAlloc, skip, times: Some(1), optional: false };
     PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
 }
 
@@ -332,7 +332,7 @@ fn mkfs_and_a_sparse_file_touch_few_blocks() {
 }
 
 pub(super) fn fail_once(point: Failpoint) -> PlanSpec {
-    let rule = FailpointRule { point, skip: 0, times: Some(1) };
+    let rule = FailpointRule { point, skip: 0, times: Some(1), optional: false };
     PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
 }
 
