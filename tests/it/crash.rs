@@ -1,8 +1,8 @@
 //! The filesystem loses power at every write, and the judge of lost data (RD13) compares what is
 //! there with what was acknowledged.
 //!
-//! Programs of operations run on one filesystem, once with a planted mistake and once without. After
-//! each crash, every file must be in one of the states since its last sync.
+//! Programs of operations run on one filesystem, with a planted mistake and without. After each
+//! crash, every file must be in one of the states since its last sync.
 
 use std::sync::Arc;
 
@@ -14,11 +14,12 @@ use reclaimdep::kernel::sched::SplitMix64;
 use reclaimdep::{Code, DurableFile, Era, World};
 use reclaimdep_tests::check_codes;
 
-/// Blocks of the journal: so few that programs wrap it around.
-const JOURNAL: u32 = 20;
+/// Blocks of a journal that holds a short program, so that only a sync commits.
+const ROOMY: u32 = 60;
+/// Blocks of a journal so small that a program wraps it around.
+const SMALL: u32 = 20;
 /// Blocks for data: so few that programs need the blocks that they freed.
 const DATA: u64 = 40;
-const BYTES: u64 = (1 + JOURNAL as u64 + 1 + 1 + DATA) * 4096;
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Where the metadata is kept: in core, or in dm-bufio of an era.
 const KEEPERS: [Option<Era>; 2] = [None, Some(Era::V6_12)];
@@ -85,9 +86,11 @@ fn contents(fs: &Fs, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Runs `program`, and compares what each crash leaves with what was acknowledged before it.
-fn crash_everywhere(world: &World, keeper: Option<Era>, program: &[Op]) {
-    let device = CrashDevice::new(world.sched(), "vda", BYTES);
-    mkfs_with(&device, Format { journal_blocks: JOURNAL, inodes: 34 }).expect("the device is fine");
+fn crash_everywhere(world: &World, keeper: Option<Era>, journal_blocks: u32, program: &[Op]) {
+    // Superblock, journal, one block of bitmap, one of inodes.
+    let bytes = (1 + u64::from(journal_blocks) + 1 + 1 + DATA) * 4096;
+    let device = CrashDevice::new(world.sched(), "vda", bytes);
+    mkfs_with(&device, Format { journal_blocks, inodes: 34 }).expect("the device is fine");
     device.start_record();
     let (device, fs) = mount(world, device, keeper);
     let mut ends = Vec::new();
@@ -106,7 +109,7 @@ fn crash_everywhere(world: &World, keeper: Option<Era>, program: &[Op]) {
                 break;
             }
         }
-        let crashed = CrashDevice::with_image(world.sched(), "vda", BYTES, image);
+        let crashed = CrashDevice::with_image(world.sched(), "vda", bytes, image);
         let (_, fs) = mount(world, crashed, keeper);
         for (file, name) in files.iter().zip(NAMES) {
             file.found(contents(&fs, name).as_deref());
@@ -122,7 +125,7 @@ fn check(bug: Bug, program: &[Op]) {
             let builder = bugs.iter().fold(World::builder(), |builder, bug| builder.plant(*bug));
             let program = program.to_vec();
             check_codes(expect, builder.schedules(1), move |world| {
-                crash_everywhere(world, keeper, &program);
+                crash_everywhere(world, keeper, ROOMY, &program);
             });
         }
     }
@@ -200,11 +203,11 @@ fn random_programs_lose_nothing_that_was_acknowledged() {
         for keeper in KEEPERS {
             let healthy = program.clone();
             check_codes(&[], World::builder().schedules(1), move |world| {
-                crash_everywhere(world, keeper, &healthy);
+                crash_everywhere(world, keeper, SMALL, &healthy);
             });
         }
         let planted = World::builder().plant(Bug::TailZeroedEarly).schedules(1);
-        let report = planted.run(move |world| crash_everywhere(world, None, &program));
+        let report = planted.run(move |world| crash_everywhere(world, None, SMALL, &program));
         found += u32::from(!report.expect("the world runs").is_quiet());
     }
     assert!(found >= 2, "of 8 programs {found} find the mistake");
@@ -215,6 +218,67 @@ fn an_overwrite_without_a_sync_may_be_there_in_part() {
     // Neither the judge nor the filesystem promises more: old or new, byte by byte.
     let program = [Create(0), Write(0, 0, 12_000, 1), Fsync(0), Write(0, 2000, 8000, 9)];
     check_codes(&[], World::builder().schedules(1), move |world| {
-        crash_everywhere(world, None, &program);
+        crash_everywhere(world, None, ROOMY, &program);
     });
+}
+
+/// A file of four bytes was synced, then `changes` were made, and after a crash it has `contents`.
+#[track_caller]
+fn check_found(lost: bool, changes: fn(&DurableFile), contents: Option<&'static [u8]>) {
+    let expect: &[Code] = if lost { &[Code::RD13] } else { &[] };
+    check_codes(expect, World::builder().schedules(1), move |world| {
+        let file = world.durable_file("a");
+        file.created();
+        file.wrote(0, b"abcd");
+        file.synced();
+        changes(&file);
+        assert_eq!(file.found(contents), !lost);
+    });
+}
+
+#[test]
+fn what_is_no_state_of_a_file_since_its_last_sync_is_lost_data() {
+    let nothing = |_: &DurableFile| {};
+    check_found(false, nothing, Some(b"abcd"));
+    for wrong in [Some(&b"abcx"[..]), Some(b"abc"), Some(b"abcde"), Some(b""), None] {
+        check_found(true, nothing, wrong);
+    }
+    let shrinks_and_grows = |file: &DurableFile| {
+        file.truncated(1);
+        file.truncated(3);
+    };
+    for right in [&b"abcd"[..], b"a", b"a\0\0"] {
+        check_found(false, shrinks_and_grows, Some(right));
+    }
+    for wrong in [&b"a\0\0d"[..], b"a\0\0\0", b"abc", b"ab"] {
+        check_found(true, shrinks_and_grows, Some(wrong));
+    }
+    let removes = |file: &DurableFile| file.removed();
+    check_found(false, removes, Some(b"abcd"));
+    check_found(false, removes, None);
+    check_found(true, removes, Some(b"ab\0d"));
+    let replaces = |file: &DurableFile| {
+        file.removed();
+        file.created();
+        file.wrote(0, b"xyzw");
+    };
+    check_found(false, replaces, Some(b"xyzw"));
+    check_found(true, replaces, Some(b"xbcd"));
+}
+
+#[test]
+fn a_write_that_was_not_synced_is_old_or_new_in_each_byte() {
+    let overwrites = |file: &DurableFile| file.wrote(1, b"xyz!");
+    for right in [&b"abcd"[..], b"axcd", b"axyz!", b"abyd", b"abcd!", b"abcd\0"] {
+        check_found(false, overwrites, Some(right));
+    }
+    for wrong in [&b"xbcd"[..], b"abcdx", b"a\0cd", b"axyz!!"] {
+        check_found(true, overwrites, Some(wrong));
+    }
+    let synced = |file: &DurableFile| {
+        file.wrote(1, b"x");
+        file.synced();
+    };
+    check_found(false, synced, Some(b"axcd"));
+    check_found(true, synced, Some(b"abcd"));
 }

@@ -2,8 +2,8 @@
 //!
 //! Key types: [`CrashDevice`], [`Crash`], [`DiskStep`]. The device records every write and flush. A
 //! flush makes the writes before it durable. When the power fails, any subset of the writes since
-//! the last flush has reached the medium, and a write of several blocks may have reached it in part;
-//! a single block of 4096 bytes is never torn.
+//! the last flush has reached the medium, and a write of several blocks may have reached it in
+//! part; a single block of 4096 bytes is never torn.
 //!
 //! Locking: the leaf lock of the contents.
 
@@ -122,8 +122,8 @@ impl CrashDevice {
     }
 
     /// Shows `judge` what crashes during the record can leave, within reason: after each write,
-    /// everything so far; before each flush and at the end, all but one of the unflushed blocks, for
-    /// each of them, and some random subsets of them. They are the same each time.
+    /// everything so far; before each flush and at the end, all but one of the unflushed blocks,
+    /// for each of them, and some random subsets of them. They are the same each time.
     pub fn crashes(&self, mut judge: impl FnMut(Crash)) {
         let (start, history) = {
             let state = self.state.lock();
@@ -238,5 +238,75 @@ impl CrashDevice {
             Op::Discard => return Err(Errno::EOPNOTSUPP),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::block::{flush, read_at, write_at};
+    use crate::event::{Event, Names, Observer, Reaction};
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn observe(&mut self, _event: &Event, _names: &Names) -> Reaction {
+            Reaction::Go
+        }
+    }
+
+    fn with_device(body: impl FnOnce(&Sched, &CrashDevice)) {
+        let sched = Sched::native(1, Box::new(Deaf));
+        let done = sched.run_main(|| body(&sched, &CrashDevice::new(&sched, "vda", 65536)));
+        assert!(done.is_some(), "{:?}", sched.panic_message());
+    }
+
+    /// The first bytes of blocks 0 to 2 after each crash.
+    fn left(device: &CrashDevice) -> BTreeSet<[u8; 3]> {
+        let mut all = BTreeSet::new();
+        device.crashes(|crash| {
+            all.insert([0, 1, 2].map(|block| crash.image.get(&block).map_or(0, |image| image[0])));
+        });
+        all
+    }
+
+    #[test]
+    fn a_crash_keeps_what_was_flushed_and_any_part_of_the_rest() {
+        with_device(|_, device| {
+            write_at(device, 0, &[1; 4096]).unwrap();
+            device.start_record();
+            write_at(device, 4096, &[2; 8192]).unwrap();
+            assert_eq!(left(device), [[1, 0, 0], [1, 0, 2], [1, 2, 0], [1, 2, 2]].into());
+            flush(device).unwrap();
+            device.start_record();
+            write_at(device, 0, &[3; 4096]).unwrap();
+            flush(device).unwrap();
+            write_at(device, 4096, &[4; 4096]).unwrap();
+            assert_eq!(left(device), [[1, 2, 2], [3, 2, 2], [3, 4, 2]].into());
+            assert_eq!((device.steps(), device.history().len()), (3, 3));
+        });
+    }
+
+    #[test]
+    fn a_device_after_a_crash_reads_what_the_crash_left() {
+        with_device(|sched, device| {
+            write_at(device, 4096, &[7; 4096]).unwrap();
+            let after = CrashDevice::with_image(sched, "vda", 65536, device.image());
+            let mut read = [1; 8192];
+            read_at(&after, 0, &mut read).unwrap();
+            assert!(read[..4096] == [0; 4096] && read[4096..] == [7; 4096]);
+        });
+    }
+
+    #[test]
+    fn parts_of_blocks_and_what_is_outside_are_refused() {
+        with_device(|_, device| {
+            assert_eq!(write_at(device, 512, &[1; 4096]), Err(Errno::EINVAL));
+            assert_eq!(write_at(device, 0, &[1; 512]), Err(Errno::EINVAL));
+            assert_eq!(write_at(device, 65536, &[1; 4096]), Err(Errno::EIO));
+            assert_eq!(device.steps(), 0);
+        });
     }
 }

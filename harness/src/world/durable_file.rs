@@ -1,8 +1,8 @@
 //! `DurableFile`: a file for whose bytes a test accounts across a crash.
 //!
 //! Key type: [`DurableFile`]. The test tells it each operation and each sync; after a crash it
-//! compares the file that is there with every state since the last sync, and tells the judge of lost
-//! data (RD13) which version that is. Its rules are those of a journalled filesystem:
+//! compares the file that is there with every state since the last sync, and tells the judge of
+//! lost data (RD13) which version that is. Its rules are those of a journalled filesystem:
 //!
 //! - After a crash the file is in one of the states since the last sync: its size, and whether it
 //!   exists, are of one moment.
@@ -122,8 +122,8 @@ impl DurableFile {
         self.item.acknowledged(version);
     }
 
-    /// After a crash, the file has these contents; `None` if there is no such file. What is no state
-    /// since the last sync is a finding (RD13). Returns whether it is one.
+    /// After a crash, the file has these contents; `None` if there is no such file. Returns whether
+    /// that is a state since the last sync; if it is not, that is a finding (RD13).
     pub fn found(&self, contents: Option<&[u8]>) -> bool {
         let version = self.ledger.lock().version_of(contents);
         self.item.recovered(version.unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{BLOCK, KEEPERS, MIB, Rig, contents, kept_by, pattern, run, with_plan};
+use super::{BLOCK, Blocks, KEEPERS, MIB, Rig, contents, kept_by, pattern, run, with_plan};
 use crate::block::BackingFile;
 use crate::era::Era;
 use crate::error::Errno;
@@ -346,6 +346,23 @@ fn a_failed_commit_can_be_repeated() {
         assert_eq!(fs.fsync(ino), Ok(()));
         let crashed = rig.device_of(device.image(), 4 * MIB);
         assert_eq!(contents(&rig.mount(&crashed).unwrap(), "a"), [5; 100]);
+    });
+}
+
+#[test]
+fn a_file_that_cannot_commit_its_truncation_does_not_grow() {
+    with_plan(&fail_once(Failpoint::JournalCommit), |rig| {
+        let (device, fs) = rig.fs(4 * MIB, SMALL);
+        let ino = fs.create("a").unwrap();
+        fs.write(ino, 0, &[5; 4096]).unwrap();
+        fs.truncate(ino, 100).unwrap();
+        let before = device.image();
+        assert_eq!(fs.truncate(ino, 200), Err(Errno::EIO));
+        assert_eq!(contents(&fs, "a"), [5; 100]);
+        let data = |image: &Blocks| image.values().filter(|image| **image == [5; 4096]).count();
+        assert_eq!((data(&before), data(&device.image())), (1, 1), "its tail is not zeroed");
+        fs.truncate(ino, 200).unwrap();
+        assert_eq!(contents(&fs, "a"), [[5; 100], [0; 100]].concat());
     });
 }
 
