@@ -147,7 +147,7 @@ fn a_damaged_file_is_judged_up_to_the_damage() {
     let whole = judge_events(text.as_bytes()).unwrap();
     assert!(whole.damage.is_none() && whole.report.notes.is_empty());
     for (keep, codes) in [(text.len() - 5, &[Code::RD02, Code::RD04][..]), (text.len() / 4, &[])] {
-        let Judged { report, damage } = cut(keep);
+        let Judged { report, damage, .. } = cut(keep);
         assert_eq!(report.codes(), codes);
         let damage = damage.expect("it was cut off").to_string();
         assert!(
