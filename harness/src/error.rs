@@ -83,6 +83,14 @@ impl Error {
         self
     }
 
+    /// Adds advice where there is none.
+    #[cfg(all(feature = "loop", target_os = "linux"))]
+    #[must_use]
+    pub(crate) fn or_advice(mut self, advice: &str) -> Self {
+        self.advice.get_or_insert_with(|| advice.to_owned());
+        self
+    }
+
     /// Adds a line below the error: a stack frame, a line that a process printed.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use outlets::Outlets;
 
 use crate::era::Era;
+use crate::error::visible;
 use crate::event::Trace;
 use crate::inject::Pressure;
 use crate::report::Report;
@@ -101,7 +102,7 @@ pub fn available(tier: Tier) -> Result<(), String> {
 
 /// Says, past the test runner's capture, that a test cannot run; fails where it must run.
 fn skip(spec: &TestSpec, reason: &str) {
-    let message = format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier);
+    let message = visible(&format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier));
     let required = RequiredTiers::from_env().unwrap_or_else(|error| panic!("{error}"));
     assert!(!required.contains(spec.tier), "{message}; {REQUIRE} asks for it");
     // If stderr is closed, there is nowhere left to say it.
@@ -124,6 +125,7 @@ fn judge(spec: &TestSpec, mut report: Report) {
         panic!("{} ({}:{}): {error}", spec.name, spec.file, spec.line);
     }
     if let Err(wrong) = wrong {
+        let wrong = visible(&wrong);
         panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
     }
 }
