@@ -6,6 +6,7 @@
 //! Locking: the task table > the event lock > the list of reactions.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -95,6 +96,8 @@ pub(super) struct SchedState {
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
+    /// How many work items of each name were made.
+    works: SpinLock<BTreeMap<&'static str, u32>>,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -121,6 +124,7 @@ impl Sched {
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
+            works: SpinLock::default(),
         }))
     }
 
@@ -278,6 +282,14 @@ impl Sched {
     #[must_use]
     pub fn next_request(&self) -> RequestId {
         RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How many work items of this name were made before; counts this one.
+    pub(super) fn namesakes(&self, name: &'static str) -> u32 {
+        let mut works = self.0.works.lock();
+        let made = works.entry(name).or_default();
+        *made += 1;
+        *made - 1
     }
 
     /// A new number for one queueing of a work item.
