@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Os,
     /// The harness was used against its rules.
     Misuse,
+    /// A limit ended the run before it could be judged: it is neither quiet nor a finding.
+    Inconclusive,
 }
 
 /// An error of the harness: what is wrong, where, and what to do about it.
@@ -74,6 +76,11 @@ impl Error {
     /// An error of kind [`ErrorKind::Misuse`].
     pub fn misuse(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Misuse, what)
+    }
+
+    /// An error of kind [`ErrorKind::Inconclusive`].
+    pub fn inconclusive(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Inconclusive, what)
     }
 
     /// Adds advice: what the reader should do about it.

@@ -16,6 +16,7 @@
 //! | [`scopes`] | is every way to lose a scope found, and is its healthy twin quiet |
 //! | [`tidy`] | does the tree keep its own rules |
 //! | [`verity`] | does the verity target agree with `veritysetup` |
+//! | [`waits`] | waits within waits, promises, flushes, and the limits of a run |
 
 mod attribute;
 mod bufio;
@@ -31,3 +32,4 @@ mod recordings;
 mod scopes;
 mod tidy;
 mod verity;
+mod waits;

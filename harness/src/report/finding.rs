@@ -59,13 +59,28 @@ pub struct Held {
     pub locks: Vec<String>,
     /// Its scopes, outermost first.
     pub scopes: Vec<String>,
+    /// The elements of pools that it has, in the order taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<String>,
+    /// The conditions that it promised to signal, in the order promised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<String>,
 }
 
 impl Held {
-    /// Locks, then scopes; one line that says so if there are neither.
+    /// What `task` holds where it holds nothing.
+    pub(super) fn nothing(task: String) -> Self {
+        let none = Vec::new;
+        Self { task, locks: none(), scopes: none(), elements: none(), promises: none() }
+    }
+
+    /// Locks, elements, promises, then scopes; one line that says so if there are none of them.
     pub(super) fn lines(&self) -> Vec<String> {
-        let scopes = self.scopes.iter().map(|scope| format!("scope {scope}"));
-        let lines: Vec<String> = self.locks.iter().cloned().chain(scopes).collect();
+        let Self { locks, scopes, elements, promises, .. } = self;
+        let promises = promises.iter().map(|to| format!("the promise to signal {to}"));
+        let scopes = scopes.iter().map(|scope| format!("scope {scope}"));
+        let owed = elements.iter().cloned().chain(promises);
+        let lines: Vec<String> = locks.iter().cloned().chain(owed).chain(scopes).collect();
         if lines.is_empty() { vec!["nothing".to_owned()] } else { lines }
     }
 }

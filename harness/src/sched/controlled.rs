@@ -190,12 +190,16 @@ impl Controlled {
         (driver.trace.0.len(), driver.switches)
     }
 
-    /// Counts a step; returns whether the budget is exceeded. A task that waits for time alone may
+    /// Counts a step; returns whether the budget is exceeded, and begins another one. A task that waits for time alone may
     /// run on without a switch, so shuttle's own count is not enough.
     pub(super) fn spend_step(&self) -> bool {
         let mut driver = self.driver.lock();
         driver.steps += 1;
-        driver.steps > self.step_budget
+        let spent = driver.steps > self.step_budget;
+        if spent {
+            driver.steps = 0;
+        }
+        spent
     }
 }
 

@@ -6,6 +6,7 @@
 //! Locking: the task table > the event lock > the list of reactions.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +14,7 @@ use reclaimdep_scope::listener;
 
 use super::SpinLock;
 use super::controlled::{Controlled, Driver};
+use super::effort::Efforts;
 use super::extension::Extensions;
 use super::listener::{LISTENER, Production};
 use super::native::Native;
@@ -32,6 +34,8 @@ pub(super) struct EventSink {
     pub(super) seq: u64,
     /// By task: the events that began its open waits, outermost first.
     waits: Vec<Vec<u64>>,
+    /// Of a controlled world, whose steps are bounded.
+    efforts: Option<Efforts>,
 }
 
 /// What the observer asked for, with the event that began the wait that it is about.
@@ -42,8 +46,8 @@ pub(super) struct Asked {
 }
 
 impl EventSink {
-    fn new(observer: Box<dyn Observer>) -> Self {
-        Self { names: Names::default(), observer, seq: 0, waits: Vec::new() }
+    fn new(observer: Box<dyn Observer>, efforts: Option<Efforts>) -> Self {
+        Self { names: Names::default(), observer, seq: 0, waits: Vec::new(), efforts }
     }
 
     /// Shows the observer the next event. Returns its number and what the observer asks for.
@@ -51,6 +55,9 @@ impl EventSink {
         let event = Event { seq: self.seq, time, task, kind };
         self.seq += 1;
         self.note_wait(&event);
+        if let Some(efforts) = &mut self.efforts {
+            efforts.note(task, &event.kind);
+        }
         let reaction = self.observer.observe(&event, &self.names);
         let wait = match reaction {
             Reaction::Break(task) => self.waits_of(task).last().copied(),
@@ -79,6 +86,9 @@ impl EventSink {
 /// Bytes of stack of a thread unless a run says otherwise: those of `std`.
 const NATIVE_STACK: usize = 2 << 20;
 
+/// An execution ends without a verdict after this many times its step budget.
+pub(crate) const MAX_BUDGETS: u64 = 10;
+
 type LockHook = dyn Fn(&str) + Send + Sync;
 
 pub(super) enum Engine {
@@ -98,6 +108,8 @@ pub(super) struct SchedState {
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
+    /// How many work items of each name were made.
+    works: SpinLock<BTreeMap<&'static str, u32>>,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -113,10 +125,11 @@ impl std::fmt::Debug for Sched {
 impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
+        let efforts = matches!(engine, Engine::Controlled(_)).then(Efforts::default);
         Self(Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
-            sink: SpinLock::new(EventSink::new(observer)),
+            sink: SpinLock::new(EventSink::new(observer, efforts)),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -124,6 +137,7 @@ impl Sched {
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
+            works: SpinLock::default(),
         }))
     }
 
@@ -294,6 +308,14 @@ impl Sched {
         RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// How many work items of this name were made before; counts this one.
+    pub(super) fn namesakes(&self, name: &'static str) -> u32 {
+        let mut works = self.0.works.lock();
+        let made = works.entry(name).or_default();
+        *made += 1;
+        *made - 1
+    }
+
     /// A new number for one queueing of a work item.
     #[must_use]
     pub fn next_work(&self, name: &str) -> WorkId {
@@ -329,16 +351,32 @@ impl Sched {
         }
     }
 
-    /// Counts a step of a controlled world. Beyond the step budget it emits a stall and aborts the
-    /// world.
+    /// Counts a step of a controlled world. After as many as the step budget, in which every task
+    /// ran in vain, it emits a stall and aborts the world. A world that goes on for
+    /// [`MAX_BUDGETS`] times as many steps is aborted without a stall.
     pub(super) fn check_budget(&self) {
-        if let Engine::Controlled(controlled) = &self.0.engine
-            && controlled.spend_step()
-            && !self.0.table.lock().aborted
-        {
-            self.emit(EventKind::Stall { step_budget: true });
-            self.abort();
+        let Engine::Controlled(controlled) = &self.0.engine else {
+            return;
+        };
+        if !controlled.spend_step() || self.is_aborted() {
+            return;
         }
+        let vain = self.0.sink.lock().efforts.as_mut().is_none_or(Efforts::were_in_vain);
+        if vain {
+            self.emit(EventKind::Stall { step_budget: true });
+            return self.abort();
+        }
+        let mut table = self.0.table.lock();
+        table.budgets += 1;
+        if table.budgets >= MAX_BUDGETS {
+            table.out_of_steps = true;
+            self.abort_in(&mut table);
+        }
+    }
+
+    /// Whether the world was aborted because it took too many steps, though not in vain.
+    pub(crate) fn is_out_of_steps(&self) -> bool {
+        self.0.table.lock().out_of_steps
     }
 
     /// A scheduling point: another task may run instead. It carries out what the observer asked

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `core` | [`Sched`]: the handle; events, names, time |
 //! | `spawn`, `park` over `table` | tasks; parking, breaking a wait, unwinding a world |
+//! | `effort` | whether the tasks get anything for their steps |
 //! | `task` | which task runs on this thread |
 //! | `listener` | what the user side tells through the scope crate; its locks and shrinkers |
 //! | `side` | whose code runs on a task |
@@ -32,6 +33,7 @@ mod cell;
 mod condition;
 pub(crate) mod controlled;
 mod core;
+mod effort;
 mod extension;
 mod listener;
 mod lock;
@@ -51,6 +53,7 @@ mod task;
 mod wait;
 mod work;
 
+pub(crate) use self::core::MAX_BUDGETS;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};

@@ -36,6 +36,10 @@ pub(super) struct TaskTable {
     pub(super) aborted: bool,
     /// How many tasks linger.
     pub(super) lingering: u32,
+    /// How often the step budget was spent, not in vain.
+    pub(super) budgets: u64,
+    /// The world was aborted because it took too many steps.
+    pub(super) out_of_steps: bool,
     pub(super) panic: Option<String>,
 }
 

@@ -41,6 +41,12 @@ impl<'v> Chain<'v> {
             let what = StepKind::Holds { lock: held.lock, mode: held.mode };
             self.steps.push(step(what, Some(held.site), held.time, held.seq));
         }
+        for (pool, taken) in self.view.elements_of(id) {
+            self.steps.push(step(StepKind::HasElement { pool }, taken.site, taken.time, taken.seq));
+        }
+        for (condition, made) in self.view.promises_of(id) {
+            self.steps.push(step(StepKind::Promised { condition }, made.site, made.time, made.seq));
+        }
         let waited = task.waits.iter().rev().find_map(|wait| match wait.resource {
             Resource::Request(request) => Some(request),
             _ => None,

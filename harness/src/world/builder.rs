@@ -166,7 +166,10 @@ impl Builder {
         self
     }
 
-    /// After how many steps an execution counts as a hang (RD05); a million by default.
+    /// The step budget; a million by default. An execution in which every task ran in vain for so
+    /// many steps is a hang (RD05): they spin, poll, or fail at least half as often as they get on.
+    /// One that does get on may take ten times as many; then the run ends with an error of kind
+    /// [`crate::ErrorKind::Inconclusive`], and is neither quiet nor a finding.
     pub fn steps(mut self, steps: u64) -> Self {
         self.spec.steps = steps;
         self

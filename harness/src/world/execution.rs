@@ -15,7 +15,7 @@ use crate::inject::{IdleRule, Plan};
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
 use crate::report::{Finding, describe};
-use crate::sched::{Sched, Side, SpinLock};
+use crate::sched::{MAX_BUDGETS, Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
 use crate::witness::{self as judged, Breach, Code, JudgeOptions, OrderGraph, StepKind, Witness};
@@ -97,12 +97,24 @@ impl Run {
             observed,
             names,
             panic: sched.panic_message(),
-            trouble: ended.and_then(Result::err),
+            trouble: ended.and_then(Result::err).or_else(|| self.out_of_steps(sched)),
             idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
             findings,
             suppressed,
             explains_panic,
         }
+    }
+
+    /// The error that an execution was too long to be judged.
+    fn out_of_steps(&self, sched: &Sched) -> Option<Error> {
+        let Spec { name, steps, .. } = &self.spec;
+        let what = format!(
+            "`{name}` is inconclusive: an execution did not end within {MAX_BUDGETS} times its \
+             step budget (`steps`) of {steps}, and not all of it was in vain, so it may be a long \
+             program or a loop without an end"
+        );
+        let advice = "raise `Builder::steps` for a long program, or bound the loop";
+        sched.is_out_of_steps().then(|| Error::inconclusive(what).advice(advice))
     }
 
     fn build(self: &Arc<Self>, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {

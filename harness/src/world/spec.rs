@@ -22,7 +22,7 @@ use crate::witness::{Code, JudgeOptions};
 
 /// How many schedules the model tier explores unless the spec says otherwise.
 pub const DEFAULT_SCHEDULES: u64 = 200;
-/// After how many steps an execution counts as a hang unless the spec says otherwise.
+/// After how many steps in vain an execution counts as a hang unless the spec says otherwise.
 pub const STEP_BUDGET: u64 = 1_000_000;
 /// Bytes of stack below which a task cannot run: the harness itself needs them.
 const MIN_TASK_STACK: usize = 128 << 10;

@@ -2,13 +2,15 @@
 //!
 //! A task that waits for a request takes the requests of its queue. A task that serves a request
 //! holds them, because the waiter waits for everything that the server takes meanwhile. The same
-//! holds for work items and for promised conditions. Written from docs/kernel/lockdep.md, "What the
+//! holds for promised conditions. Work items differ from each other in what they take, so each is
+//! a node of its own: a task that waits for one that runs takes that one alone, and a task that
+//! waits for one in the queue takes those before it too. Written from docs/kernel/lockdep.md, "What the
 //! annotation cannot see".
 
 use super::held::{Hold, Key};
-use super::node::{NodeId, NodeKind};
+use super::node::{Node, NodeId, NodeKind};
 use super::rd03_order::{Order, Want};
-use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId};
+use crate::event::{EventKind, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId, WorkId};
 use crate::witness::{Finding, Moment};
 
 impl Order {
@@ -20,6 +22,13 @@ impl Order {
         queue: QueueId,
     ) -> Option<NodeId> {
         self.resolver.named(kind, queue.0, |id| at.names.queue(QueueId(id)), &mut self.graph.nodes)
+    }
+
+    /// The item; none where it is not known which queue it is in.
+    fn work_item(&mut self, at: &Moment<'_>, work: WorkId) -> Option<NodeId> {
+        let queue = self.queue(at, NodeKind::Work, at.view.work(work)?.queue)?;
+        let nodes = &mut self.graph.nodes;
+        nodes.id(Node::work_item(at.names.work(work), nodes.get(queue)))
     }
 
     pub(super) fn pool(&mut self, at: &Moment<'_>, pool: PoolId) -> Option<NodeId> {
@@ -54,8 +63,12 @@ impl Order {
                 queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue))
             }
             Resource::Work(work) => {
-                let queue = at.view.work(work).map(|work| work.queue);
-                queue.and_then(|queue| self.queue(at, NodeKind::Work, queue))
+                for item in at.view.works_before(work).chain([work]) {
+                    if let Some(node) = self.work_item(at, item) {
+                        self.take(at, task, Want::plain(node, Some(site)), out);
+                    }
+                }
+                return;
             }
             Resource::Pool(pool) => self.pool(at, pool),
             Resource::Condition(condition) => self.condition(at, condition),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
 use super::state::View;
-use super::waits::{ElementHolder, Holder, Progress, Promised, RequestFacts, Wait, WorkItem};
+use super::waits::{ElementHolder, Holder, Owed, Progress, RequestFacts, Wait, WorkItem};
 use crate::event::{
     AllocOutcome, Event, EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId,
 };
@@ -240,10 +240,10 @@ impl View {
 
     fn apply_promise(&mut self, event: &Event) {
         let Event { seq, time, task: me, kind } = *event;
-        let promised = |site| Promised { task: me, site, seq, time };
+        let owed = |site| Owed { task: me, site, seq, time };
         match kind {
             EventKind::PoolTake { pool, site } => {
-                self.elements.entry(pool).or_default().push(ElementHolder::Task(promised(site)));
+                self.elements.entry(pool).or_default().push(ElementHolder::Task(owed(site)));
             }
             EventKind::PoolHandOver { pool, request } => {
                 let holders = self.elements.entry(pool).or_default();
@@ -271,7 +271,7 @@ impl View {
                     || take_one(holders, |_| true);
             }
             EventKind::Promise { condition, site } => {
-                self.promises.entry(condition).or_default().push(promised(site));
+                self.promises.entry(condition).or_default().push(owed(site));
                 self.tasks[me.0 as usize].acts_for_others = true;
             }
             EventKind::PromiseEnd { condition } => {

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, HeldLock};
-use super::waits::{ElementHolder, Lock, Needed, Promised, RequestFacts, Role, Wait, WorkItem};
+use super::waits::{
+    ElementHolder, Lock, Needed, Owed, Progress, RequestFacts, Role, Wait, WorkItem,
+};
 use crate::event::{
     LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
 };
@@ -48,7 +50,7 @@ pub struct View {
     pub(super) requests: BTreeMap<RequestId, RequestFacts>,
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
-    pub(super) promises: BTreeMap<WaitId, Vec<Promised>>,
+    pub(super) promises: BTreeMap<WaitId, Vec<Owed>>,
     pub(super) min: Option<Pages>,
     pub(super) low_point: Option<Pages>,
     pub(super) closed: Option<Frame>,
@@ -87,6 +89,40 @@ impl View {
     #[must_use]
     pub fn work(&self, id: WorkId) -> Option<&WorkItem> {
         self.works.get(&id)
+    }
+
+    /// The work items that must be finished before this one begins: none for one that runs. Where
+    /// several tasks serve the queue, no single item keeps the others from beginning.
+    pub fn works_before(&self, id: WorkId) -> impl Iterator<Item = WorkId> + '_ {
+        let queued = self.work(id).filter(|work| work.progress == Progress::Queued);
+        let queued = queued.filter(|work| self.servers(work.queue).len() == 1);
+        queued.into_iter().flat_map(|item| {
+            let earlier = move |other: &WorkItem| other.queue == item.queue && other.seq < item.seq;
+            self.works().filter(move |(_, other)| earlier(other)).map(|(id, _)| id)
+        })
+    }
+
+    /// The elements of pools that the task has, and where it took them.
+    pub(in crate::witness) fn elements_of(
+        &self,
+        id: TaskId,
+    ) -> impl Iterator<Item = (PoolId, Owed)> + '_ {
+        self.elements.iter().flat_map(move |(pool, holders)| {
+            holders.iter().filter_map(move |holder| match holder {
+                ElementHolder::Task(taken) if taken.task == id => Some((*pool, *taken)),
+                _ => None,
+            })
+        })
+    }
+
+    /// The conditions that the task promised to signal, and where.
+    pub(in crate::witness) fn promises_of(
+        &self,
+        id: TaskId,
+    ) -> impl Iterator<Item = (WaitId, Owed)> + '_ {
+        let all =
+            self.promises.iter().flat_map(|(id, all)| all.iter().map(move |made| (*id, *made)));
+        all.filter(move |(_, made)| made.task == id)
     }
 
     /// Every request that is in flight.

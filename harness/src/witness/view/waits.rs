@@ -130,20 +130,21 @@ pub struct WorkItem {
     pub progress: Progress,
 }
 
-/// A promise to signal a condition that was not kept yet.
+/// What a task owes: an element that it has to give back, or a signal that it promised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Promised {
-    pub(super) task: TaskId,
-    pub(super) site: Option<Site>,
-    pub(super) seq: u64,
-    pub(super) time: Nanos,
+pub(in crate::witness) struct Owed {
+    pub(in crate::witness) task: TaskId,
+    /// Where it took the element, or promised.
+    pub(in crate::witness) site: Option<Site>,
+    pub(in crate::witness) seq: u64,
+    pub(in crate::witness) time: Nanos,
 }
 
 /// The holder of an element of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ElementHolder {
     /// A task, since this event.
-    Task(Promised),
+    Task(Owed),
     /// A request: the task that completes it gives the element back.
     Request(RequestId),
 }
