@@ -30,11 +30,15 @@ impl Judge for Deadlock {
         let Some(changed) = changed(event, view) else {
             return;
         };
-        self.suspect(view);
-        if !self.is_stuck(view, changed) {
+        // No cycle goes through a task that nobody waits for, or that does not wait for itself.
+        if !view.is_waited_for(changed) {
             return;
         }
-        self.settle(view);
+        let (ahead, true) = view.all_ahead(changed) else {
+            return;
+        };
+        self.suspect(view, &ahead);
+        self.settle(view, &ahead);
         if !self.is_stuck(view, changed) {
             return;
         }
@@ -56,12 +60,7 @@ impl Judge for Deadlock {
 
 /// The waiting task through which this event can have closed a cycle.
 fn changed(event: &Event, view: &View) -> Option<TaskId> {
-    let waiter_for = |resource| {
-        let mut tasks = view.tasks();
-        tasks
-            .find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource))
-            .map(|(id, _)| id)
-    };
+    let waiter_for = |resource| view.waiters(resource).next();
     match event.kind {
         EventKind::WaitBegin { .. }
         | EventKind::LockAcquired { .. }
@@ -76,26 +75,29 @@ fn changed(event: &Event, view: &View) -> Option<TaskId> {
 }
 
 impl Deadlock {
-    /// Assumes that every waiting task is stuck.
-    fn suspect(&mut self, view: &View) {
+    /// Assumes that every waiting one of `tasks` is stuck. All that these wait for are among them.
+    fn suspect(&mut self, view: &View, tasks: &BTreeSet<TaskId>) {
         self.stuck.clear();
         self.stuck.resize(view.task_count(), false);
-        for (id, _) in view.tasks() {
-            self.stuck[id.0 as usize] = view.wait(id).is_some();
+        for id in tasks {
+            if let Some(stuck) = self.stuck.get_mut(id.0 as usize) {
+                *stuck = view.wait(*id).is_some();
+            }
         }
     }
 
-    /// Removes every task that can go on, until none can.
-    fn settle(&mut self, view: &View) {
+    /// Removes every one of `tasks` that can go on, until none can.
+    fn settle(&mut self, view: &View, tasks: &BTreeSet<TaskId>) {
+        let mut suspects: Vec<TaskId> =
+            tasks.iter().copied().filter(|id| self.holds(*id)).collect();
         loop {
-            let mut freed = false;
-            for (id, _) in view.tasks() {
-                if self.stuck[id.0 as usize] && !self.is_stuck(view, id) {
-                    self.stuck[id.0 as usize] = false;
-                    freed = true;
-                }
-            }
-            if !freed {
+            let before = suspects.len();
+            suspects.retain(|id| {
+                let stuck = self.is_stuck(view, *id);
+                self.stuck[id.0 as usize] = stuck;
+                stuck
+            });
+            if suspects.len() == before {
                 return;
             }
         }
@@ -125,6 +127,7 @@ impl Deadlock {
     /// The shortest way from `start` over stuck tasks back to it.
     fn cycle_through(&self, view: &View, start: TaskId) -> Option<Vec<TaskId>> {
         let mut reached = vec![(start, None)];
+        let mut seen = BTreeSet::from([start]);
         let mut next = 0;
         while let Some((task, _)) = reached.get(next).copied() {
             for needed in self.stuck_needed(view, task) {
@@ -138,7 +141,7 @@ impl Deadlock {
                     way.reverse();
                     return Some(way);
                 }
-                if !reached.iter().any(|(task, _)| *task == needed.task) {
+                if seen.insert(needed.task) {
                     reached.push((needed.task, Some(next)));
                 }
             }

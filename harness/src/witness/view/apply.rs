@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
 use super::state::View;
-use super::waits::{ElementHolder, Holder, Progress, RequestFacts, Wait, WorkItem};
-use crate::event::{
-    AllocOutcome, Event, EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId,
-};
+use super::waits::{ElementHolder, Holder, Progress, RequestFacts, Wait, Waiter, WorkItem};
+use crate::event::{AllocOutcome, Event, EventKind, LockMode, RequestId, Resource, Site, TaskId};
 use crate::witness::Reads;
 
 /// Numbers from here on are not kept: no world has as many tasks, locks or queues.
@@ -73,20 +71,31 @@ impl View {
     fn exit(&mut self, id: TaskId) {
         let task = std::mem::take(&mut self.tasks[id.0 as usize]);
         for held in &task.held {
-            self.locks[held.lock.0 as usize].forget_holder(id);
+            self.locks[held.lock.0 as usize].forget_holder(id, held.seq);
         }
-        if let Some(Wait { resource: Resource::Lock(lock), .. }) = task.wait {
-            self.unqueue(id, lock);
+        if let Some(wait) = task.wait {
+            self.forget_wait(id, wait);
         }
-        for servers in &mut self.servers {
-            servers.retain(|server| *server != id);
+        for queue in &task.serves {
+            self.servers[queue.0 as usize].retain(|server| *server != id);
         }
+        self.reclaiming.remove(&id);
         self.exited = Some((id, task));
     }
 
-    fn unqueue(&mut self, task: TaskId, lock: LockId) {
-        if let Some(lock) = self.locks.get_mut(lock.0 as usize) {
-            lock.forget_waiter(task);
+    fn end_wait(&mut self, id: TaskId, resource: Resource) {
+        let wait = &mut self.tasks[id.0 as usize].wait;
+        if let Some(wait) = wait.take_if(|wait| wait.resource == resource) {
+            self.forget_wait(id, wait);
+        }
+    }
+
+    fn forget_wait(&mut self, task: TaskId, wait: Wait) {
+        self.waiting.end(task, wait.resource);
+        if let Resource::Lock(lock) = wait.resource
+            && let Some(lock) = self.locks.get_mut(lock.0 as usize)
+        {
+            lock.forget_waiter(task, wait.seq);
         }
     }
 
@@ -105,7 +114,10 @@ impl View {
             EventKind::AllocBegin { order, requested, effective, flags, site } => {
                 open(FrameKind::Alloc { order, requested, effective, flags }, Some(site));
             }
-            EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
+            EventKind::ReclaimEnter { kind, mask } => {
+                open(FrameKind::Reclaim { kind, mask }, None);
+                self.reclaiming.insert(event.task);
+            }
             EventKind::ShrinkCountBegin { shrinker, mask } => {
                 open(FrameKind::Count { shrinker, mask }, None);
             }
@@ -117,7 +129,12 @@ impl View {
             _ => {
                 if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind))
                 {
-                    self.closed = Some(frames.remove(place));
+                    let closed = frames.remove(place);
+                    self.closed = Some(closed);
+                    let reclaim = |frame: &Frame| matches!(frame.kind, FrameKind::Reclaim { .. });
+                    if reclaim(&closed) && !frames.iter().any(reclaim) {
+                        self.reclaiming.remove(&event.task);
+                    }
                 }
             }
         }
@@ -133,40 +150,32 @@ impl View {
                     return;
                 };
                 task.held.push(HeldLock { lock, mode, site, seq, time });
-                state.forget_waiter(id);
-                state.holders.push(Holder { task: id, mode, seq });
+                state.holders.push_back(Holder { task: id, mode, seq });
                 // The releaser hands the lock over before the wait is said to end.
-                task.wait.take_if(|wait| wait.resource == Resource::Lock(lock));
+                self.end_wait(id, Resource::Lock(lock));
             }
             EventKind::LockReleased { lock } => {
                 if let Some(place) = task.held.iter().rposition(|held| held.lock == lock) {
-                    task.held.remove(place);
-                    self.locks[lock.0 as usize].forget_holder(id);
+                    let held = task.held.remove(place);
+                    self.locks[lock.0 as usize].forget_holder(id, held.seq);
                 }
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
                 let before = task.wait.replace(Wait { resource, why, breakable, site, seq, time });
+                let mode = task.attempt;
+                if let Some(before) = before {
+                    self.forget_wait(id, before);
+                }
+                self.waiting.begin(id, resource, self.queue_of(resource));
                 if let Resource::Lock(lock) = resource {
-                    let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
+                    let mode = mode.filter(|(wanted, _)| *wanted == lock);
                     if let Some(state) = slot(&mut self.locks, lock.0) {
-                        state.forget_waiter(id);
-                        state
-                            .waiters
-                            .push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
+                        let mode = mode.map_or(LockMode::Exclusive, |(_, mode)| mode);
+                        state.waiters.push_back(Waiter { task: id, mode, seq });
                     }
                 }
-                if let Some(Wait { resource: Resource::Lock(lock), .. }) =
-                    before.filter(|b| b.resource != resource)
-                {
-                    self.unqueue(id, lock);
-                }
             }
-            EventKind::WaitEnd { resource, .. } => {
-                task.wait.take_if(|wait| wait.resource == resource);
-                if let Resource::Lock(lock) = resource {
-                    self.unqueue(id, lock);
-                }
-            }
+            EventKind::WaitEnd { resource, .. } => self.end_wait(id, resource),
             _ => {}
         }
     }
@@ -180,6 +189,7 @@ impl View {
                     slot(&mut self.servers, queue.0).filter(|servers| !servers.contains(&task))
                 {
                     servers.push(task);
+                    self.tasks[task.0 as usize].serves.push(queue);
                 }
             }
             EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
@@ -197,6 +207,7 @@ impl View {
                     progress,
                 };
                 keep(&mut self.requests, request, submitted);
+                self.waiting.queued(Resource::Request(request), queue);
             }
             EventKind::RequestServe { request } => self.request_is(request, served),
             EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
@@ -207,6 +218,7 @@ impl View {
                     work,
                     WorkItem { queued_by: task, queue, seq, progress: Progress::Queued },
                 );
+                self.waiting.queued(Resource::Work(work), queue);
             }
             EventKind::WorkBegin { work } => {
                 if let Some(work) = self.works.get_mut(&work) {
@@ -232,10 +244,7 @@ impl View {
             }
             EventKind::PoolHandOver { pool, request } => {
                 let holders = self.elements.entry(pool).or_default();
-                take_one(
-                    holders,
-                    |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me),
-                );
+                take_one(holders, |holder| holder.is(me));
                 holders.push(ElementHolder::Request(request));
             }
             EventKind::PoolGive { pool } => {
@@ -243,10 +252,7 @@ impl View {
                 let requests = &self.requests;
                 // The giver's own, else that of a request which is complete, else any: they are
                 // alike.
-                let own = |holder: &ElementHolder| match holder {
-                    ElementHolder::Task(task, _) => *task == me,
-                    ElementHolder::Request(_) => false,
-                };
+                let own = |holder: &ElementHolder| holder.is(me);
                 let done = |holder: &ElementHolder| match holder {
                     ElementHolder::Request(id) => !requests.contains_key(id),
                     ElementHolder::Task(..) => false,
@@ -263,6 +269,9 @@ impl View {
                     && let Some(place) = promised.iter().rposition(|(task, _)| *task == me)
                 {
                     promised.remove(place);
+                    if promised.is_empty() {
+                        self.promises.remove(&condition);
+                    }
                 }
             }
             _ => {}

@@ -3,9 +3,10 @@
 //! Key types: [`View`], [`Task`]. The view takes in an event before any judge sees it; `apply.rs`
 //! says how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::frames::{Frame, HeldLock};
+use super::waiting::Waiting;
 use super::waits::{ElementHolder, Lock, RequestFacts, Wait, WorkItem};
 use crate::event::{
     LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
@@ -26,6 +27,8 @@ pub struct Task {
     /// What it waits for.
     pub wait: Option<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
+    /// The queues that it serves.
+    pub(in crate::witness) serves: Vec<QueueId>,
 }
 
 /// The world rebuilt from its events.
@@ -38,6 +41,9 @@ pub struct View {
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
     pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
+    pub(super) waiting: Waiting,
+    /// Tasks with a reclaim among their frames.
+    pub(super) reclaiming: BTreeSet<TaskId>,
     pub(super) min: Option<Pages>,
     pub(super) low_point: Option<Pages>,
     pub(super) closed: Option<Frame>,
@@ -118,6 +124,11 @@ impl View {
     #[must_use]
     pub fn exited(&self, id: TaskId) -> Option<&Task> {
         self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
+    }
+
+    /// Every wait of the task.
+    pub(super) fn waits(&self, id: TaskId) -> impl Iterator<Item = &Wait> {
+        self.task(id).and_then(|task| task.wait.as_ref()).into_iter()
     }
 
     /// The wait of the task, if another task must act before it ends.
