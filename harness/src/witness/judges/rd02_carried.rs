@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Event, EventKind, Layer, LockId, RequestId, Resource, TaskId};
+use crate::event::{Event, EventKind, Gfp, Layer, LockId, RequestId, Resource, TaskId};
 use crate::witness::{
     Chain, Code, Entry, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Role,
     View, restriction,
@@ -75,6 +75,10 @@ impl Changed {
                 let others = held.iter().map(|held| held.lock).filter(|held| *held != lock);
                 others.for_each(|other| self.hidden(other, 1, view));
             }
+            // It leads nowhere, and is no entry.
+            EventKind::WaitBegin { resource, .. }
+                if !matches!(resource, Resource::Request(_))
+                    && view.needed(event.task).1.next().is_none() => {}
             _ => drop(self.tasks.insert(event.task)),
         }
     }
@@ -147,7 +151,9 @@ impl Judge for Carried {
 fn restricts(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| match frame.kind {
         FrameKind::Scope { kind, .. } => kind.restricts(),
-        FrameKind::Reclaim { .. } => true,
+        FrameKind::Reclaim { mask, .. } | FrameKind::Scan { mask, .. } => {
+            !mask.contains(Gfp::FS | Gfp::IO)
+        }
         _ => false,
     })
 }

@@ -34,7 +34,7 @@ impl Judge for Deadlock {
         if !view.is_waited_for(changed) {
             return;
         }
-        let (ahead, true) = view.all_ahead(changed) else {
+        let Some(ahead) = view.all_ahead(changed) else {
             return;
         };
         self.suspect(view, &ahead);
@@ -76,7 +76,7 @@ fn changed(event: &Event, view: &View) -> Option<TaskId> {
 
 impl Deadlock {
     /// Assumes that every waiting one of `tasks` is stuck. All that these wait for are among them.
-    fn suspect(&mut self, view: &View, tasks: &BTreeSet<TaskId>) {
+    fn suspect(&mut self, view: &View, tasks: &[TaskId]) {
         self.stuck.clear();
         self.stuck.resize(view.task_count(), false);
         for id in tasks {
@@ -87,7 +87,7 @@ impl Deadlock {
     }
 
     /// Removes every one of `tasks` that can go on, until none can.
-    fn settle(&mut self, view: &View, tasks: &BTreeSet<TaskId>) {
+    fn settle(&mut self, view: &View, tasks: &[TaskId]) {
         let mut suspects: Vec<TaskId> =
             tasks.iter().copied().filter(|id| self.holds(*id)).collect();
         loop {
@@ -127,7 +127,7 @@ impl Deadlock {
     /// The shortest way from `start` over stuck tasks back to it.
     fn cycle_through(&self, view: &View, start: TaskId) -> Option<Vec<TaskId>> {
         let mut reached = vec![(start, None)];
-        let mut seen = BTreeSet::from([start]);
+        let mut seen = vec![false; self.stuck.len()];
         let mut next = 0;
         while let Some((task, _)) = reached.get(next).copied() {
             for needed in self.stuck_needed(view, task) {
@@ -141,7 +141,7 @@ impl Deadlock {
                     way.reverse();
                     return Some(way);
                 }
-                if seen.insert(needed.task) {
+                if !std::mem::replace(&mut seen[needed.task.0 as usize], true) {
                     reached.push((needed.task, Some(next)));
                 }
             }

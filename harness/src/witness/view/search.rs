@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::View;
-use super::waits::{Waiter, conflict};
+use super::waits::{Progress, Waiter, conflict};
 use crate::event::{LockId, LockMode, QueueId, Resource, TaskId};
 use crate::witness::FrameKind;
 
@@ -129,30 +129,57 @@ impl View {
             && self.elements.values().flatten().any(|holder| holder.is(id))
     }
 
-    /// Every task that `start` waits for, over any number of hops, and whether `start` is one of
-    /// them: only then can it be part of a deadlock.
-    pub(in crate::witness) fn all_ahead(&self, start: TaskId) -> (BTreeSet<TaskId>, bool) {
-        let (mut found, mut open) = (BTreeSet::new(), vec![start]);
+    /// Every task that `start` waits for, over any number of hops, if `start` is one of them: only
+    /// then can it be part of a deadlock.
+    pub(in crate::witness) fn all_ahead(&self, start: TaskId) -> Option<Vec<TaskId>> {
+        let mut seen = vec![false; self.task_count()];
+        let mut found = Vec::new();
         let mut lines: BTreeMap<LockId, Line> = BTreeMap::new();
-        let mut resources = BTreeSet::new();
-        while let Some(task) = open.pop() {
-            let mut take_in = |task: TaskId| {
-                if found.insert(task) {
-                    open.push(task);
+        let mut shared = BTreeSet::new();
+        let (mut at, mut next) = (start, 0);
+        loop {
+            let take_in = |task: TaskId| {
+                if seen.get(task.0 as usize) == Some(&false) {
+                    seen[task.0 as usize] = true;
+                    found.push(task);
                 }
             };
-            match self.wait(task).map(|wait| (wait.resource, wait.seq)) {
+            match self.wait(at).map(|wait| (wait.resource, wait.seq)) {
                 Some((Resource::Lock(lock), seq)) => {
-                    self.ahead_in_line(task, seq, lock, lines.entry(lock).or_default(), take_in);
+                    self.ahead_in_line(at, seq, lock, lines.entry(lock).or_default(), take_in);
                 }
-                Some((resource, _)) if resources.insert(resource) => {
-                    self.needed(task).1.for_each(|needed| take_in(needed.task));
+                // Waiters for elements of one pool, and those for the servers of one queue, wait
+                // for the same tasks.
+                Some((resource, _)) => {
+                    let same = match resource {
+                        Resource::Pool(_) | Resource::Condition(_) => Some(resource),
+                        _ if self.is_queued(resource) => {
+                            self.queue_of(resource).map(Resource::Idle)
+                        }
+                        _ => None,
+                    };
+                    if same.is_none_or(|same| shared.insert(same)) {
+                        self.needed(at).1.map(|needed| needed.task).for_each(take_in);
+                    }
                 }
-                _ => {}
+                None => {}
             }
+            let Some(task) = found.get(next) else {
+                break;
+            };
+            (at, next) = (*task, next + 1);
         }
-        let comes_back = found.contains(&start);
-        (found, comes_back)
+        seen.get(start.0 as usize).copied().unwrap_or(false).then_some(found)
+    }
+
+    /// Whether the request or work item waits for a server.
+    fn is_queued(&self, resource: Resource) -> bool {
+        let progress = match resource {
+            Resource::Request(id) => self.requests.get(&id).map(|request| request.progress),
+            Resource::Work(id) => self.works.get(&id).map(|work| work.progress),
+            _ => None,
+        };
+        progress == Some(Progress::Queued)
     }
 
     /// Calls `take_in` with the holders and the waiters that `task` waits for in the line of
@@ -219,3 +246,6 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
