@@ -32,6 +32,9 @@ use crate::inject::Plan;
 use crate::sched::{Sched, Side, SpinLock, harness_side};
 use crate::units::Pages;
 
+/// The largest memory that a world can have, 16 TiB. Blocks keep counts of pages in 32 bits.
+pub const MAX_PAGES: Pages = Pages(u32::MAX as u64);
+
 /// A memory, as data.
 #[derive(Clone, Debug)]
 pub struct MmOptions {
@@ -99,9 +102,6 @@ pub(super) struct MemoryState {
     flushers: SpinLock<Vec<Arc<Flusher>>>,
 }
 
-/// The largest memory that a world can have: 16 TiB. Blocks keep counts of pages in 32 bits.
-const MAX_PAGES: Pages = Pages(u32::MAX as u64);
-
 /// A world's memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Mm(pub(super) Arc<MemoryState>);
@@ -126,7 +126,7 @@ impl Mm {
     /// Memory with these options; `plan` says which allocations find it short.
     ///
     /// # Errors
-    /// `pages` is 0 or above 2^32 - 1 (16 TiB), the watermarks are out of order or leave no page, or the memcg has no limit.
+    /// `pages` is 0 or above [`MAX_PAGES`], the watermarks are out of order or leave no page, or the memcg has no limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
         let MmOptions { pages, knobs, memcg, own_policy, .. } = options.clone();
         if pages.0 == 0 {
@@ -135,9 +135,8 @@ impl Mm {
             );
         }
         if pages > MAX_PAGES {
-            let what =
-                format!("a world with {pages} pages of memory, and {MAX_PAGES} are the most");
-            return Err(Error::input(what).advice("give the world less memory: at most 16 TiB"));
+            return Err(Error::input(format!("a world with {pages} pages of memory"))
+                .advice(format!("set `pages` to at most {MAX_PAGES}, which are 16 TiB")));
         }
         let watermarks = match options.watermarks {
             Some(watermarks) => watermarks.checked(pages)?,

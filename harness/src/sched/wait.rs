@@ -83,7 +83,7 @@ impl WaitQueue {
         timeout: Ticks,
         condition: impl FnMut() -> bool,
     ) -> bool {
-        let deadline = self.sched.now() + timeout;
+        let deadline = self.sched.now().after(timeout);
         self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
     }
 

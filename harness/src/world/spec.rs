@@ -17,7 +17,7 @@ use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::recording::{Header, Recorder};
-use crate::stack::StackSpec;
+use crate::stack::{StackSpec, check_sizes};
 use crate::witness::{Code, JudgeOptions};
 
 /// How many schedules the model tier explores unless the spec says otherwise.
@@ -112,6 +112,7 @@ impl Spec {
     pub(super) fn check(&self) -> Result<()> {
         let Self { name, tier, .. } = self;
         self.suppressions.iter().try_for_each(Suppression::check)?;
+        check_sizes(&self.stack)?;
         let explores = *tier == Tier::Model && self.replay.is_none();
         if explores && self.schedules == 0 {
             return Err(Error::input(format!("`{name}` explores no schedule at all"))

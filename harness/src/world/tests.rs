@@ -9,9 +9,11 @@ use expect_test::expect;
 
 use super::*;
 use crate::inject::Pressure;
+use crate::mm::Watermarks;
 use crate::recording::{Judged, judge_events};
 use crate::report::Report;
-use crate::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
+use crate::stack::{BufioSpec, FsSpec, LoopSpec, MemorySpec, StackSpec};
+use crate::units::Pages;
 use crate::witness::Code;
 
 /// fs:lower on a disk, loop0 on a file of it, a bufio client with one dirty buffer on loop0.
@@ -112,6 +114,23 @@ fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
         let error =
             World::builder().tier(tier).stack(stack.clone()).run(|_| {}).unwrap_err().to_string();
         assert!(error.contains("`loop7`") && error.contains("`loop0`"), "{error}");
+    }
+}
+
+#[test]
+fn sizes_that_would_wrap_are_refused_on_every_tier() {
+    let wraps = (1 << 44) + 4;
+    let watermarks = Watermarks::from_min(Pages(4096), Pages(u64::MAX - 1));
+    let of_memory = MemorySpec::default().watermarks(watermarks);
+    for tier in [Tier::Model, Tier::Native] {
+        for (stack, says) in [
+            (StackSpec::default().fs(FsSpec::in_memory("lower", wraps)), "fs `lower`: 1759218604"),
+            (StackSpec::default().pages((1 << 52) + 4096), "memory: 4503599627374592 pages"),
+            (StackSpec::default().memory(of_memory.clone()), "watermarks min 1844674407370955"),
+        ] {
+            let error = World::builder().tier(tier).stack(stack).run(|_| {}).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
     }
 }
 

@@ -32,19 +32,22 @@ impl Judge for Deadlock {
             Changed::Nothing => {}
             Changed::Task(task) => self.judge(event, view, task, out),
             Changed::Waiters(resource) => {
-                let waits =
-                    |(id, _): &(TaskId, _)| view.wait(*id).is_some_and(|w| w.resource == resource);
-                for (task, _) in view.tasks().filter(waits) {
+                for task in view.waiters(resource).filter(|task| waits_for(view, *task, resource)) {
                     self.judge(event, view, task, out);
                 }
             }
             Changed::AnyTask => {
-                for (task, _) in view.tasks().filter(|(id, _)| view.wait(*id).is_some()) {
+                for task in view.waiting_tasks() {
                     self.judge(event, view, task, out);
                 }
             }
         }
     }
+}
+
+/// Whether this is what the task waits for now.
+fn waits_for(view: &View, task: TaskId, resource: Resource) -> bool {
+    view.wait(task).is_some_and(|wait| wait.resource == resource)
 }
 
 /// The waiting tasks through which an event can have closed a cycle.
@@ -83,11 +86,15 @@ fn changed(event: &Event, view: &View) -> Changed {
 impl Deadlock {
     /// Looks for a deadlock through the wait of `changed`.
     fn judge(&mut self, event: &Event, view: &View, changed: TaskId, out: &mut Vec<Finding>) {
-        self.suspect(view);
-        if !self.is_stuck(view, changed) {
+        // No cycle goes through a task that nobody waits for, or that does not wait for itself.
+        if !view.is_waited_for(changed) {
             return;
         }
-        self.settle(view);
+        let Some(ahead) = view.all_ahead(changed) else {
+            return;
+        };
+        self.suspect(view, &ahead);
+        self.settle(view, &ahead);
         if !self.is_stuck(view, changed) {
             return;
         }
@@ -106,26 +113,29 @@ impl Deadlock {
         }
     }
 
-    /// Assumes that every waiting task is stuck.
-    fn suspect(&mut self, view: &View) {
+    /// Assumes that every waiting one of `tasks` is stuck. All that these wait for are among them.
+    fn suspect(&mut self, view: &View, tasks: &[TaskId]) {
         self.stuck.clear();
         self.stuck.resize(view.task_count(), false);
-        for (id, _) in view.tasks() {
-            self.stuck[id.0 as usize] = view.wait(id).is_some();
+        for id in tasks {
+            if let Some(stuck) = self.stuck.get_mut(id.0 as usize) {
+                *stuck = view.wait(*id).is_some();
+            }
         }
     }
 
-    /// Removes every task that can go on, until none can.
-    fn settle(&mut self, view: &View) {
+    /// Removes every one of `tasks` that can go on, until none can.
+    fn settle(&mut self, view: &View, tasks: &[TaskId]) {
+        let mut suspects: Vec<TaskId> =
+            tasks.iter().copied().filter(|id| self.holds(*id)).collect();
         loop {
-            let mut freed = false;
-            for (id, _) in view.tasks() {
-                if self.stuck[id.0 as usize] && !self.is_stuck(view, id) {
-                    self.stuck[id.0 as usize] = false;
-                    freed = true;
-                }
-            }
-            if !freed {
+            let before = suspects.len();
+            suspects.retain(|id| {
+                let stuck = self.is_stuck(view, *id);
+                self.stuck[id.0 as usize] = stuck;
+                stuck
+            });
+            if suspects.len() == before {
                 return;
             }
         }
@@ -133,8 +143,11 @@ impl Deadlock {
 
     /// Whether the task is stuck and cannot act in this role.
     fn holds_up(&self, view: &View, needed: &Needed) -> bool {
-        let stuck = self.stuck.get(needed.task.0 as usize).is_some_and(|stuck| *stuck);
-        stuck && view.holds_up(needed).is_some()
+        self.holds(needed.task) && view.holds_up(needed).is_some()
+    }
+
+    fn holds(&self, task: TaskId) -> bool {
+        self.stuck.get(task.0 as usize).is_some_and(|stuck| *stuck)
     }
 
     /// Whether the task's wait cannot end while the stuck tasks are stuck.
@@ -157,6 +170,7 @@ impl Deadlock {
     /// The shortest way from `start` over stuck tasks back to it.
     fn cycle_through(&self, view: &View, start: TaskId) -> Option<Vec<TaskId>> {
         let mut reached = vec![(start, None)];
+        let mut seen = vec![false; self.stuck.len()];
         let mut next = 0;
         while let Some((task, _)) = reached.get(next).copied() {
             for needed in self.stuck_needed(view, task) {
@@ -170,7 +184,7 @@ impl Deadlock {
                     way.reverse();
                     return Some(way);
                 }
-                if !reached.iter().any(|(task, _)| *task == needed.task) {
+                if !std::mem::replace(&mut seen[needed.task.0 as usize], true) {
                     reached.push((needed.task, Some(next)));
                 }
             }

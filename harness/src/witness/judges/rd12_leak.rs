@@ -27,9 +27,12 @@ impl Judge for Leak {
         let Moment { event, view, .. } = *moment;
         // A world that hung is unwound, and a task whose wait was cut short may keep what the
         // wait was for.
-        let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
+        let hung = |out: &[Finding]| {
+            out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05))
+        };
         match event.kind {
-            EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung => {}
+            EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung(out) => {
+            }
             EventKind::ShrinkerRegistered { shrinker, site } => {
                 self.registered.insert(shrinker, (event.task, site));
             }

@@ -85,8 +85,9 @@ impl Order {
 
     /// The tasks that wait for `resource`, for which it is now known which task must act.
     pub(super) fn waiters(&mut self, at: &Moment<'_>, resource: Resource, out: &mut Vec<Finding>) {
-        for (task, state) in at.view.tasks() {
-            if let Some(wait) = state.waits.iter().rfind(|wait| wait.resource == resource) {
+        for task in at.view.waiters(resource) {
+            let waits = at.view.task(task).map_or(&[][..], |task| &task.waits);
+            if let Some(wait) = waits.iter().rfind(|wait| wait.resource == resource) {
                 self.wait(at, task, resource, wait.site, out);
             }
         }
@@ -129,25 +130,34 @@ impl Order {
             EventKind::Signal { condition } => {
                 return self.drop_all(task, Key::Promise(condition));
             }
-            EventKind::PoolGive { pool } => return self.give(task, Key::Pool(pool)),
+            EventKind::PoolGive { pool } => return self.give(task, pool),
             _ => return,
         };
         if let Some(node) = node {
             self.hold(at, Hold { node, shared: false, waited: false, site, key });
+            let last = self.actors.get(task.0 as usize).and_then(Option::as_ref);
+            if let Some(Key::Pool(pool)) = last.and_then(|actor| actor.holds.last()).map(|h| h.key)
+            {
+                self.takers.insert((pool, task));
+            }
         }
     }
 
     /// An element comes back from its holder: its taker, or the task that completed what it was
     /// for.
-    pub(super) fn give(&mut self, task: TaskId, key: Key) {
-        let own = self
-            .actors
-            .get_mut(task.0 as usize)
-            .into_iter()
-            .flatten()
-            .any(|actor| actor.drop_last(key));
-        if !own {
-            let _taker = self.actors.iter_mut().flatten().any(|actor| actor.drop_last(key));
+    fn give(&mut self, task: TaskId, pool: PoolId) {
+        let takers = (pool, TaskId(0))..=(pool, TaskId(u32::MAX));
+        let own = self.takers.contains(&(pool, task)).then_some(task);
+        let taker = own.or_else(|| self.takers.range(takers).next().map(|(_, taker)| *taker));
+        let Some(taker) = taker else {
+            return;
+        };
+        if let Some(Some(actor)) = self.actors.get_mut(taker.0 as usize) {
+            actor.drop_last(Key::Pool(pool));
+            if actor.holds.iter().any(|hold| hold.key == Key::Pool(pool)) {
+                return;
+            }
         }
+        self.takers.remove(&(pool, taker));
     }
 }

@@ -3,9 +3,10 @@
 //! Key types: [`View`], [`Task`]. The view takes in an event before any judge sees it; `apply.rs`
 //! says how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::frames::{Frame, HeldLock};
+use super::waiting::Waiting;
 use super::waits::{
     ElementHolder, Lock, Needed, Owed, Progress, RequestFacts, Role, Wait, WorkItem,
 };
@@ -28,8 +29,10 @@ pub struct Task {
     /// Its open waits, outermost first: the code that tests what a wait is for may wait in turn.
     pub waits: Vec<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
-    /// Whether it ever promised to signal, or served a queue.
-    pub(super) acts_for_others: bool,
+    /// The queues that it serves.
+    pub(in crate::witness) serves: Vec<QueueId>,
+    /// Whether it ever promised to signal.
+    pub(super) promises: bool,
 }
 
 impl Task {
@@ -51,6 +54,9 @@ pub struct View {
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
     pub(super) promises: BTreeMap<WaitId, Vec<Owed>>,
+    pub(super) waiting: Waiting,
+    /// Tasks with a reclaim among their frames.
+    pub(super) reclaiming: BTreeSet<TaskId>,
     pub(super) min: Option<Pages>,
     pub(super) low_point: Option<Pages>,
     pub(super) closed: Option<Frame>,
@@ -167,6 +173,11 @@ impl View {
         self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
     }
 
+    /// Every wait of the task.
+    pub(super) fn waits(&self, id: TaskId) -> impl Iterator<Item = &Wait> {
+        self.task(id).into_iter().flat_map(|task| &task.waits)
+    }
+
     /// The wait of the task, if another task must act before it ends.
     #[must_use]
     pub fn wait(&self, id: TaskId) -> Option<&Wait> {
@@ -184,6 +195,6 @@ impl View {
     /// Whether the task that the last event ended had promised to signal, or served a queue.
     #[must_use]
     pub fn exit_matters(&self) -> bool {
-        self.exited.as_ref().is_some_and(|(_, task)| task.acts_for_others)
+        self.exited.as_ref().is_some_and(|(_, task)| task.promises || !task.serves.is_empty())
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::event::{
-    Gfp, Layer, Op, QueueId, ReclaimKind, ScopeKind, ShrinkerId, TaskKind, WaitOutcome, WorkId,
+    Gfp, Layer, LockId, Op, QueueId, ReclaimKind, ScopeKind, ShrinkerId, TaskKind, WaitOutcome,
+    WorkId,
 };
 use crate::units::{Nanos, Sectors};
 use crate::witness::script::Script;
