@@ -27,7 +27,7 @@ pub fn visible(text: &str) -> String {
     line_start(&shown.replace(OLD_COMMAND, "#\\u{23}["))
 }
 
-/// The same for printable text that a line begins with, for whoever breaks lines.
+/// The same for printable text that a line begins with, for code that breaks lines.
 #[must_use]
 pub(crate) fn line_start(text: &str) -> String {
     match text.trim_start_matches(' ').strip_prefix(COMMAND) {
