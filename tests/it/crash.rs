@@ -140,7 +140,7 @@ fn a_file_that_shrank_and_grew_keeps_its_synced_bytes_until_that_is_durable() {
         &[Truncate(0, 200)][..],
         &[Write(0, 100, 50, 9)],
         &[Write(0, 9000, 10, 9)],
-        &[Truncate(0, 50), Truncate(0, 4096)],
+        &[Truncate(0, 50), Truncate(0, 4000)],
         &[Write(0, 0, 10, 9), Truncate(0, 5000), Create(1), Fsync(1)],
     ] {
         check(Bug::TailZeroedEarly, &[&synced, grows].concat());

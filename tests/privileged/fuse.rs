@@ -88,10 +88,7 @@ fn served(body: impl Fn(&Served) + Send + Sync + 'static) -> Result<(), Failed> 
         assert!(!connection.exists(), "the connection is gone");
         all.fs.unmount().expect("it unmounts");
     })?;
-    match report.is_quiet() {
-        true => Ok(()),
-        false => Err(report.to_text().into()),
-    }
+    if report.is_quiet() { Ok(()) } else { Err(report.to_text().into()) }
 }
 
 fn what_is_not_there_says_so() -> Result<(), Failed> {

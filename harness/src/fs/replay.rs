@@ -72,16 +72,16 @@ impl DropReason {
                  for it"
             }
             Self::DescriptorDamaged => {
-                "its descriptor is damaged, but the log shows that it was committed: a sync that was \
-                 acknowledged for it is lost"
+                "its descriptor is damaged, but the log shows that it was committed: a sync may have \
+                 been acknowledged for it"
             }
             Self::ChecksumWrong => {
                 "its commit record is there, but its blocks do not match the checksum: it is \
-                 damaged, and a sync that was acknowledged for it is lost"
+                 damaged, and a sync may have been acknowledged for it"
             }
             Self::CommitRecordDamaged => {
-                "its commit record is damaged, because a later transaction was begun: a sync that \
-                 was acknowledged for it is lost"
+                "its commit record is damaged, because a later transaction was begun: a sync may \
+                 have been acknowledged for it"
             }
         }
     }
