@@ -13,8 +13,9 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 
-use super::core::{Asked, Engine, Sched};
+use super::core::{Engine, Sched};
 use super::side::harness_side;
+use super::sink::Asked;
 use super::table::TaskTable;
 use crate::error::Errno;
 use crate::event::{EventKind, Reaction, TaskId};
