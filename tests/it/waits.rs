@@ -86,6 +86,7 @@ fn a_report_names_the_elements_and_promises_of_each_task_with_their_lines() {
     let plan = reclaimdep_tests::always(reclaimdep::Failpoint::MempoolAlloc);
     let report = check_codes(&[Code::RD04], World::builder().plan(plan), |world| {
         let pool = Mempool::new(world.mm(), "bio", 1, 0).expect("there is memory");
+        let _element = pool.alloc(Gfp::NOIO);
         let space = world.condition("log space");
         let (theirs, other) = (pool.clone(), space.clone());
         let has = world.condition("has");
@@ -97,7 +98,6 @@ fn a_report_names_the_elements_and_promises_of_each_task_with_their_lines() {
             told.signal();
             drop(theirs.alloc(Gfp::NOIO));
         });
-        let _element = pool.alloc(Gfp::NOIO);
         has.wait_until("commit", || promised.load(Ordering::SeqCst));
         space.wait("log space");
         commit.join();

@@ -19,69 +19,15 @@ use super::extension::Extensions;
 use super::listener::{LISTENER, Production};
 use super::native::Native;
 use super::side::harness_side;
+use super::sink::{Asked, EventSink};
 use super::table::TaskTable;
 use super::task::with_current;
 use super::wait::Waiting;
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
-    TaskId, TaskKind, WorkId,
+    EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
+    TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
-
-pub(super) struct EventSink {
-    pub(super) names: Names,
-    pub(super) observer: Box<dyn Observer>,
-    pub(super) seq: u64,
-    /// By task: the events that began its open waits, outermost first.
-    waits: Vec<Vec<u64>>,
-    /// Of a controlled world, whose steps are bounded.
-    efforts: Option<Efforts>,
-}
-
-/// What the observer asked for, with the event that began the wait that it is about.
-#[derive(Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) reaction: Reaction,
-    pub(super) wait: Option<u64>,
-}
-
-impl EventSink {
-    fn new(observer: Box<dyn Observer>, efforts: Option<Efforts>) -> Self {
-        Self { names: Names::default(), observer, seq: 0, waits: Vec::new(), efforts }
-    }
-
-    /// Shows the observer the next event. Returns its number and what the observer asks for.
-    pub(super) fn show(&mut self, time: Nanos, task: TaskId, kind: EventKind) -> (u64, Asked) {
-        let event = Event { seq: self.seq, time, task, kind };
-        self.seq += 1;
-        self.note_wait(&event);
-        if let Some(efforts) = &mut self.efforts {
-            efforts.note(task, &event.kind);
-        }
-        let reaction = self.observer.observe(&event, &self.names);
-        let wait = match reaction {
-            Reaction::Break(task) => self.waits_of(task).last().copied(),
-            Reaction::Go | Reaction::Abort => None,
-        };
-        (event.seq, Asked { reaction, wait })
-    }
-
-    fn waits_of(&mut self, task: TaskId) -> &mut Vec<u64> {
-        let index = task.0 as usize;
-        if self.waits.len() <= index {
-            self.waits.resize_with(index + 1, Vec::new);
-        }
-        &mut self.waits[index]
-    }
-
-    fn note_wait(&mut self, event: &Event) {
-        match event.kind {
-            EventKind::WaitBegin { .. } => self.waits_of(event.task).push(event.seq),
-            EventKind::WaitEnd { .. } => drop(self.waits_of(event.task).pop()),
-            _ => {}
-        }
-    }
-}
 
 /// Bytes of stack of a thread unless a run says otherwise: those of `std`.
 const NATIVE_STACK: usize = 2 << 20;

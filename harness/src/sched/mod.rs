@@ -10,7 +10,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `core` | [`Sched`]: the handle; events, names, time |
+//! | `core` over `sink` | [`Sched`]: the handle; events, names, time |
 //! | `spawn`, `park` over `table` | tasks; parking, breaking a wait, unwinding a world |
 //! | `effort` | whether the tasks get anything for their steps |
 //! | `task` | which task runs on this thread |
@@ -45,6 +45,7 @@ mod park;
 mod random;
 mod rwsem;
 mod side;
+mod sink;
 mod spawn;
 mod spin;
 mod strategy;

@@ -15,8 +15,9 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 
-use super::core::{Asked, Engine, Sched};
+use super::core::{Engine, Sched};
 use super::side::harness_side;
+use super::sink::Asked;
 use super::table::TaskTable;
 use super::task::{begins_to_unwind, unwinds};
 use crate::error::Errno;
