@@ -5,6 +5,7 @@
 //! | [`attribute`] | does `#[reclaimdep::test]` run its function in the right world, also with `rstest`; are its word lists those of the library |
 //! | [`bufio`] | dm-bufio: which form can deadlock and how; its lock order; programs of several tasks |
 //! | [`cases`] | is every reported deadlock found in the eras that had it, and only there |
+//! | [`deadline`] | does a run without a scheduling point end with its task named, and an overflow of a stack |
 //! | [`healthy`] | are runs of healthy stacks quiet |
 //! | [`memory`] | memory management in whole worlds: regressions, shrinkers, invariants, policies |
 //! | [`metadata`] | a filesystem's metadata in dm-bufio, and stacks of filesystems on loop devices |
@@ -19,6 +20,7 @@
 mod attribute;
 mod bufio;
 mod cases;
+mod deadline;
 mod healthy;
 mod memory;
 mod metadata;

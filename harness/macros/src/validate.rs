@@ -13,7 +13,8 @@ use syn::{FnArg, Ident, ItemFn, Lit, LitInt, LitStr, ReturnType, Type};
 use crate::known::{CODES, ERAS, PRESSURES, TIERS};
 use crate::parse::{Arg, Args, Value};
 
-const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"];
+const KEYS: &[&str] =
+    &["tier", "era", "expect", "pressure", "schedules", "seed", "deadline", "task_stack"];
 
 /// The checked arguments of the attribute.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub(crate) struct AttributeSpec {
     pub(crate) pressure: bool,
     pub(crate) schedules: Option<LitInt>,
     pub(crate) seed: Option<LitInt>,
+    pub(crate) deadline: Option<LitStr>,
+    pub(crate) task_stack: Option<LitInt>,
     pub(crate) takes_world: bool,
 }
 
@@ -107,6 +110,13 @@ fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
         "seed" => {
             spec.seed = single(&key, values, errors).and_then(|value| number(&value, 0, errors));
         }
+        "deadline" => {
+            spec.deadline = single(&key, values, errors).and_then(|value| time(&value, errors));
+        }
+        "task_stack" => {
+            spec.task_stack =
+                single(&key, values, errors).and_then(|value| number(&value, 1 << 17, errors));
+        }
         text => errors.add(&key, unknown("key", text, KEYS.iter().copied())),
     }
 }
@@ -147,6 +157,20 @@ fn era(value: &Value, errors: &mut SpecErrors) -> Option<LitStr> {
         _ => errors.add(value, "an era is a string: `era = \"v3.10\"`"),
     }
     None
+}
+
+fn time(value: &Value, errors: &mut SpecErrors) -> Option<LitStr> {
+    let is_time = |text: &str| {
+        let digits = text.strip_suffix("ms").or_else(|| text.strip_suffix('s'));
+        text == "0" || digits.is_some_and(|digits| digits.parse::<u32>().is_ok())
+    };
+    match value {
+        Value::Literal(Lit::Str(text)) if is_time(&text.value()) => Some(text.clone()),
+        _ => {
+            errors.add(value, "a deadline is a time: `\"200ms\"`, `\"10s\"`, or `\"0\"` for none");
+            None
+        }
+    }
 }
 
 fn number(value: &Value, at_least: u64, errors: &mut SpecErrors) -> Option<LitInt> {

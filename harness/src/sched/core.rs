@@ -6,8 +6,9 @@
 //! Locking: the task table > the event lock > the list of reactions.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reclaimdep_scope::listener;
 
@@ -19,8 +20,9 @@ use super::native::Native;
 use super::side::harness_side;
 use super::table::TaskTable;
 use super::task::with_current;
+use super::watch::{self, Pulse};
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
+    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, Site,
     TaskId, TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
@@ -29,10 +31,24 @@ pub(super) struct EventSink {
     pub(super) names: Names,
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
+    /// The time of the last event.
+    pub(super) last: Nanos,
+    /// The source line of the last event of each task that has one.
+    pub(super) sites: Vec<Option<Site>>,
 }
 
 /// Bytes of stack of a thread unless a run says otherwise: those of `std`.
 const NATIVE_STACK: usize = 2 << 20;
+
+impl EventSink {
+    fn came_to(&mut self, task: TaskId, site: Site) {
+        let index = task.0 as usize;
+        if self.sites.len() <= index {
+            self.sites.resize(index + 1, None);
+        }
+        self.sites[index] = Some(site);
+    }
+}
 
 type LockHook = dyn Fn(&str) + Send + Sync;
 
@@ -50,6 +66,12 @@ pub(super) struct SchedState {
     /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
+    /// Events and scheduling points so far.
+    pub(super) beats: AtomicU64,
+    /// The pulse of the thread that the world was made on, if that is watched.
+    pub(super) pulse: Option<Arc<Pulse>>,
+    /// For how long every task waited before the watcher ended the world.
+    pub(super) stalled_for: OnceLock<Duration>,
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
@@ -68,10 +90,15 @@ impl std::fmt::Debug for Sched {
 impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
-        Self(Arc::new(SchedState {
+        let (names, last, sites) = (Names::default(), Nanos(0), Vec::new());
+        let pulse = watch::pulse();
+        let state = Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
-            sink: SpinLock::new(EventSink { names: Names::default(), observer, seq: 0 }),
+            sink: SpinLock::new(EventSink { names, observer, seq: 0, last, sites }),
+            beats: AtomicU64::new(0),
+            pulse,
+            stalled_for: OnceLock::new(),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -79,7 +106,20 @@ impl Sched {
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
-        }))
+        });
+        if let Some(pulse) = &state.pulse {
+            pulse.begin(&state);
+        }
+        Self(state)
+    }
+
+    /// An event or a scheduling point: the running task goes on.
+    #[inline]
+    pub(super) fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.0.engine, Engine::Native(_)) {
+            with_current(|current| current.beat.beat());
+        }
     }
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
@@ -200,6 +240,7 @@ impl Sched {
     /// Tells the observer what `task` did, whichever task runs now.
     pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
         let _side = harness_side();
+        self.beat();
         // A real clock is read under the lock. Otherwise, of two threads, the one with the later
         // time could get the smaller sequence number.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
@@ -209,6 +250,10 @@ impl Sched {
         let sink = &mut *sink;
         let event = Event { seq: sink.seq, time, task, kind };
         sink.seq += 1;
+        sink.last = time;
+        if let Some(site) = kind.site() {
+            sink.came_to(task, site);
+        }
         let reaction = sink.observer.observe(&event, &sink.names);
         if reaction != Reaction::Go {
             self.0.reactions.lock().push(reaction);
@@ -291,6 +336,7 @@ impl Sched {
     /// for, and unwinds the task where the world is aborted.
     pub fn point(&self) {
         let _side = harness_side();
+        self.beat();
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {

@@ -43,6 +43,7 @@ impl Sched {
     pub(super) fn park(&self, deadline: Option<Ticks>) -> Wake {
         let _side = harness_side();
         let me = self.current();
+        self.beat();
         self.check_budget();
         self.react();
         let lingers = unwinds();
@@ -65,6 +66,7 @@ impl Sched {
             }
         }
         self.carry_out_reactions();
+        self.leave_behind();
         loop {
             {
                 let mut table = self.0.table.lock();
@@ -76,6 +78,7 @@ impl Sched {
                 let now = table.clock;
                 let task = table.task(me);
                 if task.token {
+                    task.beat.beat();
                     task.token = false;
                     task.parked = false;
                     task.deadline = None;
@@ -146,6 +149,9 @@ impl Sched {
             return;
         }
         if table.aborted {
+            // Only tasks that linger are left, and nothing can end their waits. A native world ends
+            // with its main task.
+            table.given_up = self.is_controlled() || !table.task(TaskId(0)).exited;
             return;
         }
         if table.lingering > 0 {
@@ -162,7 +168,7 @@ impl Sched {
     }
 
     /// Tells the observer that no task can go on.
-    fn stalled(&self, time: Nanos) {
+    pub(super) fn stalled(&self, time: Nanos) {
         let mut sink = self.0.sink.lock();
         let sink = &mut *sink;
         let kind = EventKind::Stall { step_budget: false };
@@ -224,6 +230,20 @@ impl Sched {
         for index in 0..table.tasks.len() {
             if table.tasks[index].parked {
                 self.wake_in(table, TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")));
+            }
+        }
+    }
+
+    /// Where what is left of the world can never unwind: tells the watcher, which goes on without
+    /// this thread. Without a watcher the engine sees what is left.
+    pub(super) fn leave_behind(&self) {
+        if !self.0.table.lock().given_up {
+            return;
+        }
+        if let Some(pulse) = &self.0.pulse {
+            pulse.give_up();
+            while self.is_controlled() {
+                std::thread::park();
             }
         }
     }

@@ -4,6 +4,9 @@
 //!
 //! Locking: one lock around the table > the event lock ([`super::core`]).
 
+use std::sync::Arc;
+
+use super::watch::Beat;
 use crate::error::Errno;
 use crate::event::{TaskId, TaskKind};
 use crate::units::Ticks;
@@ -17,6 +20,8 @@ pub(super) struct TaskState {
     pub(super) deadline: Option<Ticks>,
     pub(super) timed_out: bool,
     pub(super) broken: Option<Errno>,
+    /// What its watcher looks at.
+    pub(super) beat: Arc<Beat>,
 }
 
 #[derive(Default)]
@@ -24,6 +29,8 @@ pub(super) struct TaskTable {
     pub(super) tasks: Vec<TaskState>,
     pub(super) clock: Ticks,
     pub(super) aborted: bool,
+    /// What is left can never unwind.
+    pub(super) given_up: bool,
     /// How many tasks linger.
     pub(super) lingering: u32,
     pub(super) panic: Option<String>,

@@ -3,6 +3,7 @@
 //! Key types: [`Run`], [`Executed`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::World;
 use super::hub::{Hub, Observed};
@@ -15,6 +16,7 @@ use crate::inject::Plan;
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
 use crate::report::describe;
+use crate::sched::watch::Stuck;
 use crate::sched::{Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
@@ -42,6 +44,10 @@ pub(super) struct Executed {
     pub(super) trouble: Option<Error>,
     /// Rules of the plan that never applied, as sentences.
     pub(super) idle: Vec<String>,
+    /// For how long every task waited before the deadline ended it.
+    pub(super) stalled_for: Option<Duration>,
+    /// Why it did not end.
+    pub(super) stuck: Option<Stuck>,
 }
 
 impl Run {
@@ -70,6 +76,7 @@ impl Run {
         backend: Arc<dyn LoopBackend>,
     ) -> Executed {
         let armed = SpinLock::new(None);
+        let left = Arc::clone(&backend);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
             *armed.lock() = Some(world.plan().clone());
@@ -80,12 +87,17 @@ impl Run {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        if ended.is_none() {
+            left.unwound();
+        }
         Executed {
             observed: hub.close(),
             names: sched.names(|names| names.clone()),
             panic: sched.panic_message(),
             trouble: ended.and_then(Result::err),
             idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
+            stalled_for: sched.stalled_for(),
+            stuck: None,
         }
     }
 
@@ -132,7 +144,9 @@ impl Executed {
     pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
         let findings = self.findings();
         if suppressions.is_empty() {
-            return findings.iter().map(|finding| finding.code).collect();
+            let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+            codes.extend(self.stuck.as_ref().map(|_| Code::RD05));
+            return codes;
         }
         let described = findings.iter().map(|finding| describe(finding, &self.names)).collect();
         suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
@@ -140,6 +154,6 @@ impl Executed {
 
     /// Whether it ended by a panic of the code under test or by trouble of the harness.
     pub(super) const fn failed(&self) -> bool {
-        self.panic.is_some() || self.trouble.is_some()
+        self.panic.is_some() || self.trouble.is_some() || self.stuck.is_some()
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::execution::Executed;
 use super::hub::Observed;
 use super::spec::Spec;
-use super::suppress;
+use super::{stuck, suppress};
 use crate::Tier;
 use crate::error::Result;
 use crate::event::{Names, Trace};
@@ -42,7 +42,7 @@ impl Executions {
 /// finding, which may well be why the stack does not come down, that is a note instead.
 pub(super) fn finish(spec: &Spec, executions: Executions) -> Result<Report> {
     let Executions { count, last, trace, idle } = executions;
-    let Executed { observed, names, panic, trouble, .. } = last;
+    let Executed { observed, names, panic, trouble, stalled_for, stuck, .. } = last;
     let Observed { witness, recorder, latency, .. } = observed;
     recorder.map_or(Ok(()), |recorder| recorder.finish(&names))?;
     let mut report = match &witness {
@@ -61,6 +61,10 @@ pub(super) fn finish(spec: &Spec, executions: Executions) -> Result<Report> {
             report.notes.push(format!("the code under test panicked after that: {message}"));
         }
         None => {}
+    }
+    report.notes.extend(stalled_for.map(stuck::stalled));
+    if let Some(stuck) = stuck {
+        stuck::tell(&mut report, &stuck, &names);
     }
     report.schedules = count;
     // Virtual time would say nothing about how long a break takes.
