@@ -17,7 +17,7 @@ pub use escape::{visible, visible_json, visible_os};
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// The kind of an [`Error`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The input is invalid: a case file, a spec, an argument.
@@ -110,6 +110,19 @@ impl Error {
     pub fn because(mut self, reason: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Self {
         self.reason = Some(reason.into());
         self
+    }
+
+    /// The kind, what is wrong with its cause, and the advice: for another process.
+    #[cfg(all(feature = "loop", target_os = "linux"))]
+    pub(crate) fn into_parts(mut self) -> (ErrorKind, String, Option<String>) {
+        let advice = self.advice.take();
+        (self.kind, self.to_string(), advice)
+    }
+
+    /// The error that [`Error::into_parts`] took apart.
+    #[cfg(all(feature = "loop", target_os = "linux"))]
+    pub(crate) fn from_parts(kind: ErrorKind, what: String, advice: Option<String>) -> Self {
+        Self { advice, ..Self::new(kind, what) }
     }
 
     /// The kind of the error.

@@ -74,7 +74,8 @@ pub use stack::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, MetadataSpec, Sta
 pub use tier::Tier;
 pub use witness::Code;
 pub use world::{
-    Builder, Claim, DEFAULT_SCHEDULES, Durable, DurableFile, Orders, STEP_BUDGET, World,
+    Builder, Claim, DEFAULT_DEADLINE, DEFAULT_SCHEDULES, Durable, DurableFile, Orders, STEP_BUDGET,
+    World,
 };
 
 /// The loop tier, for the attribute: without the feature `loop` the build fails and says so.

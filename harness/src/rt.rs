@@ -38,6 +38,10 @@ pub struct TestSpec {
     pub pressure_optional: bool,
     /// How many schedules are explored at the most; the library's default where not given.
     pub schedules: Option<u64>,
+    /// How long the run may go without a scheduling point: `200ms`, `10s`, or `0` for ever.
+    pub deadline: Option<&'static str>,
+    /// Bytes of stack of each task.
+    pub task_stack: Option<usize>,
     /// The seed of random choices; the library's default where not given.
     pub seed: Option<u64>,
 }
@@ -47,6 +51,7 @@ pub struct TestSpec {
 /// # Panics
 /// With the rendered report where the expectation fails; with the harness's trouble; with the error
 /// of an invalid environment variable.
+#[track_caller]
 pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     variables::check().unwrap_or_else(|error| panic!("{error}"));
     if let Err(reason) = available(spec.tier) {
@@ -67,6 +72,15 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
         let era: Era =
             era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
         builder = builder.era(era);
+    }
+    if let Some(text) = spec.deadline {
+        let time = variables::time(text).unwrap_or_else(|accepted| {
+            panic!("{}:{}: the deadline `{text}` is not {accepted}", spec.file, spec.line)
+        });
+        builder = builder.deadline(time);
+    }
+    if let Some(bytes) = spec.task_stack {
+        builder = builder.task_stack(bytes);
     }
     if spec.pressure {
         let rule = Pressure::every_allocation();
@@ -101,6 +115,7 @@ pub fn available(tier: Tier) -> Result<(), String> {
 }
 
 /// Says, past the test runner's capture, that a test cannot run; fails where it must run.
+#[track_caller]
 fn skip(spec: &TestSpec, reason: &str) {
     let message = visible(&format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier));
     let required = RequiredTiers::from_env().unwrap_or_else(|error| panic!("{error}"));
@@ -109,6 +124,7 @@ fn skip(spec: &TestSpec, reason: &str) {
     drop(writeln!(std::io::stderr(), "{message}"));
 }
 
+#[track_caller]
 fn judge(spec: &TestSpec, mut report: Report) {
     let path = libtest_path(spec.name);
     let again = |trace: &Trace| match trace.0.is_empty() {

@@ -7,11 +7,14 @@
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use table::distance;
 pub use table::{
-    CHILD, CHILD_RUN, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
+    CHILD, CHILD_RUN, DEADLINE, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
 };
+
+pub(crate) use table::time;
 
 use crate::Tier;
 use crate::error::{Error, Result, visible_os};
@@ -83,6 +86,7 @@ pub fn check() -> Result<()> {
     table::check_names(names.iter().map(String::as_str)).map_err(Error::input)?;
     RequiredTiers::from_env()?;
     replay()?;
+    deadline()?;
     supervisor()?;
     child_run()?;
     Ok(())
@@ -94,6 +98,19 @@ pub fn check() -> Result<()> {
 /// Input, where it is not a trace.
 pub fn replay() -> Result<Option<Trace>> {
     value(REPLAY)?.map(|text| read_replay(&text)).transpose()
+}
+
+/// The time that [`DEADLINE`] asks for; zero for no deadline.
+///
+/// # Errors
+/// Input, where it is no time.
+pub fn deadline() -> Result<Option<Duration>> {
+    value(DEADLINE)?.map(|text| read_deadline(&text)).transpose()
+}
+
+fn read_deadline(text: &str) -> Result<Duration> {
+    time(text)
+        .map_err(|accepted| Error::input(format!("{DEADLINE}={text}: the value is not {accepted}")))
 }
 
 /// The folder that [`REPORT_DIR`] asks for; none where it is empty.
@@ -172,9 +189,19 @@ mod tests {
             let says = [REQUIRE, list, word, "model, native, loop"];
             check_refused(RequiredTiers::parse(list), &says);
         }
+        for text in ["10", "-1s", "1.5s", "s", "ms", "", "+1s", "10 s", "99999999999999999999s"] {
+            check_refused(read_deadline(text), &[DEADLINE, text, "`ms` or `s`"]);
+        }
         check_refused(read_replay("hello"), &[REPLAY, "`hello`", "t3*5"]);
         check_refused(Supervisor::parse("1"), &[CHILD, "=1:", "PROTOCOL:PID"]);
         check_refused(read_child_run("-1"), &[CHILD_RUN, "=-1:", "the number of a run"]);
+    }
+
+    #[test]
+    fn a_deadline_has_a_unit_and_zero_turns_it_off() {
+        for (text, millis) in [("200ms", 200), ("10s", 10_000), ("0", 0), ("0s", 0)] {
+            assert_eq!(read_deadline(text).unwrap(), Duration::from_millis(millis), "{text}");
+        }
     }
 
     #[test]

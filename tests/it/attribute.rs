@@ -78,3 +78,14 @@ fn a_variable_that_cannot_be_is_refused() {
     let unknown = format!("{REQUIRE}D");
     check_refused(&unknown, "loop", &[&unknown, REQUIRE]);
 }
+
+/// The channel has its sender, so the receiver waits for ever, and burns no processor.
+#[reclaimdep::test(tier(model, native), deadline = "200ms", task_stack = 2097152, expect = RD05)]
+fn a_deadline_of_the_attribute_ends_a_wait_that_the_world_does_not_see(world: &World) {
+    world
+        .spawn("receiver", || {
+            let (_sender, receiver) = std::sync::mpsc::channel::<()>();
+            let _ = receiver.recv();
+        })
+        .join();
+}

@@ -6,6 +6,7 @@
 //! | [`bufio`] | dm-bufio: which form can deadlock and how; its lock order; programs of several tasks |
 //! | [`cases`] | is every reported deadlock found in the eras that had it, and only there |
 //! | [`crash`] | does the filesystem keep what it acknowledged, at whatever write the power fails |
+//! | [`deadline`] | does a run without a scheduling point end with its task named, and an overflow of a stack |
 //! | [`healthy`] | are runs of healthy stacks quiet |
 //! | [`memory`] | memory management in whole worlds: regressions, shrinkers, invariants, policies |
 //! | [`metadata`] | a filesystem's metadata in dm-bufio, and stacks of filesystems on loop devices |
@@ -22,6 +23,7 @@ mod attribute;
 mod bufio;
 mod cases;
 mod crash;
+mod deadline;
 mod healthy;
 mod memory;
 mod metadata;

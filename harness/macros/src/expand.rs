@@ -86,6 +86,8 @@ fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStre
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());
+    let deadline = option(spec.deadline.as_ref());
+    let task_stack = option(spec.task_stack.as_ref());
     quote! {
         ::reclaimdep::rt::run_test(
             ::reclaimdep::rt::TestSpec {
@@ -98,6 +100,8 @@ fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStre
                 pressure: #pressure,
                 pressure_optional: #pressure_optional,
                 schedules: #schedules,
+                deadline: #deadline,
+                task_stack: #task_stack,
                 seed: #seed,
             },
             #body,

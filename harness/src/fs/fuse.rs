@@ -94,6 +94,7 @@ impl FuseFs {
     /// panicked) becomes EIO here: if the session lost a thread, the kernel would wait for ever.
     fn serve<T>(&self, operation: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         self.task();
+        let _serving = self.sched().serving();
         catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|_| {
             self.sched().abort();
             Err(Errno::EIO)

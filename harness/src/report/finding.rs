@@ -149,6 +149,36 @@ impl Elsewhere {
 }
 
 impl Finding {
+    /// A finding without a cycle, about what `tasks` do. `at` is the position in the world's history
+    /// and the time.
+    pub(crate) fn of_tasks(
+        code: Code,
+        headline: String,
+        summary: String,
+        tasks: Vec<String>,
+        chain: Vec<Step>,
+        at: (u64, Nanos),
+    ) -> Self {
+        Self {
+            code,
+            title: code.title().to_owned(),
+            headline,
+            seq: at.0,
+            time: at.1,
+            tasks,
+            chain,
+            edge: None,
+            summary,
+            waits: Vec::new(),
+            cycle: Vec::new(),
+            breakable: Vec::new(),
+            held: Vec::new(),
+            nodes: Vec::new(),
+            order: None,
+            elsewhere: None,
+        }
+    }
+
     /// Whether this finding is part of what `other` already says: a carried recursion whose wait
     /// and whose tasks are in the cycle of a deadlock; a possible recursion through nothing but
     /// what the tasks of a deadlock or of a recursion hold and wait for; one that follows in part

@@ -44,4 +44,5 @@ pub use stalls::Stalled;
 pub(crate) use step::Details;
 pub use step::{Step, StepKind};
 pub use value::{Outcome, Report};
+pub(crate) use words::file_line;
 pub use words::{describe, describe_stalls, order_note};

@@ -19,6 +19,7 @@ use shuttle::scheduler::{Schedule, Scheduler, Task};
 use super::SpinLock;
 use super::strategy::Strategy;
 use super::task::{begins_to_unwind, off_thread};
+use super::watch;
 use crate::event::TaskId;
 use crate::event::{Choice, Trace};
 
@@ -37,6 +38,8 @@ pub(crate) struct Driver {
     /// The world was aborted, or the trace was taken. Tasks may still unwind; they take turns, and
     /// their order is not recorded.
     over: bool,
+    /// Bytes of stack of each coroutine.
+    task_stack: usize,
 }
 
 impl Driver {
@@ -50,6 +53,7 @@ impl Driver {
             runs: None,
             switches: 0,
             over: false,
+            task_stack: TASK_STACK,
         }))
     }
 
@@ -109,6 +113,9 @@ fn task_id(task: shuttle::scheduler::TaskId) -> TaskId {
 
 impl Scheduler for Adapter {
     fn new_execution(&mut self) -> Option<Schedule> {
+        if watch::pulse().is_some_and(|pulse| pulse.is_abandoned()) {
+            return None;
+        }
         self.driver.lock().begin().then(|| Schedule::new(0))
     }
 
@@ -155,6 +162,22 @@ impl Controlled {
             wakers.resize(index + 1, None);
         }
         wakers[index] = Some(waker);
+    }
+
+    /// The task that runs, where the driver can be asked: the caller is another thread.
+    pub(super) fn running(&self) -> Option<TaskId> {
+        self.driver.try_lock()?.runs
+    }
+
+    /// Runs `body`, which is the whole of a coroutine: where it overflows its stack, the watcher
+    /// learns that.
+    pub(super) fn on_stack<R>(&self, body: impl FnOnce() -> R) -> R {
+        let first_frame = 0_u8;
+        let bytes = self.driver.lock().task_stack;
+        let before = watch::on_coroutine((&raw const first_frame as usize, bytes));
+        let result = body();
+        watch::on_coroutine(before);
+        result
     }
 
     pub(super) fn park(&self) {
@@ -219,6 +242,7 @@ pub(crate) fn run(
     execution: impl Fn() + Send + Sync + 'static,
 ) {
     keep_panic_hook();
+    driver.lock().task_stack = task_stack;
     let adapter = Adapter { driver: Arc::clone(driver), runnable: Vec::new() };
     shuttle::Runner::new(adapter, config(task_stack)).run(execution);
 }

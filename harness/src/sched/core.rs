@@ -7,8 +7,9 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reclaimdep_scope::listener;
 
@@ -23,6 +24,7 @@ use super::sink::{Asked, EventSink};
 use super::table::TaskTable;
 use super::task::with_current;
 use super::wait::Waiting;
+use super::watch::{self, Pulse};
 use crate::event::{
     EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
     TaskKind, WorkId,
@@ -51,6 +53,12 @@ pub(super) struct SchedState {
     /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
+    /// Events and scheduling points so far.
+    pub(super) beats: AtomicU64,
+    /// The pulse of the thread that the world was made on, if that is watched.
+    pub(super) pulse: Option<Arc<Pulse>>,
+    /// For how long every task waited before the watcher ended the world.
+    pub(super) stalled_for: OnceLock<Duration>,
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
@@ -72,10 +80,14 @@ impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
         let efforts = matches!(engine, Engine::Controlled(_)).then(Efforts::default);
-        Self(Arc::new(SchedState {
+        let pulse = watch::pulse();
+        let state = Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
             sink: SpinLock::new(EventSink::new(observer, efforts)),
+            beats: AtomicU64::new(0),
+            pulse,
+            stalled_for: OnceLock::new(),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -84,7 +96,20 @@ impl Sched {
             on_lock: OnceLock::new(),
             production: Production::default(),
             works: SpinLock::default(),
-        }))
+        });
+        if let Some(pulse) = &state.pulse {
+            pulse.begin(&state);
+        }
+        Self(state)
+    }
+
+    /// An event or a scheduling point: the running task goes on.
+    #[inline]
+    pub(super) fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.0.engine, Engine::Native(_)) {
+            with_current(|current| current.beat.beat());
+        }
     }
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
@@ -216,6 +241,7 @@ impl Sched {
 
     fn show(&self, task: TaskId, kind: EventKind) -> u64 {
         let _side = harness_side();
+        self.beat();
         // A real clock is read under the lock. Otherwise, of two threads, the one with the later
         // time could get the smaller sequence number.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
@@ -329,6 +355,7 @@ impl Sched {
     /// for, and unwinds the task where the world is aborted.
     pub fn point(&self) {
         let _side = harness_side();
+        self.beat();
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {

@@ -19,6 +19,7 @@
 //! | `extension` | what rooms above keep with a world's scheduler |
 //! | `controlled` | shuttle's engine under our scheduler |
 //! | `native`, `random` | OS threads; seeded choices |
+//! | `watch` | the deadline: a run whose thread reaches no scheduling point is left behind |
 //! | `strategy` | [`Strategy`]: makes the choices of a controlled run |
 //! | `mutex`, `rwsem` over `lock`; `wait`, `work` | the primitives |
 //! | `condition` | [`Condition`]: a condition of the user's, and which task promised to signal it |
@@ -52,6 +53,7 @@ mod strategy;
 mod table;
 mod task;
 mod wait;
+pub(crate) mod watch;
 mod work;
 
 pub(crate) use self::core::MAX_BUDGETS;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::SpinLock;
 use super::random::SplitMix64;
+use super::watch;
 use crate::event::TaskId;
 use crate::units::{Nanos, Ticks};
 
@@ -51,7 +52,10 @@ impl Native {
         std::thread::Builder::new()
             .name(name.to_owned())
             .stack_size(self.task_stack)
-            .spawn(body)
+            .spawn(move || {
+                let _handlers = watch::prepare_thread();
+                body();
+            })
             .expect("the system starts another thread");
     }
 

@@ -22,7 +22,7 @@ use super::table::TaskTable;
 use super::task::{begins_to_unwind, unwinds};
 use crate::error::Errno;
 use crate::event::{EventKind, Reaction, TaskId};
-use crate::units::Ticks;
+use crate::units::{Nanos, Ticks};
 
 /// Why a parked task goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +46,7 @@ impl Sched {
     pub(super) fn park(&self, wait: u64, deadline: Option<Ticks>) -> Wake {
         let _side = harness_side();
         let me = self.current();
+        self.beat();
         self.check_budget();
         self.react();
         let lingers = unwinds();
@@ -71,6 +72,7 @@ impl Sched {
             }
         }
         self.carry_out_reactions();
+        self.leave_behind();
         loop {
             {
                 let mut table = self.0.table.lock();
@@ -82,6 +84,7 @@ impl Sched {
                 let now = table.clock;
                 let task = table.task(me);
                 if task.token {
+                    task.beat.beat();
                     task.token = false;
                     task.parked = false;
                     task.deadline = None;
@@ -153,6 +156,9 @@ impl Sched {
             return;
         }
         if table.aborted {
+            // Only tasks that linger are left, and nothing can end their waits. A native world ends
+            // with its main task.
+            table.given_up = self.is_controlled() || !table.task(TaskId(0)).exited;
             return;
         }
         if table.lingering > 0 {
@@ -164,10 +170,14 @@ impl Sched {
         if !self.is_controlled() {
             return;
         }
-        let time = table.clock.nanos();
+        self.stalled(table.clock.nanos());
+        self.abort_in(table);
+    }
+
+    /// Tells the observer that no task can go on.
+    pub(super) fn stalled(&self, time: Nanos) {
         let stall = EventKind::Stall { step_budget: false };
         let _nothing_can_go_on = self.0.sink.lock().show(time, TaskId(0), stall);
-        self.abort_in(table);
     }
 
     /// Carries out the observer's reactions; unwinds the task if the world is aborted.
@@ -223,6 +233,20 @@ impl Sched {
         for index in 0..table.tasks.len() {
             if table.tasks[index].parked {
                 self.wake_in(table, TaskId(u32::try_from(index).expect("fewer than 2^32 tasks")));
+            }
+        }
+    }
+
+    /// Where what is left of the world can never unwind: tells the watcher, which goes on without
+    /// this thread. Without a watcher the engine sees what is left.
+    pub(super) fn leave_behind(&self) {
+        if !self.0.table.lock().given_up {
+            return;
+        }
+        if let Some(pulse) = &self.0.pulse {
+            pulse.give_up();
+            while self.is_controlled() {
+                std::thread::park();
             }
         }
     }

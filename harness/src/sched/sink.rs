@@ -7,7 +7,7 @@
 //! Locking: the sink is under the event lock.
 
 use super::effort::Efforts;
-use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, TaskId};
+use crate::event::{Event, EventKind, Names, Observer, Reaction, Resource, Site, TaskId};
 use crate::units::Nanos;
 
 /// Where the events of a world go, in order.
@@ -15,6 +15,10 @@ pub(super) struct EventSink {
     pub(super) names: Names,
     pub(super) observer: Box<dyn Observer>,
     pub(super) seq: u64,
+    /// The time of the last event.
+    pub(super) last: Nanos,
+    /// The source line of the last event of each task that has one.
+    pub(super) sites: Vec<Option<Site>>,
     /// By task: its open waits, outermost first, each with the event that began it.
     waits: Vec<Vec<(Resource, u64)>>,
     /// Of a controlled world, whose steps are bounded.
@@ -30,13 +34,25 @@ pub(super) struct Asked {
 
 impl EventSink {
     pub(super) fn new(observer: Box<dyn Observer>, efforts: Option<Efforts>) -> Self {
-        Self { names: Names::default(), observer, seq: 0, waits: Vec::new(), efforts }
+        Self {
+            names: Names::default(),
+            observer,
+            seq: 0,
+            last: Nanos(0),
+            sites: Vec::new(),
+            waits: Vec::new(),
+            efforts,
+        }
     }
 
     /// Shows the observer the next event. Returns its number and what the observer asks for.
     pub(super) fn show(&mut self, time: Nanos, task: TaskId, kind: EventKind) -> (u64, Asked) {
         let event = Event { seq: self.seq, time, task, kind };
         self.seq += 1;
+        self.last = time;
+        if let Some(site) = kind.site() {
+            self.came_to(task, site);
+        }
         self.note_wait(&event);
         if let Some(efforts) = &mut self.efforts {
             efforts.note(task, &event.kind);
@@ -47,6 +63,14 @@ impl EventSink {
             Reaction::Go | Reaction::Abort => None,
         };
         (event.seq, Asked { reaction, wait })
+    }
+
+    fn came_to(&mut self, task: TaskId, site: Site) {
+        let index = task.0 as usize;
+        if self.sites.len() <= index {
+            self.sites.resize(index + 1, None);
+        }
+        self.sites[index] = Some(site);
     }
 
     fn waits_of(&mut self, task: TaskId) -> &mut Vec<(Resource, u64)> {

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reclaimdep_scope::context;
 
@@ -13,7 +14,8 @@ use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
 use super::side::{Side, harness_side};
 use super::table::TaskState;
-use super::task::{Installed, TaskOrigin, unwinds};
+use super::task::{Installed, TaskOrigin, unwinds, with_current};
+use super::watch::Beat;
 use super::{Completion, SpinLock};
 use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
 
@@ -112,7 +114,12 @@ impl Sched {
             self.react();
             body()
         };
-        match catch_unwind(AssertUnwindSafe(body)) {
+        let caught = || catch_unwind(AssertUnwindSafe(body));
+        let ended = match &self.0.engine {
+            Engine::Controlled(controlled) => controlled.on_stack(caught),
+            Engine::Native(_) => caught(),
+        };
+        match ended {
             Ok(value) => TaskEnd::Value(value),
             Err(payload) if payload.is::<Aborted>() => TaskEnd::Aborted,
             Err(payload) => {
@@ -131,9 +138,12 @@ impl Sched {
 
     /// Marks the task as exited.
     fn leave(&self, task: TaskId) {
-        let mut table = self.0.table.lock();
-        table.task(task).exited = true;
-        self.idle(&mut table);
+        {
+            let mut table = self.0.table.lock();
+            table.task(task).exited = true;
+            self.idle(&mut table);
+        }
+        self.leave_behind();
     }
 
     /// Runs `body` as task 0 on this thread. `None` where the world was aborted or a task panicked;
@@ -183,6 +193,25 @@ impl Sched {
             _installed: Installed::task(self, task, TaskOrigin::kthread()),
             thread_bound: PhantomData,
         }
+    }
+
+    /// Says of an adopted thread that it serves a request of the kernel until the guard drops, and
+    /// is idle afterwards: it waits for the kernel then, for as long as that likes.
+    pub(crate) fn serving(&self) -> impl Sized + use<> {
+        struct Serving(Option<Arc<Beat>>);
+        impl Drop for Serving {
+            fn drop(&mut self) {
+                if let Some(beat) = &self.0 {
+                    beat.idle.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        let beat = with_current(|current| Arc::clone(&current.beat));
+        if let Some(beat) = &beat {
+            beat.beat();
+            beat.idle.store(false, Ordering::Relaxed);
+        }
+        Serving(beat)
     }
 
     /// Registers a task of the real kernel. It never runs here; the harness emits its events with

@@ -4,6 +4,9 @@
 //!
 //! Locking: one lock around the table > the event lock ([`super::core`]).
 
+use std::sync::Arc;
+
+use super::watch::Beat;
 use crate::error::Errno;
 use crate::event::{TaskId, TaskKind};
 use crate::units::Ticks;
@@ -18,6 +21,8 @@ pub(super) struct TaskState {
     pub(super) timed_out: bool,
     /// The waits that the world breaks, by the events that began them. More than one may be open.
     pub(super) broken: Vec<(u64, Errno)>,
+    /// What its watcher looks at.
+    pub(super) beat: Arc<Beat>,
 }
 
 impl TaskState {
@@ -34,6 +39,8 @@ pub(super) struct TaskTable {
     pub(super) tasks: Vec<TaskState>,
     pub(super) clock: Ticks,
     pub(super) aborted: bool,
+    /// What is left can never unwind.
+    pub(super) given_up: bool,
     /// How many tasks linger.
     pub(super) lingering: u32,
     /// How often the step budget was spent, not in vain.

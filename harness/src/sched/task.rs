@@ -10,12 +10,15 @@
 //! [`unwinds`] asks for the running task alone.
 
 use core::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
 
 use super::Sched;
 use super::side::{OnSide, harness_side};
+use super::watch::{self, Beat};
 use crate::event::{Site, TaskId};
 
 /// A task and its world.
@@ -23,6 +26,7 @@ use crate::event::{Site, TaskId};
 pub(super) struct Current {
     pub(super) sched: Sched,
     pub(super) task: TaskId,
+    pub(super) beat: Arc<Beat>,
 }
 
 thread_local! {
@@ -96,7 +100,9 @@ impl Installed {
         task: TaskId,
         TaskOrigin { flags, site }: TaskOrigin,
     ) -> Self {
-        let current = Current { sched: sched.clone(), task };
+        let beat = Arc::clone(&sched.0.table.lock().task(task).beat);
+        beat.thread.store(watch::own_id(), Ordering::Relaxed);
+        let current = Current { sched: sched.clone(), task, beat };
         let this = Self::new(Some(current), Context::forked(task.0, flags, site));
         context::announce();
         this
@@ -122,7 +128,9 @@ pub(super) fn off_thread<R>(switch: impl FnOnce() -> R) -> R {
         LINGERING.set(LINGERING.get() + 1);
     }
     let back = Installed::new(None, Context::DETACHED);
+    let stack = watch::on_coroutine((0, 0));
     let switched = switch();
+    watch::on_coroutine(stack);
     drop(back);
     if lingers {
         LINGERING.set(LINGERING.get() - 1);

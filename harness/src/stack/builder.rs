@@ -56,6 +56,10 @@ pub trait LoopBackend: Send + Sync {
     fn finish(&self, _fs: &Fs) -> Result<()> {
         Ok(())
     }
+
+    /// Takes down what is left after the world was unwound, devices first. It is called outside the
+    /// world's tasks, once all that the backend keeps is its own.
+    fn unwound(&self) {}
 }
 
 /// Loop devices in process, each with a worker task of the world.

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::execution::Run;
 use super::order::Orders;
@@ -175,6 +176,19 @@ impl Builder {
         self
     }
 
+    /// How long, in real time, the run may go without a scheduling point: 10 s by default, and zero
+    /// for ever. Then it ends with a finding (RD05) that names the task and where its thread is;
+    /// the thread is left behind. On the tiers native and loop each task has this time for itself,
+    /// and a task that waits in the world does not use it up. Off under a debugger. The variable
+    /// `RECLAIMDEP_DEADLINE` overrides this.
+    ///
+    /// The run takes place on a thread of its own, which has the name of the one that calls
+    /// [`run`](Self::run); other thread-locals are not seen there.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.spec.deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
+        self
+    }
+
     /// Bytes of stack of each task, from 128 KiB to 1 GiB: 1 MiB by default on the model tier, and
     /// 2 MiB on the others.
     pub const fn task_stack(mut self, bytes: usize) -> Self {
@@ -271,8 +285,12 @@ impl Builder {
     /// code under test is in the report.
     pub fn run(self, body: impl Fn(&World) + Send + Sync + 'static) -> Result<Report> {
         crate::variables::check()?;
-        self.spec.check()?;
-        let run = Arc::new(Run::new(self.spec, Arc::new(body)));
+        let mut spec = self.spec;
+        if let Some(deadline) = crate::variables::deadline()? {
+            spec.deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
+        }
+        spec.check()?;
+        let run = Arc::new(Run::new(spec, Arc::new(body)));
         match run.spec.tier {
             Tier::Model => model::run(&run),
             Tier::Native => native::run(&run),

@@ -3,6 +3,7 @@
 //! Key types: [`Run`], [`Executed`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::World;
 use super::hub::{Hub, Observed};
@@ -15,6 +16,7 @@ use crate::inject::{IdleRule, Plan};
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
 use crate::report::{Finding, describe};
+use crate::sched::watch::Cause;
 use crate::sched::{MAX_BUDGETS, Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
@@ -48,7 +50,11 @@ pub(super) struct Executed {
     pub(super) suppressed: Vec<(usize, Finding)>,
     /// Whether what was found, and is not suppressed, made the code under test panic: a deadlock
     /// that the world broke, a hang that it ended, a shrinker that panicked.
-    explains_panic: bool,
+    pub(super) explains_panic: bool,
+    /// For how long every task waited before the deadline ended it.
+    pub(super) stalled_for: Option<Duration>,
+    /// Why it did not end and was left behind.
+    pub(super) stuck: Option<Cause>,
 }
 
 impl Run {
@@ -77,6 +83,7 @@ impl Run {
         backend: Arc<dyn LoopBackend>,
     ) -> Executed {
         let armed = SpinLock::new(None);
+        let left = Arc::clone(&backend);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
             *armed.lock() = Some(world.plan().clone());
@@ -87,6 +94,9 @@ impl Run {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
+        if ended.is_none() {
+            left.unwound();
+        }
         let (observed, names) = (hub.close(), sched.names(|names| names.clone()));
         let judged = observed.witness.as_ref().map_or(&[][..], |witness| witness.findings());
         let findings = judged.iter().map(|finding| describe(finding, &names)).collect();
@@ -102,6 +112,8 @@ impl Run {
             findings,
             suppressed,
             explains_panic,
+            stalled_for: sched.stalled_for(),
+            stuck: None,
         }
     }
 
@@ -156,10 +168,12 @@ impl Executed {
         self.panic.is_some() && !self.explains_panic
     }
 
-    /// Whether it ended by a panic of the code under test or by trouble of the harness, and
-    /// nothing that was found is the reason.
+    /// Whether it ended by a panic of the code under test, by the deadline or by trouble of the
+    /// harness, and nothing that was found is the reason of a panic or of the trouble.
     pub(super) const fn failed(&self) -> bool {
-        self.panicked() || self.trouble.is_some() && self.findings.is_empty()
+        self.panicked()
+            || self.stuck.is_some()
+            || self.trouble.is_some() && self.findings.is_empty()
     }
 }
 

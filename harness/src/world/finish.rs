@@ -6,7 +6,7 @@ use super::execution::Executed;
 use super::gather::{Across, Executions};
 use super::hub::Observed;
 use super::spec::Spec;
-use super::suppress;
+use super::{stuck, suppress};
 use crate::Tier;
 use crate::error::Result;
 use crate::event::Names;
@@ -26,7 +26,7 @@ pub(super) fn finish(spec: &Spec, executions: Executions) -> Result<Report> {
     let Executions { reported, trace, across } = executions;
     let Across { all, count, number, elsewhere, unlisted, idle, suppressed } = across;
     let panicked = reported.panicked();
-    let Executed { observed, names, panic, trouble, findings, .. } = reported;
+    let Executed { observed, names, panic, trouble, findings, stalled_for, stuck, .. } = reported;
     let Observed { witness, recorder, latency, .. } = observed;
     recorder.map_or(Ok(()), |recorder| recorder.finish(&names))?;
     let findings: Vec<Finding> = findings.into_iter().chain(elsewhere).collect();
@@ -51,6 +51,8 @@ pub(super) fn finish(spec: &Spec, executions: Executions) -> Result<Report> {
         }
         None => {}
     }
+    report.notes.extend(stalled_for.map(stuck::stalled));
+    report.notes.extend(stuck.and_then(stuck::left_behind));
     report.schedules = count;
     report.reported = (number != count).then_some(number);
     // Virtual time would say nothing about how long a break takes.

@@ -44,7 +44,16 @@ impl Hub {
 
     /// The execution has ended: gives away what was observed. Later events go nowhere.
     pub(super) fn close(&self) -> Observed {
-        let mut observed = std::mem::take(&mut *self.0.lock());
+        Self::settle(std::mem::take(&mut *self.0.lock()))
+    }
+
+    /// The same for an execution that does not end; none where its thread is in the middle of an
+    /// event.
+    pub(super) fn try_close(&self) -> Option<Observed> {
+        Some(Self::settle(std::mem::take(&mut *self.0.try_lock()?)))
+    }
+
+    fn settle(mut observed: Observed) -> Observed {
         if let Some(witness) = &mut observed.witness {
             witness.settle();
         }

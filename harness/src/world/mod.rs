@@ -16,6 +16,7 @@
 //! | `finish` | the report of a run, on every tier |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that a finding replays |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
+//! | `stuck` | what the report says of a run that the deadline left behind |
 //! | `suppress` | findings that a test knows and suppresses |
 //! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `order` | [`Orders`]: what runs showed about order; claims about it ([`World::prime`]) |
@@ -38,6 +39,7 @@ mod order;
 mod real;
 mod shrinker;
 mod spec;
+mod stuck;
 mod suppress;
 
 use std::sync::{Arc, Weak};
@@ -46,7 +48,7 @@ pub use builder::Builder;
 pub use durable::Durable;
 pub use durable_file::DurableFile;
 pub use order::{Claim, Orders};
-pub use spec::{DEFAULT_SCHEDULES, STEP_BUDGET};
+pub use spec::{DEFAULT_DEADLINE, DEFAULT_SCHEDULES, STEP_BUDGET};
 
 use execution::Run;
 

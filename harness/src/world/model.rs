@@ -13,37 +13,48 @@ use super::finish::finish;
 use super::gather::{Executions, Gathered};
 use super::hub::Hub;
 use super::spec::Spec;
+use super::stuck;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
 use crate::recording::Recorder;
 use crate::report::{Finding, Report};
 use crate::sched::controlled::{self, Driver, TASK_STACK};
-use crate::sched::{Sched, SpinLock, Strategy};
+use crate::sched::{Sched, SpinLock, Strategy, watch};
 use crate::stack::InProcess;
 
 /// Explores or replays, as the spec says.
 pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
     let spec = &run.spec;
-    let mut report = match &spec.replay {
-        Some(trace) => finish(spec, replay(run, trace, spec.recorder()?)?)?,
+    let (mut report, ended) = match &spec.replay {
+        Some(trace) => {
+            let replayed = replay(run, trace, spec.recorder()?)?;
+            let ended = replayed.reported.stuck.is_none();
+            (finish(spec, replayed)?, ended)
+        }
         None => explore_and_replay(run)?,
     };
-    if spec.try_cuts && !report.findings.is_empty() {
+    // Of a run that does not end, each try would take as long as the deadline.
+    if spec.try_cuts && ended && !report.findings.is_empty() {
         cuts::find(run, &mut report);
     }
     Ok(report)
 }
 
-/// Explores; what was found is replayed, and must give the same report.
-fn explore_and_replay(run: &Arc<Run>) -> Result<Report> {
+/// Explores; what was found is replayed, and must give the same report. Returns also whether the
+/// run ended by itself: one that the deadline ended is not replayed.
+fn explore_and_replay(run: &Arc<Run>) -> Result<(Report, bool)> {
     let spec = &run.spec;
     let explored = explore(run);
     let across = explored.across.clone();
+    let ended = explored.reported.stuck.is_none();
     let report = finish(spec, explored)?;
+    if !ended {
+        return Ok((report, ended));
+    }
     let Some(trace) = report.trace.as_ref().filter(|_| !report.is_quiet() || spec.record.is_some())
     else {
-        return Ok(report);
+        return Ok((report, ended));
     };
     found_again(run, &across.elsewhere)?;
     // Only this second run records: of those before, none was known to be the reported one.
@@ -51,7 +62,7 @@ fn explore_and_replay(run: &Arc<Run>) -> Result<Report> {
     if finish(spec, again)?.to_json() != report.to_json() {
         return Err(does_not_replay(spec));
     }
-    Ok(report)
+    Ok((report, ended))
 }
 
 /// Replays each other execution of which the report lists a finding; it must find the same.
@@ -85,7 +96,7 @@ fn explore(run: &Arc<Run>) -> Executions {
     let gathered = Arc::new(SpinLock::new(Some(Gathered::new(&spec.expect))));
     let (all, watched) = (Arc::clone(&gathered), Arc::clone(run));
     let take = move |executed, trace| {
-        if all.lock().as_mut().is_some_and(|gathered| gathered.add(executed, Some(trace))) {
+        if all.lock().as_mut().is_some_and(|gathered| gathered.add(executed, trace)) {
             stop.stop();
         }
     };
@@ -110,7 +121,8 @@ fn replay(run: &Arc<Run>, trace: &Trace, recorder: Option<Recorder>) -> Result<E
             *kept.lock() = Some(executed);
         },
     );
-    if let Some(position) = mismatch.position() {
+    let executed = replayed.lock().take().expect("a replay has one schedule");
+    if let Some(position) = mismatch.position().filter(|_| executed.stuck.is_none()) {
         let what = if position < trace.0.len() {
             format!("choice {position} (from 0) cannot be taken")
         } else {
@@ -120,7 +132,6 @@ fn replay(run: &Arc<Run>, trace: &Trace, recorder: Option<Recorder>) -> Result<E
         return Err(Error::input(what)
             .advice("replay it with the same code, stack, plan and era that printed it"));
     }
-    let executed = replayed.lock().take().expect("a replay has one schedule");
     let mut replayed = Executions::one(executed, Some(trace.clone()));
     replayed.across.all = false;
     replayed.across.idle.clear();
@@ -133,17 +144,30 @@ pub(super) fn execute(
     run: &Arc<Run>,
     strategy: impl Strategy + 'static,
     hub: impl Fn() -> Hub + Send + Sync + 'static,
-    take: impl Fn(Executed, Trace) + Send + Sync + 'static,
+    take: impl Fn(Executed, Option<Trace>) + Send + Sync + 'static,
 ) {
     let driver = Driver::new(Box::new(strategy));
-    let task_stack = run.spec.task_stack.unwrap_or(TASK_STACK);
-    let (choices, run) = (Arc::clone(&driver), Arc::clone(run));
-    controlled::run(&driver, task_stack, move || {
-        let hub = hub();
-        let observer = Box::new(hub.clone());
-        let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);
-        let executed = run.execute(&sched, &hub, Arc::new(InProcess));
-        let trace = choices.lock().take_trace();
-        take(executed, trace);
-    });
+    let (take, watched) = (Arc::new(take), Arc::new(SpinLock::new(None)));
+    let ended = {
+        let (taken, current, driver) =
+            (Arc::clone(&take), Arc::clone(&watched), Arc::clone(&driver));
+        let (run, task_stack) = (Arc::clone(run), run.spec.task_stack.unwrap_or(TASK_STACK));
+        watch::run(run.spec.deadline, move || {
+            let choices = Arc::clone(&driver);
+            controlled::run(&driver, task_stack, move || {
+                let hub = hub();
+                *current.lock() = Some(hub.clone());
+                let observer = Box::new(hub.clone());
+                let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);
+                let executed = run.execute(&sched, &hub, Arc::new(InProcess));
+                let trace = choices.lock().take_trace();
+                taken(executed, Some(trace));
+            });
+        })
+    };
+    if let Err(stuck) = ended {
+        let hub = watched.lock().take();
+        let trace = driver.try_lock().map(|mut driver| driver.take_trace());
+        take(stuck::execution(&run.spec, &stuck, hub.as_ref()), trace);
+    }
 }

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::order::Orders;
 use super::suppress::Suppression;
@@ -24,6 +25,8 @@ use crate::witness::{Code, JudgeOptions};
 pub const DEFAULT_SCHEDULES: u64 = 200;
 /// After how many steps in vain an execution counts as a hang unless the spec says otherwise.
 pub const STEP_BUDGET: u64 = 1_000_000;
+/// How long a run may go without a scheduling point, in real time, unless it says otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of stack below which a task cannot run: the harness itself needs them.
 const MIN_TASK_STACK: usize = 128 << 10;
 /// Bytes of stack above which a spec has a mistake: every task has as much address space.
@@ -46,6 +49,8 @@ pub(super) struct Spec {
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) steps: u64,
+    /// How long a run may go without a scheduling point; `None` for ever.
+    pub(super) deadline: Option<Duration>,
     /// Bytes of stack of each task; the engine's default where none is given.
     pub(super) task_stack: Option<usize>,
     /// The run begins with this order and adds to it.
@@ -78,6 +83,7 @@ impl Default for Spec {
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             steps: STEP_BUDGET,
+            deadline: Some(DEFAULT_DEADLINE),
             task_stack: None,
             remembered: None,
             unjudged: false,

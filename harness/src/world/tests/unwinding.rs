@@ -190,3 +190,19 @@ fn a_task_that_was_not_joined_and_a_world_kept_by_the_user_unwind() {
         deadlock(world);
     });
 }
+
+#[test]
+fn a_destructor_that_submits_io_does_not_end_the_process() {
+    for tier in TIERS {
+        let builder = World::builder().name("unwinding").tier(tier).schedules(20);
+        let report = builder.stack(c01_stack()).run(|world| {
+            let fs = world.fs("lower");
+            let _late = OnDrop(move || {
+                let _ = fs.create("late").and_then(|ino| fs.fsync(ino));
+            });
+            deadlock(world);
+        });
+        let report = report.expect("the run works");
+        assert!(report.has(Code::RD04), "{tier}: {report}");
+    }
+}
