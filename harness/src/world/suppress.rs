@@ -1,8 +1,8 @@
 //! Suppressions: findings that a test knows and suppresses, each with its reason.
 //!
 //! Key type: [`Suppression`]. A suppression names a code and a part of what the report prints about
-//! the finding; none covers every finding. A report names each suppression that was not needed, so that it does not outlive
-//! its reason.
+//! the finding; none covers every finding. A report names each suppression that was not needed, so
+//! that it does not outlive its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::acts::{Check, Open, closes, declared, may_follow_in_wait, named, opens, require};
 use crate::event::{
-    Event, EventKind, LockId, LockMode, Names, PoolId, RequestId, Resource, ShrinkerId, TaskId,
-    WaitOutcome, WorkId,
+    Event, EventKind, LockId, LockMode, Names, PoolId, QueueId, RequestId, Resource, ShrinkerId,
+    TaskId, TaskKind, WaitOutcome, WorkId,
 };
 
 /// A lock that a task asked for and does not have yet.
@@ -24,6 +24,8 @@ struct Attempt {
 #[derive(Debug, Default)]
 struct Task {
     spawned: bool,
+    /// A task of the real kernel: it serves what the harness cannot see.
+    foreign: bool,
     exited: bool,
     open: Vec<Open>,
     /// Innermost last, each with whether it may be broken.
@@ -36,8 +38,9 @@ struct Task {
 pub(super) struct History {
     tasks: BTreeMap<TaskId, Task>,
     holders: BTreeMap<LockId, Vec<(TaskId, LockMode)>>,
-    /// Submitted and not complete.
-    requests: BTreeSet<RequestId>,
+    /// Submitted and not complete, each with its queue.
+    requests: BTreeMap<RequestId, QueueId>,
+    servers: BTreeMap<QueueId, BTreeSet<TaskId>>,
     completed: BTreeSet<RequestId>,
     /// Queued, and whether it has begun.
     works: BTreeMap<WorkId, bool>,
@@ -63,6 +66,10 @@ impl History {
             | EventKind::LockAcquired { .. }
             | EventKind::LockReleased { .. } => self.lock(task, kind),
             EventKind::WaitBegin { .. } | EventKind::WaitEnd { .. } => self.wait(task, kind),
+            EventKind::QueueServer { queue } => {
+                self.servers.entry(queue).or_default().insert(task);
+                Ok(())
+            }
             EventKind::RequestSubmit { .. }
             | EventKind::RequestServe { .. }
             | EventKind::RequestServed { .. }
@@ -91,13 +98,14 @@ impl History {
     /// Tasks act between their spawn and their exit.
     fn lifetime(&mut self, event: &Event) -> Check {
         let Event { task: id, kind, .. } = *event;
-        if let EventKind::TaskSpawn { parent, .. } = kind {
+        if let EventKind::TaskSpawn { parent, kind: role } = kind {
             require(!self.spawned(id), || format!("task {} is spawned twice", id.0))?;
             let alive = self.tasks.get(&parent).is_some_and(|task| task.spawned && !task.exited);
             require(parent == id || alive, || {
                 format!("task {} is spawned by task {}, which does not live", id.0, parent.0)
             })?;
-            self.task(id).spawned = true;
+            let task = self.task(id);
+            (task.spawned, task.foreign) = (true, role == TaskKind::Foreign);
             return Ok(());
         }
         require(self.spawned(id), || format!("task {} acts before it was spawned", id.0))?;
@@ -245,12 +253,21 @@ impl History {
 
     fn request(&mut self, id: TaskId, kind: EventKind) -> Check {
         match kind {
-            EventKind::RequestSubmit { request, .. } => {
-                let new = !self.completed.contains(&request) && self.requests.insert(request);
+            EventKind::RequestSubmit { request, queue, .. } => {
+                let new = self.requests.insert(request, queue).is_none()
+                    && !self.completed.contains(&request);
                 require(new, || format!("request {} is submitted twice", request.0))
             }
             EventKind::RequestServe { request } => {
                 self.in_flight(request, "served")?;
+                let queue = self.requests[&request];
+                let serves = self.servers.get(&queue).is_none_or(|servers| servers.contains(&id));
+                require(serves || self.task(id).foreign, || {
+                    format!(
+                        "task {} serves request {}, whose queue has other servers",
+                        id.0, request.0
+                    )
+                })?;
                 self.task(id).open.push(Open::Serving(request));
                 Ok(())
             }
@@ -268,7 +285,7 @@ impl History {
     fn in_flight(&self, request: RequestId, what: &str) -> Check {
         let why =
             if self.completed.contains(&request) { "is complete" } else { "nobody submitted" };
-        require(self.requests.contains(&request), || {
+        require(self.requests.contains_key(&request), || {
             format!("request {} is {what}, which {why}", request.0)
         })
     }
