@@ -14,8 +14,6 @@ pub use table::{
     CHILD, CHILD_RUN, DEADLINE, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
 };
 
-pub(crate) use table::time;
-
 use crate::Tier;
 use crate::error::{Error, Result, visible_os};
 use crate::event::Trace;
@@ -156,6 +154,21 @@ fn value(name: &str) -> Result<Option<String>> {
         Error::input(format!("{name}={}: the value is not UTF-8", visible_os(value)))
     };
     value.into_string().map(Some).map_err(not_text)
+}
+
+/// The time that `text` says; zero where it is `0`.
+///
+/// # Errors
+/// What is accepted.
+pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
+    const ACCEPTED: &str = "a whole number of `ms` or `s`, or `0`";
+    let (digits, unit) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
+        None => (text.strip_suffix('s').unwrap_or(text), 1000),
+    };
+    let has_unit = digits.len() < text.len() || text == "0";
+    let millis = digits.parse::<u64>().ok().filter(|_| has_unit && !digits.starts_with('+'));
+    millis.and_then(|count| count.checked_mul(unit)).map(Duration::from_millis).ok_or(ACCEPTED)
 }
 
 #[cfg(test)]

@@ -5,27 +5,61 @@
 //! of the deadlock that it led to). Where no code is expected, the run must be quiet. Every rule of
 //! the plan that is not optional must have applied.
 
-use super::finding::Finding;
+use super::finding::{Finding, Waiting};
 use super::value::{Outcome, Report};
 use crate::witness::Code;
 
 /// Which of `findings` a test accepts that expects the codes `expect`: those with such a code, and
-/// those that are part of an accepted one. The findings may be of several schedules of one run.
-pub(crate) fn accepted(expect: &[Code], findings: &[&Finding]) -> Vec<bool> {
+/// those that are part of an accepted one. Each has the number of its schedule: another schedule
+/// may number locks and requests otherwise.
+pub(crate) fn accepted(expect: &[Code], findings: &[(u64, &Finding)]) -> Vec<bool> {
     let mut accepted: Vec<bool> =
-        findings.iter().map(|finding| expect.contains(&finding.code)).collect();
+        findings.iter().map(|(_, finding)| expect.contains(&finding.code)).collect();
+    let unnumbered: Vec<Finding> =
+        findings.iter().map(|(_, finding)| finding.unnumbered()).collect();
+    let is_part = |part: usize, whole: usize| match findings[part].0 == findings[whole].0 {
+        true => findings[part].1.is_covered_by(findings[whole].1),
+        false => unnumbered[part].is_covered_by(&unnumbered[whole]),
+    };
     loop {
-        let part_of_accepted = |index: &usize| {
-            let part = |(finding, accepted): (&&Finding, &bool)| {
-                *accepted && findings[*index].is_covered_by(finding)
-            };
-            !accepted[*index] && findings.iter().zip(&accepted).any(part)
-        };
-        match (0..findings.len()).find(part_of_accepted) {
+        let next = (0..findings.len()).find(|part| {
+            let whole = |whole: usize| accepted[whole] && is_part(*part, whole);
+            !accepted[*part] && (0..findings.len()).any(whole)
+        });
+        match next {
             Some(index) => accepted[index] = true,
             None => return accepted,
         }
     }
+}
+
+impl Finding {
+    /// The same finding without the numbers of what it goes through: `lock notes#2` is
+    /// `lock notes`.
+    fn unnumbered(&self) -> Self {
+        let waiting = |all: &[Waiting]| {
+            let one = |waiting: &Waiting| Waiting {
+                task: without_numbers(&waiting.task),
+                resource: without_numbers(&waiting.resource),
+            };
+            all.iter().map(one).collect()
+        };
+        let plain = |all: &[String]| all.iter().map(|name| without_numbers(name)).collect();
+        Self {
+            nodes: plain(&self.nodes),
+            tasks: plain(&self.tasks),
+            waits: waiting(&self.waits),
+            cycle: waiting(&self.cycle),
+            ..self.clone()
+        }
+    }
+}
+
+/// `name` without each `#` and the digits that follow it.
+fn without_numbers(name: &str) -> String {
+    let mut parts = name.split('#');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| name + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 impl Report {
@@ -78,9 +112,11 @@ impl Report {
 
     /// What was found and is not accepted; with its schedule, where there were several.
     fn surplus(&self, expect: &[Code]) -> Option<String> {
-        let all: Vec<&Finding> = self.findings.iter().collect();
+        let schedule =
+            |finding: &Finding| finding.elsewhere.as_ref().map_or(0, |other| other.schedule);
+        let all: Vec<_> = self.findings.iter().map(|found| (schedule(found), found)).collect();
         let accepted = accepted(expect, &all);
-        let surplus = all.iter().enumerate().filter(|(index, _)| {
+        let surplus = self.findings.iter().enumerate().filter(|(index, _)| {
             // What is part of a larger finding is surplus with that one, and not for itself.
             !accepted[*index] && self.counts(*index)
         });

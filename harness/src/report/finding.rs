@@ -1,7 +1,7 @@
 //! One finding in words.
 //!
-//! Key types: [`Finding`], [`ClosingEdge`], [`Elsewhere`]. The chain is data: a tool can follow it without parsing
-//! a sentence.
+//! Key types: [`Finding`], [`ClosingEdge`], [`Elsewhere`]. The chain is data: a tool can follow it
+//! without parsing a sentence.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,8 +13,8 @@ use crate::error::visible;
 
 impl Report {
     /// One `::error` line for each finding that is not part of another, for a panic, and for each
-    /// rule of the plan that never applied. A finding is shown at its last forbidden entry, else at its first step with a source line, else at
-    /// `otherwise`, `file:line`.
+    /// rule of the plan that never applied. A finding is shown at its last forbidden entry, else at
+    /// its first step with a source line, else at `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
         let mut lines = String::new();

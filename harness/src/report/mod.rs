@@ -6,7 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `value` over `finding`, `step`, `order`, `stalls` | [`Report`] and its parts: the value and its JSON |
-//! | `expect` | whether a report is what a test expects |
+//! | `expect`, `said` | whether a report is what a test expects; what it prints about a finding |
 //! | `words` | [`describe()`]: from a judge's finding, which has numbers, to words |
 //! | `text` | the seven parts of a report as plain ASCII |
 //! | `html` | the same as one file for a browser, with pictures |
@@ -24,6 +24,7 @@ mod finding;
 mod github;
 mod html;
 mod order;
+mod said;
 #[cfg(test)]
 mod samples;
 mod stalls;

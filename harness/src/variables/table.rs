@@ -3,8 +3,6 @@
 //! Key items: [`VARIABLES`], [`required_tiers`]. `ci/xtask` is built before everything else and
 //! depends on nothing, so it includes this file by its path: this file may use `std` alone.
 
-use std::time::Duration;
-
 /// Every variable of the project begins so.
 pub const PREFIX: &str = "RECLAIMDEP_";
 
@@ -92,21 +90,6 @@ pub(crate) fn required_tiers(list: &str) -> Result<Vec<&'static str>, String> {
         })
     };
     words.map(tier).collect()
-}
-
-/// The time that `text` says; zero where it is `0`.
-///
-/// # Errors
-/// What is accepted.
-pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
-    const ACCEPTED: &str = "a whole number of `ms` or `s`, or `0`";
-    let (digits, unit) = match text.strip_suffix("ms") {
-        Some(digits) => (digits, 1),
-        None => (text.strip_suffix('s').unwrap_or(text), 1000),
-    };
-    let has_unit = digits.len() < text.len() || text == "0";
-    let millis = digits.parse::<u64>().ok().filter(|_| has_unit && !digits.starts_with('+'));
-    millis.and_then(|count| count.checked_mul(unit)).map(Duration::from_millis).ok_or(ACCEPTED)
 }
 
 /// Finds a name that begins as the project's variables do and is not in the table.

@@ -153,9 +153,10 @@ impl Builder {
         self
     }
 
-    /// Adds a suppression: findings of `code` whose headline contains `part` are suppressed, for
-    /// this `reason`. The report says which were suppressed, and which suppressions were not
-    /// needed.
+    /// Adds a suppression: findings of `code` are suppressed, for this `reason`, where the report
+    /// prints `part` in the headline, the line of the cycle or a step of the chain, whichever edge
+    /// of the cycle closed it. The report says which were suppressed, and which suppressions no
+    /// schedule needed. A suppression of a code that this run does not judge is an error.
     pub fn suppress(
         mut self,
         code: Code,

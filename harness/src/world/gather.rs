@@ -163,7 +163,7 @@ fn kind(finding: &Finding) -> (Code, String, String) {
 /// Those of `found` that the report lists beside `reported`, the findings of the reported
 /// execution. The first of each code comes first, so that a bound never hides a code.
 fn elsewhere(expect: &[Code], reported: &[Finding], found: Vec<Found>) -> Vec<Finding> {
-    let all: Vec<&Finding> = found.iter().map(|found| &found.finding).collect();
+    let all: Vec<_> = found.iter().map(|found| (found.schedule, &found.finding)).collect();
     let accepted = accepted(expect, &all);
     let has = |code: Code| reported.iter().any(|finding| finding.code == code);
     let known: BTreeSet<_> = reported.iter().map(kind).collect();

@@ -119,6 +119,7 @@ impl Spec {
         let Self { name, tier, .. } = self;
         self.suppressions.iter().try_for_each(Suppression::check)?;
         check_sizes(&self.stack)?;
+        self.check_codes()?;
         let explores = *tier == Tier::Model && self.replay.is_none();
         if explores && self.schedules == 0 {
             return Err(Error::input(format!("`{name}` explores no schedule at all"))
@@ -147,9 +148,52 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// Whether each code that is expected or suppressed is judged at all.
+    fn check_codes(&self) -> Result<()> {
+        let suppressed = self.suppressions.iter().map(|suppression| (suppression.code, "suppress"));
+        let expected = self.expect.iter().map(|code| (*code, "find"));
+        for (code, verb) in expected.chain(suppressed) {
+            if let Some((why, advice)) = self.not_judged(code) {
+                let what = format!("`{}` is to {verb} {code}, and {why}", self.name);
+                return Err(Error::misuse(what).advice(advice));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why no judge of this run makes findings of `code`, and what to do about it.
+    fn not_judged(&self, code: Code) -> Option<(&'static str, &'static str)> {
+        match code {
+            _ if self.unjudged => {
+                Some(("it is unjudged: nothing is found", "leave `unjudged` out"))
+            }
+            Code::RD11 if !self.judging.lints => {
+                Some(("its judge is off", "turn it on with `lints(true)`"))
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_no_judge_finds_is_refused() {
+        let lint = || Suppression { code: Code::RD11, part: "x".into(), reason: "y".into() };
+        let expect = |code| Spec { expect: vec![code], ..Spec::default() };
+        check(expect(Code::RD11), &["is to find RD11", "its judge is off", "lints(true)"]);
+        let suppressions = vec![lint()];
+        check(Spec { suppressions, ..Spec::default() }, &["is to suppress RD11", "lints(true)"]);
+        check(Spec { unjudged: true, ..expect(Code::RD04) }, &["find RD04", "unjudged"]);
+        let judging = JudgeOptions { lints: true, ..JudgeOptions::default() };
+        assert!(Spec { judging, suppressions: vec![lint()], ..expect(Code::RD11) }.check().is_ok());
+        for code in Code::ALL.iter().filter(|code| **code != Code::RD11) {
+            assert!(expect(*code).check().is_ok(), "{code}");
+        }
+    }
 
     #[track_caller]
     fn check(spec: Spec, says: &[&str]) {

@@ -1,8 +1,8 @@
 //! Suppressions: findings that a test knows and suppresses, each with its reason.
 //!
-//! Key type: [`Suppression`]. A suppression names a code and a part of the headline; none covers
-//! every finding. A report names each suppression that was not needed, so that it does not outlive
-//! its reason.
+//! Key type: [`Suppression`]. A suppression names a code and a part of what the report prints about
+//! the finding; none covers every finding. A report names each suppression that was not needed, so
+//! that it does not outlive its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::witness::Code;
 #[derive(Clone, Debug)]
 pub(super) struct Suppression {
     pub(super) code: Code,
-    /// What the headline must contain.
+    /// What the report must print about the finding.
     pub(super) part: String,
     pub(super) reason: String,
 }
@@ -32,7 +32,7 @@ impl Suppression {
     }
 
     fn covers(&self, finding: &Finding) -> bool {
-        finding.code == self.code && finding.headline.contains(&self.part)
+        finding.code == self.code && finding.says(&self.part)
     }
 }
 

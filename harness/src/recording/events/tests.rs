@@ -1,5 +1,7 @@
 //! Every kind of event is read back; every damage of a file is an error with its place.
 
+mod histories;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -256,7 +258,7 @@ proptest! {
         });
         let (events, names) = (history(kinds), names(&name));
         let file = write(&events, &names);
-        let mut reader = EventReader::new(&file[..]).unwrap();
+        let mut reader = EventReader::new(&file[..]).unwrap().of_any_history();
         let back: Vec<Event> = reader.by_ref().collect::<crate::Result<_>>().unwrap();
         prop_assert_eq!(back, events);
         prop_assert_eq!(reader.names(), &names);

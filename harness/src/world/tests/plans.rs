@@ -4,6 +4,7 @@ use crate::Tier;
 use crate::event::Gfp;
 use crate::inject::{AddedScope, Bug, Failpoint, FailpointRule, PlanSpec, Pressure, ScopeChoice};
 use crate::report::Report;
+use crate::sched::SpinLock;
 use crate::world::{Builder, World};
 
 fn run(builder: Builder, schedules: u64) -> Report {
@@ -79,12 +80,12 @@ fn an_optional_rule_is_a_note() {
 fn a_rule_that_applied_in_one_schedule_is_not_idle() {
     let rule = Pressure::every_allocation().task("second");
     let report = World::builder().pressure(rule).schedules(60).run(|world| {
-        let ran = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let ran = std::sync::Arc::new(SpinLock::new(Vec::new()));
         let tasks = ["first", "second"].map(|name| {
             let (ran, mm) = (std::sync::Arc::clone(&ran), world.mm().clone());
             world.spawn(name, move || {
-                let place = ran.lock().unwrap().len();
-                ran.lock().unwrap().push(name);
+                let place = ran.lock().len();
+                ran.lock().push(name);
                 (place == 0).then(|| mm.alloc(0, Gfp::KERNEL).is_some())
             })
         });

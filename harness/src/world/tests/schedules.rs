@@ -5,21 +5,21 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::event::Gfp;
 use crate::report::{Outcome, Report};
-use crate::sched::Mutex;
+use crate::sched::{Mutex, SpinLock};
 use crate::witness::Code;
 use crate::world::{Builder, World};
 
 /// The order in which three tasks ran, as their names.
 fn order(world: &World) -> String {
-    let ran = Arc::new(std::sync::Mutex::new(String::new()));
+    let ran = Arc::new(SpinLock::new(String::new()));
     let tasks = ["a", "b", "c"].map(|name| {
         let ran = Arc::clone(&ran);
-        world.spawn(name, move || ran.lock().unwrap().push_str(name))
+        world.spawn(name, move || ran.lock().push_str(name))
     });
     for task in tasks {
         task.join();
     }
-    let ran = ran.lock().unwrap();
+    let ran = ran.lock();
     ran.clone()
 }
 
