@@ -5,7 +5,7 @@
 //! fit the others.
 
 use super::finding::Finding;
-use super::text::ascii;
+use crate::error::visible;
 use crate::witness::Code;
 
 impl Finding {
@@ -62,7 +62,7 @@ impl Finding {
 
 /// The text as a report prints it, on one line.
 fn plain(text: &str) -> String {
-    ascii(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    visible(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(super) fn opens(kind: EventKind) -> Option<Open> {
         EventKind::ShrinkCountBegin { shrinker, .. } => Open::Count(shrinker),
         EventKind::ShrinkScanBegin { shrinker, .. } => Open::Scan(shrinker),
         EventKind::PoolAllocBegin { pool, .. } => Open::PoolAlloc(pool),
-        EventKind::Promise { condition } => Open::Promised(condition),
+        EventKind::Promise { condition, .. } => Open::Promised(condition),
         EventKind::Prime { step: Prime::Begin } => Open::Claim,
         _ => return None,
     })
@@ -105,10 +105,12 @@ pub(super) fn declared(kind: EventKind, names: &Names) -> Check {
             ("lock", lock.0, names.locks.len())
         }
         EventKind::WaitBegin { resource: Resource::Condition(id), .. }
-        | EventKind::Promise { condition: id } => ("condition", id.0, names.conditions.len()),
+        | EventKind::Signal { condition: id }
+        | EventKind::WaitAgain { condition: id }
+        | EventKind::Promise { condition: id, .. } => ("condition", id.0, names.conditions.len()),
         EventKind::WaitBegin { resource: Resource::Pool(pool), .. }
         | EventKind::PoolAllocBegin { pool, .. }
-        | EventKind::PoolTake { pool } => ("pool", pool.0, names.pools.len()),
+        | EventKind::PoolTake { pool, .. } => ("pool", pool.0, names.pools.len()),
         EventKind::WaitBegin { resource: Resource::Idle(queue), .. }
         | EventKind::QueueServer { queue }
         | EventKind::WorkQueueMade { queue, .. }

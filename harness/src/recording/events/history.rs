@@ -65,7 +65,9 @@ impl History {
             EventKind::LockAttempt { .. }
             | EventKind::LockAcquired { .. }
             | EventKind::LockReleased { .. } => self.lock(task, kind),
-            EventKind::WaitBegin { .. } | EventKind::WaitEnd { .. } => self.wait(task, kind),
+            EventKind::WaitBegin { .. }
+            | EventKind::WaitAgain { .. }
+            | EventKind::WaitEnd { .. } => self.wait(task, kind),
             EventKind::QueueServer { queue } => {
                 self.servers.entry(queue).or_default().insert(task);
                 Ok(())
@@ -198,6 +200,11 @@ impl History {
                 }
                 self.task(id).waits.push((resource, breakable));
             }
+            EventKind::WaitAgain { condition } => {
+                require(self.task(id).waits_for(Resource::Condition(condition)), || {
+                    format!("task {} tests a condition that it does not wait for", id.0)
+                })?;
+            }
             EventKind::WaitEnd { resource, outcome } => {
                 let waits = &mut self.task(id).waits;
                 let place = waits.iter().rposition(|(waited, _)| *waited == resource);
@@ -316,7 +323,7 @@ impl History {
 
     fn element(&mut self, kind: EventKind) -> Check {
         match kind {
-            EventKind::PoolTake { pool } => *self.elements.entry(pool).or_default() += 1,
+            EventKind::PoolTake { pool, .. } => *self.elements.entry(pool).or_default() += 1,
             EventKind::PoolGive { pool } => {
                 let out = self.elements.entry(pool).or_default();
                 require(*out > 0, || format!("pool {} gets back more than it gave", pool.0))?;
