@@ -1,10 +1,10 @@
 //! Linux: the signal handlers that say where a stuck thread is and which task overflowed its stack.
 //!
 //! Key type: [`AlternateStack`]. A handler interrupts any code, also the allocator and the
-//! unwinder, so it stores raw addresses in memory that is there already and calls nothing that allocates or
-//! locks; another thread looks the addresses up. The unwinder may fault if it interrupted itself:
-//! the handler of that fault ends the capture, and the thread, which is stuck anyway, stays there.
-//! What is not ours goes to the handler that was there before.
+//! unwinder, so it stores raw addresses in memory that is there already and calls nothing that
+//! allocates or locks; another thread looks the addresses up. The unwinder may fault if it
+//! interrupted itself: the handler of that fault ends the capture, and the thread, which is stuck
+//! anyway, stays there. What is not ours goes to the handler that was there before.
 //!
 //! Locking: one thread captures at a time.
 #![expect(unsafe_code, reason = "signal handlers and their stacks are for libc alone")]
