@@ -96,7 +96,7 @@ fn stdout_is_seen() -> Result<(), Failed> {
     if output.status.success() && seen { Ok(()) } else { Err(shown.into_owned().into()) }
 }
 
-/// A run that would take place unsupervised, because the variable says that it comes before another.
+/// The variable says that the run comes before another, so it would take place unsupervised.
 fn stray_variable() -> Result<(), Failed> {
     let output = again(PRINTS).env("RECLAIMDEP_CHILD_RUN", "5").output()?;
     let all = [output.stdout, output.stderr].concat();

@@ -387,24 +387,3 @@ pub enum EventKind {
         step_budget: bool,
     },
 }
-
-impl EventKind {
-    /// The source line at which it happened, if the event has one.
-    #[must_use]
-    pub const fn site(&self) -> Option<Site> {
-        match self {
-            Self::ScopeEnter { site, .. }
-            | Self::ScopeMisuse { site, .. }
-            | Self::LayerEnter { site, .. }
-            | Self::AllocBegin { site, .. }
-            | Self::PoolAllocBegin { site, .. }
-            | Self::LockAttempt { site, .. }
-            | Self::LockAcquired { site, .. }
-            | Self::WaitBegin { site, .. }
-            | Self::RequestSubmit { site, .. }
-            | Self::ShrinkerRegistered { site, .. }
-            | Self::Acknowledged { site, .. } => Some(*site),
-            _ => None,
-        }
-    }
-}

@@ -14,6 +14,7 @@
 mod heap;
 mod kind;
 mod names;
+mod site;
 mod stack;
 mod trace;
 mod words;

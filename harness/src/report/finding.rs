@@ -149,8 +149,8 @@ impl Elsewhere {
 }
 
 impl Finding {
-    /// A finding without a cycle, about what `tasks` do. `at` is the position in the world's history
-    /// and the time.
+    /// A finding without a cycle, about what `tasks` do. `at` is the position in the world's
+    /// history and the time.
     pub(crate) fn of_tasks(
         code: Code,
         headline: String,

@@ -5,9 +5,9 @@
 //! where there is none, it tells the observer that no task can go on.
 //!
 //! An aborted world unwinds every task with a private payload that each task's entry catches. A
-//! destructor may wait meanwhile: a cache joins its thread in `Drop`. A second panic would abort the
-//! process, so a task that unwinds already is not unwound again. It *lingers*: its wait is a real
-//! one, which ends when the others have unwound far enough.
+//! destructor may wait meanwhile: a cache joins its thread in `Drop`. A second panic would abort
+//! the process, so a task that unwinds already is not unwound again. It *lingers*: its wait is a
+//! real one, which ends when the others have unwound far enough.
 //!
 //! Locking: the task table > the event lock.
 

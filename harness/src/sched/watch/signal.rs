@@ -1,10 +1,10 @@
 //! Linux: the signal handlers that say where a stuck thread is and which task overflowed its stack.
 //!
-//! Key type: [`AlternateStack`]. A handler interrupts any code, also the allocator and the unwinder,
-//! so it stores raw addresses in memory that is there already and calls nothing that allocates or
-//! locks; another thread looks the addresses up. The unwinder may fault if it interrupted itself:
-//! the handler of that fault ends the capture, and the thread, which is stuck anyway, stays there.
-//! What is not ours goes to the handler that was there before.
+//! Key type: [`AlternateStack`]. A handler interrupts any code, also the allocator and the
+//! unwinder, so it stores raw addresses in memory that is there already and calls nothing that
+//! allocates or locks; another thread looks the addresses up. The unwinder may fault if it
+//! interrupted itself: the handler of that fault ends the capture, and the thread, which is stuck
+//! anyway, stays there. What is not ours goes to the handler that was there before.
 //!
 //! Locking: one thread captures at a time.
 #![expect(unsafe_code, reason = "signal handlers and their stacks are for libc alone")]
@@ -184,7 +184,7 @@ extern "C" fn store_frames(_: c_int, _: *mut libc::siginfo_t, context: *mut c_vo
     if WANTED.load(Ordering::Acquire) != me || STORING.swap(me, Ordering::AcqRel) != 0 {
         return;
     }
-    // SAFETY: the place of this thread's error number; what was interrupted may be about to read it.
+    // SAFETY: the place of this thread's error number, which what was interrupted may read next.
     let errno = unsafe { *libc::__errno_location() };
     // The interrupted place first: walking may fail.
     store(interrupted(context));
