@@ -1,5 +1,5 @@
 //! What judging costs: the same schedules with judges and without; a new edge of a large order
-//! graph; a million recorded events.
+//! graph; a million recorded events; ten times as many events of ten times as many tasks.
 //!
 //! Each number is a ratio to a unit, reported to criterion as a time: one millisecond for 1.
 #![expect(clippy::disallowed_methods, reason = "real time is what is measured")]
@@ -9,10 +9,12 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use reclaimdep::kernel::event::{Event, EventKind, LockId, LockMode, Names, TaskId};
-use reclaimdep::kernel::recording::judge_events;
+use reclaimdep::kernel::event::{
+    Event, EventKind, LockId, LockMode, Names, Op, RequestId, TaskId, TaskKind,
+};
+use reclaimdep::kernel::recording::{EventWriter, Header, judge_events, judge_recording};
 use reclaimdep::kernel::sched::Mutex;
-use reclaimdep::kernel::units::Nanos;
+use reclaimdep::kernel::units::{Nanos, Sectors};
 use reclaimdep::kernel::witness::{Judge, Moment, Order, OrderGraph, View};
 use reclaimdep::scope::{self, Gfp, Site};
 use reclaimdep::{BufioSpec, Builder, Code, FsSpec, LoopSpec, Pressure, StackSpec, World};
@@ -27,6 +29,8 @@ const EDGES: usize = 100_000;
 const RUNS: usize = 3;
 /// Events of the recording.
 const EVENTS: usize = 1_000_000;
+/// Blocked tasks of the text.
+const BLOCKED: usize = 6_760;
 
 /// Tells `ratio` as a time.
 fn tell(
@@ -242,8 +246,77 @@ fn recorded(criterion: &mut Criterion) {
     });
 }
 
+/// Block events of many tasks: `events` of them, as an event file.
+fn block_events(events: usize) -> Vec<u8> {
+    let (mut names, mut kinds) = (Names::default(), Vec::new());
+    let tasks = (events / 100).max(1);
+    let queue = names.add_queue("disk");
+    for task in 0..tasks {
+        let task = names.add_task(format!("writer/{task}"));
+        kinds.push((task, EventKind::TaskSpawn { parent: task, kind: TaskKind::Foreign }));
+    }
+    let site = Site { file: "bench.rs", line: 1 };
+    for request in 0..u32::try_from(events / 2).expect("a small number") {
+        let task = TaskId(request % u32::try_from(tasks).expect("a small number"));
+        let (sector, sectors) = (Sectors(u64::from(request) * 8), Sectors(8));
+        let (request, op, origin) = (RequestId(request), Op::Write, None);
+        let submit = EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site };
+        kinds.push((task, submit));
+        kinds.push((task, EventKind::RequestComplete { request, error: None }));
+    }
+    let header = Header::new("block events", "kernel", "mainline");
+    let mut writer = EventWriter::new(Vec::new(), &header).expect("memory takes anything");
+    for ((task, kind), seq) in kinds.into_iter().zip(0..) {
+        let event = Event { seq, time: Nanos(seq), task, kind };
+        writer.write(&event, &names).expect("memory takes anything");
+    }
+    writer.finish(&names).expect("memory takes anything")
+}
+
+/// A hung-task text of `tasks` tasks: a journal commits, all others wait behind it, and every other
+/// one of them in reclaim below a handle of its own.
+fn blocked_tasks(tasks: usize) -> Vec<u8> {
+    let mut text = String::new();
+    let mut task = |comm: &str, pid: usize, stack: &[&str]| {
+        text += &format!("INFO: task {comm}:{pid} blocked for more than 120 seconds.\n");
+        text += "Call Trace:\n";
+        stack.iter().for_each(|function| text += &format!(" {function}+0x60/0xc0\n"));
+    };
+    task("jbd2/vda-8", 1, &["jbd2_journal_wait_updates", "kjournald2"]);
+    let opens = ["wait_transaction_locked", "jbd2__journal_start", "ext4_dirty_inode"];
+    let waits = ["io_schedule", "folio_wait_bit", "shrink_slab", "try_to_free_pages"];
+    let holds = [&waits[..], &["ext4_writepages"]].concat();
+    for pid in 2..=tasks {
+        task("writer", pid, if pid % 2 == 0 { &opens } else { &holds });
+    }
+    text.into_bytes()
+}
+
+/// How many times as long `judge` takes for ten times as much; the fastest of some turns counts.
+fn growth(small: &[u8], large: &[u8], judge: impl Fn(&[u8])) -> f64 {
+    let fastest = |input| {
+        (0..TURNS).map(|_| time(|| judge(input))).fold(f64::INFINITY, |least, now| least.min(now))
+    };
+    fastest(large) / fastest(small)
+}
+
+fn linear(criterion: &mut Criterion) {
+    tell(criterion, ["linear", "block", "tenth"], || {
+        growth(&block_events(EVENTS / 10), &block_events(EVENTS), |input| {
+            let judged = judge_events(input).expect("it is an event file");
+            assert!(judged.damage.is_none() && judged.report.is_quiet(), "{}", judged.report);
+        })
+    });
+    tell(criterion, ["linear", "blocked", "tenth"], || {
+        growth(&blocked_tasks(BLOCKED / 10), &blocked_tasks(BLOCKED), |input| {
+            let judged = judge_recording("hung.txt", input).expect("it is a hung-task text");
+            assert!(judged.damage.is_none() && judged.report.is_quiet(), "{}", judged.report);
+        })
+    });
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    [judging, order, recorded].iter().for_each(|group| group(&mut criterion));
+    [judging, order, recorded, linear].iter().for_each(|group| group(&mut criterion));
     criterion.final_summary();
 }

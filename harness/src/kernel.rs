@@ -6,7 +6,7 @@
 //!
 //! | column | modules |
 //! |---|---|
-//! | both use | [`event`], [`era`], [`units`], [`variables`], [`sched`] |
+//! | both use | [`event`], [`era`], [`units`], [`error`], [`variables`], [`sched`] |
 //! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`stack`] |
 //! | judges | [`witness`], [`report`], [`explore`], [`recording`] |
 //! | the real machine | `host` (Linux, feature `loop`) |
@@ -34,6 +34,11 @@ pub mod units {
     pub use crate::units::*;
 }
 
+/// Names made safe to print.
+pub mod error {
+    pub use crate::error::{visible, visible_json, visible_os};
+}
+
 /// The project's environment variables: one table, one parser.
 pub mod variables {
     pub use crate::variables::*;
@@ -50,7 +55,7 @@ pub mod sched {
 /// The plan: failpoints, memory pressure, planted bugs.
 pub mod inject {
     pub use crate::inject::{
-        AddedScope, AllocPoint, AllocSource, Bug, InScope, PageFilter, Plan, PressureHit,
+        AddedScope, AllocPoint, AllocSource, Bug, IdleRule, InScope, PageFilter, Plan, PressureHit,
         Reclaimer, ScopeChoice,
     };
 }
@@ -98,8 +103,8 @@ pub mod witness {
 /// What a report consists of.
 pub mod report {
     pub use crate::report::{
-        ClosingEdge, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting, describe,
-        describe_stalls, file_name, order_note,
+        ClosingEdge, Elsewhere, Finding, Held, Order, OrderEdge, Stalled, Step, StepKind, Waiting,
+        describe, describe_stalls, file_name, order_note, write_file,
     };
 }
 

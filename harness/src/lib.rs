@@ -73,7 +73,10 @@ pub use sched::{Condition, JoinHandle};
 pub use stack::{BufioSpec, Disk, FsSpec, LoopSpec, MemorySpec, MetadataSpec, StackSpec, SwapSpec};
 pub use tier::Tier;
 pub use witness::Code;
-pub use world::{Builder, Claim, DEFAULT_SCHEDULES, Durable, Orders, STEP_BUDGET, World};
+pub use world::{
+    Builder, Claim, DEFAULT_DEADLINE, DEFAULT_SCHEDULES, Durable, DurableFile, Orders, STEP_BUDGET,
+    World,
+};
 
 /// The loop tier, for the attribute: without the feature `loop` the build fails and says so.
 #[cfg(feature = "loop")]

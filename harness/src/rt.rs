@@ -9,6 +9,7 @@ use std::io::Write as _;
 use outlets::Outlets;
 
 use crate::era::Era;
+use crate::error::visible;
 use crate::event::Trace;
 use crate::inject::Pressure;
 use crate::report::Report;
@@ -33,8 +34,14 @@ pub struct TestSpec {
     pub expect: &'static [Code],
     /// Whether every allocation finds memory short.
     pub pressure: bool,
+    /// Whether the test passes where no allocation does.
+    pub pressure_optional: bool,
     /// How many schedules are explored at the most; the library's default where not given.
     pub schedules: Option<u64>,
+    /// How long the run may go without a scheduling point: `200ms`, `10s`, or `0` for ever.
+    pub deadline: Option<&'static str>,
+    /// Bytes of stack of each task.
+    pub task_stack: Option<usize>,
     /// The seed of random choices; the library's default where not given.
     pub seed: Option<u64>,
 }
@@ -44,6 +51,7 @@ pub struct TestSpec {
 /// # Panics
 /// With the rendered report where the expectation fails; with the harness's trouble; with the error
 /// of an invalid environment variable.
+#[track_caller]
 pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
     variables::check().unwrap_or_else(|error| panic!("{error}"));
     if let Err(reason) = available(spec.tier) {
@@ -65,8 +73,18 @@ pub fn run_test(spec: TestSpec, body: impl Fn(&World) + Send + Sync + 'static) {
             era.parse().unwrap_or_else(|error| panic!("{}:{}: {error}", spec.file, spec.line));
         builder = builder.era(era);
     }
+    if let Some(text) = spec.deadline {
+        let time = variables::time(text).unwrap_or_else(|accepted| {
+            panic!("{}:{}: the deadline `{text}` is not {accepted}", spec.file, spec.line)
+        });
+        builder = builder.deadline(time);
+    }
+    if let Some(bytes) = spec.task_stack {
+        builder = builder.task_stack(bytes);
+    }
     if spec.pressure {
-        builder = builder.pressure(Pressure::every_allocation());
+        let rule = Pressure::every_allocation();
+        builder = builder.pressure(if spec.pressure_optional { rule.optional() } else { rule });
     }
     if let Some(trace) = variables::replay().unwrap_or_else(|error| panic!("{error}")) {
         builder = builder.replay(trace);
@@ -97,21 +115,23 @@ pub fn available(tier: Tier) -> Result<(), String> {
 }
 
 /// Says, past the test runner's capture, that a test cannot run; fails where it must run.
+#[track_caller]
 fn skip(spec: &TestSpec, reason: &str) {
-    let message = format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier);
+    let message = visible(&format!("SKIPPED {} ({}): {reason}", spec.name, spec.tier));
     let required = RequiredTiers::from_env().unwrap_or_else(|error| panic!("{error}"));
     assert!(!required.contains(spec.tier), "{message}; {REQUIRE} asks for it");
     // If stderr is closed, there is nowhere left to say it.
     drop(writeln!(std::io::stderr(), "{message}"));
 }
 
+#[track_caller]
 fn judge(spec: &TestSpec, mut report: Report) {
     let path = libtest_path(spec.name);
     let again = |trace: &Trace| match trace.0.is_empty() {
         true => format!("cargo test {path} -- --exact"),
         false => format!("{REPLAY}='{trace}' cargo test {path} -- --exact"),
     };
-    report.replay = report.trace.as_ref().map(again);
+    report.set_replay(again);
     let wrong = report.matches(spec.expect);
     if wrong.is_err() {
         let place = format!("{}:{}", spec.file, spec.line);
@@ -121,6 +141,7 @@ fn judge(spec: &TestSpec, mut report: Report) {
         panic!("{} ({}:{}): {error}", spec.name, spec.file, spec.line);
     }
     if let Err(wrong) = wrong {
+        let wrong = visible(&wrong);
         panic!("{} ({}:{}): {wrong}\n\n{}", spec.name, spec.file, spec.line, report.to_text());
     }
 }

@@ -7,13 +7,15 @@
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+pub(crate) use table::distance;
 pub use table::{
-    CHILD, CHILD_RUN, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
+    CHILD, CHILD_RUN, DEADLINE, PREFIX, REPLAY, REPORT_DIR, REQUIRE, TIERS, VARIABLES, Variable,
 };
 
 use crate::Tier;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible_os};
 use crate::event::Trace;
 
 /// The tiers that must run: where one cannot, that is a failure and no skip.
@@ -78,11 +80,11 @@ impl Supervisor {
 /// # Errors
 /// A variable that begins with [`PREFIX`] and is not in the table; a value that cannot be read.
 pub fn check() -> Result<()> {
-    let names: Vec<String> =
-        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = std::env::vars_os().map(|(name, _)| visible_os(name)).collect();
     table::check_names(names.iter().map(String::as_str)).map_err(Error::input)?;
     RequiredTiers::from_env()?;
     replay()?;
+    deadline()?;
     supervisor()?;
     child_run()?;
     Ok(())
@@ -94,6 +96,19 @@ pub fn check() -> Result<()> {
 /// Input, where it is not a trace.
 pub fn replay() -> Result<Option<Trace>> {
     value(REPLAY)?.map(|text| read_replay(&text)).transpose()
+}
+
+/// The time that [`DEADLINE`] asks for; zero for no deadline.
+///
+/// # Errors
+/// Input, where it is no time.
+pub fn deadline() -> Result<Option<Duration>> {
+    value(DEADLINE)?.map(|text| read_deadline(&text)).transpose()
+}
+
+fn read_deadline(text: &str) -> Result<Duration> {
+    time(text)
+        .map_err(|accepted| Error::input(format!("{DEADLINE}={text}: the value is not {accepted}")))
 }
 
 /// The folder that [`REPORT_DIR`] asks for; none where it is empty.
@@ -135,8 +150,25 @@ fn value(name: &str) -> Result<Option<String>> {
     let Some(value) = std::env::var_os(name) else {
         return Ok(None);
     };
-    let not_text = |value| Error::input(format!("{name}={value:?}: the value is not UTF-8"));
+    let not_text = |value: std::ffi::OsString| {
+        Error::input(format!("{name}={}: the value is not UTF-8", visible_os(value)))
+    };
     value.into_string().map(Some).map_err(not_text)
+}
+
+/// The time that `text` says; zero where it is `0`.
+///
+/// # Errors
+/// What is accepted.
+pub(crate) fn time(text: &str) -> Result<Duration, &'static str> {
+    const ACCEPTED: &str = "a whole number of `ms` or `s`, or `0`";
+    let (digits, unit) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
+        None => (text.strip_suffix('s').unwrap_or(text), 1000),
+    };
+    let has_unit = digits.len() < text.len() || text == "0";
+    let millis = digits.parse::<u64>().ok().filter(|_| has_unit && !digits.starts_with('+'));
+    millis.and_then(|count| count.checked_mul(unit)).map(Duration::from_millis).ok_or(ACCEPTED)
 }
 
 #[cfg(test)]
@@ -170,9 +202,19 @@ mod tests {
             let says = [REQUIRE, list, word, "model, native, loop"];
             check_refused(RequiredTiers::parse(list), &says);
         }
+        for text in ["10", "-1s", "1.5s", "s", "ms", "", "+1s", "10 s", "99999999999999999999s"] {
+            check_refused(read_deadline(text), &[DEADLINE, text, "`ms` or `s`"]);
+        }
         check_refused(read_replay("hello"), &[REPLAY, "`hello`", "t3*5"]);
         check_refused(Supervisor::parse("1"), &[CHILD, "=1:", "PROTOCOL:PID"]);
         check_refused(read_child_run("-1"), &[CHILD_RUN, "=-1:", "the number of a run"]);
+    }
+
+    #[test]
+    fn a_deadline_has_a_unit_and_zero_turns_it_off() {
+        for (text, millis) in [("200ms", 200), ("10s", 10_000), ("0", 0), ("0s", 0)] {
+            assert_eq!(read_deadline(text).unwrap(), Duration::from_millis(millis), "{text}");
+        }
     }
 
     #[test]

@@ -35,6 +35,9 @@ fn under_pressure_an_allocation_still_succeeds_when_nothing_is_short(world: &Wor
     assert!(world.mm().alloc(0, Gfp::KERNEL).is_some());
 }
 
+#[reclaimdep::test(pressure(every_allocation, optional))]
+fn a_test_passes_without_the_pressure_that_is_optional(_world: &World) {}
+
 #[rstest]
 #[case(Gfp::KERNEL)]
 #[case(Gfp::NOFS)]
@@ -74,4 +77,15 @@ fn a_variable_that_cannot_be_is_refused() {
     check_refused("RECLAIMDEP_REPLAY", "hello", &["RECLAIMDEP_REPLAY", "`hello`"]);
     let unknown = format!("{REQUIRE}D");
     check_refused(&unknown, "loop", &[&unknown, REQUIRE]);
+}
+
+/// The channel has its sender, so the receiver waits for ever, and burns no processor.
+#[reclaimdep::test(tier(model, native), deadline = "200ms", task_stack = 2097152, expect = RD05)]
+fn a_deadline_of_the_attribute_ends_a_wait_that_the_world_does_not_see(world: &World) {
+    world
+        .spawn("receiver", || {
+            let (_sender, receiver) = std::sync::mpsc::channel::<()>();
+            let _ = receiver.recv();
+        })
+        .join();
 }

@@ -7,6 +7,8 @@
 //! | module | asks |
 //! |---|---|
 //! | [`cases`] | is every reported deadlock found on a real loop device |
+//! | [`fuse`] | does every operation of the filesystem behind FUSE work, or say that it is not there |
+//! | [`ended`] | does a run that does not end well say why, at once
 //! | [`kill`] | is nothing left behind, whenever the process is killed |
 //! | [`notes`] | do notes of a report arrive from the child process |
 //! | [`programs`] | do programs of several tasks lose nothing on a real loop device |
@@ -17,6 +19,8 @@
 #![expect(clippy::print_stderr, reason = "an error before the tests is for a person to read")]
 
 mod cases;
+mod ended;
+mod fuse;
 mod kill;
 mod notes;
 mod programs;
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         return ExitCode::from(TROUBLE);
     }
     let mut trials = cases::trials();
+    trials.extend(fuse::trials());
+    trials.extend(ended::trials());
     trials.extend(kill::trials());
     trials.extend(notes::trials());
     trials.extend(programs::trials());

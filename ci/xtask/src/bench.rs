@@ -37,6 +37,7 @@ const LOAD: &str = "load of that cell";
 const LOAD_AND: &str = "load of that cell, and an and";
 const BOX: &str = "`System`, box of 64 bytes";
 const GROWTH: &str = "`System`, growth from 1 to 64 MiB";
+const TENTH: &str = "a tenth as many";
 const MODEL: &str = "the same schedules, unjudged";
 
 #[rustfmt::skip]
@@ -60,6 +61,8 @@ const ROWS: &[Row] = &[
     row("the same, the slowest of all edges", "1 ms", ["order", "slowest", "millisecond"], None),
     row("the same after a cycle was found, median", "1 us", ["order", "median-after-cycle", "microsecond"], Some(2.0)),
     row("1,000,000 recorded events, judged from a file", "1 s", ["recorded", "million", "second"], Some(2.0)),
+    row("1,000,000 block events of 10,000 tasks, judged from a file", TENTH, ["linear", "block", "tenth"], Some(12.0)),
+    row("6,760 blocked tasks of a hung-task text, judged", TENTH, ["linear", "blocked", "tenth"], Some(12.0)),
     row("bufio: 32 MiB written back in order, to a loop device on disk", "plain 128 KiB, one at a time", ["writeback", "sequential", "one-by-one"], None),
 ];
 

@@ -1,16 +1,25 @@
 //! The command line. The library's own parsers read tiers, eras, codes and traces, so that an error
-//! lists the known words.
+//! lists the known words. What an error repeats of the command line is escaped.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ContextValue;
 use clap::{Parser, Subcommand};
+use reclaimdep::kernel::error::visible;
 use reclaimdep::kernel::event::Trace;
 use reclaimdep::{Code, Era, Tier};
 
+use crate::exit;
+
 /// lockdep for memory reclaim.
 #[derive(Parser, Debug)]
-#[command(name = "cargo-reclaimdep", bin_name = "cargo reclaimdep", version)]
+#[command(
+    name = "cargo-reclaimdep",
+    bin_name = "cargo reclaimdep",
+    version,
+    after_help = exit::help()
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -19,17 +28,22 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Run reported deadlocks and compare with what must be found.
+    #[command(after_help = exit::help_of("run"))]
     Run(RunArgs),
     /// Judge recordings, and print a report of each file.
+    #[command(after_help = exit::help_of("judge"))]
     Judge(JudgeArgs),
     /// Show which tiers this machine can run, and what the others lack.
+    #[command(after_help = exit::help_of("doctor"))]
     Doctor,
     /// Say what a finding code means.
+    #[command(after_help = exit::help_of("explain"))]
     Explain {
-        /// RD01 to RD13.
+        /// RD01 to RD13; `rd4` and `4` are read as RD04.
         code: Code,
     },
     /// List the cases.
+    #[command(after_help = exit::help_of("list"))]
     List,
 }
 
@@ -72,12 +86,51 @@ pub(crate) struct RunArgs {
 #[derive(clap::Args, Debug)]
 pub(crate) struct JudgeArgs {
     /// Event files that a world recorded, or texts that a kernel wrote: trace events, stacks,
-    /// hung-task reports.
+    /// hung-task reports. `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Print each report as one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What the command line asks for.
+pub(crate) enum Parsed {
+    /// A verb.
+    Command(Command),
+    /// Help, or the version: this text.
+    Help(String),
+    /// Nothing that exists: this text says why.
+    Refused(String),
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
+    match Args::try_parse_from(without_cargo(args)) {
+        Ok(args) => Parsed::Command(args.command),
+        Err(error) if error.use_stderr() => Parsed::Refused(escaped(error)),
+        Err(error) => Parsed::Help(error.render().to_string()),
+    }
+}
+
+/// What `error` says, with the words of the command line escaped before they are on its lines.
+fn escaped(mut error: clap::Error) -> String {
+    let context: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in context {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(visible(&text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| visible(text)).collect())
+            }
+            ContextValue::StyledStrs(texts) => {
+                let shown = texts.iter().map(|text| visible(&text.to_string()).into());
+                ContextValue::StyledStrs(shown.collect())
+            }
+            other => other,
+        };
+        error.insert(kind, value);
+    }
+    error.render().to_string().lines().map(|line| visible(line) + "\n").collect()
 }
 
 /// Cargo calls `cargo-reclaimdep reclaimdep ..`; a person may call it without the second word.

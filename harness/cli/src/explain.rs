@@ -1,6 +1,7 @@
 //! `explain`: prints the page of a finding code, and the cases that show it.
 
 use reclaimdep::Code;
+use reclaimdep::kernel::error::visible;
 use reclaimdep_fixtures::{Case, cases};
 
 /// The page of `code`, and the cases that show it.
@@ -12,7 +13,8 @@ pub(crate) fn explain(code: Code) -> String {
         page += "\n## See it\n\n";
     }
     for case in examples {
-        page += &format!("    cargo reclaimdep run {}    # {}\n", case.id, case.title);
+        let [id, title] = [&case.id, &case.title].map(|text| visible(text));
+        page += &format!("    cargo reclaimdep run {id}    # {title}\n");
     }
     page
 }

@@ -8,62 +8,74 @@
 //! | `list` | `list`: shows the cases |
 //! | `explain` | `explain`: what a finding code means |
 //! | `doctor` | `doctor`: which tiers this machine can run |
+//! | `exit` | the exit status of each verb: one table |
+//! | `output` | what is written, and what happens where it cannot be |
 //! | `table` | columns that line up |
-//!
-//! Exit status: 0 if everything is as expected, 1 if something is wrong, 2 if the harness failed or
-//! the command line or an environment variable is invalid.
-
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod args;
 mod doctor;
+mod exit;
 mod explain;
 mod judge;
 mod list;
+mod output;
 mod run;
 mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use reclaimdep::Result;
 use reclaimdep::kernel::variables;
+use reclaimdep::{Error, Result};
 
-use args::{Args, Command};
-
-/// The exit status where a case did not come out as expected, or a recording has findings.
-const WRONG: u8 = 1;
-/// The exit status where the harness failed, or was asked for what it cannot do.
-const TROUBLE: u8 = 2;
+use args::{Command, Parsed};
+use exit::Exit;
 
 fn main() -> ExitCode {
-    let args = Args::parse_from(args::without_cargo(std::env::args_os()));
-    match variables::check().and_then(|()| dispatch(args.command)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(WRONG),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(TROUBLE)
-        }
+    std::panic::set_hook(Box::new(output::panicked));
+    ExitCode::from(guarded(begin).code())
+}
+
+/// How `work` ended. An error and a panic are said, and are trouble.
+fn guarded(work: fn() -> Result<Exit>) -> Exit {
+    let ended = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+        let what = "the program panicked, which is a fault of the program itself";
+        Err(Error::misuse(what).advice("please report it with the lines above"))
+    });
+    ended.unwrap_or_else(|error| {
+        output::error(&error);
+        Exit::Trouble
+    })
+}
+
+fn begin() -> Result<Exit> {
+    match args::parse(std::env::args_os()) {
+        Parsed::Command(command) => variables::check().and_then(|()| dispatch(command)),
+        Parsed::Help(text) => output::print(&text).map(|()| Exit::AsExpected),
+        Parsed::Refused(text) => output::print_aside(&text).map(|()| Exit::Trouble),
     }
 }
 
-/// Runs one verb. Returns whether everything was as expected.
-fn dispatch(command: Command) -> Result<bool> {
+/// Runs one verb.
+fn dispatch(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Judge(args) => judge::judge(&args),
-        Command::Doctor => {
-            print!("{}", doctor::doctor());
-            Ok(true)
-        }
+        Command::Doctor => doctor::doctor(),
         Command::Explain { code } => {
-            print!("{}", explain::explain(code));
-            Ok(true)
+            output::print(&explain::explain(code)).map(|()| Exit::AsExpected)
         }
-        Command::List => {
-            print!("{}", list::list()?);
-            Ok(true)
-        }
+        Command::List => output::print(&list::list()?).map(|()| Exit::AsExpected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_and_a_panic_are_trouble() {
+        assert_eq!(guarded(|| Ok(Exit::Inconclusive)), Exit::Inconclusive);
+        assert_eq!(guarded(|| Err(Error::os("no"))), Exit::Trouble);
+        assert_eq!(guarded(|| panic!("planted")), Exit::Trouble);
     }
 }

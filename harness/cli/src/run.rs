@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use reclaimdep::kernel::error::visible;
+use reclaimdep::kernel::report::write_file;
 use reclaimdep::kernel::variables::RequiredTiers;
 use reclaimdep::{Era, Error, Report, Result, Tier};
 use reclaimdep_fixtures::{Case, Options, Row, Verdict, cases};
 
 use crate::args::RunArgs;
+use crate::exit::Exit;
+use crate::output::{print, print_aside};
 use crate::table::Table;
 
 /// A run to make: a case, in an era, on a tier.
@@ -35,25 +39,32 @@ impl Footnotes {
 impl fmt::Display for Footnotes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, note) in self.0.iter().enumerate() {
-            writeln!(f, "[{}] {note}", index + 1)?;
+            writeln!(f, "[{}] {}", index + 1, visible(note))?;
         }
         Ok(())
     }
 }
 
-/// Runs what `args` selects and prints the table. Returns whether every run came out as expected.
+/// Runs what `args` selects and prints the table.
 ///
 /// # Errors
-/// If `args` selects no run; the first failure of the harness. The other runs take place all the
-/// same.
-pub(crate) fn run(args: &RunArgs) -> Result<bool> {
+/// If `args` selects no run, or something cannot be written; the first failure of the harness. The
+/// other runs take place all the same, unless standard output is closed.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let cases = cases()?;
     let planned = select(&cases, args)?;
     let required = RequiredTiers::from_env()?;
     let mut table = Table::new(["case", "era", "tier", "verdict"]);
-    let (mut right, mut trouble, mut notes) = (true, None, Footnotes::default());
+    let (mut ends, mut trouble, mut notes) = (Vec::new(), None, Footnotes::default());
     for Planned { case, row, tier } in planned {
-        let verdict = one(case, row, tier, args, &required);
+        let verdict = match one(case, row, tier, args) {
+            Ok((report, written)) => {
+                show(&report, args)?;
+                trouble = trouble.or(written.err());
+                Verdict::of(Ok(report), row, tier, &required)
+            }
+            Err(error) => Verdict::of(Err(error), row, tier, &required),
+        };
         let shown = match &verdict {
             Ok(Verdict::Skipped { reason }) => format!("skipped {}", notes.mark(reason)),
             Ok(verdict) => verdict.to_string(),
@@ -61,25 +72,35 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool> {
         };
         table.row([case.id.clone(), row.era.to_string(), tier.to_string(), shown]);
         match verdict {
-            Ok(verdict) => right &= !verdict.is_wrong(),
+            Ok(verdict) => ends.push(end(&verdict)),
             Err(error) => trouble = trouble.or(Some(error)),
         }
     }
+    let table = format!("{table}{notes}");
     if args.json {
-        eprint!("{table}{notes}");
+        print_aside(&table)?
     } else {
-        print!("{table}{notes}");
+        print(&table)?
     }
-    trouble.map_or(Ok(right), Err)
+    trouble.map_or(Ok(together(&ends)), Err)
 }
 
-fn one(
-    case: &Case,
-    row: &Row,
-    tier: Tier,
-    args: &RunArgs,
-    required: &RequiredTiers,
-) -> Result<Verdict> {
+/// How one run ended; nothing where it did not take place.
+const fn end(verdict: &Verdict) -> Option<Exit> {
+    match verdict {
+        Verdict::Skipped { .. } => None,
+        verdict if verdict.is_wrong() => Some(Exit::Found),
+        _ => Some(Exit::AsExpected),
+    }
+}
+
+/// How all runs ended. If none took place, nothing can be said.
+fn together(ends: &[Option<Exit>]) -> Exit {
+    ends.iter().copied().flatten().reduce(Exit::and).unwrap_or(Exit::Inconclusive)
+}
+
+/// Runs one case and writes the files of its report; the report is there even if they are not.
+fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Result<(Report, Result<()>)> {
     let options = Options {
         schedules: args.schedules,
         seed: args.seed,
@@ -88,17 +109,21 @@ fn one(
         try_cuts: args.case.is_some(),
         rerun: Some(again(case, row, tier, args)),
     };
-    let outcome = case.run(tier, row.era, &options);
-    if let Ok(report) = &outcome {
-        write_files(report, args)?;
-        report.save_where_asked(&report.name)?;
-        if args.json {
-            println!("{}", report.to_json_line());
-        } else if !report.is_quiet() {
-            println!("{}", report.to_text());
-        }
+    let report = case.run(tier, row.era, &options)?;
+    // The parts of the name of a file are separated as those of a test's are.
+    let saved = report.save_where_asked(&report.name.replace(' ', "::"));
+    let written = saved.and_then(|_| write_files(&report, args));
+    Ok((report, written))
+}
+
+fn show(report: &Report, args: &RunArgs) -> Result<()> {
+    if args.json {
+        print(&(report.to_json_line() + "\n"))
+    } else if report.is_quiet() {
+        Ok(())
+    } else {
+        print(&(report.to_text() + "\n"))
     }
-    Verdict::of(outcome, row, tier, required)
 }
 
 fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
@@ -107,9 +132,7 @@ fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
         (&args.trace, Report::to_chrome_trace),
     ] {
         if let Some(path) = path {
-            let failed =
-                |error| Error::os(format!("{} cannot be written", path.display())).because(error);
-            std::fs::write(path, render(report)).map_err(failed)?;
+            write_file(path, &render(report))?;
         }
     }
     Ok(())
@@ -210,6 +233,22 @@ mod tests {
             ["no fuse; load it", "no loop", "no fuse; load it"].map(|reason| notes.mark(reason));
         assert_eq!(marks, ["[1]", "[2]", "[1]"]);
         assert_eq!(notes.to_string(), "[1] no fuse; load it\n[2] no loop\n");
+    }
+
+    #[test]
+    fn a_selection_in_which_nothing_ran_says_nothing() {
+        let skipped = Verdict::Skipped { reason: "no fuse".into() };
+        let wrong = Verdict::Wrong {
+            expected: std::iter::empty().collect(),
+            found: std::iter::empty().collect(),
+            why: None,
+        };
+        let of = |verdicts: &[&Verdict]| {
+            together(&verdicts.iter().map(|verdict| end(verdict)).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[&skipped, &skipped]), Exit::Inconclusive);
+        assert_eq!(of(&[&skipped, &Verdict::Quiet]), Exit::AsExpected);
+        assert_eq!(of(&[&Verdict::Found, &wrong, &skipped]), Exit::Found);
     }
 
     #[test]

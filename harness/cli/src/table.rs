@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// Rows of cells under a head.
+use reclaimdep::kernel::error::visible;
+
+/// Rows of cells under a head. The cells are escaped.
 pub(crate) struct Table<const COLUMNS: usize>(Vec<[String; COLUMNS]>);
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
@@ -13,7 +15,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: [String; COLUMNS]) {
-        self.0.push(cells);
+        self.0.push(cells.map(|cell| visible(&cell)));
     }
 }
 

@@ -82,10 +82,12 @@ fn body(spec: &AttributeSpec, path: &TokenStream) -> TokenStream {
 
 fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStream) -> TokenStream {
     let name = name.to_string();
-    let AttributeSpec { expect, pressure, .. } = spec;
+    let AttributeSpec { expect, pressure, pressure_optional, .. } = spec;
     let era = option(spec.era.as_ref());
     let schedules = option(spec.schedules.as_ref());
     let seed = option(spec.seed.as_ref());
+    let deadline = option(spec.deadline.as_ref());
+    let task_stack = option(spec.task_stack.as_ref());
     quote! {
         ::reclaimdep::rt::run_test(
             ::reclaimdep::rt::TestSpec {
@@ -96,7 +98,10 @@ fn call(spec: &AttributeSpec, tier: &TokenStream, name: &Ident, body: &TokenStre
                 era: #era,
                 expect: &[#(::reclaimdep::Code::#expect),*],
                 pressure: #pressure,
+                pressure_optional: #pressure_optional,
                 schedules: #schedules,
+                deadline: #deadline,
+                task_stack: #task_stack,
                 seed: #seed,
             },
             #body,

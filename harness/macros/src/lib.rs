@@ -27,8 +27,10 @@ use proc_macro::TokenStream;
 /// | `tier` | `model`, `native`, `loop`, or several: `tier(model, loop)` | how the world runs; `model` by default |
 /// | `era` | `"v3.10"`, ... | which kernel's behaviour the world has |
 /// | `expect` | `RD04`, or several: `expect(RD02, RD04)` | the codes that must be found; by default the run must be quiet |
-/// | `pressure` | `every_allocation` | which allocations find memory short |
+/// | `pressure` | `every_allocation`; `(every_allocation, optional)` | which allocations find memory short; without `optional`, the test fails where none does |
 /// | `schedules` | a number above 0 | how many schedules the model tier runs |
+/// | `deadline` | `"200ms"`, `"10s"`, `"0"` for none | how long the run may go without a scheduling point (RD05); 10 s by default |
+/// | `task_stack` | a number of bytes | the stack of each task; 1 MiB by default on the model tier |
 /// | `seed` | a number | the seed of the choices of the model tier |
 ///
 /// With one tier the test has the function's name. With several, a module of that name has one test

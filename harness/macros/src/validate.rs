@@ -13,7 +13,11 @@ use syn::{FnArg, Ident, ItemFn, Lit, LitInt, LitStr, ReturnType, Type};
 use crate::known::{CODES, ERAS, PRESSURES, TIERS};
 use crate::parse::{Arg, Args, Value};
 
-const KEYS: &[&str] = &["tier", "era", "expect", "pressure", "schedules", "seed"];
+/// Beside a kind of pressure: the test passes where nothing finds memory short.
+const OPTIONAL: &str = "optional";
+
+const KEYS: &[&str] =
+    &["tier", "era", "expect", "pressure", "schedules", "seed", "deadline", "task_stack"];
 
 /// The checked arguments of the attribute.
 #[derive(Default)]
@@ -23,8 +27,12 @@ pub(crate) struct AttributeSpec {
     pub(crate) era: Option<LitStr>,
     pub(crate) expect: Vec<Ident>,
     pub(crate) pressure: bool,
+    /// The test passes where nothing finds memory short.
+    pub(crate) pressure_optional: bool,
     pub(crate) schedules: Option<LitInt>,
     pub(crate) seed: Option<LitInt>,
+    pub(crate) deadline: Option<LitStr>,
+    pub(crate) task_stack: Option<LitInt>,
     pub(crate) takes_world: bool,
 }
 
@@ -91,7 +99,13 @@ fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
             }
         }
         "pressure" => {
+            let (optional, values): (Vec<_>, Vec<_>) =
+                distinct(values, errors).into_iter().partition(|value| value.text() == OPTIONAL);
+            spec.pressure_optional = !optional.is_empty();
             let Some(value) = single(&key, values, errors) else {
+                if let Some(optional) = optional.first() {
+                    errors.add(optional, "`optional` goes with a kind of pressure");
+                }
                 return;
             };
             match value.text() {
@@ -106,6 +120,13 @@ fn key(arg: Arg, spec: &mut AttributeSpec, errors: &mut SpecErrors) {
         }
         "seed" => {
             spec.seed = single(&key, values, errors).and_then(|value| number(&value, 0, errors));
+        }
+        "deadline" => {
+            spec.deadline = single(&key, values, errors).and_then(|value| time(&value, errors));
+        }
+        "task_stack" => {
+            spec.task_stack =
+                single(&key, values, errors).and_then(|value| number(&value, 1 << 17, errors));
         }
         text => errors.add(&key, unknown("key", text, KEYS.iter().copied())),
     }
@@ -147,6 +168,20 @@ fn era(value: &Value, errors: &mut SpecErrors) -> Option<LitStr> {
         _ => errors.add(value, "an era is a string: `era = \"v3.10\"`"),
     }
     None
+}
+
+fn time(value: &Value, errors: &mut SpecErrors) -> Option<LitStr> {
+    let is_time = |text: &str| {
+        let digits = text.strip_suffix("ms").or_else(|| text.strip_suffix('s'));
+        text == "0" || digits.is_some_and(|digits| digits.parse::<u32>().is_ok())
+    };
+    match value {
+        Value::Literal(Lit::Str(text)) if is_time(&text.value()) => Some(text.clone()),
+        _ => {
+            errors.add(value, "a deadline is a time: `\"200ms\"`, `\"10s\"`, or `\"0\"` for none");
+            None
+        }
+    }
 }
 
 fn number(value: &Value, at_least: u64, errors: &mut SpecErrors) -> Option<LitInt> {

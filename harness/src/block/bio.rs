@@ -181,7 +181,7 @@ impl Bio {
         let Some(end_io) = self.end_io.take() else {
             return;
         };
-        if let (Some(sched), Some(request)) = (&self.sched, self.id)
+        if let (true, Some(sched), Some(request)) = (self.emitted, &self.sched, self.id)
             && Sched::of_current().is_some()
         {
             sched.emit(EventKind::RequestComplete { request, error: outcome.err() });

@@ -11,6 +11,7 @@
 //! | `device` | [`BlockDevice`], [`BackingFile`]; submitting a bio and waiting for it |
 //! | `memory` | [`MemoryDevice`]: a sparse device in memory |
 //! | `file` | [`FileDevice`]: a device on a temp file |
+//! | `crash` | [`CrashDevice`]: a disk in memory that can lose power |
 //! | `filter` | [`FilterDevice`]: sees each bio before the device below, and may complete it |
 //! | `late` | [`LateDevice`]: delays each bio, and completes it on a task of its own |
 //! | `plug` | [`Plug`]: bios that are collected and submitted together |
@@ -22,6 +23,7 @@
 //! path".
 
 mod bio;
+mod crash;
 mod device;
 mod file;
 mod filter;
@@ -31,6 +33,7 @@ mod memory;
 mod plug;
 
 pub use bio::{Bio, EndIo};
+pub use crash::{Crash, CrashDevice, DiskImage, DiskStep};
 pub use device::{BackingFile, BlockDevice, Queue, discard, flush, read_at, write_at};
 pub use file::FileDevice;
 pub use filter::FilterDevice;

@@ -76,7 +76,9 @@ impl ClientIo {
 
     /// The first sector of a block.
     pub(super) fn sector(&self, block: u64) -> Sectors {
-        Sectors(self.start.load(Ordering::Acquire) + block * self.sectors_per_block())
+        // A block behind the last of any device is refused like each behind the end of this one.
+        let within = Sectors(block.saturating_mul(self.sectors_per_block()));
+        Sectors(self.start.load(Ordering::Acquire)) + within
     }
 
     pub(super) fn write_failures(&self) -> u64 {

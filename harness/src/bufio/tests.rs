@@ -124,7 +124,7 @@ fn a_block_past_the_end_is_einval() {
 
 fn failing(point: Failpoint, times: u64) -> PlanSpec {
     PlanSpec {
-        failpoints: vec![FailpointRule { point, skip: 0, times: Some(times) }],
+        failpoints: vec![FailpointRule { point, skip: 0, times: Some(times), optional: false }],
         ..PlanSpec::default()
     }
 }
@@ -163,7 +163,7 @@ fn destroying_a_client_names_the_buffers_that_are_still_held() {
 fn a_failed_no_wait_allocation_falls_through_to_the_reserve() {
     let both = PlanSpec {
         failpoints: [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio]
-            .map(|point| FailpointRule { point, skip: 0, times: Some(1) })
+            .map(|point| FailpointRule { point, skip: 0, times: Some(1), optional: false })
             .to_vec(),
         ..PlanSpec::default()
     };

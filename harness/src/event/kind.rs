@@ -10,6 +10,7 @@ use crate::{error::Errno, units::Pages, units::Sectors};
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "a variant with one number is about the thing of that number")]
 pub enum EventKind {
     /// A task was spawned.
     TaskSpawn {
@@ -209,12 +210,11 @@ pub enum EventKind {
     PoolTake {
         /// Which pool.
         pool: PoolId,
+        /// Where it was asked for; none where a recording does not say.
+        site: Option<Site>,
     },
     /// The task gave an element back.
-    PoolGive {
-        /// Which pool.
-        pool: PoolId,
-    },
+    PoolGive { pool: PoolId },
     /// The task wants a lock.
     LockAttempt {
         /// Which.
@@ -236,10 +236,7 @@ pub enum EventKind {
         site: Site,
     },
     /// The task gave the lock up.
-    LockReleased {
-        /// Which.
-        lock: LockId,
-    },
+    LockReleased { lock: LockId },
     /// The task starts to wait.
     WaitBegin {
         /// For what.
@@ -281,15 +278,9 @@ pub enum EventKind {
         site: Site,
     },
     /// The task began to serve a request.
-    RequestServe {
-        /// Which.
-        request: RequestId,
-    },
+    RequestServe { request: RequestId },
     /// The task no longer serves the request; it may still be in flight below.
-    RequestServed {
-        /// Which.
-        request: RequestId,
-    },
+    RequestServed { request: RequestId },
     /// A request is complete.
     RequestComplete {
         /// Which.
@@ -312,15 +303,9 @@ pub enum EventKind {
         queue: QueueId,
     },
     /// The task began to execute a work item.
-    WorkBegin {
-        /// Which.
-        work: WorkId,
-    },
+    WorkBegin { work: WorkId },
     /// The task finished the work item.
-    WorkEnd {
-        /// Which.
-        work: WorkId,
-    },
+    WorkEnd { work: WorkId },
     /// A claim about order: what the task does in it counts as claimed, not as seen.
     Prime {
         /// Which step of it.
@@ -344,12 +329,16 @@ pub enum EventKind {
     Promise {
         /// Which.
         condition: WaitId,
+        /// Where; none where a recording does not say.
+        site: Option<Site>,
     },
-    /// The task signalled the condition, or is released from its promise.
-    PromiseEnd {
-        /// Which.
-        condition: WaitId,
-    },
+    /// The task is released from its promise without a signal.
+    PromiseEnd { condition: WaitId },
+    /// The task signalled the condition: every promise that it made of it is kept, and every task
+    /// that waits for it tests it again.
+    Signal { condition: WaitId },
+    /// The task tested the condition after a signal, and waits on.
+    WaitAgain { condition: WaitId },
     /// A shrinker was registered.
     ShrinkerRegistered {
         /// Which.

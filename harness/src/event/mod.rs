@@ -14,6 +14,7 @@
 mod heap;
 mod kind;
 mod names;
+mod site;
 mod stack;
 mod trace;
 mod words;
@@ -63,6 +64,10 @@ pub enum Reaction {
 pub trait Observer: Send {
     /// Called once for each event, under the world's event lock: it must not call back.
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction;
+
+    /// The world is about to be unwound: later events are of tasks that unwind, and no part of the
+    /// run.
+    fn aborted(&mut self) {}
 
     /// The number of findings so far.
     fn found(&self) -> usize {

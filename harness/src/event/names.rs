@@ -96,11 +96,17 @@ impl Names {
 
     /// Registers an instance of a layer and returns its reference.
     pub fn add_layer(&mut self, layer: Layer, name: impl Into<String>) -> LayerRef {
-        let instance =
-            next_id(self.layers.iter().filter(|(known, _)| known.layer == layer).count());
+        let instance = self.next_instance(layer);
         let layer = LayerRef { layer, instance };
         self.layers.push((layer, name.into()));
         layer
+    }
+
+    /// The number that the next instance of `layer` gets: they are numbered in a row.
+    pub(crate) fn next_instance(&self, layer: Layer) -> u32 {
+        let mut same = self.layers.iter().rev().map(|(known, _)| *known);
+        same.find(|known| known.layer == layer)
+            .map_or(0, |last| next_id(last.instance as usize + 1))
     }
 
     /// The layer in report form: `fs:lower`; the number where the user entered it unregistered.

@@ -87,6 +87,8 @@ pub enum WaitOutcome {
     TimedOut,
     /// The world broke the wait; the waiter saw this error.
     Broken(Errno),
+    /// The waiter unwinds: the code that tests what it waits for panicked.
+    Abandoned,
 }
 
 /// What a request asks of a device.

@@ -35,16 +35,15 @@ fn pieces(offset: u64, len: u64) -> impl Iterator<Item = BlockPart> {
     let mut at = offset;
     let end = offset + len;
     core::iter::from_fn(move || {
-        let next = (at / size + 1) * size;
-        let stop = next.min(end);
+        if at >= end {
+            return None;
+        }
+        let stop = ((at / size + 1) * size).min(end);
         let narrow = |n| usize::try_from(n).expect("below a block's size");
-        let piece = (at < end).then(|| BlockPart {
-            file_block: at / size,
-            within: narrow(at % size),
-            len: narrow(stop - at),
-        });
+        let piece =
+            BlockPart { file_block: at / size, within: narrow(at % size), len: narrow(stop - at) };
         at = stop;
-        piece
+        Some(piece)
     })
 }
 
@@ -128,6 +127,11 @@ impl Fs {
                 volume.zero_tail(tx, &inode)?;
             } else {
                 inode.shrink(tx, blocks_of(size))?;
+                if size < inode.size
+                    && let Some((block, _)) = tail_of(tx, &inode, size)?
+                {
+                    tx.cut(block);
+                }
             }
             inode.size = size;
             inode.mtime = volume.sched.now();
@@ -153,6 +157,21 @@ impl Fs {
         }
         block::flush(&*volume.device)
     }
+}
+
+/// Where a file of `size` bytes ends inside a block: the device block, and the bytes of it before
+/// the end. `None` if the file ends between two blocks or in a hole.
+fn tail_of(
+    view: &impl MetadataView,
+    inode: &DiskInode,
+    size: u64,
+) -> Result<Option<(Bno, usize)>, Errno> {
+    let block = BLOCK_SIZE as u64;
+    let within = usize::try_from(size % block).expect("below a block's size");
+    if within == 0 {
+        return Ok(None);
+    }
+    Ok(inode.map(view, size / block)?.map(|block| (block, within)))
 }
 
 /// A part and its device block; `None` is a hole.
@@ -251,14 +270,11 @@ impl Volume {
     }
 
     /// Zeroes the last block beyond the end of a file that is about to grow. No task can read those
-    /// bytes yet, so it may be done before the commit.
-    fn zero_tail(&self, tx: &Tx<'_>, inode: &DiskInode) -> Result<(), Errno> {
-        let size = BLOCK_SIZE as u64;
-        let within = usize::try_from(inode.size % size).expect("below a block's size");
-        if within == 0 {
-            return Ok(());
-        }
-        let Some(block) = inode.map(tx, inode.size / size)? else { return Ok(()) };
+    /// bytes yet, and after a crash they are beyond the end of the file too, so it may be done
+    /// before the commit. Nothing may be staged yet.
+    fn zero_tail(&self, tx: &mut Tx<'_>, inode: &DiskInode) -> Result<(), Errno> {
+        let Some((block, within)) = tail_of(tx, inode, inode.size)? else { return Ok(()) };
+        tx.settle_tail(block)?;
         let mut image = [0; BLOCK_SIZE];
         block::read_at(&*self.device, block.bytes(), &mut image)?;
         if image[within..].iter().any(|byte| *byte != 0) {

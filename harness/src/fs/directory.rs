@@ -4,7 +4,7 @@
 //! ones. Locking: a change needs "directory" exclusively, a look-up needs it shared.
 
 use super::image::{BLOCK_SIZE, BlockKind, Bno, HEADER, Image, PAYLOAD, get_u32, put_u32};
-use super::inode::{DiskInode, Ino};
+use super::inode::{DiskInode, FileKind, Ino};
 use super::tree::{DIRECT, MetadataView};
 use super::tx::Tx;
 use crate::error::Errno;
@@ -49,18 +49,26 @@ fn blocks(view: &impl MetadataView, root: &DiskInode) -> Result<Vec<Bno>, Errno>
     (0..DIRECT as u64).filter_map(|i| root.map(view, i).transpose()).collect()
 }
 
+/// The entry at `at`; `None` where there is none.
+///
+/// # Errors
+/// `EIO` for a name that no file can have, and for the root, which has no name.
 fn decode(image: &Image, at: usize) -> Result<Option<Dirent>, Errno> {
-    let ino = get_u32(image, at);
-    if ino == 0 {
+    let ino = Ino(get_u32(image, at));
+    if ino == Ino(0) {
         return Ok(None);
     }
     let bytes = &image[at + 4..at + ENTRY_SIZE];
-    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(MAX_NAME);
-    let name = core::str::from_utf8(&bytes[..len]).map_err(|_| Errno::EIO)?;
-    Ok(Some(Dirent { ino: Ino(ino), name: name.to_owned() }))
+    let (name, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == 0).unwrap_or(MAX_NAME));
+    let name = core::str::from_utf8(name).map_err(|_| Errno::EIO)?;
+    let possible = ino != Ino::ROOT && check_name(name).is_ok() && rest.iter().all(|b| *b == 0);
+    possible.then(|| Some(Dirent { ino, name: name.to_owned() })).ok_or(Errno::EIO)
 }
 
 /// Every entry, in the order of the blocks.
+///
+/// # Errors
+/// `EIO` if an entry is damaged; as [`MetadataView::meta`].
 pub(super) fn list(view: &impl MetadataView, root: &DiskInode) -> Result<Vec<Dirent>, Errno> {
     let mut entries = Vec::new();
     for block in blocks(view, root)? {
@@ -72,10 +80,30 @@ pub(super) fn list(view: &impl MetadataView, root: &DiskInode) -> Result<Vec<Dir
     Ok(entries)
 }
 
-/// Finds `name`.
+/// Whether an entry other than the one at `except` has the same inode or the same name.
+fn is_shared(
+    view: &impl MetadataView,
+    root: &DiskInode,
+    except: Option<Place>,
+    entry: (Ino, &[u8]),
+) -> Result<bool, Errno> {
+    for block in blocks(view, root)? {
+        let image = view.meta(BlockKind::Directory, block)?;
+        for at in (0..ENTRIES).map(entry_at).filter(|at| except != Some(Place { block, at: *at })) {
+            let ino = Ino(get_u32(&*image, at));
+            if ino != Ino(0) && (ino == entry.0 || &image[at + 4..at + ENTRY_SIZE] == entry.1) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Finds `name` and checks, before any lock of the inode is taken, that the entry is one that this
+/// filesystem writes: it names a file, and no other entry does.
 ///
 /// # Errors
-/// `ENOENT`; as [`MetadataView::meta`].
+/// `ENOENT`; `EIO` if the entry or its inode is damaged; as [`MetadataView::meta`].
 pub(super) fn find(
     view: &impl MetadataView,
     root: &DiskInode,
@@ -86,25 +114,40 @@ pub(super) fn find(
     for block in blocks(view, root)? {
         let image = view.meta(BlockKind::Directory, block)?;
         for at in (0..ENTRIES).map(entry_at) {
-            let ino = get_u32(&*image, at);
-            if ino != 0 && image[at + 4..at + ENTRY_SIZE] == wanted {
-                return Ok((Place { block, at }, Ino(ino)));
+            let ino = Ino(get_u32(&*image, at));
+            if ino != Ino(0) && image[at + 4..at + ENTRY_SIZE] == wanted {
+                decode(&image, at)?;
+                let place = Place { block, at };
+                let is_shared = is_shared(view, root, Some(place), (ino, &wanted))?;
+                let healthy = !is_shared && is_file(view, ino)?;
+                return if healthy { Ok((place, ino)) } else { Err(Errno::EIO) };
             }
         }
     }
     Err(Errno::ENOENT)
 }
 
+/// Whether the inode is that of a file: it is in the table, in use, and not a directory.
+fn is_file(view: &impl MetadataView, ino: Ino) -> Result<bool, Errno> {
+    let Ok((block, slot)) = ino.place(view.layout()) else { return Ok(false) };
+    let image = view.meta(BlockKind::InodeTable, block)?;
+    Ok(DiskInode::decode(&image, slot)?.is_some_and(|inode| inode.kind == FileKind::File))
+}
+
 /// Adds an entry. A full directory grows by a block.
 ///
 /// # Errors
-/// `ENOSPC` if it cannot grow; as [`Tx::meta_mut`].
+/// `ENOSPC` if it cannot grow; `EIO` if an entry names the inode already, although it was free; as
+/// [`Tx::meta_mut`].
 pub(super) fn add(
     tx: &mut Tx<'_>,
     root: &mut DiskInode,
     name: &str,
     ino: Ino,
 ) -> Result<(), Errno> {
+    if is_shared(tx, root, None, (ino, &[]))? {
+        return Err(Errno::EIO);
+    }
     let Place { block, at } = free_place(tx, root)?;
     let image = tx.meta_mut(BlockKind::Directory, block)?;
     put_u32(image, at, ino.0);

@@ -5,6 +5,10 @@
 //! a thread serves a data request, it calls the hook, so that the world can join the request with
 //! the one above it.
 //!
+//! What is not there says so: owner, permissions and times cannot be set (`EOPNOTSUPP`); there are
+//! no other directories, links, extended attributes or preallocation (`ENOSYS` or `EPERM`, as the
+//! library answers). A new file gets [`FILE_MODE`], whatever mode `open` asks for.
+//!
 //! Locking: the leaf lock of the open files; else as [`Fs`].
 
 use std::cell::RefCell;
@@ -16,8 +20,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
-    LockOwner, OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    AccessFlags, BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
     ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
@@ -32,6 +36,9 @@ use crate::sched::{Adopted, Sched, SpinLock};
 const TTL: Duration = Duration::ZERO;
 /// Bytes of a filesystem block.
 const BLOCK: u32 = 4096;
+
+/// The permissions of every file: the disk format has no field for them.
+const FILE_MODE: u16 = 0o600;
 
 /// Is called with each data request before it is served.
 pub trait ServeHook: Send + Sync {
@@ -87,6 +94,7 @@ impl FuseFs {
     /// panicked) becomes EIO here: if the session lost a thread, the kernel would wait for ever.
     fn serve<T>(&self, operation: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         self.task();
+        let _serving = self.sched().serving();
         catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|_| {
             self.sched().abort();
             Err(Errno::EIO)
@@ -127,7 +135,7 @@ fn ino_of(ino: INodeNo) -> Result<Ino, Errno> {
 fn attr_of(stat: &Stat) -> FileAttr {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(stat.mtime.0);
     let (kind, perm) = match stat.kind {
-        FileKind::File => (FileType::RegularFile, 0o600),
+        FileKind::File => (FileType::RegularFile, FILE_MODE),
         FileKind::Directory => (FileType::Directory, 0o700),
     };
     FileAttr {
@@ -177,22 +185,32 @@ impl Filesystem for FuseFs {
         &self,
         _: &Request,
         ino: INodeNo,
-        _mode: Option<u32>,
-        _uid: Option<u32>,
-        _gid: Option<u32>,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
         size: Option<u64>,
-        _atime: Option<TimeOrNow>,
-        _mtime: Option<TimeOrNow>,
-        _ctime: Option<SystemTime>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        ctime: Option<SystemTime>,
         _fh: Option<FileHandle>,
-        _crtime: Option<SystemTime>,
-        _chgtime: Option<SystemTime>,
-        _bkuptime: Option<SystemTime>,
-        _flags: Option<BsdFileFlags>,
+        crtime: Option<SystemTime>,
+        chgtime: Option<SystemTime>,
+        bkuptime: Option<SystemTime>,
+        flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        let times = atime.is_some() || mtime.is_some();
+        let others = [ctime, crtime, chgtime, bkuptime].iter().any(Option::is_some);
         let set = || {
             let ino = ino_of(ino)?;
+            // Checked first, so that the request changes everything or nothing.
+            let now = self.attr(ino)?;
+            let kept = mode.is_none_or(|mode| mode & 0o7777 == u32::from(now.perm))
+                && uid.is_none_or(|uid| uid == now.uid)
+                && gid.is_none_or(|gid| gid == now.gid);
+            if !kept || times || others || flags.is_some() {
+                return Err(Errno::EOPNOTSUPP);
+            }
             size.map_or(Ok(()), |size| self.fs.truncate(ino, size))?;
             self.attr(ino)
         };
@@ -239,7 +257,7 @@ impl Filesystem for FuseFs {
         offset: u64,
         data: &[u8],
         _: WriteFlags,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
@@ -247,6 +265,10 @@ impl Filesystem for FuseFs {
             let ino = ino_of(ino)?;
             let _serving = self.hook.serve(Op::Write, ino, offset, data.len() as u64);
             self.fs.write(ino, offset, data)?;
+            // O_SYNC contains the bit of O_DSYNC. The kernel leaves both to the server.
+            if flags.0 & libc::O_DSYNC != 0 {
+                self.fs.fsync(ino)?;
+            }
             u32::try_from(data.len()).map_err(|_| Errno::EFBIG)
         };
         reply!(reply, self.serve(write), |reply: ReplyWrite, count| reply.written(count));
@@ -279,6 +301,21 @@ impl Filesystem for FuseFs {
             self.fs.fsync(ino)
         };
         reply!(reply, self.serve(sync), |reply: ReplyEmpty, ()| reply.ok());
+    }
+
+    /// Without this the kernel would say that a sync of the directory succeeded.
+    fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        reply!(reply, self.serve(|| self.fs.fsync(Ino::ROOT)), |reply: ReplyEmpty, ()| reply.ok());
+    }
+
+    fn access(&self, _: &Request, ino: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
+        match self.serve(|| Ok(self.fs.stat(ino_of(ino)?)?.kind)) {
+            Ok(FileKind::File) if mask.contains(AccessFlags::X_OK) => {
+                reply.error(fuser::Errno::EACCES);
+            }
+            Ok(_) => reply.ok(),
+            Err(errno) => reply.error(fuse_error(errno)),
+        }
     }
 
     fn create(

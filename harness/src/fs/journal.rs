@@ -36,6 +36,10 @@ const COUNT_AT: usize = 4;
 const SEQ_AT: usize = 8;
 const SUM_AT: usize = 16;
 const TAGS_AT: usize = 16;
+/// The salt of the filesystem, in descriptors and commit records: those of an earlier filesystem on
+/// the device are not taken for damaged ones of this.
+const SALT_AT: usize = BLOCK_SIZE - 8;
+const _: () = assert!(TAGS_AT + 4 * super::layout::MAX_TX_BLOCKS as usize <= SALT_AT);
 
 /// A place in the log. The journal's superblock has the one where the log begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +90,9 @@ pub(super) struct Journal {
     /// Freed metadata blocks whose images may be in the log: replay would write them over new
     /// contents (jbd2 has revoke records for that).
     freed_metadata: BTreeSet<Bno>,
+    /// Blocks of which the running transaction cut off the tail: after a crash it still belongs to
+    /// the file.
+    cut: BTreeSet<Bno>,
     /// Where the search for a free data block begins.
     pub(super) hint: u32,
     pub(super) unmounted: bool,
@@ -101,6 +108,7 @@ impl Journal {
             committed: BTreeSet::new(),
             freed: BTreeSet::new(),
             freed_metadata: BTreeSet::new(),
+            cut: BTreeSet::new(),
             hint: 0,
             unmounted: false,
         }
@@ -119,6 +127,16 @@ impl Journal {
         if metadata {
             self.freed_metadata.insert(block);
         }
+    }
+
+    /// A merged handle made a file end inside `block`.
+    pub(super) fn cut(&mut self, block: Bno) {
+        self.cut.insert(block);
+    }
+
+    /// Whether the bytes of `block` behind the end of its file belong to the file after a crash.
+    pub(super) fn is_cut(&self, block: Bno) -> bool {
+        self.cut.contains(&block)
     }
 
     /// Whether `block` is free but may not be allocated yet.
@@ -191,6 +209,7 @@ impl Journal {
         self.used += length + 1;
         self.committed.append(&mut self.running);
         self.freed.clear();
+        self.cut.clear();
         self.hand_over(volume);
         Ok(())
     }
@@ -218,6 +237,7 @@ impl Journal {
         put_u32(descriptor, 0, DESCRIPTOR);
         put_u32(descriptor, COUNT_AT, blocks);
         put_u64(descriptor, SEQ_AT, self.head.seq);
+        put_u64(descriptor, SALT_AT, volume.superblock.salt);
         let cache = volume.cache.lock();
         for (i, (home, to)) in
             self.running.iter().zip(images.chunks_exact_mut(BLOCK_SIZE)).enumerate()
@@ -229,6 +249,7 @@ impl Journal {
         put_u32(&mut record, 0, COMMIT);
         put_u32(&mut record, COUNT_AT, blocks);
         put_u64(&mut record, SEQ_AT, self.head.seq);
+        put_u64(&mut record, SALT_AT, volume.superblock.salt);
         put_u64(&mut record, SUM_AT, log_checksum(volume.superblock.salt, &log));
         (log, record)
     }
@@ -308,9 +329,14 @@ pub(super) fn log_checksum(salt: u64, log: &[u8]) -> u64 {
 }
 
 /// The contents of a descriptor: the transaction's sequence number and the homes of its images.
-pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, Vec<Bno>)> {
+pub(super) fn decode_descriptor(
+    image: &Image,
+    layout: &Layout,
+    salt: u64,
+) -> Option<(u64, Vec<Bno>)> {
     let blocks = get_u32(image, COUNT_AT);
-    if get_u32(image, 0) != DESCRIPTOR || blocks == 0 || blocks > layout.max_tx() {
+    let ours = get_u32(image, 0) == DESCRIPTOR && get_u64(image, SALT_AT) == salt;
+    if !ours || blocks == 0 || blocks > layout.max_tx() {
         return None;
     }
     let homes: Vec<_> =
@@ -318,10 +344,19 @@ pub(super) fn decode_descriptor(image: &Image, layout: &Layout) -> Option<(u64, 
     homes.iter().all(|home| layout.is_home(*home)).then(|| (get_u64(image, SEQ_AT), homes))
 }
 
-/// The checksum in a commit record of transaction `seq` with `blocks` images.
-pub(super) fn decode_commit(image: &Image, seq: u64, blocks: usize) -> Option<u64> {
-    let ours = get_u32(image, 0) == COMMIT
-        && get_u32(image, COUNT_AT) as usize == blocks
-        && get_u64(image, SEQ_AT) == seq;
-    ours.then(|| get_u64(image, SUM_AT))
+/// A commit record.
+pub(super) struct CommitRecord {
+    pub(super) seq: u64,
+    pub(super) blocks: u32,
+    /// The checksum of descriptor and images.
+    pub(super) sum: u64,
+}
+
+pub(super) fn decode_commit(image: &Image, salt: u64) -> Option<CommitRecord> {
+    let ours = get_u32(image, 0) == COMMIT && get_u64(image, SALT_AT) == salt;
+    ours.then(|| CommitRecord {
+        seq: get_u64(image, SEQ_AT),
+        blocks: get_u32(image, COUNT_AT),
+        sum: get_u64(image, SUM_AT),
+    })
 }

@@ -54,5 +54,6 @@ pub use inode::{FileKind, Ino, MAX_FILE_SIZE, Stat};
 pub use layout::Format;
 pub use mount::{Fs, mkfs, mkfs_with};
 pub use namei::Statfs;
+pub use replay::{DropReason, DroppedTx, Recovery};
 pub use store::Metadata;
 pub use tx::Tx;

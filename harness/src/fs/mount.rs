@@ -14,7 +14,7 @@ use super::image::{self, BLOCK_SIZE, BlockKind, Bno, Hasher};
 use super::inode::{DiskInode, FileKind, Ino};
 use super::journal::{Journal, LogPosition};
 use super::layout::{DiskSuper, Format, Layout, io_error};
-use super::replay::replay;
+use super::replay::{Recovery, replay};
 use super::store::{Metadata, MetadataStore};
 use super::tree::MetadataView;
 use super::tx::Tx;
@@ -116,7 +116,7 @@ impl Fs {
         let layer = sched.add_layer(Layer::FS, name);
         let _fs = scope::enter(layer.layer, layer.instance);
         let superblock = DiskSuper::read(&*device)?;
-        let tail = replay(&*device, &superblock)?;
+        let (tail, recovery) = replay(&*device, &superblock)?;
         let in_use = DiskSuper { clean: false, ..superblock };
         in_use
             .write(&*device)
@@ -130,6 +130,7 @@ impl Fs {
             layer,
             device,
             superblock,
+            recovery,
             store: MetadataStore::Core,
             journal: Mutex::new(sched, "journal", &format!("fs:{name}"), Journal::new(tail)),
             cache: SpinLock::new(CoreCache::default()),
@@ -144,6 +145,13 @@ impl Fs {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What the mount did with the journal: how many transactions it wrote home, and which one it
+    /// dropped, and why.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.0.recovery
     }
 
     /// Its superblock, as policies know it.

@@ -66,7 +66,8 @@ impl Fs {
     /// The inode called `name`.
     ///
     /// # Errors
-    /// `ENOENT`; `EIO` if the directory is damaged.
+    /// `ENOENT`; `EIO` if the directory is damaged, or if its entry names no file, the root, or a
+    /// file that another entry names too.
     pub fn lookup(&self, name: &str) -> Result<Ino, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -91,7 +92,8 @@ impl Fs {
     /// Removes a file and frees its blocks.
     ///
     /// # Errors
-    /// `ENOENT`; `EBUSY` while it is open, because there is no orphan list; as [`Fs::begin`].
+    /// `EBUSY` while it is open, because there is no orphan list; as [`Fs::lookup`] and
+    /// [`Fs::begin`].
     pub fn unlink(&self, name: &str) -> Result<(), Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();
@@ -132,7 +134,7 @@ impl Fs {
     /// Opens a file by its inode number; `name` is its name in reports.
     ///
     /// # Errors
-    /// `ENOENT` if it is gone, `EISDIR` for the root.
+    /// `ENOENT` if it is gone, `EISDIR` for the root; `EIO` if it is damaged.
     pub fn open_as(&self, ino: Ino, name: &str) -> Result<File, Errno> {
         let volume = &*self.0;
         let _fs = volume.enter();

@@ -6,20 +6,19 @@ mod damage;
 mod metadata;
 mod operations;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::image::{BLOCK_SIZE, Image};
+use super::image::BLOCK_SIZE;
 use super::{Format, Fs, Metadata, mkfs_with};
-use crate::block::{Bio, BlockDevice, Queue};
+use crate::block::{CrashDevice, DiskImage};
 use crate::bufio::Bufio;
 use crate::era::Era;
 use crate::error::Result;
-use crate::event::{Event, Names, Observer, Op, Reaction};
+use crate::event::{Event, Names, Observer, Reaction};
 use crate::inject::{Plan, PlanSpec};
 use crate::mm::{Mm, MmOptions};
-use crate::sched::{Sched, SpinLock};
-use crate::units::{Pages, Sectors};
+use crate::sched::Sched;
+use crate::units::Pages;
 
 const BLOCK: u64 = BLOCK_SIZE as u64;
 const MIB: u64 = 1 << 20;
@@ -73,25 +72,21 @@ fn run(body: impl Fn(&Rig)) {
 }
 
 impl Rig {
-    fn device(&self, bytes: u64) -> Arc<Recorder> {
-        self.device_of(BTreeMap::new(), bytes)
+    fn device(&self, bytes: u64) -> Arc<CrashDevice> {
+        self.device_of(Blocks::new(), bytes)
     }
 
-    fn device_of(&self, blocks: Blocks, bytes: u64) -> Arc<Recorder> {
-        Arc::new(Recorder {
-            queue: Queue::new(&self.sched, "vda"),
-            sectors: Sectors::from_bytes(bytes),
-            state: SpinLock::new(DiskContents { blocks, history: Vec::new() }),
-        })
+    fn device_of(&self, blocks: Blocks, bytes: u64) -> Arc<CrashDevice> {
+        Arc::new(CrashDevice::with_image(&self.sched, "vda", bytes, blocks))
     }
 
-    fn mount(&self, device: &Arc<Recorder>) -> Result<Fs> {
+    fn mount(&self, device: &Arc<CrashDevice>) -> Result<Fs> {
         let Self { sched, mm, plan, metadata } = self;
         Fs::mount_with(sched, mm, plan, "lower", Arc::clone(device) as _, metadata.clone())
     }
 
     /// A new, mounted filesystem on a device of `bytes` bytes.
-    fn fs(&self, bytes: u64, format: Format) -> (Arc<Recorder>, Fs) {
+    fn fs(&self, bytes: u64, format: Format) -> (Arc<CrashDevice>, Fs) {
         let device = self.device(bytes);
         mkfs_with(&*device, format).unwrap();
         let fs = self.mount(&device).unwrap();
@@ -99,95 +94,7 @@ impl Rig {
     }
 }
 
-type Blocks = BTreeMap<u64, Image>;
-
-/// A write or a flush of a device.
-#[derive(Clone)]
-enum DiskStep {
-    Write { block: u64, data: Vec<u8> },
-    Flush,
-}
-
-struct DiskContents {
-    blocks: Blocks,
-    history: Vec<DiskStep>,
-}
-
-/// A device in memory that records every write and flush, in whole blocks of the filesystem.
-struct Recorder {
-    queue: Queue,
-    sectors: Sectors,
-    state: SpinLock<DiskContents>,
-}
-
-fn apply(blocks: &mut Blocks, step: &DiskStep) {
-    if let DiskStep::Write { block, data } = step {
-        for (i, image) in data.as_chunks::<BLOCK_SIZE>().0.iter().enumerate() {
-            blocks.insert(block + i as u64, *image);
-        }
-    }
-}
-
-impl Recorder {
-    fn blocks(&self) -> Blocks {
-        self.state.lock().blocks.clone()
-    }
-
-    /// Clears the record; returns the blocks as they are now.
-    fn mark(&self) -> Blocks {
-        let mut state = self.state.lock();
-        state.history.clear();
-        state.blocks.clone()
-    }
-
-    fn history(&self) -> Vec<DiskStep> {
-        self.state.lock().history.clone()
-    }
-
-    fn damage(&self, block: u64, byte: usize, xor: u8) {
-        self.state.lock().blocks.entry(block).or_insert([0; BLOCK_SIZE])[byte] ^= xor;
-    }
-}
-
-impl BlockDevice for Recorder {
-    fn name(&self) -> &str {
-        "vda"
-    }
-
-    fn sectors(&self) -> Sectors {
-        self.sectors
-    }
-
-    fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
-    fn submit(&self, mut bio: Bio) {
-        bio.submitted(&self.queue.sched, self.queue.id);
-        let (block, end) = (bio.sector().bytes() / BLOCK, bio.sector().0 + bio.sectors().0);
-        assert!(bio.sector().bytes().is_multiple_of(BLOCK), "the filesystem does whole blocks");
-        assert!(end <= self.sectors.0, "the filesystem stays on its device");
-        let mut state = self.state.lock();
-        match bio.op() {
-            Op::Read => {
-                for (i, to) in bio.data_mut().chunks_exact_mut(BLOCK_SIZE).enumerate() {
-                    to.copy_from_slice(
-                        state.blocks.get(&(block + i as u64)).unwrap_or(&[0; BLOCK_SIZE]),
-                    );
-                }
-            }
-            Op::Write => {
-                let step = DiskStep::Write { block, data: bio.data().to_vec() };
-                apply(&mut state.blocks, &step);
-                state.history.push(step);
-            }
-            Op::Flush => state.history.push(DiskStep::Flush),
-            Op::Discard => unreachable!("the filesystem discards nothing"),
-        }
-        drop(state);
-        bio.complete(Ok(()));
-    }
-}
+type Blocks = DiskImage;
 
 /// `len` bytes that differ from block to block and from seed to seed.
 fn pattern(seed: u8, len: usize) -> Vec<u8> {

@@ -25,6 +25,7 @@ use super::tree::MetadataView;
 use super::volume::{CachedBlock, Volume};
 use crate::error::Errno;
 use crate::event::Gfp;
+use crate::inject::Bug;
 use crate::mm::PageBlock;
 use crate::sched::{MutexGuard, harness_side};
 
@@ -61,6 +62,7 @@ pub struct Tx<'a> {
     volume: &'a Volume,
     staged: BTreeMap<Bno, StagedBlock>,
     freed: Vec<FreedBlock>,
+    cut: Option<Bno>,
     credits: u32,
     _scope: ScopeGuard,
     journal: MutexGuard<'a, Journal>,
@@ -105,6 +107,7 @@ impl<'a> Tx<'a> {
             volume,
             staged: BTreeMap::new(),
             freed: Vec::new(),
+            cut: None,
             credits,
             _scope: scope,
             journal,
@@ -144,6 +147,27 @@ impl<'a> Tx<'a> {
             unused.extend(cache.blocks.remove(&block).map(|cached| cached.page));
             self.journal.freed(block, metadata);
         }
+        self.cut.into_iter().for_each(|block| self.journal.cut(block));
+    }
+
+    /// The handle makes a file end inside `block`, before bytes that the file had there.
+    pub(super) fn cut(&mut self, block: Bno) {
+        self.cut = Some(block);
+    }
+
+    /// Lets the caller overwrite the bytes of `block` behind the end of its file. If the file was
+    /// longer at the last commit, these bytes belong to it until the truncation is durable, so that
+    /// is committed first. Nothing may be staged yet.
+    ///
+    /// # Errors
+    /// Those of a commit or a checkpoint.
+    pub(super) fn settle_tail(&mut self, block: Bno) -> Result<(), Errno> {
+        debug_assert!(self.staged.is_empty(), "a commit may take staged blocks out of core");
+        if self.journal.is_cut(block) && !self.volume.plan.has(Bug::TailZeroedEarly) {
+            self.journal.commit(self.volume)?;
+            self.journal.reserve(self.volume, self.credits)?;
+        }
+        Ok(())
     }
 
     /// The staged image of a block, for changes.
@@ -201,8 +225,9 @@ impl<'a> Tx<'a> {
             let image = self.meta(BlockKind::Bitmap, home)?;
             let usable = |bit| {
                 let block = Bno(layout.data_start + base + bit);
-                !self.journal.is_freed(block)
-                    && !self.freed.iter().any(|freed| freed.block == block)
+                let freed = self.journal.is_freed(block)
+                    || self.freed.iter().any(|freed| freed.block == block);
+                !freed || self.volume.plan.has(Bug::FreedReused)
             };
             if let Some(bit) = bitmap::find_clear(&image, from, bits, usable) {
                 bitmap::set(self.meta_mut(BlockKind::Bitmap, home)?, bit);
@@ -233,6 +258,7 @@ impl<'a> Tx<'a> {
     pub(super) fn release_freed(&mut self) -> Result<bool, Errno> {
         self.staged.clear();
         self.freed.clear();
+        self.cut = None;
         self.journal.release_freed(self.volume)
     }
 

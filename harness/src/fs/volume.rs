@@ -15,6 +15,7 @@ use super::image::{self, BLOCK_SIZE, BlockKind, Bno, Image};
 use super::inode::{DiskInode, Ino, Inode};
 use super::journal::Journal;
 use super::layout::{DiskSuper, Layout};
+use super::replay::Recovery;
 use super::store::{self, MetadataStore};
 use super::tree::MetadataView;
 use super::tx::{HandleMemory, Tx};
@@ -53,6 +54,7 @@ pub(super) struct Volume {
     pub(super) layer: LayerRef,
     pub(super) device: Arc<dyn BlockDevice>,
     pub(super) superblock: DiskSuper,
+    pub(super) recovery: Recovery,
     pub(super) store: MetadataStore,
     pub(super) journal: Mutex<Journal>,
     pub(super) cache: SpinLock<CoreCache>,

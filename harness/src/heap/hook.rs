@@ -9,6 +9,7 @@
 //! because its task is a reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::watch::Watch;
 use super::{place, reclaim};
@@ -16,10 +17,20 @@ use crate::event::heap_site;
 use crate::sched::{Sched, Side, harness_side};
 use crate::units::PAGE_SIZE;
 
+/// Whether the hook ever ran. The harness allocates on each task of a world, so where the hook is
+/// installed it has run before the first world ends.
+static RAN: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`crate::Heap`] is the process's allocator, once a world has run.
+pub(crate) fn is_installed() -> bool {
+    RAN.load(Ordering::Relaxed)
+}
+
 /// The running task is about to allocate `size` bytes.
 #[cold]
 #[inline(never)]
 pub(super) fn allocates(size: usize) {
+    RAN.store(true, Ordering::Relaxed);
     if !Side::is_users_code() {
         return;
     }

@@ -39,6 +39,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 
 use reclaimdep_scope::context;
 
+pub(crate) use self::hook::is_installed;
 pub(crate) use self::watch::{allocations, watch};
 
 /// An allocator that makes the heap allocations of a world's tasks allocations of that world, and

@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
+use super::diagnose::{Facts, mount_refused, no_free_loop};
 use super::fuse_mount::{mount_detached, open_device};
 use super::leaks::controls_memory;
 use super::loop_dev::{LoopHandle, LoopOptions, open_control};
@@ -24,9 +25,7 @@ pub(super) fn root() -> Result<()> {
 
 pub(super) fn loop_control() -> Result<()> {
     let control = open_control()?;
-    free_number(control.as_fd())
-        .map(drop)
-        .map_err(|error| Error::environment("the kernel offers no loop device").because(error))
+    free_number(control.as_fd()).map(drop).map_err(no_free_loop)
 }
 
 pub(super) fn loop_configure() -> Result<()> {
@@ -75,10 +74,18 @@ fn cgroup_at(kind: &str, controls: impl Fn(&Path) -> bool) -> Result<()> {
         let (place, what) = line.split_once(" - ")?;
         what.starts_with(&format!("{kind} ")).then(|| place.split(' ').nth(4))?
     });
-    if of_kind.map(Path::new).any(controls) {
+    let places: Vec<_> = of_kind.collect();
+    if places.iter().copied().map(Path::new).any(controls) {
         return Ok(());
     }
-    Err(Error::environment(format!("no mounted {kind} hierarchy controls memory")))
+    Err(match places.first() {
+        None => Error::environment(format!("no {kind} hierarchy is mounted")),
+        Some(place) => {
+            let what = format!("the {kind} hierarchy at {place} does not control memory");
+            Error::environment(what)
+                .advice("boot without cgroup_disable=memory; v1 or v2 is enough")
+        }
+    })
 }
 
 pub(super) fn memcg_v1() -> Result<()> {
@@ -90,18 +97,21 @@ pub(super) fn memcg_v2() -> Result<()> {
 }
 
 pub(super) fn tracefs() -> Result<()> {
-    let mount = || -> rustix::io::Result<()> {
+    let mount = || -> rustix::io::Result<OwnedFd> {
         let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&context)?;
-        let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-        rustix::fs::accessat(
-            &root,
-            "events/vmscan",
-            rustix::fs::Access::EXISTS,
-            rustix::fs::AtFlags::empty(),
-        )
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
     };
-    mount().map_err(|error| {
-        Error::environment("tracefs cannot be mounted, or has no vmscan events").because(error)
+    let root = mount().map_err(|error| match error {
+        rustix::io::Errno::NODEV => Error::environment("the kernel has no tracefs")
+            .because(error)
+            .advice("it needs CONFIG_TRACING"),
+        error => mount_refused("tracefs", error.into(), Facts::here()),
+    })?;
+    let (exists, flags) = (rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty());
+    rustix::fs::accessat(&root, "events/vmscan", exists, flags).map_err(|error| {
+        Error::environment("tracefs has no events of vmscan")
+            .because(error)
+            .advice("it needs CONFIG_FTRACE and CONFIG_EVENT_TRACING")
     })
 }

@@ -17,7 +17,7 @@ use crate::sched::SpinLock;
 use crate::variables::{self, CHILD, Supervisor};
 
 /// The version of the messages below.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 /// Bytes of a message's tag and length.
 const HEADER: usize = 5;
 /// Bytes of the longest message; a longer one is an error.

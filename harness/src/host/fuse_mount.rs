@@ -9,7 +9,7 @@
 //! every request fails and every waiter goes on. No locks.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -23,6 +23,7 @@ use rustix::mount::{
     fsopen,
 };
 
+use super::diagnose::{Facts, Node, mount_refused};
 use crate::error::{Error, Result};
 
 /// Threads that serve requests: a handler that waits for a lock must not keep the others waiting.
@@ -191,12 +192,7 @@ impl Drop for FuseMount {
 
 /// Opens `/dev/fuse`.
 pub(super) fn open_device() -> Result<OwnedFd> {
-    let file = OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(|error| {
-        Error::environment("cannot open /dev/fuse")
-            .because(error)
-            .advice("load the fuse module; in a container pass --device /dev/fuse")
-    })?;
-    Ok(file.into())
+    Ok(Node::fuse().open()?.into())
 }
 
 /// Makes a detached mount, whose server reads `device`.
@@ -219,11 +215,7 @@ pub(super) fn mount_detached(device: BorrowedFd<'_>, source: &str) -> Result<Own
         fsconfig_create(&context)?;
         Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
     };
-    mount().map_err(|error| {
-        Error::environment("cannot make a detached FUSE mount").because(error).advice(
-            "needs CAP_SYS_ADMIN and Linux 5.2 or later; a container's seccomp filter must allow fsopen",
-        )
-    })
+    mount().map_err(|error| mount_refused("fuse", error, Facts::here()))
 }
 
 /// The connection's number is the minor of the mount's device.

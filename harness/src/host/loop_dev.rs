@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use linux_raw_sys::loop_device::loop_info64;
 
+use super::diagnose::{Facts, Node, no_free_loop, not_configured};
 use super::loop_ioctl::{AUTOCLEAR, DIRECT_IO, configure, free_number, status};
 use crate::error::{Error, Result};
 
@@ -75,11 +76,7 @@ impl LoopHandle {
     pub fn attach(backing: BorrowedFd<'_>, options: LoopOptions) -> Result<Self> {
         let control = open_control()?;
         for _ in 0..MAX_ATTEMPTS {
-            let number = free_number(control.as_fd()).map_err(|error| {
-                Error::environment("no loop device is free")
-                    .because(error)
-                    .advice("detach some: losetup -l lists them")
-            })?;
+            let number = free_number(control.as_fd()).map_err(no_free_loop)?;
             match Self::bind(number, backing, options) {
                 Ok(file) => return Self::verify(number, file, options),
                 Err(Refused::Lost) => std::thread::yield_now(),
@@ -92,20 +89,21 @@ impl LoopHandle {
 
     fn bind(number: u32, backing: BorrowedFd<'_>, options: LoopOptions) -> Result<File, Refused> {
         let path = node(number);
+        Node::loop_device(number).check().map_err(Refused::For)?;
         let open =
             OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path);
         let file = match open {
             Ok(file) => file,
             Err(error) if lost(&error) => return Err(Refused::Lost),
-            Err(error) => return Err(Refused::For(no_node(number, error))),
+            Err(error) => {
+                return Err(Refused::For(Node::loop_device(number).refused(error, Facts::here())));
+            }
         };
         let flags = AUTOCLEAR | if options.direct_io { DIRECT_IO } else { 0 };
         match configure(file.as_fd(), backing, flags, options.block_size) {
             Ok(()) => Ok(file),
             Err(error) if lost(&error) => Err(Refused::Lost),
-            Err(error) => Err(Refused::For(
-                Error::os(format!("cannot configure {}", path.display())).because(error),
-            )),
+            Err(error) => Err(Refused::For(not_configured(&path, error, Facts::here()))),
         }
     }
 
@@ -187,29 +185,9 @@ fn node(number: u32) -> PathBuf {
     PathBuf::from(format!("/dev/loop{number}"))
 }
 
-fn no_node(number: u32, error: io::Error) -> Error {
-    let environment =
-        Error::environment(format!("cannot open /dev/loop{number}, which the kernel offers"));
-    let advice = match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!(
-                "a container has only the nodes it was given: mknod /dev/loop{number} b 7 {number}, or pass --device"
-            )
-        }
-        _ => {
-            "run as root, and allow block device major 7 in the container's device list".to_owned()
-        }
-    };
-    environment.because(error).advice(advice)
-}
-
 /// Opens `/dev/loop-control`.
 pub(super) fn open_control() -> Result<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/loop-control").map_err(|error| {
-        Error::environment("cannot open /dev/loop-control").because(error).advice(
-            "run as root; load the loop module; in a container pass --device /dev/loop-control",
-        )
-    })
+    Node::loop_control().open()
 }
 
 fn identity(status: &loop_info64) -> BackingIdentity {

@@ -10,6 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `probe`, `attempt` | [`Capability`]: what this machine can do, found out by trying; [`doctor`] |
+//! | `diagnose` | why a node, a mount or a loop device is refused, and what to do |
 //! | `fd_table` | threads with a private file table |
 //! | `loop_dev`, `loop_ioctl` | [`LoopHandle`]: one real loop device |
 //! | `fuse_mount` | [`FuseMount`]: our filesystem, mounted without a mount point |
@@ -27,6 +28,7 @@
 mod attempt;
 mod child;
 mod device;
+mod diagnose;
 mod fd_table;
 mod file;
 mod fuse_mount;

@@ -43,6 +43,7 @@ struct ProbeEntry {
     /// Whether the loop tier needs it.
     required: bool,
     attempt: fn() -> Result<()>,
+    /// What to do where the error of the attempt does not say it.
     remedy: &'static str,
 }
 
@@ -124,15 +125,13 @@ const TABLE: &[ProbeEntry] = &[
 pub struct Missing {
     /// The capability.
     pub capability: Capability,
-    /// The error of its probe.
+    /// The error of its probe: what is wrong, and what to do about it.
     pub reason: String,
-    /// How to get it.
-    pub remedy: &'static str,
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.capability.name(), self.reason, self.remedy)
+        write!(f, "{}: {}", self.capability.name(), self.reason)
     }
 }
 
@@ -164,11 +163,8 @@ impl Capability {
 /// The capability is missing; the error says why, and what to do.
 pub fn probe(capability: Capability) -> Result<(), Missing> {
     let entry = capability.entry();
-    (entry.attempt)().map_err(|error| Missing {
-        capability,
-        reason: error.to_string(),
-        remedy: entry.remedy,
-    })
+    (entry.attempt)()
+        .map_err(|error| Missing { capability, reason: error.or_advice(entry.remedy).to_string() })
 }
 
 /// Tries everything that the loop tier needs.

@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,10 @@ pub struct Running {
     process: std::process::Child,
     pidfd: OwnedFd,
     channel: Option<std::io::PipeReader>,
+    stdout: Option<std::process::ChildStdout>,
     stderr: Option<std::process::ChildStderr>,
+    /// What it printed on stdout and is not shown yet: the beginning of a line.
+    printed: Vec<u8>,
     stream: Vec<u8>,
     connections: Vec<ConnectionId>,
     result: Option<Vec<u8>>,
@@ -119,7 +122,8 @@ impl Running {
             .args(&job.args)
             .envs(job.env.iter().map(|(key, value)| (key, value)))
             .env(CHILD, this_supervisor().value());
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        inherit_nothing_else(&mut command);
         let mut process = command.spawn().map_err(failed)?;
         let pidfd = match pidfd_open(Pid::from_child(&process), PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -129,12 +133,14 @@ impl Running {
                 return Err(failed(error.into()));
             }
         };
-        let stderr = process.stderr.take();
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         Ok(Self {
             process,
             pidfd,
             channel: Some(channel),
+            stdout,
             stderr,
+            printed: Vec::new(),
             stream: Vec::new(),
             connections: Vec::new(),
             result: None,
@@ -226,6 +232,7 @@ impl Running {
     fn step(&mut self, deadline: Instant) -> Result<bool> {
         let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
         fds.extend(self.channel.iter().map(|channel| PollFd::new(channel, PollFlags::IN)));
+        fds.extend(self.stdout.iter().map(|stdout| PollFd::new(stdout, PollFlags::IN)));
         fds.extend(self.stderr.iter().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec {
@@ -241,6 +248,7 @@ impl Running {
         // The process wrote to the pipes before it ended, so all of that can be read now.
         while self.take_channel()? {}
         while self.take_stderr() {}
+        while self.take_stdout(ended) {}
         Ok(ended)
     }
 
@@ -253,6 +261,22 @@ impl Running {
             }
         }
         Ok(more)
+    }
+
+    /// Shows what the process prints, past the capture of the test runner and without the lines of
+    /// its own test runner. It goes to stderr: what reads this process's stdout may expect JSON.
+    fn take_stdout(&mut self, ended: bool) -> bool {
+        let more = take(&mut self.stdout, &mut self.printed);
+        let whole = match self.printed.iter().rposition(|byte| *byte == b'\n') {
+            _ if ended && !more => self.printed.len(),
+            last => last.map_or(0, |last| last + 1),
+        };
+        let lines: Vec<u8> = self.printed.drain(..whole).collect();
+        for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| is_users(line)) {
+            // If this process has no stderr, the output is lost.
+            drop(std::io::stderr().write_all(line));
+        }
+        more
     }
 
     fn take_stderr(&mut self) -> bool {
@@ -274,6 +298,32 @@ impl Drop for Running {
             drop(self.process.try_wait());
         }
     }
+}
+
+/// Whether a line of stdout is not one of libtest's.
+fn is_users(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_end();
+    let of_runner = ["running 1 test", "running 0 tests", "test result: "];
+    let begins_test = line.starts_with("test ") && line.ends_with("...");
+    !line.is_empty() && !begins_test && !of_runner.iter().any(|begin| line.starts_with(begin))
+}
+
+/// Of this process's descriptors the new one gets stdin, stdout and stderr: a pipe of a test, or a
+/// device that another test has open, would stay open for as long as it lives.
+#[expect(unsafe_code, reason = "what runs between fork and exec is for system calls alone")]
+fn inherit_nothing_else(command: &mut Command) {
+    let close_at_exec = || {
+        const FIRST: libc::c_uint = 3;
+        // SAFETY: no memory is passed, and the descriptors stay open until the exec.
+        let marked = unsafe {
+            let flags = libc::CLOSE_RANGE_CLOEXEC;
+            libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, flags)
+        };
+        if marked == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    // SAFETY: the closure makes one system call, and allocates and locks nothing.
+    unsafe { command.pre_exec(close_at_exec) };
 }
 
 /// Appends what can be read from `pipe` to `to`; drops the pipe at its end. Returns whether there

@@ -37,14 +37,30 @@ impl ScopeChoice {
 /// A scope around every allocation that is made at one line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AddedScope {
     /// The scope.
     pub scope: ScopeChoice,
     /// The line of the allocation, as in reports: `src/rsync.rs:12`.
     pub at: String,
+    /// A run passes though nothing is allocated there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl AddedScope {
+    /// `scope` around every allocation that is made at the line `at`.
+    pub fn new(scope: ScopeChoice, at: impl Into<String>) -> Self {
+        Self { scope, at: at.into(), optional: false }
+    }
+
+    /// The same scope, without which a run passes too.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let line = self
             .at
@@ -62,7 +78,7 @@ impl AddedScope {
     }
 
     /// Whether this is about an allocation made at `site`.
-    fn is_about(&self, site: Site) -> bool {
+    pub(super) fn is_about(&self, site: Site) -> bool {
         let Some((file, line)) = self.at.rsplit_once(':') else {
             return false;
         };
@@ -91,7 +107,7 @@ mod tests {
 
     #[track_caller]
     fn check(at: &str, file: &'static str, line: u32, expect: bool) {
-        let scope = AddedScope { scope: ScopeChoice::Nofs, at: at.to_owned() };
+        let scope = AddedScope::new(ScopeChoice::Nofs, at);
         assert!(scope.check().is_ok());
         assert_eq!(scope.is_about(Site { file, line }), expect);
     }
@@ -108,7 +124,7 @@ mod tests {
     #[test]
     fn text_that_is_not_a_line_is_refused() {
         for at in ["", "src/rsync.rs", "src/rsync.rs:", ":12", "src/rsync.rs:-1"] {
-            let refused = AddedScope { scope: ScopeChoice::Noio, at: at.to_owned() }.check();
+            let refused = AddedScope::new(ScopeChoice::Noio, at).check();
             assert!(refused.unwrap_err().to_string().contains("src/rsync.rs:12"), "{at}");
         }
     }

@@ -39,6 +39,8 @@ bugs! {
     ReservesOpen, "A request that finds memory short takes every last page.";
     NofailTakesAll, "A __GFP_NOFAIL request takes every last page before the OOM killer runs.";
     NofailFails, "A __GFP_NOFAIL request fails at the failpoint of allocations, as others do.";
+    TailZeroedEarly, "A file that shrank grows: its tail is zeroed before the shrinking is durable.";
+    FreedReused, "Blocks that a transaction freed are allocated before that is durable.";
 }
 
 /// The planted mistakes of one world.
@@ -48,6 +50,10 @@ pub(super) struct Bugs(u32);
 impl Bugs {
     pub(super) fn of(bugs: &[Bug]) -> Self {
         Self(bugs.iter().fold(0, |all, bug| all | 1 << *bug as u32))
+    }
+
+    pub(super) const fn bits(self) -> u32 {
+        self.0
     }
 
     pub(super) const fn has(self, bug: Bug) -> bool {

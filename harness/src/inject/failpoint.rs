@@ -120,13 +120,16 @@ pub struct FailpointRule {
     /// Then fire this many times; `None` for every later pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
+    /// A run passes though the rule never fires.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl FailpointRule {
     /// `point` fires on every pass.
     #[must_use]
     pub const fn new(point: Failpoint) -> Self {
-        Self { point, skip: 0, times: None }
+        Self { point, skip: 0, times: None, optional: false }
     }
 
     /// The same rule, which lets this many passes go first.
@@ -134,6 +137,18 @@ impl FailpointRule {
     pub const fn skip(mut self, passes: u64) -> Self {
         self.skip = passes;
         self
+    }
+
+    /// The same rule, without which a run passes too: it may never fire.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// Whether the point fires on a pass after `seen` others.
+    pub(super) fn fires(&self, seen: u64) -> bool {
+        seen >= self.skip && self.times.is_none_or(|times| seen - self.skip < times)
     }
 
     /// The same rule, which fires this many times.

@@ -11,6 +11,7 @@
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
 //! | [`added`] | [`AddedScope`]: scopes that are added around allocations |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
+//! | [`idle`] | [`IdleRule`]: a rule that did not apply |
 //! | `setters` | how a rule is narrowed in Rust |
 //! | [`bug`] | [`Bug`]: mistakes planted in the ports, to show that judges find them |
 //!
@@ -20,6 +21,7 @@
 mod added;
 mod bug;
 mod failpoint;
+mod idle;
 mod plan;
 mod pressure;
 mod setters;
@@ -27,6 +29,7 @@ mod setters;
 pub use added::{AddedScope, ScopeChoice};
 pub use bug::Bug;
 pub use failpoint::{Failpoint, FailpointRule};
+pub use idle::IdleRule;
 pub use plan::{Plan, PlanSpec};
 pub use pressure::{
     AllocPoint, AllocSource, InScope, PageFilter, Pressure, PressureHit, Reclaimer,

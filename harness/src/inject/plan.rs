@@ -4,6 +4,7 @@
 //! rules never disturb each other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use reclaimdep_scope::ScopeGuard;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::added::{self, AddedScope};
 use super::bug::{Bug, Bugs};
 use super::failpoint::{Failpoint, FailpointRule};
-use super::pressure::{AllocPoint, Pressure, PressureHit, Reclaimer};
+use super::idle::{IdleRule, RuleName};
+use super::pressure::{AllocPoint, AllocSource, Pressure, PressureHit, Reclaimer};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, PointId, Site, TaskFlags};
 use crate::sched::{Sched, SpinLock};
@@ -32,10 +34,17 @@ pub struct PlanSpec {
     pub scopes: Vec<AddedScope>,
 }
 
-#[derive(Default)]
+/// How often a rule matched, and how often it applied.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    matched: u64,
+    applied: u64,
+}
+
 struct RuleCounts {
-    pressure: Vec<u64>,
-    failpoints: Vec<u64>,
+    pressure: Vec<Count>,
+    failpoints: Vec<Count>,
+    scopes: Vec<Count>,
 }
 
 struct PlanState {
@@ -45,6 +54,8 @@ struct PlanState {
     counts: SpinLock<RuleCounts>,
     /// Event numbers of the points, by position in [`Failpoint::ALL`].
     points: Vec<PointId>,
+    /// The planted mistakes whose place was passed.
+    made: AtomicU32,
 }
 
 /// A plan in force. Cheap to clone.
@@ -110,15 +121,19 @@ impl Plan {
             );
             return Err(Error::input(what).advice("leave `times` out for every pass"));
         }
-        let counts =
-            RuleCounts { pressure: vec![0; pressure.len()], failpoints: vec![0; failpoints.len()] };
+        let none = |rules| vec![Count::default(); rules];
+        let counts = RuleCounts {
+            pressure: none(pressure.len()),
+            failpoints: none(failpoints.len()),
+            scopes: none(scopes.len()),
+        };
         let points = sched.names(|names| {
             Failpoint::ALL.iter().map(|point| names.add_point(point.name())).collect()
         });
         let pressure = pressure.into_iter().map(Arc::new).collect();
         let fails = !failpoints.is_empty();
-        let state =
-            PlanState { scopes, failpoints, pressure, counts: SpinLock::new(counts), points };
+        let (counts, made) = (SpinLock::new(counts), AtomicU32::new(0));
+        let state = PlanState { scopes, failpoints, pressure, counts, points, made };
         Ok(Self { state: Arc::new(state), fails, bugs: Bugs::default() })
     }
 
@@ -128,15 +143,25 @@ impl Plan {
         Self { bugs: Bugs::of(bugs), ..self }
     }
 
-    /// Whether the mistake is planted.
-    pub(crate) const fn has(&self, bug: Bug) -> bool {
-        self.bugs.has(bug)
+    /// Whether the mistake is planted. Where it is, it counts as made: ask only where it is made.
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        let planted = self.bugs.has(bug);
+        if planted {
+            self.state.made.fetch_or(Bugs::of(&[bug]).bits(), Ordering::Relaxed);
+        }
+        planted
     }
 
     /// The scope that the plan adds around an allocation at `site`.
     pub(crate) fn added_scope(&self, site: Site) -> Option<ScopeGuard> {
-        let scopes = &self.state.scopes;
-        if scopes.is_empty() { None } else { added::enter(scopes, site) }
+        let PlanState { scopes, counts, .. } = &*self.state;
+        if scopes.is_empty() {
+            return None;
+        }
+        for (scope, count) in scopes.iter().zip(&mut counts.lock().scopes) {
+            count.applied += u64::from(scope.is_about(site));
+        }
+        added::enter(scopes, site)
     }
 
     /// The hit of the rule that applies to an allocation of the running task, if any.
@@ -165,14 +190,15 @@ impl Plan {
         let me = sched.current();
         let mut counts = counts.lock();
         let mut hit = None;
-        for (rule, seen) in pressure.iter().zip(&mut counts.pressure) {
+        for (rule, count) in pressure.iter().zip(&mut counts.pressure) {
             let mine =
                 rule.task.as_ref().is_none_or(|name| sched.names(|names| names.task(me) == name));
             if mine && is_about(rule) {
-                if hit.is_none() && rule.hits(*seen) {
+                if hit.is_none() && rule.hits(count.matched) {
                     hit = Some(PressureHit(Arc::clone(rule)));
+                    count.applied += 1;
                 }
-                *seen += 1;
+                count.matched += 1;
             }
         }
         hit
@@ -182,38 +208,50 @@ impl Plan {
     /// such rule.
     #[must_use]
     pub fn seen(&self, rule: usize) -> u64 {
-        self.state.counts.lock().failpoints.get(rule).copied().unwrap_or(0)
+        self.state.counts.lock().failpoints.get(rule).map_or(0, |count| count.matched)
     }
 
-    /// A sentence for each rule that has not hit or fired yet: the run does not show what the rule
-    /// is for.
+    /// Each rule that has not applied yet: the run does not show what the rule is for.
     #[must_use]
-    pub fn idle(&self) -> Vec<String> {
-        let PlanState { failpoints, pressure, counts, .. } = &*self.state;
+    pub fn idle(&self) -> Vec<IdleRule> {
+        let PlanState { scopes, failpoints, pressure, counts, made, .. } = &*self.state;
         let counts = counts.lock();
-        let pressure = pressure
-            .iter()
-            .zip(&counts.pressure)
-            .zip(1..)
-            .filter(|((rule, seen), _)| **seen <= rule.skip);
-        let pressure = pressure.map(|((rule, seen), number)| match (seen, rule.skip) {
-            (0, _) => format!("pressure rule {number} never hit: nothing matched it"),
-            (seen, skip) => format!(
-                "pressure rule {number} never hit: it matched {seen} {}, and `skip` is {skip}",
-                if rule.at_lock.is_some() { "lock acquisitions" } else { "allocations" },
-            ),
-        });
-        let failpoints =
-            failpoints.iter().zip(&counts.failpoints).filter(|(rule, seen)| **seen <= rule.skip);
-        let failpoints = failpoints.map(|(rule, seen)| match seen {
-            0 => format!("failpoint {} was never reached", rule.point.name()),
-            seen => format!(
-                "failpoint {} never fired: it was passed {seen} times, and `skip` is {}",
-                rule.point.name(),
-                rule.skip
-            ),
-        });
-        pressure.chain(failpoints).collect()
+        let idle = |rule, count: &Count, skip, optional| IdleRule {
+            rule,
+            matched: count.matched,
+            skip,
+            optional,
+            of_heap: false,
+        };
+        let is_idle = |count: &Count| count.applied == 0;
+        let mut rules = Vec::new();
+        for ((rule, count), number) in pressure.iter().zip(&counts.pressure).zip(1..) {
+            if is_idle(count) {
+                let name = RuleName::Pressure(number, rule.about());
+                let of_heap = rule.at_lock.is_none() && rule.of != AllocSource::Pages;
+                rules.push(IdleRule { of_heap, ..idle(name, count, rule.skip, rule.optional) });
+            }
+        }
+        for ((rule, count), number) in failpoints.iter().zip(&counts.failpoints).zip(1..) {
+            if is_idle(count) {
+                let name = RuleName::Failpoint(number, rule.point.name());
+                rules.push(idle(name, count, rule.skip, rule.optional));
+            }
+        }
+        for ((scope, count), number) in scopes.iter().zip(&counts.scopes).zip(1..) {
+            if is_idle(count) {
+                let about = format!("{} at {}", scope.scope.name(), scope.at);
+                rules.push(idle(RuleName::Scope(number, about), count, 0, scope.optional));
+            }
+        }
+        let made = made.load(Ordering::Relaxed);
+        for bug in Bug::ALL.iter().filter(|bug| self.bugs.has(**bug)) {
+            if Bugs::of(&[*bug]).bits() & made == 0 {
+                let name = RuleName::Bug(format!("{bug:?}"), bug.sentence());
+                rules.push(idle(name, &Count::default(), 0, false));
+            }
+        }
+        rules
     }
 
     /// Passes a failpoint.
@@ -229,11 +267,12 @@ impl Plan {
     fn pass_armed(&self, sched: &Sched, point: Failpoint) -> Result<(), Errno> {
         let PlanState { failpoints, counts, points, .. } = &*self.state;
         let mut fired = false;
-        for (rule, seen) in failpoints.iter().zip(&mut counts.lock().failpoints) {
+        for (rule, count) in failpoints.iter().zip(&mut counts.lock().failpoints) {
             if rule.point == point {
-                fired |=
-                    *seen >= rule.skip && rule.times.is_none_or(|times| *seen - rule.skip < times);
-                *seen += 1;
+                let fires = rule.fires(count.matched);
+                count.matched += 1;
+                count.applied += u64::from(fires);
+                fired |= fires;
             }
         }
         let index = Failpoint::ALL

@@ -110,6 +110,9 @@ pub struct Pressure {
     /// Only pages in these states are looked at; none for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<Vec<PageFilter>>,
+    /// A run passes though the rule never hits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// The properties of an allocation that rules match.
@@ -142,7 +145,8 @@ impl Pressure {
     }
 
     /// The `n`-th allocation of `task`, from 1: with one run for each n, every allocation of an
-    /// operation is visited once.
+    /// operation is visited once. The first n for which the rule is in
+    /// [`Report::idle`](crate::Report::idle) ends such a sweep.
     ///
     /// # Panics
     /// If `n` is 0.
@@ -232,6 +236,20 @@ impl Pressure {
             }
         }
         Ok(())
+    }
+
+    /// What the rule matches, in a few words.
+    pub(super) fn about(&self) -> String {
+        let what = match (&self.at_lock, self.of) {
+            (Some(class), _) => format!("locks of class `{class}`"),
+            (None, AllocSource::Any) => "allocations".to_owned(),
+            (None, AllocSource::Pages) => "allocations of pages".to_owned(),
+            (None, AllocSource::Heap) => "allocations on the heap".to_owned(),
+        };
+        let of = self.task.as_ref().map_or_else(String::new, |task| format!(" of task `{task}`"));
+        let place = self.file.as_ref().map_or_else(String::new, |file| format!(" in {file}"));
+        let scope = if self.in_nofs { " without __GFP_FS" } else { "" };
+        format!("{what}{of}{place}{scope}")
     }
 
     /// Whether the rule is about this allocation, whatever its count.

@@ -45,6 +45,13 @@ impl Pressure {
         self
     }
 
+    /// The same rule, without which a run passes too: it may never hit.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
     /// The same rule, which hits this many allocations.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {

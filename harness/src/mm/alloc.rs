@@ -19,7 +19,7 @@ pub const MAX_ORDER: u32 = 10;
 #[must_use = "the pages are freed when this is dropped"]
 pub struct PageBlock {
     mm: Mm,
-    /// Free pages right after this allocation, at most `u32::MAX` (16 TiB).
+    /// Free pages right after this allocation. No memory has more than `MAX_PAGES`.
     left: u32,
     order: u8,
     movable: bool,
@@ -180,9 +180,8 @@ impl Mm {
         };
         low_point.fetch_min(left.0, std::sync::atomic::Ordering::AcqRel);
         let movable = request.mask.contains(Gfp::MOVABLE);
-        let (left, order) =
-            (u32::try_from(left.0).unwrap_or(u32::MAX), u8::try_from(request.order));
-        let order = order.expect("no order is above MAX_ORDER");
+        let left = u32::try_from(left.0).expect("no memory has more than MAX_PAGES");
+        let order = u8::try_from(request.order).expect("no order is above MAX_ORDER");
         Some(PageBlock { mm: self.clone(), left, order, movable, charged: false })
     }
 }

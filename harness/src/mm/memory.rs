@@ -32,6 +32,9 @@ use crate::inject::Plan;
 use crate::sched::{Sched, Side, SpinLock, harness_side};
 use crate::units::Pages;
 
+/// The largest memory that a world can have, 16 TiB. Blocks keep counts of pages in 32 bits.
+pub const MAX_PAGES: Pages = Pages(u32::MAX as u64);
+
 /// A memory, as data.
 #[derive(Clone, Debug)]
 pub struct MmOptions {
@@ -123,13 +126,17 @@ impl Mm {
     /// Memory with these options; `plan` says which allocations find it short.
     ///
     /// # Errors
-    /// `pages` is 0, the watermarks are out of order or leave no page, or the memcg has no limit.
+    /// `pages` is 0 or above [`MAX_PAGES`], the watermarks are out of order or leave no page, or the memcg has no limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
         let MmOptions { pages, knobs, memcg, own_policy, .. } = options.clone();
         if pages.0 == 0 {
             return Err(
                 Error::input("a world with 0 pages of memory").advice("set `pages` above 0")
             );
+        }
+        if pages > MAX_PAGES {
+            return Err(Error::input(format!("a world with {pages} pages of memory"))
+                .advice(format!("set `pages` to at most {MAX_PAGES}, which are 16 TiB")));
         }
         let watermarks = match options.watermarks {
             Some(watermarks) => watermarks.checked(pages)?,

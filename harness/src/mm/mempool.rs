@@ -139,14 +139,15 @@ impl Mempool {
             // Read before the attempt: an element that comes back during the attempt ends the wait.
             let seen = self.0.given.load(Ordering::Acquire);
             if let Some(pages) = self.underlying(now) {
-                sched.emit(EventKind::PoolTake { pool: *id });
+                sched.emit(EventKind::PoolTake { pool: *id, site: Some(site) });
                 break Some(self.element(pages));
             }
             let spare = {
                 // Reported under the lock: events have the order in which elements are taken.
                 let mut reserve = reserve.lock();
                 let spare = if starving > 0 { None } else { reserve.pop() };
-                spare.inspect(|_| sched.emit(EventKind::PoolTake { pool: *id }))
+                let took = EventKind::PoolTake { pool: *id, site: Some(site) };
+                spare.inspect(|_| sched.emit(took))
             };
             if let Some(pages) = spare {
                 break Some(self.element(pages));

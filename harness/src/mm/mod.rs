@@ -57,12 +57,13 @@ pub use alloc::{MAX_ORDER, PageBlock};
 pub use mapping::{Constraint, Mapping};
 pub use memcg::MemcgSpec;
 pub(crate) use memory::WeakMm;
-pub use memory::{Mm, MmOptions};
+pub use memory::{MAX_PAGES, Mm, MmOptions};
 pub use mempool::{Element, Mempool};
 pub use oom::Victim;
 pub use page::{Page, PageClass, PageIo, PageLock, PageOwner, PageState};
 pub(crate) use shrinker::{PortShrinker, ScanControl};
 pub use shrinker::{Registration, SuperCounts, SuperOps, SuperblockShrinker};
+pub(crate) use swap::MAX_SLOTS as MAX_SWAP_PAGES;
 pub use swap::{SwapArea, SwapIo};
 pub use watermarks::Watermarks;
 

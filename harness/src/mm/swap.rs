@@ -46,7 +46,7 @@ impl std::fmt::Debug for SwapArea {
 }
 
 /// The most slots of one area: 64 GiB.
-const MAX_SLOTS: usize = 1 << 24;
+pub(crate) const MAX_SLOTS: usize = 1 << 24;
 
 impl SwapArea {
     /// An area called `name` with `slots` slots of one page each.

@@ -78,7 +78,7 @@ impl Rig {
         let driver = Driver::new(Box::new(Budget::new(Random::new(7), 1)));
         let ran = Arc::new(SpinLock::new(None));
         let (theirs, choices) = (Arc::clone(&ran), Arc::clone(&driver));
-        controlled::run(&driver, move || {
+        controlled::run(&driver, controlled::TASK_STACK, move || {
             let log = Log::default();
             let sched = Sched::controlled(Arc::clone(&choices), STEPS, Box::new(log.clone()));
             let (options, plan) = (self.options.clone(), self.plan.clone());

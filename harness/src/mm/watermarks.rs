@@ -36,7 +36,8 @@ impl Watermarks {
     #[must_use]
     pub fn from_min(total: Pages, min: Pages) -> Self {
         let step = (min.0 / 4).max(total.0.saturating_mul(WATERMARK_SCALE_FACTOR) / 10_000).max(1);
-        Self { min, low: Pages(min.0 + step), high: Pages(min.0 + 2 * step) }
+        let low = min + Pages(step);
+        Self { min, low, high: low + Pages(step) }
     }
 
     /// These watermarks, if they are valid for `total` pages.

@@ -3,11 +3,12 @@
 //! Key functions: [`judge_events`], [`judge_recording`]. A damaged recording is judged up to the
 //! damage: the findings until then are true of the run, and the report says where it stops.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use super::{EventReader, Imported, import};
 use crate::error::{Error, Result};
-use crate::event::Names;
+use crate::event::{Event, EventKind, Names};
 use crate::report::{Report, describe};
 use crate::witness::{JudgeOptions, OrderGraph, Witness};
 
@@ -20,6 +21,9 @@ pub struct Judged {
     pub report: Report,
     /// Why the rest could not be read.
     pub damage: Option<Error>,
+    /// Of a kernel's text in which nothing was found: how many tasks wait at its end. The text does
+    /// not say who must act for them, so nothing can be said about them.
+    pub unexplained: usize,
 }
 
 /// Judges an event file.
@@ -61,7 +65,30 @@ pub fn judge_recording(name: &str, text: &[u8]) -> Result<Judged> {
         witness.observe(event, &names);
     }
     let release = release.as_deref().unwrap_or("unknown");
-    Ok(judged(&witness, &names, [name, "kernel", release], notes, damage))
+    let mut judged = judged(&witness, &names, [name, "kernel", release], notes, damage);
+    if judged.report.is_quiet() {
+        judged.unexplained = waiting(&events);
+    }
+    if judged.unexplained > 0 {
+        judged.report.notes.push(format!(
+            "inconclusive: tasks that wait, for whom the text does not say who must act: {}",
+            judged.unexplained
+        ));
+    }
+    Ok(judged)
+}
+
+/// How many tasks wait when the events end.
+fn waiting(events: &[Event]) -> usize {
+    let mut waiting = BTreeSet::new();
+    for event in events {
+        match event.kind {
+            EventKind::WaitBegin { .. } => _ = waiting.insert(event.task),
+            EventKind::WaitEnd { .. } => _ = waiting.remove(&event.task),
+            _ => {}
+        }
+    }
+    waiting.len()
 }
 
 fn judged(
@@ -75,5 +102,5 @@ fn judged(
     let mut report = Report::new(name, tier, era, findings);
     report.notes = notes;
     report.notes.extend(damage.as_ref().map(|damage| format!("judged up to the damage: {damage}")));
-    Judged { report, damage }
+    Judged { report, damage, unexplained: 0 }
 }

@@ -1,13 +1,14 @@
 //! One finding in words.
 //!
-//! Key types: [`Finding`], [`ClosingEdge`]. The chain is data: a tool can follow it without parsing
-//! a sentence.
+//! Key types: [`Finding`], [`ClosingEdge`], [`Elsewhere`]. The chain is data: a tool can follow it
+//! without parsing a sentence.
 
 use serde::{Deserialize, Serialize};
 
 use super::facts::Origin;
 use super::order::Order;
 use super::step::{Step, StepKind};
+use crate::event::Trace;
 use crate::units::Nanos;
 use crate::witness::Code;
 
@@ -59,13 +60,28 @@ pub struct Held {
     pub locks: Vec<String>,
     /// Its scopes, outermost first.
     pub scopes: Vec<String>,
+    /// The elements of pools that it has, in the order taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<String>,
+    /// The conditions that it promised to signal, in the order promised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promises: Vec<String>,
 }
 
 impl Held {
-    /// Locks, then scopes; one line that says so if there are neither.
+    /// What `task` holds where it holds nothing.
+    pub(super) fn nothing(task: String) -> Self {
+        let none = Vec::new;
+        Self { task, locks: none(), scopes: none(), elements: none(), promises: none() }
+    }
+
+    /// Locks, elements, promises, then scopes; one line that says so if there are none of them.
     pub(super) fn lines(&self) -> Vec<String> {
-        let scopes = self.scopes.iter().map(|scope| format!("scope {scope}"));
-        let lines: Vec<String> = self.locks.iter().cloned().chain(scopes).collect();
+        let Self { locks, scopes, elements, promises, .. } = self;
+        let promises = promises.iter().map(|to| format!("the promise to signal {to}"));
+        let scopes = scopes.iter().map(|scope| format!("scope {scope}"));
+        let owed = elements.iter().cloned().chain(promises);
+        let lines: Vec<String> = locks.iter().cloned().chain(owed).chain(scopes).collect();
         if lines.is_empty() { vec!["nothing".to_owned()] } else { lines }
     }
 }
@@ -107,6 +123,9 @@ pub struct Finding {
     /// What more there is to say about a possible recursion (RD03).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// Which schedule showed it, where that is another than the reported one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
     /// Of a finding that is part of a larger one: the position of that in
     /// [`Report::findings`](super::Report::findings).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,7 +135,65 @@ pub struct Finding {
     pub(super) origin: Origin,
 }
 
+/// A schedule of the run that is not the reported one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Elsewhere {
+    /// Its number, from 1.
+    pub schedule: u64,
+    /// Its choices.
+    pub trace: Trace,
+    /// The command that repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
+}
+
+impl Elsewhere {
+    /// The schedule with this number, from 1, which made the choices `trace`.
+    #[must_use]
+    pub const fn new(schedule: u64, trace: Trace) -> Self {
+        Self { schedule, trace, replay: None }
+    }
+}
+
 impl Finding {
+    /// A finding without a cycle, about what `tasks` do. `at` is the position in the world's
+    /// history and the time.
+    pub(crate) fn of_tasks(
+        code: Code,
+        headline: String,
+        summary: String,
+        tasks: Vec<String>,
+        chain: Vec<Step>,
+        at: (u64, Nanos),
+    ) -> Self {
+        Self {
+            code,
+            title: code.title().to_owned(),
+            headline,
+            seq: at.0,
+            time: at.1,
+            tasks,
+            chain,
+            edge: None,
+            summary,
+            waits: Vec::new(),
+            cycle: Vec::new(),
+            breakable: Vec::new(),
+            held: Vec::new(),
+            nodes: Vec::new(),
+            order: None,
+            elsewhere: None,
+            part_of: None,
+            origin: Origin::default(),
+        }
+    }
+
+    /// The same finding as one of the reported schedule.
+    pub(crate) fn of_reported(&self) -> Self {
+        Self { elsewhere: None, ..self.clone() }
+    }
+
     /// Whether the summary is a cycle, and not a path with two ends.
     pub(super) const fn is_cyclic(&self) -> bool {
         !self.cycle.is_empty() || self.order.is_some()

@@ -9,11 +9,13 @@ use core::fmt::Write as _;
 
 use super::finding::Finding;
 use super::value::{Outcome, Report};
+use crate::error::visible;
 
 impl Report {
     /// One `::error` line for each finding that is not part of another, with those that are part of
-    /// it in its message, and one for a panic. A finding is shown at its last forbidden entry, else at its first step with a source line, else at
-    /// `otherwise`, `file:line`.
+    /// it in its message, one for a panic, and one for each rule of the plan that never applied. A
+    /// finding is shown at its last forbidden entry, else at its first step with a source line, else
+    /// at `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
         let mut lines = String::new();
@@ -21,6 +23,10 @@ impl Report {
             let site = site(finding).unwrap_or(otherwise);
             let title = format!("{} {}: {}", finding.code, finding.title, self.name);
             let mut message = finding.headline.clone();
+            if let Some(elsewhere) = &finding.elsewhere {
+                let _ =
+                    write!(message, " (in schedule {} of {})", elsewhere.schedule, self.schedules);
+            }
             for (_, part) in self.parts(index) {
                 let Finding { code, title, headline, .. } = part;
                 let _ = write!(message, "\npart of it: {code} {title}: {headline}");
@@ -29,6 +35,9 @@ impl Report {
         }
         if let Outcome::Panicked { message } = &self.outcome {
             annotation(&mut lines, otherwise, &format!("panicked: {}", self.name), message);
+        }
+        for rule in &self.idle {
+            annotation(&mut lines, otherwise, &format!("plan: {}", self.name), rule);
         }
         lines
     }
@@ -40,8 +49,9 @@ impl Report {
         // A fence is longer than any run of backticks inside it.
         let runs = text.split(|c| c != '`').map(str::len);
         let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
-        let name: String = super::text::ascii(&self.name).replace(['<', '>', '`'], "?");
-        format!("### reclaimdep: {name}\n\n{fence}text\n{text}{fence}\n\n")
+        // Inside a code span, nothing but a backtick is markup.
+        let name = visible(&self.name).replace('`', "\\u{60}");
+        format!("### reclaimdep: `{name}`\n\n{fence}text\n{text}{fence}\n\n")
     }
 }
 
@@ -59,14 +69,15 @@ fn annotation(lines: &mut String, site: &str, title: &str, message: &str) {
     let _ = writeln!(lines, "::error file={file},line={line},title={title}::{}", data(message));
 }
 
-/// The message of a workflow command.
+/// The message of a workflow command, which may have several lines.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let lines: Vec<_> = text.lines().map(|line| visible(line).replace('%', "%25")).collect();
+    lines.join("%0A")
 }
 
 /// A property of a workflow command, whose delimiters are escaped too.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    visible(text).replace('%', "%25").replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -106,18 +117,22 @@ mod tests {
         check(
             &report,
             &expect![[r#"
-            ::error file=tests/own.rs,line=4,title=panicked%3A a%3A%3Ab::50%25 of%0D%0Ait: a, b
+            ::error file=tests/own.rs,line=4,title=panicked%3A a%3A%3Ab::50%25 of%0Ait: a, b
         "#]],
         );
     }
 
     #[test]
     fn a_name_can_neither_end_the_line_nor_the_summary() {
-        let report = hostile("x\n::warning::y\n````\n<b>");
-        assert_eq!(report.to_annotations("t.rs:1").lines().count(), 1);
+        let report = hostile("x\u{1b}\n::warning::y\n````\n<b>");
+        let lines = report.to_annotations("t.rs:1");
+        assert_eq!(lines.lines().count(), 1);
+        assert!(lines.bytes().all(|byte| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic()));
         let summary = report.to_summary();
         let fences = summary.lines().filter(|line| line.starts_with("```")).count();
         assert_eq!(fences, 2, "{summary}");
-        assert!(!summary.lines().next().unwrap().contains('<'), "{summary}");
+        let head = summary.lines().next().unwrap();
+        assert_eq!(head.matches('`').count(), 2, "{summary}");
+        assert!(summary.lines().all(|line| !line.trim_start().starts_with("::")), "{summary}");
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `value` over `finding`, `step`, `order`, `stalls` | [`Report`] and its parts: the value and its JSON |
 //! | `parts` over `facts` | which findings are part of a larger one; the order of a report |
-//! | `expect` | whether a report is what a test expects |
+//! | `expect`, `said` | whether a report is what a test expects; what it prints about a finding |
 //! | `words` | [`describe()`]: from a judge's finding, which has numbers, to words |
 //! | `text` | the seven parts of a report as plain ASCII |
 //! | `html` | the same as one file for a browser, with pictures |
@@ -27,6 +27,7 @@ mod github;
 mod html;
 mod order;
 mod parts;
+mod said;
 #[cfg(test)]
 mod samples;
 mod stalls;
@@ -38,12 +39,14 @@ mod timeline;
 mod value;
 mod words;
 
-pub use files::file_name;
-pub use finding::{ClosingEdge, Finding, Held, Waiting};
+pub(crate) use expect::accepted;
+pub use files::{file_name, write_file};
+pub use finding::{ClosingEdge, Elsewhere, Finding, Held, Waiting};
 pub use order::{Order, OrderEdge};
 pub use stalls::Stalled;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 pub(crate) use step::Details;
 pub use step::{Step, StepKind};
 pub use value::{Outcome, Report};
+pub(crate) use words::file_line;
 pub use words::{describe, describe_stalls, order_note};

@@ -11,22 +11,18 @@ use super::finding::Finding;
 use crate::event::{Layer, Resource, TaskId};
 use crate::witness::{self as judged, Code, FrameKind, Node, NodeKind, StepKind, Subject};
 
-/// Puts the finding that explains most first, each followed by its parts, and says of each part
-/// what it is part of. Findings that were read from a report are as they were there.
+/// Puts the findings of the reported schedule before those of others, in each the finding that
+/// explains most first, each followed by its parts, and says of each part what it is part of.
+/// Findings that were read from a report are parts of none.
 pub(super) fn arrange(findings: Vec<Finding>) -> Vec<Finding> {
-    let facts: Option<Vec<&Facts>> =
-        findings.iter().map(|finding| finding.origin.0.as_deref()).collect();
-    let Some(facts) = facts else {
-        return findings;
-    };
-    let whole: Vec<usize> = (0..facts.len()).map(|index| whole(&facts, index)).collect();
+    let whole: Vec<usize> = (0..findings.len()).map(|index| whole(&findings, index)).collect();
     let key = |index: &usize| {
         let of = whole[*index];
         let parts = whole.iter().filter(|whole| **whole == of).count();
-        let (group, own) = (rank(facts[of].finding.code), rank(facts[*index].finding.code));
-        (group, Reverse(parts), of, *index != of, own, *index)
+        let (group, own) = (rank(findings[of].code), rank(findings[*index].code));
+        (schedule(&findings[of]), group, Reverse(parts), of, *index != of, own, *index)
     };
-    let mut order: Vec<usize> = (0..facts.len()).collect();
+    let mut order: Vec<usize> = (0..findings.len()).collect();
     order.sort_by_cached_key(key);
     let mut places = vec![0; order.len()];
     order.iter().enumerate().for_each(|(place, index)| places[*index] = place);
@@ -63,16 +59,33 @@ const fn rank(code: Code) -> u8 {
     }
 }
 
+/// The schedule of a finding; 0 for the reported one.
+fn schedule(finding: &Finding) -> u64 {
+    finding.elsewhere.as_ref().map_or(0, |elsewhere| elsewhere.schedule)
+}
+
 /// The largest finding that number `index` is part of; itself where there is none. Every rule leads
 /// to a code that explains more, to more tasks or to what was seen, so the way has an end.
-fn whole(facts: &[&Facts], index: usize) -> usize {
+fn whole(findings: &[Finding], index: usize) -> usize {
     let mut at = index;
     loop {
-        let larger = (0..facts.len()).filter(|other| is_part(facts[at], facts[*other]));
-        match larger.min_by_key(|other| (rank(facts[*other].finding.code), *other)) {
+        let larger = (0..findings.len()).filter(|other| {
+            schedule(&findings[at]) == schedule(&findings[*other])
+                && is_part_of(&findings[at], &findings[*other])
+        });
+        match larger.min_by_key(|other| (rank(findings[*other].code), *other)) {
             Some(other) => at = other,
             None => return at,
         }
+    }
+}
+
+/// Whether `small` is part of `large`, which is of the same schedule. Findings that were read from
+/// a report have no facts; their report says what they are part of.
+pub(super) fn is_part_of(small: &Finding, large: &Finding) -> bool {
+    match (small.origin.0.as_deref(), large.origin.0.as_deref()) {
+        (Some(small), Some(large)) => is_part(small, large),
+        _ => false,
     }
 }
 

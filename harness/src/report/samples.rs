@@ -1,6 +1,6 @@
 //! Reports for tests of their forms: one of each outcome, and one whose names are hostile.
 
-use super::{Outcome, Report, describe, describe_stalls};
+use super::{Elsewhere, Outcome, Report, describe, describe_stalls};
 use crate::event::{
     EventKind, Gfp, Layer, LockMode, MayWait, Misuse, Resource, ScopeKind, Site, TaskKind, Trace,
 };
@@ -81,6 +81,18 @@ pub(super) fn declared() -> Report {
     Report { pairs: s.witness.pairs(), ..report(&s) }
 }
 
+/// A hang of the third schedule beside a recursion of the fifth.
+pub(super) fn elsewhere() -> Report {
+    let mut report = Report { schedules: 5, ..recursion() };
+    let mut hang = hang().findings.remove(0);
+    hang.elsewhere = Some(Elsewhere::new(3, "t1*2.t0".parse().expect("it is a trace")));
+    report.findings.push(hang);
+    report.idle = vec!["failpoint bufio::read was never reached".to_owned()];
+    report.trace = Some("t1*3.t0".parse().expect("it is a trace"));
+    report.set_replay(|trace| format!("RECLAIMDEP_REPLAY={trace} cargo test c01"));
+    report
+}
+
 fn misuse() -> Report {
     let mut s = Script::default();
     let task = s.task("cp");
@@ -102,6 +114,7 @@ pub(super) fn all() -> Vec<Report> {
         misuse(),
         order(),
         declared(),
+        elsewhere(),
         hostile("<script>alert('&\"')</script>\u{1b}[31m\u{202e}"),
         plain.clone().with_outcome(skipped),
         plain.clone().with_outcome(panicked),

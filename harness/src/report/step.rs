@@ -134,6 +134,30 @@ pub(crate) enum Details {
 }
 
 impl Step {
+    /// A step of `task` that is told by the engine, not by a judge. `at` is the position in the
+    /// world's history and the time.
+    pub(crate) fn new(
+        task: &str,
+        kind: StepKind,
+        text: String,
+        short: &str,
+        site: Option<String>,
+        at: (u64, Nanos),
+    ) -> Self {
+        Self {
+            task: task.to_owned(),
+            kind,
+            text,
+            short: short.to_owned(),
+            site,
+            forbidden_by: None,
+            to: None,
+            seq: at.0,
+            time: at.1,
+            details: Details::None,
+        }
+    }
+
     /// The request that the step submits or serves, with what it asks.
     pub(super) fn request(&self) -> Option<(&str, &str)> {
         match &self.details {

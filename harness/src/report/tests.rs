@@ -114,6 +114,22 @@ fn a_hang() {
 }
 
 #[test]
+fn a_finding_of_another_schedule_has_its_number_and_its_trace() {
+    let text = super::samples::elsewhere().to_text();
+    let (_, rest) = text.split_once("holds    main: nothing\n").unwrap();
+    expect![[r#"
+        found in schedule 3 of 5
+        trace    t1*2.t0
+        replay   RECLAIMDEP_REPLAY=t1*2.t0 cargo test c01
+
+        plan     failpoint bufio::read was never reached
+        trace    t1*3.t0
+        replay   RECLAIMDEP_REPLAY=t1*3.t0 cargo test c01
+    "#]]
+    .assert_eq(rest);
+}
+
+#[test]
 fn the_carried_recursion_belongs_to_its_deadlock() {
     let report = report(&Script::c01());
     assert_eq!(report.codes(), [Code::RD02, Code::RD04]);

@@ -52,9 +52,12 @@ struct Process<'a> {
 
 impl Process<'_> {
     fn events(&self, events: &mut Vec<Value>) {
-        let Finding { code, title, tasks, part_of, .. } = self.finding;
+        let Finding { code, title, tasks, part_of, elsewhere, .. } = self.finding;
         let part = part_of.map_or_else(String::new, |of| format!(", part of finding {}", of + 1));
-        let name = format!("finding {}: {code} {title}{part}", self.pid);
+        let elsewhere = elsewhere
+            .as_ref()
+            .map_or_else(String::new, |elsewhere| format!(", in schedule {}", elsewhere.schedule));
+        let name = format!("finding {}: {code} {title}{part}{elsewhere}", self.pid);
         events.push(self.event("M", "process_name", 0, json!({ "args": { "name": name } })));
         for (index, task) in tasks.iter().enumerate() {
             let sort = json!({ "args": { "sort_index": index } });

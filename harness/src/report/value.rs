@@ -10,7 +10,7 @@ use super::parts::arrange;
 use super::stalls::Stalled;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 use super::step::Details;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible_json};
 use crate::event::Trace;
 use crate::witness::{Code, Pairs};
 
@@ -41,6 +41,11 @@ pub enum Outcome {
     },
 }
 
+/// The choices of `trace` in text form with their number, where there are any.
+pub(super) fn choices(trace: &Trace) -> Option<(String, usize)> {
+    (!trace.0.is_empty()).then(|| (trace.to_string(), trace.0.len()))
+}
+
 /// The result of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -57,10 +62,14 @@ pub struct Report {
     pub schedules: u64,
     /// How the run ended.
     pub outcome: Outcome,
-    /// The findings: the one that explains most first, each followed by those that are part of it
-    /// ([`Finding::part_of`]).
+    /// Which of the schedules is reported, from 1; absent where it is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<u64>,
+    /// The findings of the reported schedule, then those of other schedules that are not expected or
+    /// were not shown with what is expected. Of each schedule, the one that explains most is first,
+    /// each followed by those that are part of it ([`Finding::part_of`]).
     pub findings: Vec<Finding>,
-    /// The choices of the run that the findings are from.
+    /// The choices of the reported schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
     /// The command that repeats the run.
@@ -75,6 +84,9 @@ pub struct Report {
     /// What keeps the same run quiet, found by trying: `quiet in 50 schedules under era v3.18`.
     #[serde(default)]
     pub cuts: Vec<String>,
+    /// The rules of the plan that applied in no schedule and are not optional, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<String>,
     /// What else the reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -98,6 +110,7 @@ impl Report {
             tier: tier.into(),
             era: era.into(),
             schedules: 1,
+            reported: None,
             outcome: if findings.is_empty() { Outcome::Quiet } else { Outcome::Found },
             findings: arrange(findings),
             trace: None,
@@ -105,6 +118,7 @@ impl Report {
             latency_ns: None,
             stalls: Vec::new(),
             cuts: Vec::new(),
+            idle: Vec::new(),
             notes: Vec::new(),
             pairs: None,
         }
@@ -116,6 +130,14 @@ impl Report {
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
+    }
+
+    /// Says how each trace of the report is repeated: `command` makes a command of a trace.
+    pub fn set_replay(&mut self, command: impl Fn(&Trace) -> String) {
+        self.replay = self.trace.as_ref().map(&command);
+        for elsewhere in self.findings.iter_mut().filter_map(|found| found.elsewhere.as_mut()) {
+            elsewhere.replay = Some(command(&elsewhere.trace));
+        }
     }
 
     /// What the JSON form leaves out of each chain's steps, for a reader in another process.
@@ -193,17 +215,17 @@ impl Report {
 
     /// The choices in text form with their number, where there are any.
     pub(super) fn choices(&self) -> Option<(String, usize)> {
-        let trace = self.trace.as_ref().filter(|trace| !trace.0.is_empty())?;
-        Some((trace.to_string(), trace.0.len()))
+        choices(self.trace.as_ref()?)
     }
 
-    /// The report as JSON, indented.
+    /// The report as JSON, indented. Both forms of JSON are printable ASCII.
     ///
     /// # Panics
     /// Never: every field has a JSON form.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("strings, numbers and lists have a JSON form")
+        let json = serde_json::to_string_pretty(self);
+        visible_json(&json.expect("strings, numbers and lists have a JSON form"))
     }
 
     /// The report as JSON on one line.
@@ -212,7 +234,8 @@ impl Report {
     /// Never: every field has a JSON form.
     #[must_use]
     pub fn to_json_line(&self) -> String {
-        serde_json::to_string(self).expect("strings, numbers and lists have a JSON form")
+        let json = serde_json::to_string(self);
+        visible_json(&json.expect("strings, numbers and lists have a JSON form"))
     }
 
     /// Reads a report from JSON.

@@ -78,7 +78,7 @@ mod tests {
         let path = file.path().to_str().unwrap();
         told(&[("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", path)]);
         let summary = std::fs::read_to_string(path).unwrap();
-        assert!(summary.starts_with("before\n### reclaimdep: t\n"), "{summary}");
+        assert!(summary.starts_with("before\n### reclaimdep: `t`\n"), "{summary}");
         told(&[("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", "/nowhere/at/all")]);
     }
 }

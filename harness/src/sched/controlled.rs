@@ -18,13 +18,14 @@ use shuttle::scheduler::{Schedule, Scheduler, Task};
 
 use super::SpinLock;
 use super::strategy::Strategy;
-use super::task::off_thread;
+use super::task::{begins_to_unwind, off_thread};
+use super::watch;
 use crate::event::TaskId;
 use crate::event::{Choice, Trace};
 
-/// Bytes of stack for each coroutine: the filesystem and formatting need more than shuttle's 60
-/// KiB.
-const STACK_SIZE: usize = 256 * 1024;
+/// Bytes of stack of a coroutine unless a run says otherwise. The engine maps stacks lazily, so a
+/// larger one costs no more for each schedule.
+pub(crate) const TASK_STACK: usize = 1 << 20;
 
 /// Answers every choice of a controlled run and records it.
 pub(crate) struct Driver {
@@ -34,9 +35,11 @@ pub(crate) struct Driver {
     /// The task that runs, and how often another took its place.
     runs: Option<TaskId>,
     switches: u64,
-    /// The trace was taken. Tasks of an aborted world may still unwind; their order is not
-    /// recorded.
+    /// The world was aborted, or the trace was taken. Tasks may still unwind; they take turns, and
+    /// their order is not recorded.
     over: bool,
+    /// Bytes of stack of each coroutine.
+    task_stack: usize,
 }
 
 impl Driver {
@@ -50,6 +53,7 @@ impl Driver {
             runs: None,
             switches: 0,
             over: false,
+            task_stack: TASK_STACK,
         }))
     }
 
@@ -79,7 +83,8 @@ impl Driver {
             return *only;
         }
         if self.over {
-            return runnable[0];
+            let next = runnable.iter().find(|task| current.is_some_and(|current| **task > current));
+            return *next.unwrap_or(&runnable[0]);
         }
         let task = self.strategy.task(runnable, current);
         self.trace.0.push(Choice::Task(task));
@@ -108,6 +113,9 @@ fn task_id(task: shuttle::scheduler::TaskId) -> TaskId {
 
 impl Scheduler for Adapter {
     fn new_execution(&mut self) -> Option<Schedule> {
+        if watch::pulse().is_some_and(|pulse| pulse.is_abandoned()) {
+            return None;
+        }
         self.driver.lock().begin().then(|| Schedule::new(0))
     }
 
@@ -156,6 +164,22 @@ impl Controlled {
         wakers[index] = Some(waker);
     }
 
+    /// The task that runs, where the driver can be asked: the caller is another thread.
+    pub(super) fn running(&self) -> Option<TaskId> {
+        self.driver.try_lock()?.runs
+    }
+
+    /// Runs `body`, which is the whole of a coroutine: where it overflows its stack, the watcher
+    /// learns that.
+    pub(super) fn on_stack<R>(&self, body: impl FnOnce() -> R) -> R {
+        let first_frame = 0_u8;
+        let bytes = self.driver.lock().task_stack;
+        let before = watch::on_coroutine((&raw const first_frame as usize, bytes));
+        let result = body();
+        watch::on_coroutine(before);
+        result
+    }
+
     pub(super) fn park(&self) {
         let mut slept = false;
         let once = poll_fn(|_| {
@@ -168,6 +192,11 @@ impl Controlled {
         if let Some(Some(waker)) = self.wakers.lock().get(task.0 as usize) {
             waker.wake_by_ref();
         }
+    }
+
+    /// The world was aborted: what follows is no part of the trace.
+    pub(super) fn aborted(&self) {
+        self.driver.lock().over = true;
     }
 
     pub(super) fn point(&self) {
@@ -184,12 +213,16 @@ impl Controlled {
         (driver.trace.0.len(), driver.switches)
     }
 
-    /// Counts a step; returns whether the budget is exceeded. A task that waits for time alone may
+    /// Counts a step; returns whether the budget is exceeded, and begins another one. A task that waits for time alone may
     /// run on without a switch, so shuttle's own count is not enough.
     pub(super) fn spend_step(&self) -> bool {
         let mut driver = self.driver.lock();
         driver.steps += 1;
-        driver.steps > self.step_budget
+        let spent = driver.steps > self.step_budget;
+        if spent {
+            driver.steps = 0;
+        }
+        spent
     }
 }
 
@@ -198,19 +231,25 @@ fn waker() -> Waker {
     block_on(poll_fn(|context| Poll::Ready(context.waker().clone())))
 }
 
-/// Runs `execution` once for every execution that the driver's strategy begins, on this thread.
+/// Runs `execution` once for every execution that the driver's strategy begins, on this thread, in
+/// coroutines with `task_stack` bytes of stack each.
 ///
 /// # Panics
 /// If `execution` panics. A world catches the panics of its tasks, so that is a bug of the harness.
-pub(crate) fn run(driver: &Arc<SpinLock<Driver>>, execution: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn run(
+    driver: &Arc<SpinLock<Driver>>,
+    task_stack: usize,
+    execution: impl Fn() + Send + Sync + 'static,
+) {
     keep_panic_hook();
+    driver.lock().task_stack = task_stack;
     let adapter = Adapter { driver: Arc::clone(driver), runnable: Vec::new() };
-    shuttle::Runner::new(adapter, config()).run(execution);
+    shuttle::Runner::new(adapter, config(task_stack)).run(execution);
 }
 
-fn config() -> shuttle::Config {
+fn config(task_stack: usize) -> shuttle::Config {
     let mut config = shuttle::Config::new();
-    config.stack_size = STACK_SIZE;
+    config.stack_size = task_stack;
     config.failure_persistence = shuttle::FailurePersistence::None;
     config.max_steps = shuttle::MaxSteps::None;
     config.silence_warnings = true;
@@ -218,14 +257,19 @@ fn config() -> shuttle::Config {
 }
 
 /// shuttle's first run replaces the process's panic hook by one that prints schedules. Reports are
-/// values here, so we make that first run an empty one and put the hook back after it.
+/// values here, so we make that first run an empty one and put the hook back after it. Ours only
+/// notes which task panics.
 fn keep_panic_hook() {
     static FIRST: Once = Once::new();
     FIRST.call_once(|| {
         let hook = std::panic::take_hook();
         let once = Driver::new(Box::new(FirstTask(false)));
-        shuttle::Runner::new(Adapter { driver: once, runnable: Vec::new() }, config()).run(|| {});
-        std::panic::set_hook(hook);
+        let adapter = Adapter { driver: once, runnable: Vec::new() };
+        shuttle::Runner::new(adapter, config(TASK_STACK)).run(|| {});
+        std::panic::set_hook(Box::new(move |info| {
+            begins_to_unwind();
+            hook(info);
+        }));
     });
 }
 

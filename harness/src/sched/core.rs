@@ -6,30 +6,36 @@
 //! Locking: the task table > the event lock > the list of reactions.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reclaimdep_scope::listener;
 
 use super::SpinLock;
 use super::controlled::{Controlled, Driver};
+use super::effort::Efforts;
 use super::extension::Extensions;
 use super::listener::{LISTENER, Production};
 use super::native::Native;
 use super::side::harness_side;
+use super::sink::{Asked, EventSink};
 use super::table::TaskTable;
 use super::task::with_current;
+use super::wait::Waiting;
+use super::watch::{self, Pulse};
 use crate::event::{
-    Event, EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId,
-    TaskId, TaskKind, WorkId,
+    EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
+    TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
 
-pub(super) struct EventSink {
-    pub(super) names: Names,
-    pub(super) observer: Box<dyn Observer>,
-    pub(super) seq: u64,
-}
+/// Bytes of stack of a thread unless a run says otherwise: those of `std`.
+const NATIVE_STACK: usize = 2 << 20;
+
+/// An execution ends without a verdict after this many times its step budget.
+pub(crate) const MAX_BUDGETS: u64 = 10;
 
 type LockHook = dyn Fn(&str) + Send + Sync;
 
@@ -42,14 +48,22 @@ pub(super) struct SchedState {
     pub(super) engine: Engine,
     pub(super) table: SpinLock<TaskTable>,
     pub(super) sink: SpinLock<EventSink>,
-    pub(super) reactions: SpinLock<Vec<Reaction>>,
+    pub(super) reactions: SpinLock<Vec<Asked>>,
     pub(super) reacting: AtomicBool,
     /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
+    /// Events and scheduling points so far.
+    pub(super) beats: AtomicU64,
+    /// The pulse of the thread that the world was made on, if that is watched.
+    pub(super) pulse: Option<Arc<Pulse>>,
+    /// For how long every task waited before the watcher ended the world.
+    pub(super) stalled_for: OnceLock<Duration>,
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
+    /// How many work items of each name were made.
+    works: SpinLock<BTreeMap<&'static str, u32>>,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -65,10 +79,15 @@ impl std::fmt::Debug for Sched {
 impl Sched {
     fn new(engine: Engine, observer: Box<dyn Observer>) -> Self {
         listener::install(&LISTENER);
-        Self(Arc::new(SchedState {
+        let efforts = matches!(engine, Engine::Controlled(_)).then(Efforts::default);
+        let pulse = watch::pulse();
+        let state = Arc::new(SchedState {
             engine,
             table: SpinLock::default(),
-            sink: SpinLock::new(EventSink { names: Names::default(), observer, seq: 0 }),
+            sink: SpinLock::new(EventSink::new(observer, efforts)),
+            beats: AtomicU64::new(0),
+            pulse,
+            stalled_for: OnceLock::new(),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -76,7 +95,21 @@ impl Sched {
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
-        }))
+            works: SpinLock::default(),
+        });
+        if let Some(pulse) = &state.pulse {
+            pulse.begin(&state);
+        }
+        Self(state)
+    }
+
+    /// An event or a scheduling point: the running task goes on.
+    #[inline]
+    pub(super) fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.0.engine, Engine::Native(_)) {
+            with_current(|current| current.beat.beat());
+        }
     }
 
     /// A world on coroutines. Call it inside an execution of [`super::controlled::run`].
@@ -92,7 +125,18 @@ impl Sched {
     /// A world on OS threads, whose choices come from `seed`.
     #[must_use]
     pub fn native(seed: u64, observer: Box<dyn Observer>) -> Self {
-        Self::new(Engine::Native(Native::new(seed)), observer)
+        Self::native_with(seed, None, observer)
+    }
+
+    /// The same with `task_stack` bytes of stack for each thread that the world starts.
+    #[must_use]
+    pub(crate) fn native_with(
+        seed: u64,
+        task_stack: Option<usize>,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let task_stack = task_stack.unwrap_or(NATIVE_STACK);
+        Self::new(Engine::Native(Native::new(seed, task_stack)), observer)
     }
 
     /// The world of the running task.
@@ -185,21 +229,31 @@ impl Sched {
 
     /// Tells the observer what `task` did, whichever task runs now.
     pub(crate) fn emit_for(&self, task: TaskId, kind: EventKind) {
+        self.show(task, kind);
+    }
+
+    /// Tells the observer that the running task begins to wait. Returns the number of the event,
+    /// by which [`Sched::park`] knows the wait.
+    pub(super) fn emit_wait(&self, waiting: Waiting) -> u64 {
+        let Waiting { resource, why, breakable, site } = waiting;
+        self.show(self.current(), EventKind::WaitBegin { resource, why, breakable, site })
+    }
+
+    fn show(&self, task: TaskId, kind: EventKind) -> u64 {
         let _side = harness_side();
+        self.beat();
         // A real clock is read under the lock. Otherwise, of two threads, the one with the later
         // time could get the smaller sequence number.
         let of_its_own = matches!(self.0.engine, Engine::Native(_));
         let before = if of_its_own { Nanos(0) } else { self.clock() };
         let mut sink = self.0.sink.lock();
         let time = if of_its_own { self.clock() } else { before };
-        let sink = &mut *sink;
-        let event = Event { seq: sink.seq, time, task, kind };
-        sink.seq += 1;
-        let reaction = sink.observer.observe(&event, &sink.names);
-        if reaction != Reaction::Go {
-            self.0.reactions.lock().push(reaction);
+        let (seq, asked) = sink.show(time, task, kind);
+        if asked.reaction != Reaction::Go {
+            self.0.reactions.lock().push(asked);
             self.0.reacting.store(true, Ordering::Release);
         }
+        seq
     }
 
     /// Calls `f` with the world's names, to add or to read some.
@@ -224,6 +278,14 @@ impl Sched {
     #[must_use]
     pub fn next_request(&self) -> RequestId {
         RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How many work items of this name were made before; counts this one.
+    pub(super) fn namesakes(&self, name: &'static str) -> u32 {
+        let mut works = self.0.works.lock();
+        let made = works.entry(name).or_default();
+        *made += 1;
+        *made - 1
     }
 
     /// A new number for one queueing of a work item.
@@ -261,25 +323,39 @@ impl Sched {
         }
     }
 
-    /// Counts a step of a controlled world. Beyond the step budget it emits a stall and aborts the
-    /// world.
+    /// Counts a step of a controlled world. After as many as the step budget, in which every task
+    /// ran in vain, it emits a stall and aborts the world. A world that goes on for
+    /// [`MAX_BUDGETS`] times as many steps is aborted without a stall.
     pub(super) fn check_budget(&self) {
-        if let Engine::Controlled(controlled) = &self.0.engine
-            && controlled.spend_step()
-            && !self.0.table.lock().aborted
-        {
-            self.emit(EventKind::Stall { step_budget: true });
-            self.abort();
+        let Engine::Controlled(controlled) = &self.0.engine else {
+            return;
+        };
+        if !controlled.spend_step() || self.is_aborted() {
+            return;
         }
+        let vain = self.0.sink.lock().efforts.as_mut().is_none_or(Efforts::were_in_vain);
+        if vain {
+            self.emit(EventKind::Stall { step_budget: true });
+            return self.abort();
+        }
+        let mut table = self.0.table.lock();
+        table.budgets += 1;
+        if table.budgets >= MAX_BUDGETS {
+            table.out_of_steps = true;
+            self.abort_in(&mut table);
+        }
+    }
+
+    /// Whether the world was aborted because it took too many steps, though not in vain.
+    pub(crate) fn is_out_of_steps(&self) -> bool {
+        self.0.table.lock().out_of_steps
     }
 
     /// A scheduling point: another task may run instead. It carries out what the observer asked
     /// for, and unwinds the task where the world is aborted.
     pub fn point(&self) {
-        if std::thread::panicking() {
-            return;
-        }
         let _side = harness_side();
+        self.beat();
         self.react();
         match &self.0.engine {
             Engine::Controlled(controlled) => {

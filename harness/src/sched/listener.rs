@@ -59,7 +59,7 @@ fn current() -> Option<Current> {
 }
 
 fn tell(kind: EventKind) {
-    if let Some(Current { sched, task }) = current() {
+    if let Some(Current { sched, task, .. }) = current() {
         sched.emit_for(task, kind);
     }
 }

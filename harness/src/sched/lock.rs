@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::park::Wake;
 use super::side::harness_side;
-use super::{Sched, SpinLock};
+use super::{Sched, SpinLock, Waiting};
 use crate::error::Errno;
 use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
 
@@ -102,6 +102,36 @@ impl LockCore {
     }
 }
 
+/// A task that waits for a lock. Where it is unwound meanwhile, it waits no more, and a lock that
+/// was handed to it is handed on: a task that lingers may wait for that.
+struct Queued<'a> {
+    lock: &'a BareLock,
+    sched: &'a Sched,
+    task: TaskId,
+}
+
+impl Queued<'_> {
+    /// The wait has ended.
+    fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lock.state.lock();
+        let waits = state.waiters.iter().position(|waiter| waiter.task == self.task);
+        match waits {
+            Some(position) => drop(state.waiters.remove(position)),
+            None => {
+                let held = state.holders.iter().position(|task| *task == self.task);
+                held.map(|position| state.holders.remove(position));
+            }
+        }
+        self.lock.hand_over(self.sched, &mut state);
+    }
+}
+
 impl BareLock {
     pub(super) fn new(
         sched: &Sched,
@@ -124,7 +154,7 @@ impl BareLock {
         sched.point();
         let me = sched.current();
         let (lock, resource) = (self.id, Resource::Lock(self.id));
-        {
+        let wait = {
             let mut state = self.state.lock();
             sched.emit(EventKind::LockAttempt { lock, mode, try_lock: false, site });
             if state.waiters.is_empty() && state.admits(mode) {
@@ -136,18 +166,21 @@ impl BareLock {
             }
             state.waiters.push_back(Waiter { task: me, mode, site });
             let breakable = patience == Patience::Breakable;
-            sched.emit(EventKind::WaitBegin { resource, why: self.why, breakable, site });
-        }
+            sched.emit_wait(Waiting { resource, why: self.why, breakable, site })
+        };
+        let queued = Queued { lock: self, sched, task: me };
         loop {
-            let wake = sched.park(None);
+            let wake = sched.park(wait, None);
             let mut state = self.state.lock();
             let Some(position) = state.waiters.iter().position(|waiter| waiter.task == me) else {
                 drop(state);
-                sched.forget_break();
+                queued.leave();
+                sched.forget_break(wait);
                 sched.took(lock);
                 return Ok(());
             };
             if let (Wake::Broken(errno), Patience::Breakable) = (wake, patience) {
+                queued.leave();
                 state.waiters.remove(position);
                 let outcome = WaitOutcome::Broken(errno);
                 sched.emit(EventKind::WaitEnd { resource, outcome });

@@ -10,14 +10,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `core` | [`Sched`]: the handle; events, names, time |
+//! | `core` over `sink` | [`Sched`]: the handle; events, names, time |
 //! | `spawn`, `park` over `table` | tasks; parking, breaking a wait, unwinding a world |
+//! | `effort` | whether the tasks get anything for their steps |
 //! | `task` | which task runs on this thread |
 //! | `listener` | what the user side tells through the scope crate; its locks and shrinkers |
 //! | `side` | whose code runs on a task |
 //! | `extension` | what rooms above keep with a world's scheduler |
 //! | `controlled` | shuttle's engine under our scheduler |
 //! | `native`, `random` | OS threads; seeded choices |
+//! | `watch` | the deadline: a run whose thread reaches no scheduling point is left behind |
 //! | `strategy` | [`Strategy`]: makes the choices of a controlled run |
 //! | `mutex`, `rwsem` over `lock`; `wait`, `work` | the primitives |
 //! | `condition` | [`Condition`]: a condition of the user's, and which task promised to signal it |
@@ -32,6 +34,7 @@ mod cell;
 mod condition;
 pub(crate) mod controlled;
 mod core;
+mod effort;
 mod extension;
 mod listener;
 mod lock;
@@ -43,14 +46,17 @@ mod park;
 mod random;
 mod rwsem;
 mod side;
+mod sink;
 mod spawn;
 mod spin;
 mod strategy;
 mod table;
 mod task;
 mod wait;
+pub(crate) mod watch;
 mod work;
 
+pub(crate) use self::core::MAX_BUDGETS;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
 pub use mutex::{Mutex, MutexGuard};

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::SpinLock;
 use super::random::SplitMix64;
+use super::watch;
 use crate::event::TaskId;
 use crate::units::{Nanos, Ticks};
 
@@ -28,14 +29,16 @@ struct Parker {
 /// The engine behind a native world.
 pub(super) struct Native {
     start: Instant,
+    task_stack: usize,
     parkers: SpinLock<BTreeMap<TaskId, Arc<Parker>>>,
     random: SpinLock<SplitMix64>,
 }
 
 impl Native {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, task_stack: usize) -> Self {
         Self {
             start: Instant::now(),
+            task_stack,
             parkers: SpinLock::new(BTreeMap::new()),
             random: SpinLock::new(SplitMix64(seed)),
         }
@@ -48,7 +51,11 @@ impl Native {
     pub(super) fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) {
         std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(body)
+            .stack_size(self.task_stack)
+            .spawn(move || {
+                let _handlers = watch::prepare_thread();
+                body();
+            })
             .expect("the system starts another thread");
     }
 

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reclaimdep_scope::context;
 
@@ -13,7 +14,8 @@ use super::core::{Engine, Sched};
 use super::park::{Aborted, panic_message, unwind};
 use super::side::{Side, harness_side};
 use super::table::TaskState;
-use super::task::{Installed, TaskOrigin};
+use super::task::{Installed, TaskOrigin, unwinds, with_current};
+use super::watch::Beat;
 use super::{Completion, SpinLock};
 use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
 
@@ -99,7 +101,8 @@ impl Sched {
         handle
     }
 
-    /// Runs `body` as `task` on this thread and catches how it ends.
+    /// Runs `body` as `task` on this thread and catches how it ends. In an aborted world the body
+    /// does not begin.
     pub(super) fn run_task<T>(
         &self,
         task: TaskId,
@@ -107,7 +110,16 @@ impl Sched {
         body: impl FnOnce() -> T,
     ) -> TaskEnd<T> {
         let _installed = Installed::task(self, task, origin);
-        match catch_unwind(AssertUnwindSafe(body)) {
+        let body = || {
+            self.react();
+            body()
+        };
+        let caught = || catch_unwind(AssertUnwindSafe(body));
+        let ended = match &self.0.engine {
+            Engine::Controlled(controlled) => controlled.on_stack(caught),
+            Engine::Native(_) => caught(),
+        };
+        match ended {
             Ok(value) => TaskEnd::Value(value),
             Err(payload) if payload.is::<Aborted>() => TaskEnd::Aborted,
             Err(payload) => {
@@ -126,9 +138,12 @@ impl Sched {
 
     /// Marks the task as exited.
     fn leave(&self, task: TaskId) {
-        let mut table = self.0.table.lock();
-        table.task(task).exited = true;
-        self.idle(&mut table);
+        {
+            let mut table = self.0.table.lock();
+            table.task(task).exited = true;
+            self.idle(&mut table);
+        }
+        self.leave_behind();
     }
 
     /// Runs `body` as task 0 on this thread. `None` where the world was aborted or a task panicked;
@@ -138,9 +153,27 @@ impl Sched {
         assert_eq!(task, TaskId(0), "a world has one main task");
         let ended = self.run_task(task, TaskOrigin::kthread(), body);
         self.exit_task(task);
+        self.wait_until_unwound(task);
         match ended {
             TaskEnd::Value(value) => Some(value),
             TaskEnd::Aborted | TaskEnd::Panicked(_) => None,
+        }
+    }
+
+    /// In an aborted controlled world: lets the other tasks run until they have unwound, because
+    /// the engine would unwind what is left in its own way, in which no destructor can wait.
+    fn wait_until_unwound(&self, task: TaskId) {
+        let Engine::Controlled(controlled) = &self.0.engine else {
+            return;
+        };
+        loop {
+            {
+                let table = self.0.table.lock();
+                if !table.aborted || table.others_ended(task) || !table.any_runnable() {
+                    return;
+                }
+            }
+            controlled.point();
         }
     }
 
@@ -160,6 +193,25 @@ impl Sched {
             _installed: Installed::task(self, task, TaskOrigin::kthread()),
             thread_bound: PhantomData,
         }
+    }
+
+    /// Says of an adopted thread that it serves a request of the kernel until the guard drops, and
+    /// is idle afterwards: it waits for the kernel then, for as long as that likes.
+    pub(crate) fn serving(&self) -> impl Sized + use<> {
+        struct Serving(Option<Arc<Beat>>);
+        impl Drop for Serving {
+            fn drop(&mut self) {
+                if let Some(beat) = &self.0 {
+                    beat.idle.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        let beat = with_current(|current| Arc::clone(&current.beat));
+        if let Some(beat) = &beat {
+            beat.beat();
+            beat.idle.store(false, Ordering::Relaxed);
+        }
+        Serving(beat)
     }
 
     /// Registers a task of the real kernel. It never runs here; the harness emits its events with
@@ -209,18 +261,36 @@ impl<T> JoinHandle<T> {
 
     /// Waits until the task has ended; returns what it returned.
     ///
+    /// In a destructor that runs while its task unwinds, the task that is joined may have been
+    /// unwound too. Then this returns where the value is `()`, and never where it is another:
+    /// there is no value, and a panic would abort the process.
+    ///
     /// # Panics
     /// With the task's panic, if it panicked.
     #[track_caller]
-    pub fn join(self) -> T {
+    pub fn join(self) -> T
+    where
+        T: 'static,
+    {
         let _side = harness_side();
         self.done.wait_at("task exit", Site::here());
-        match self.slot.lock().take() {
+        let ended = self.slot.lock().take();
+        match ended {
             Some(TaskEnd::Value(value)) => value,
+            _ if unwinds() => nothing().unwrap_or_else(|| self.done.sched().linger_for_ever()),
             Some(TaskEnd::Panicked(payload)) => panic_any(payload_again(payload)),
             Some(TaskEnd::Aborted) | None => unwind(),
         }
     }
+}
+
+/// The value `()`, if `T` is that type.
+fn nothing<T: 'static>() -> Option<T> {
+    let mut value = None::<T>;
+    if let Some(unit) = (&mut value as &mut dyn Any).downcast_mut::<Option<()>>() {
+        *unit = Some(());
+    }
+    value
 }
 
 /// The payload as text.

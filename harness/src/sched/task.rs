@@ -4,14 +4,21 @@
 //! takes the task's identity and scope context off the thread before a switch, and puts them back
 //! after it ([`off_thread`]), also where a panic unwinds through the switch. While a task is on the
 //! thread, its context is attached, and [`super::listener`] sees its scopes.
+//!
+//! A destructor may wait while its task unwinds. `std` counts panics for each thread, so while such
+//! a task waits, `std::thread::panicking` is true for every other coroutine of the thread too.
+//! [`unwinds`] asks for the running task alone.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reclaimdep_scope::TaskFlags;
 use reclaimdep_scope::context::{self, Context};
 
 use super::Sched;
 use super::side::{OnSide, harness_side};
+use super::watch::{self, Beat};
 use crate::event::{Site, TaskId};
 
 /// A task and its world.
@@ -19,10 +26,32 @@ use crate::event::{Site, TaskId};
 pub(super) struct Current {
     pub(super) sched: Sched,
     pub(super) task: TaskId,
+    pub(super) beat: Arc<Beat>,
 }
 
 thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    /// A panic of the running task began. It may have been caught since.
+    static PANICKED: Cell<bool> = const { Cell::new(false) };
+    /// How many tasks were taken off this thread while they unwound.
+    static LINGERING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The running task begins to unwind.
+pub(super) fn begins_to_unwind() {
+    PANICKED.set(true);
+}
+
+/// Whether the running task unwinds: then it must not panic again.
+///
+/// Where another task lingers on this thread and the process has a panic hook that does not call
+/// ours, a panic of the user's code is not seen.
+pub(super) fn unwinds() -> bool {
+    if !std::thread::panicking() {
+        PANICKED.set(false);
+        return false;
+    }
+    LINGERING.get() == 0 || PANICKED.get()
 }
 
 /// Calls `f` with the running task, if this thread runs one of a world.
@@ -49,6 +78,7 @@ impl TaskOrigin {
 pub(super) struct Installed {
     before: Option<Current>,
     context: Context,
+    panicked: bool,
     /// A task begins on the harness's side.
     _side: OnSide,
 }
@@ -58,7 +88,8 @@ impl Installed {
     pub(super) fn new(current: Option<Current>, context: Context) -> Self {
         let side = harness_side();
         let before = CURRENT.try_with(|cell| cell.replace(current)).ok().flatten();
-        let mut this = Self { before, context, _side: side };
+        let panicked = PANICKED.replace(false);
+        let mut this = Self { before, context, panicked, _side: side };
         context::swap(&mut this.context);
         this
     }
@@ -69,7 +100,9 @@ impl Installed {
         task: TaskId,
         TaskOrigin { flags, site }: TaskOrigin,
     ) -> Self {
-        let current = Current { sched: sched.clone(), task };
+        let beat = Arc::clone(&sched.0.table.lock().task(task).beat);
+        beat.thread.store(watch::own_id(), Ordering::Relaxed);
+        let current = Current { sched: sched.clone(), task, beat };
         let this = Self::new(Some(current), Context::forked(task.0, flags, site));
         context::announce();
         this
@@ -79,6 +112,7 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         context::swap(&mut self.context);
+        PANICKED.set(self.panicked);
         // A thread that ends may drop its guard after its thread-local slot: then there is nothing
         // to put back.
         let before = self.before.take();
@@ -88,6 +122,18 @@ impl Drop for Installed {
 
 /// Takes the running task off the thread while `switch` lets others run on it.
 pub(super) fn off_thread<R>(switch: impl FnOnce() -> R) -> R {
-    let _back = Installed::new(None, Context::DETACHED);
-    switch()
+    let lingers = unwinds();
+    if lingers {
+        PANICKED.set(true);
+        LINGERING.set(LINGERING.get() + 1);
+    }
+    let back = Installed::new(None, Context::DETACHED);
+    let stack = watch::on_coroutine((0, 0));
+    let switched = switch();
+    watch::on_coroutine(stack);
+    drop(back);
+    if lingers {
+        LINGERING.set(LINGERING.get() - 1);
+    }
+    switched
 }

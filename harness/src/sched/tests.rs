@@ -30,7 +30,7 @@ fn explore(
     let driver = Driver::new(Box::new(strategy));
     let runs = Arc::new(SpinLock::new((0, Vec::new(), Trace::default())));
     let (theirs, inner) = (Arc::clone(&runs), Arc::clone(&driver));
-    controlled::run(&driver, move || {
+    controlled::run(&driver, controlled::TASK_STACK, move || {
         let log = EventLog::default();
         let sched = Sched::controlled(Arc::clone(&inner), 10_000, Box::new(log.clone()));
         let ended = sched.run_main(|| body(&sched));
@@ -217,6 +217,99 @@ fn a_broken_wait_returns_edeadlk_and_the_lock_stays_usable() {
         drop(held);
         *lock.lock() += 1;
     });
+}
+
+/// Breaks the first wait of task 0 for a condition as soon as it began.
+struct BreaksOuter;
+
+impl Observer for BreaksOuter {
+    fn observe(&mut self, event: &Event, _names: &Names) -> Reaction {
+        match event.kind {
+            EventKind::WaitBegin { resource: Resource::Condition(_), .. } => {
+                Reaction::Break(event.task)
+            }
+            _ => Reaction::Go,
+        }
+    }
+}
+
+#[test]
+fn a_break_of_a_wait_is_not_lost_while_its_condition_waits_for_a_lock() {
+    let sched = Sched::native(1, Box::new(BreaksOuter));
+    sched.run_main(|| {
+        let (lock, asked) =
+            (Arc::new(Mutex::new(&sched, "lock", "", ())), Arc::new(SpinLock::new(0)));
+        let (theirs, seen, inner) = (Arc::clone(&lock), Arc::clone(&asked), sched.clone());
+        let held = lock.lock();
+        let resource = Resource::Condition(sched.names(|names| names.add_condition("never")));
+        let waiter = sched.spawn("waiter", TaskKind::Task, move || {
+            let never = || {
+                *seen.lock() += 1;
+                if *seen.lock() > 1 {
+                    drop(theirs.lock());
+                }
+                false
+            };
+            WaitQueue::new(&inner).wait_until(Waiting::on(resource, "never").breakable(), never)
+        });
+        while *asked.lock() < 2 {
+            sched.point();
+        }
+        drop(held);
+        assert_eq!(waiter.join(), Err(crate::error::Errno::EDEADLK));
+    });
+}
+
+#[test]
+fn a_task_whose_condition_panics_waits_no_longer() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let events = native(|sched| {
+        let mut asked = 0;
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let condition = || {
+                asked += 1;
+                assert!(asked < 2, "planted");
+                false
+            };
+            let waiting = Waiting::on(Resource::Timer, "anything");
+            WaitQueue::new(sched).wait_until(waiting, condition)
+        });
+        assert!(std::panic::catch_unwind(panics).is_err());
+    });
+    std::panic::set_hook(hook);
+    let abandoned = |event: &&Event| {
+        matches!(event.kind, EventKind::WaitEnd { outcome: WaitOutcome::Abandoned, .. })
+    };
+    assert_eq!(events.iter().filter(abandoned).count(), 1);
+}
+
+#[test]
+fn a_program_that_gets_on_is_no_stall_however_long_it_is() {
+    for (rounds, out_of_steps) in [(90_000, false), (110_000, true)] {
+        let ended = Arc::new(SpinLock::new((false, false)));
+        let theirs = Arc::clone(&ended);
+        let (_, events, _) = explore(Budget::new(Random::new(1), 1), move |sched| {
+            let lock = Mutex::new(sched, "lock", "", 0);
+            let (inner, ended) = (sched.clone(), Arc::clone(&theirs));
+            let looked = Looks(Box::new(move || *ended.lock() = (true, inner.is_out_of_steps())));
+            for _ in 0..rounds {
+                *lock.lock() += 1;
+            }
+            drop(looked);
+        });
+        assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Stall { .. })));
+        assert_eq!(*ended.lock(), (true, out_of_steps), "{rounds}");
+    }
+}
+
+/// Calls its closure when it is dropped, also where the world unwinds.
+struct Looks(Box<dyn Fn()>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl WaitQueue {
     ) -> Result<(), Errno> {
         match self.wait(waiting, None, condition) {
             WaitOutcome::Broken(errno) => Err(errno),
-            WaitOutcome::Satisfied | WaitOutcome::TimedOut => Ok(()),
+            WaitOutcome::Satisfied | WaitOutcome::TimedOut | WaitOutcome::Abandoned => Ok(()),
         }
     }
 
@@ -83,7 +83,7 @@ impl WaitQueue {
         timeout: Ticks,
         condition: impl FnMut() -> bool,
     ) -> bool {
-        let deadline = self.sched.now() + timeout;
+        let deadline = self.sched.now().after(timeout);
         self.wait(waiting, Some(deadline), condition) == WaitOutcome::Satisfied
     }
 
@@ -100,15 +100,14 @@ impl WaitQueue {
         let mut condition = || whose.call(&mut condition);
         let _side = harness_side();
         let me = self.sched.current();
-        let Waiting { resource, why, breakable, site } = waiting;
         self.waiters.lock().push_back(me);
-        self.sched.emit(EventKind::WaitBegin { resource, why, breakable, site });
+        let wait = OpenWait::begin(self, me, waiting);
         let outcome = loop {
             if condition() {
                 break WaitOutcome::Satisfied;
             }
-            match self.sched.park(deadline) {
-                Wake::Broken(errno) if breakable && !condition() => {
+            match self.sched.park(wait.began, deadline) {
+                Wake::Broken(errno) if waiting.breakable && !condition() => {
                     break WaitOutcome::Broken(errno);
                 }
                 Wake::TimedOut if !condition() => break WaitOutcome::TimedOut,
@@ -119,9 +118,7 @@ impl WaitQueue {
                 waiters.push_back(me);
             }
         };
-        self.waiters.lock().retain(|task| *task != me);
-        self.sched.forget_break();
-        self.sched.emit(EventKind::WaitEnd { resource, outcome });
+        wait.end(outcome);
         outcome
     }
 
@@ -147,6 +144,55 @@ impl WaitQueue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiters.lock().is_empty()
+    }
+}
+
+/// A wait that has begun. If the condition panics or the task is unwound, dropping this ends the
+/// wait: a task that goes on after that must not seem to wait, and a wake-up that was meant for it
+/// is passed on, because a task that lingers may wait for that.
+struct OpenWait<'a> {
+    queue: &'a WaitQueue,
+    task: TaskId,
+    resource: Resource,
+    /// The event that began it.
+    began: u64,
+    outcome: WaitOutcome,
+}
+
+impl<'a> OpenWait<'a> {
+    fn begin(queue: &'a WaitQueue, task: TaskId, waiting: Waiting) -> Self {
+        let (resource, began) = (waiting.resource, queue.sched.emit_wait(waiting));
+        Self { queue, task, resource, began, outcome: WaitOutcome::Abandoned }
+    }
+
+    fn end(mut self, outcome: WaitOutcome) {
+        self.outcome = outcome;
+    }
+
+    /// Takes the task out of the queue. Returns whether it was no longer there: it was woken.
+    fn leave(&self) -> bool {
+        let mut waiters = self.queue.waiters.lock();
+        let before = waiters.len();
+        waiters.retain(|waiter| *waiter != self.task);
+        waiters.len() == before
+    }
+}
+
+impl Drop for OpenWait<'_> {
+    fn drop(&mut self) {
+        let woken = self.leave();
+        let Self { queue, task: _, resource, began, outcome } = self;
+        let abandoned = *outcome == WaitOutcome::Abandoned;
+        if abandoned && woken {
+            queue.wake_one();
+        }
+        let sched = &queue.sched;
+        // Where the world unwinds, its tasks wait in the events as they did when it stopped.
+        if abandoned && sched.0.ended.load(Ordering::Acquire) {
+            return;
+        }
+        sched.forget_break(*began);
+        sched.emit(EventKind::WaitEnd { resource: *resource, outcome: *outcome });
     }
 }
 
@@ -176,6 +222,10 @@ impl Completion {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    pub(super) const fn sched(&self) -> &Sched {
+        &self.queue.sched
     }
 
     /// Waits until it is complete.

@@ -23,7 +23,9 @@ type WorkFn = dyn Fn() + Send + Sync;
 /// A piece of work that can be queued again and again (`struct work_struct`).
 #[derive(Clone)]
 pub struct Work {
-    name: &'static str,
+    /// With a number from the second item of its name on: `flush`, `flush/2`. The judges know an
+    /// item by its name.
+    name: Arc<str>,
     func: Arc<WorkFn>,
     /// The side from which the item was made.
     side: Side,
@@ -48,7 +50,9 @@ impl Work {
     pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
         let side = Side::now();
         let _side = harness_side();
-        Self { name, func: Arc::new(func), side, at: Arc::default() }
+        let number = Sched::of_current().map_or(0, |sched| sched.namesakes(name));
+        let name = if number == 0 { name.to_owned() } else { format!("{name}/{}", number + 1) };
+        Self { name: name.into(), func: Arc::new(func), side, at: Arc::default() }
     }
 }
 
@@ -120,7 +124,7 @@ impl WorkQueue {
             if state.stopping || at.pending.is_some() {
                 return false;
             }
-            let id = self.0.sched.next_work(work.name);
+            let id = self.0.sched.next_work(&work.name);
             at.pending = Some((id, Completion::new(&self.0.sched, Resource::Work(id))));
             self.0.sched.emit(EventKind::WorkQueued { work: id, queue: self.0.queue });
             state.items.push_back(work.clone());

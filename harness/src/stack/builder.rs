@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::limits;
 use super::named::{below, define, find, free, stands_on_nothing};
 use super::spec::{BufioSpec, Disk, FsSpec, LoopSpec, MetadataSpec, StackSpec};
 use crate::block::{BlockDevice, FileDevice, LoopDevice, MemoryDevice};
@@ -19,8 +20,6 @@ use crate::inject::Plan;
 use crate::mm::Mm;
 use crate::mm::policy::{Node, NodeKind};
 use crate::sched::{Sched, WorkQueue};
-
-const MIB: u64 = 1 << 20;
 
 /// The rooms of a world that every part of a stack needs.
 #[derive(Clone)]
@@ -57,6 +56,10 @@ pub trait LoopBackend: Send + Sync {
     fn finish(&self, _fs: &Fs) -> Result<()> {
         Ok(())
     }
+
+    /// Takes down what is left after the world was unwound, devices first. It is called outside the
+    /// world's tasks, once all that the backend keeps is its own.
+    fn unwound(&self) {}
 }
 
 /// Loop devices in process, each with a worker task of the world.
@@ -105,6 +108,7 @@ impl Stack {
     /// An unknown name, a name that is defined twice, a size that does not fit, or a part that
     /// cannot be made.
     pub fn build(parts: &Parts, spec: &StackSpec, backend: Arc<dyn LoopBackend>) -> Result<Self> {
+        limits::check(spec)?;
         let mut stack = Self {
             standing: Vec::new(),
             bufio: None,
@@ -204,7 +208,8 @@ impl Stack {
     /// The filesystem, and the topology's node that it rests on.
     fn make_fs(&self, parts: &Parts, spec: &FsSpec) -> Result<(Fs, Option<Node>)> {
         let Parts { sched, mm, plan, .. } = parts;
-        let (disk, bytes) = (format!("disk:{}", spec.name), spec.mib * MIB);
+        let bytes = limits::bytes(&format!("fs `{}`", spec.name), spec.mib)?;
+        let disk = format!("disk:{}", spec.name);
         let device: Arc<dyn BlockDevice> = match &spec.disk {
             Disk::Memory => Arc::new(MemoryDevice::new(sched, &disk, bytes)),
             Disk::TempFile => Arc::new(FileDevice::temp(sched, &disk, bytes)?),
@@ -265,7 +270,8 @@ impl Stack {
     /// The device, and the lock of its file's inode.
     fn make_loop(&self, parts: &Parts, spec: &LoopSpec) -> Result<(Arc<dyn BlockDevice>, LockId)> {
         let fs = find(&self.fs, "filesystem", &spec.fs)?;
-        let lock = make_file(fs, &spec.file, spec.mib * MIB).map_err(|errno| {
+        let bytes = limits::bytes(&format!("loop device `{}`", spec.name), spec.mib)?;
+        let lock = make_file(fs, &spec.file, bytes).map_err(|errno| {
             Error::input(format!(
                 "loop device `{}`: making `{}` of {} MiB on fs `{}`",
                 spec.name, spec.file, spec.mib, spec.fs

@@ -21,7 +21,7 @@ const _: () = assert!(ZEROES.len() as u64 == PAGE_SIZE, "a page of zeroes is a p
 impl Stack {
     /// Makes the swap area, and its file if it has one.
     pub(super) fn make_swap(&self, parts: &Parts, spec: &SwapSpec) -> Result<SwapArea> {
-        let (mm, bytes) = (parts.mm.clone(), spec.pages as u64 * PAGE_SIZE);
+        let (mm, bytes) = (parts.mm.clone(), (spec.pages as u64).saturating_mul(PAGE_SIZE));
         let (place, io): (_, Arc<dyn SwapIo>) = match (&spec.device, &spec.fs) {
             (Some(_), Some(_)) => {
                 let what = format!("swap area `{}` on a device and on a filesystem", spec.name);

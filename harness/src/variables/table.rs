@@ -12,6 +12,8 @@ pub const REQUIRE: &str = "RECLAIMDEP_REQUIRE";
 pub const REPLAY: &str = "RECLAIMDEP_REPLAY";
 /// The folder for reports.
 pub const REPORT_DIR: &str = "RECLAIMDEP_REPORT_DIR";
+/// How long a run may go without a scheduling point.
+pub const DEADLINE: &str = "RECLAIMDEP_DEADLINE";
 /// The supervisor of a child process.
 pub const CHILD: &str = "RECLAIMDEP_CHILD";
 /// The run that a child process is for.
@@ -44,6 +46,11 @@ pub const VARIABLES: &[Variable] = &[
         name: REPORT_DIR,
         values: "a folder; made if need be",
         meaning: "tests and `run` write each report with findings there, in every form",
+    },
+    Variable {
+        name: DEADLINE,
+        values: "a time (`200ms`, `10s`); `0` for none",
+        meaning: "a run without a scheduling point for so long ends (RD05), whatever it says itself",
     },
     Variable {
         name: CHILD,
@@ -111,7 +118,7 @@ pub(crate) fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Resul
 const MAX_DISTANCE: usize = 3;
 
 /// How many letters must be added, removed or replaced to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
+pub(crate) fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (up, letter) in one.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], up + 1);

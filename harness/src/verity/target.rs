@@ -21,7 +21,6 @@ use crate::inject::Plan;
 use crate::mm::Mm;
 use crate::mm::policy::Node;
 use crate::sched::{Sched, SpinLock, WorkQueue, harness_side};
-use crate::units::SECTOR_SIZE;
 
 /// Failures that a target keeps.
 pub const MAX_FAILURES: usize = 64;
@@ -135,13 +134,14 @@ impl Target {
         })?;
         let superblock = Superblock::parse(&bytes)?;
         let block_size = superblock.hash_block_size;
-        let first = (options.hash_offset + SUPERBLOCK_SIZE as u64).div_ceil(block_size.into());
+        let first = options.hash_offset.saturating_add(SUPERBLOCK_SIZE as u64);
+        let first = first.div_ceil(block_size.into());
         let tree = Tree::new(&superblock, first)?;
         for (what, device, needed) in [
             ("data", &data, superblock.data_bytes()),
             ("hash", &hash, tree.end() * u64::from(block_size)),
         ] {
-            let has = device.sectors().0 * SECTOR_SIZE;
+            let has = device.sectors().bytes();
             if has < needed {
                 return Err(Error::corrupt(format!(
                     "verity `{name}`: its {what} device has {has} bytes and should have {needed}"

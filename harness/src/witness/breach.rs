@@ -138,7 +138,7 @@ breaches! {
          that";
     LostData, RD13, "acknowledged data is lost",
         "a version that was acknowledged as durable is not there after the crash; flush before \
-         acknowledging";
+         acknowledging, and change none of it in place before what changes it is durable";
 }
 
 impl fmt::Display for Breach {

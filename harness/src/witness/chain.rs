@@ -41,10 +41,16 @@ impl<'v> Chain<'v> {
             let what = StepKind::Holds { lock: held.lock, mode: held.mode };
             self.steps.push(step(what, Some(held.site), held.time, held.seq));
         }
-        let waited = match task.wait.map(|wait| wait.resource) {
-            Some(Resource::Request(request)) => Some(request),
+        for (pool, taken) in self.view.elements_of(id) {
+            self.steps.push(step(StepKind::HasElement { pool }, taken.site, taken.time, taken.seq));
+        }
+        for (condition, made) in self.view.promises_of(id) {
+            self.steps.push(step(StepKind::Promised { condition }, made.site, made.time, made.seq));
+        }
+        let waited = task.waits.iter().rev().find_map(|wait| match wait.resource {
+            Resource::Request(request) => Some(request),
             _ => None,
-        };
+        });
         let own =
             |request: &RequestId| self.view.request(*request).filter(|facts| facts.submitter == id);
         if let Some((request, facts)) =
@@ -53,7 +59,7 @@ impl<'v> Chain<'v> {
             let what = StepKind::Submitted { request };
             self.steps.push(step(what, Some(facts.site), facts.time, facts.seq));
         }
-        if let Some(wait) = task.wait {
+        for wait in &task.waits {
             let what = StepKind::Wait {
                 resource: wait.resource,
                 why: wait.why,

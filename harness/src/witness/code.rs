@@ -8,6 +8,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::variables::distance;
 
 macro_rules! codes {
     ($($code:ident, $title:literal, $meaning:literal;)*) => {
@@ -92,16 +93,43 @@ impl fmt::Display for Code {
     }
 }
 
+/// More letters than this are no misspelling of a code.
+const MAX_DISTANCE: usize = 2;
+
+/// Reads `RD04`, and what people write for it: `rd04`, `RD4`, `4`.
 impl FromStr for Code {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.iter().find(|code| code.name() == text);
+        let word = text.to_ascii_uppercase();
+        let number = word.strip_prefix("RD").unwrap_or(&word);
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let name = format!("RD{:0>2}", number.trim_start_matches('0'));
+        let found = Self::ALL.iter().find(|code| is_number && code.name() == name);
         found.copied().ok_or_else(|| {
             let known = Self::ALL.iter().map(|code| code.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown finding code `{text}`"))
-                .advice(format!("use one of {known}"))
+            let error = Error::input(format!("unknown finding code `{text}`"));
+            match Self::meant(&word).filter(|_| !is_number) {
+                Some(code) => {
+                    let title = code.title();
+                    error.advice(format!("did you mean {code} ({title})? There are {known}"))
+                }
+                None => error.advice(format!("use one of {known}")),
+            }
         })
+    }
+}
+
+impl Code {
+    /// The one code whose name or title is nearest to `word`, which is in capital letters.
+    fn meant(word: &str) -> Option<Self> {
+        let of = |code: &Self| {
+            let title = distance(&code.title().to_ascii_uppercase(), word);
+            title.min(distance(code.name(), word))
+        };
+        let nearest = Self::ALL.iter().map(of).min().filter(|nearest| *nearest <= MAX_DISTANCE)?;
+        let mut near = Self::ALL.iter().filter(|code| of(code) == nearest);
+        near.next().copied().filter(|_| near.next().is_none())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::event::{
     ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site,
-    TaskId, WorkId,
+    TaskId, WaitId, WorkId,
 };
 use crate::units::Nanos;
 use crate::witness::{Breach, Code, Cycle, FrameKind, RequestFacts, Restriction, Role, WorkItem};
@@ -87,6 +87,16 @@ pub enum StepKind {
         lock: LockId,
         /// How.
         mode: LockMode,
+    },
+    /// The task has an element of a pool.
+    HasElement {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// The task promised to signal a condition.
+    Promised {
+        /// Which.
+        condition: WaitId,
     },
     /// The task submitted a request.
     Submitted {

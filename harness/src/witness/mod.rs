@@ -44,6 +44,7 @@ pub use finding::{Finding, Step, StepKind, Subject};
 pub use judge::{Judge, JudgeOptions, Learned, Moment};
 use oracle::Oracle;
 pub use oracle::Pairs;
+pub(crate) use order::item_of;
 pub use order::{Collision, Cycle, Declaration, Edge, Level, Node, NodeKind, Order, OrderGraph};
 pub use panel::Witness;
 pub use reads::Reads;

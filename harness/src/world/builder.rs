@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::execution::Run;
 use super::order::Orders;
@@ -111,7 +112,9 @@ impl Builder {
         self
     }
 
-    /// Adds a rule to the plan that says which allocations find memory short.
+    /// Adds a rule to the plan that says which allocations find memory short. Where a rule applies
+    /// in no schedule and is not [`optional`](Pressure::optional), the report does not
+    /// [match](Report::matches).
     pub fn pressure(mut self, rule: Pressure) -> Self {
         self.spec.plan.pressure.push(rule);
         self
@@ -150,9 +153,10 @@ impl Builder {
         self
     }
 
-    /// Adds a suppression: findings of `code` whose headline contains `part` are suppressed, for
-    /// this `reason`. The report says which were suppressed, and which suppressions were not
-    /// needed.
+    /// Adds a suppression: findings of `code` are suppressed, for this `reason`, where the report
+    /// prints `part` in the headline, the line of the cycle or a step of the chain, whichever edge
+    /// of the cycle closed it. The report says which were suppressed, and which suppressions no
+    /// schedule needed. A suppression of a code that this run does not judge is an error.
     pub fn suppress(
         mut self,
         code: Code,
@@ -164,13 +168,38 @@ impl Builder {
         self
     }
 
-    /// After how many steps an execution counts as a hang (RD05); a million by default.
+    /// The step budget; a million by default. An execution in which every task ran in vain for so
+    /// many steps is a hang (RD05): they spin, poll, or fail at least half as often as they get on.
+    /// One that does get on may take ten times as many; then the run ends with an error of kind
+    /// [`crate::ErrorKind::Inconclusive`], and is neither quiet nor a finding.
     pub fn steps(mut self, steps: u64) -> Self {
         self.spec.steps = steps;
         self
     }
 
-    /// What should be found: exploration goes on until one execution shows all of it.
+    /// How long, in real time, the run may go without a scheduling point: 10 s by default, and zero
+    /// for ever. Then it ends with a finding (RD05) that names the task and where its thread is;
+    /// the thread is left behind. On the tiers native and loop each task has this time for itself,
+    /// and a task that waits in the world does not use it up. Off under a debugger. The variable
+    /// `RECLAIMDEP_DEADLINE` overrides this.
+    ///
+    /// The run takes place on a thread of its own, which has the name of the one that calls
+    /// [`run`](Self::run); other thread-locals are not seen there.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.spec.deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
+        self
+    }
+
+    /// Bytes of stack of each task, from 128 KiB to 1 GiB: 1 MiB by default on the model tier, and
+    /// 2 MiB on the others.
+    pub const fn task_stack(mut self, bytes: usize) -> Self {
+        self.spec.task_stack = Some(bytes);
+        self
+    }
+
+    /// What should be found: exploration goes on until one execution shows all of it. What else
+    /// the executions show, and is not part of what is expected, is in the report too, and the
+    /// report does not [match](Report::matches).
     pub fn expect(mut self, codes: &[Code]) -> Self {
         self.spec.expect = codes.to_vec();
         self
@@ -257,8 +286,12 @@ impl Builder {
     /// code under test is in the report.
     pub fn run(self, body: impl Fn(&World) + Send + Sync + 'static) -> Result<Report> {
         crate::variables::check()?;
-        self.spec.check()?;
-        let run = Arc::new(Run::new(self.spec, Arc::new(body)));
+        let mut spec = self.spec;
+        if let Some(deadline) = crate::variables::deadline()? {
+            spec.deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
+        }
+        spec.check()?;
+        let run = Arc::new(Run::new(spec, Arc::new(body)));
         match run.spec.tier {
             Tier::Model => model::run(&run),
             Tier::Native => native::run(&run),

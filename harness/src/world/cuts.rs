@@ -50,7 +50,7 @@ pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
     for line in &lines {
         // The first choice restricts least; a wider scope adds nothing where it cuts.
         let added = ScopeChoice::ALL.iter().find_map(|scope| {
-            let added = AddedScope { scope: *scope, at: line.clone() };
+            let added = AddedScope::new(*scope, line.clone());
             let what =
                 format!("scope {} around the allocation at {}", added.scope.name(), added.at);
             let mut spec = run.spec.clone();
@@ -106,11 +106,11 @@ fn try_out(run: &Arc<Run>) -> Trial {
     let strategy = Budget::new(Mixed::new(run.spec.seed), SCHEDULES);
     let stop = strategy.stop();
     let trial = Arc::new(SpinLock::new(Trial::default()));
-    let (shared, tried) = (Arc::clone(&trial), Arc::clone(run));
-    let look = move |executed: &Executed| {
+    let shared = Arc::clone(&trial);
+    let look = move |executed: Executed, _| {
         let mut trial = shared.lock();
         trial.reclaimed |= executed.observed.reclaimed;
-        trial.noisy |= !executed.codes(&tried.spec.suppressions).is_empty() || executed.failed();
+        trial.noisy |= !executed.findings.is_empty() || executed.failed();
         if trial.noisy {
             stop.stop();
         }

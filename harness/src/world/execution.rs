@@ -3,22 +3,24 @@
 //! Key types: [`Run`], [`Executed`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::World;
 use super::hub::{Hub, Observed};
 use super::spec::Spec;
-use super::suppress::{self, Suppression};
+use super::suppress;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, Names};
 use crate::heap;
-use crate::inject::Plan;
+use crate::inject::{IdleRule, Plan};
 use crate::mm::{Mm, MmOptions};
 use crate::recording::Recorder;
-use crate::report::describe;
-use crate::sched::{Sched, Side, SpinLock};
+use crate::report::{Finding, describe};
+use crate::sched::watch::Cause;
+use crate::sched::{MAX_BUDGETS, Sched, Side, SpinLock};
 use crate::stack::{LoopBackend, MemorySpec, Parts, Stack};
 use crate::units::Pages;
-use crate::witness::{Code, Finding, JudgeOptions, OrderGraph, Witness};
+use crate::witness::{self as judged, Breach, Code, JudgeOptions, OrderGraph, StepKind, Witness};
 
 /// A test's closure.
 pub(super) type Body = Arc<dyn Fn(&World) + Send + Sync>;
@@ -40,8 +42,19 @@ pub(super) struct Executed {
     pub(super) panic: Option<String>,
     /// The harness's own trouble in building the stack or taking it down.
     pub(super) trouble: Option<Error>,
-    /// Rules of the plan that never applied, as sentences.
-    pub(super) idle: Vec<String>,
+    /// Rules of the plan that never applied.
+    pub(super) idle: Vec<IdleRule>,
+    /// What was found and is not suppressed, in words.
+    pub(super) findings: Vec<Finding>,
+    /// What is suppressed, each with the place of its suppression in the spec.
+    pub(super) suppressed: Vec<(usize, Finding)>,
+    /// Whether what was found, and is not suppressed, made the code under test panic: a deadlock
+    /// that the world broke, a hang that it ended, a shrinker that panicked.
+    pub(super) explains_panic: bool,
+    /// For how long every task waited before the deadline ended it.
+    pub(super) stalled_for: Option<Duration>,
+    /// Why it did not end and was left behind.
+    pub(super) stuck: Option<Cause>,
 }
 
 impl Run {
@@ -70,6 +83,7 @@ impl Run {
         backend: Arc<dyn LoopBackend>,
     ) -> Executed {
         let armed = SpinLock::new(None);
+        let left = Arc::clone(&backend);
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
             *armed.lock() = Some(world.plan().clone());
@@ -80,13 +94,39 @@ impl Run {
             sched.emit(EventKind::WorldEnd);
             Ok(())
         });
-        Executed {
-            observed: hub.close(),
-            names: sched.names(|names| names.clone()),
-            panic: sched.panic_message(),
-            trouble: ended.and_then(Result::err),
-            idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
+        if ended.is_none() {
+            left.unwound();
         }
+        let (observed, names) = (hub.close(), sched.names(|names| names.clone()));
+        let judged = observed.witness.as_ref().map_or(&[][..], |witness| witness.findings());
+        let findings = judged.iter().map(|finding| describe(finding, &names)).collect();
+        let (findings, suppressed) = suppress::split(&self.spec.suppressions, findings);
+        let kept = |seq| findings.iter().any(|finding| finding.seq == seq);
+        let explains_panic = judged.iter().any(|found| explains_panic(found) && kept(found.seq));
+        Executed {
+            observed,
+            names,
+            panic: sched.panic_message(),
+            trouble: ended.and_then(Result::err).or_else(|| self.out_of_steps(sched)),
+            idle: armed.lock().take().map_or_else(Vec::new, |plan| plan.idle()),
+            findings,
+            suppressed,
+            explains_panic,
+            stalled_for: sched.stalled_for(),
+            stuck: None,
+        }
+    }
+
+    /// The error that an execution was too long to be judged.
+    fn out_of_steps(&self, sched: &Sched) -> Option<Error> {
+        let Spec { name, steps, .. } = &self.spec;
+        let what = format!(
+            "`{name}` is inconclusive: an execution did not end within {MAX_BUDGETS} times its \
+             step budget (`steps`) of {steps}, and not all of it was in vain, so it may be a long \
+             program or a loop without an end"
+        );
+        let advice = "raise `Builder::steps` for a long program, or bound the loop";
+        sched.is_out_of_steps().then(|| Error::inconclusive(what).advice(advice))
     }
 
     fn build(self: &Arc<Self>, sched: &Sched, backend: Arc<dyn LoopBackend>) -> Result<World> {
@@ -123,23 +163,24 @@ impl Spec {
 }
 
 impl Executed {
-    /// Everything that was found, in order.
-    pub(super) fn findings(&self) -> &[Finding] {
-        self.observed.witness.as_ref().map_or(&[], |witness| witness.findings())
+    /// Whether the code under test panicked, and no finding is the reason.
+    pub(super) const fn panicked(&self) -> bool {
+        self.panic.is_some() && !self.explains_panic
     }
 
-    /// The codes of what was found and is not suppressed.
-    pub(super) fn codes(&self, suppressions: &[Suppression]) -> Vec<Code> {
-        let findings = self.findings();
-        if suppressions.is_empty() {
-            return findings.iter().map(|finding| finding.code).collect();
-        }
-        let described = findings.iter().map(|finding| describe(finding, &self.names)).collect();
-        suppress::apply(suppressions, described).0.iter().map(|finding| finding.code).collect()
-    }
-
-    /// Whether it ended by a panic of the code under test or by trouble of the harness.
+    /// Whether it ended by a panic of the code under test, by the deadline or by trouble of the
+    /// harness, and nothing that was found is the reason of a panic or of the trouble.
     pub(super) const fn failed(&self) -> bool {
-        self.panic.is_some() || self.trouble.is_some()
+        self.panicked()
+            || self.stuck.is_some()
+            || self.trouble.is_some() && self.findings.is_empty()
     }
+}
+
+/// Whether `finding` can be the reason of a panic of the code under test. Other findings change
+/// nothing in the run.
+fn explains_panic(finding: &judged::Finding) -> bool {
+    let broke = finding.chain.last().map(|step| step.what);
+    let shrinker = matches!(broke, Some(StepKind::Broke { breach: Breach::Panicked, .. }));
+    shrinker || matches!(finding.code, Code::RD04 | Code::RD05)
 }

@@ -26,6 +26,8 @@ pub(super) struct Observed {
     pub(super) reclaimed: bool,
     /// The file that the events go to.
     pub(super) recorder: Option<Recorder>,
+    /// The world was aborted: what its tasks do while they unwind is not looked at.
+    over: bool,
 }
 
 /// The observer of one execution. Clones share it: the scheduler sends events to one, and the world
@@ -42,7 +44,16 @@ impl Hub {
 
     /// The execution has ended: gives away what was observed. Later events go nowhere.
     pub(super) fn close(&self) -> Observed {
-        let mut observed = std::mem::take(&mut *self.0.lock());
+        Self::settle(std::mem::take(&mut *self.0.lock()))
+    }
+
+    /// The same for an execution that does not end; none where its thread is in the middle of an
+    /// event.
+    pub(super) fn try_close(&self) -> Option<Observed> {
+        Some(Self::settle(std::mem::take(&mut *self.0.try_lock()?)))
+    }
+
+    fn settle(mut observed: Observed) -> Observed {
         if let Some(witness) = &mut observed.witness {
             witness.settle();
         }
@@ -55,6 +66,10 @@ impl Observer for Hub {
         self.0.lock().observe(event, names)
     }
 
+    fn aborted(&mut self) {
+        self.0.lock().over = true;
+    }
+
     fn found(&self) -> usize {
         self.0.lock().witness.as_ref().map_or(0, |witness| witness.findings().len())
     }
@@ -62,6 +77,9 @@ impl Observer for Hub {
 
 impl Observed {
     fn observe(&mut self, event: &Event, names: &Names) -> Reaction {
+        if self.over {
+            return Reaction::Go;
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.record(event, names);
         }

@@ -12,20 +12,25 @@
 //! | `spec` | `Spec`: the description, as plain data; whether it makes sense |
 //! | `execution` | `Run`, `Executed`: build the stack, run the body, take the stack down, once |
 //! | `hub` | `Hub`: events to judges, findings to reactions |
+//! | `gather` | `Gathered`: what all executions showed, and which one is reported |
 //! | `finish` | the report of a run, on every tier |
 //! | `model`, `native` | executions on the two engines; exploration, replay, the check that a finding replays |
 //! | `real` | the loop tier: our filesystem behind FUSE, real loop devices, a supervised child |
+//! | `stuck` | what the report says of a run that the deadline left behind |
 //! | `suppress` | findings that a test knows and suppresses |
 //! | `cuts` | which other era, knob or policy keeps a found run quiet, by trying |
 //! | `order` | [`Orders`]: what runs showed about order; claims about it ([`World::prime`]) |
 //! | `durable` | [`Durable`]: what was acknowledged, and what is there after a crash |
+//! | `durable_file` | [`DurableFile`]: the same, for the bytes of a file |
 //! | `shrinker` | shrinkers that production code registers through the scope crate |
 
 mod builder;
 mod cuts;
 mod durable;
+mod durable_file;
 mod execution;
 mod finish;
+mod gather;
 mod hub;
 mod model;
 mod native;
@@ -34,14 +39,16 @@ mod order;
 mod real;
 mod shrinker;
 mod spec;
+mod stuck;
 mod suppress;
 
 use std::sync::{Arc, Weak};
 
 pub use builder::Builder;
 pub use durable::Durable;
+pub use durable_file::DurableFile;
 pub use order::{Claim, Orders};
-pub use spec::{DEFAULT_SCHEDULES, STEP_BUDGET};
+pub use spec::{DEFAULT_DEADLINE, DEFAULT_SCHEDULES, STEP_BUDGET};
 
 use execution::Run;
 
@@ -225,6 +232,12 @@ impl World {
     #[must_use]
     pub fn durable(&self, name: &str) -> Durable {
         Durable::new(self.sched(), name)
+    }
+
+    /// A file of the code under test, for whose bytes the test accounts across a crash (RD13).
+    #[must_use]
+    pub fn durable_file(&self, name: &str) -> DurableFile {
+        DurableFile::new(self.sched(), name)
     }
 
     /// The scheduler.

@@ -4,83 +4,125 @@
 //! replayed from its trace once more, and must give the same report byte for byte: a difference is
 //! nondeterminism in the code under test, and an error.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cuts;
 use super::execution::{Executed, Run};
-use super::finish::{Executions, finish};
+use super::finish::finish;
+use super::gather::{Executions, Gathered};
 use super::hub::Hub;
+use super::spec::Spec;
+use super::stuck;
 use crate::error::{Error, Result};
 use crate::event::Trace;
 use crate::explore::{Budget, Mixed, Replay};
-use crate::report::Report;
-use crate::sched::controlled::{self, Driver};
-use crate::sched::{Sched, SpinLock, Strategy};
+use crate::recording::Recorder;
+use crate::report::{Finding, Report};
+use crate::sched::controlled::{self, Driver, TASK_STACK};
+use crate::sched::{Sched, SpinLock, Strategy, watch};
 use crate::stack::InProcess;
 
 /// Explores or replays, as the spec says.
 pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
     let spec = &run.spec;
-    let mut report = match &spec.replay {
-        Some(trace) => finish(spec, replay(run, trace)?)?,
+    let (mut report, ended) = match &spec.replay {
+        Some(trace) => {
+            let replayed = replay(run, trace, spec.recorder()?)?;
+            let ended = replayed.reported.stuck.is_none();
+            (finish(spec, replayed)?, ended)
+        }
         None => explore_and_replay(run)?,
     };
-    if spec.try_cuts && !report.findings.is_empty() {
+    // Of a run that does not end, each try would take as long as the deadline.
+    if spec.try_cuts && ended && !report.findings.is_empty() {
         cuts::find(run, &mut report);
     }
     Ok(report)
 }
 
-/// Explores; what was found is replayed, and must give the same report.
-fn explore_and_replay(run: &Arc<Run>) -> Result<Report> {
+/// Explores; what was found is replayed, and must give the same report. Returns also whether the
+/// run ended by itself: one that the deadline ended is not replayed.
+fn explore_and_replay(run: &Arc<Run>) -> Result<(Report, bool)> {
     let spec = &run.spec;
     let explored = explore(run);
-    let (count, idle) = (explored.count, explored.idle.clone());
+    let across = explored.across.clone();
+    let ended = explored.reported.stuck.is_none();
     let report = finish(spec, explored)?;
+    if !ended {
+        return Ok((report, ended));
+    }
     let Some(trace) = report.trace.as_ref().filter(|_| !report.is_quiet() || spec.record.is_some())
     else {
-        return Ok(report);
+        return Ok((report, ended));
     };
-    // Only this second run records: of those before, none was known to be the last.
-    let again = finish(spec, Executions { count, idle, ..replay(run, trace)? })?;
-    if again.to_json() != report.to_json() {
-        let what = "does not replay: the same choices gave another report";
-        return Err(Error::misuse(format!("`{}` {what}", spec.name)).advice(
-            "the code under test depends on something that the world does not control: \
-             time, addresses, a random hasher",
-        ));
+    found_again(run, &across.elsewhere)?;
+    // Only this second run records: of those before, none was known to be the reported one.
+    let again = Executions { across, ..replay(run, trace, spec.recorder()?)? };
+    if finish(spec, again)?.to_json() != report.to_json() {
+        return Err(does_not_replay(spec));
     }
-    Ok(report)
+    Ok((report, ended))
 }
 
+/// Replays each other execution of which the report lists a finding; it must find the same.
+fn found_again(run: &Arc<Run>, listed: &[Finding]) -> Result<()> {
+    let mut traces = BTreeMap::new();
+    for elsewhere in listed.iter().filter_map(|finding| finding.elsewhere.as_ref()) {
+        traces.entry(elsewhere.schedule).or_insert(&elsewhere.trace);
+    }
+    let mut again = Vec::new();
+    for trace in traces.into_values() {
+        again.extend(replay(run, trace, None)?.reported.findings);
+    }
+    let same = |finding: &Finding| again.contains(&finding.of_reported());
+    if listed.iter().all(same) { Ok(()) } else { Err(does_not_replay(&run.spec)) }
+}
+
+fn does_not_replay(spec: &Spec) -> Error {
+    let what = "does not replay: the same choices gave another report";
+    Error::misuse(format!("`{}` {what}", spec.name)).advice(
+        "the code under test depends on something that the world does not control: \
+         time, addresses, a random hasher",
+    )
+}
+
+/// Explores until an execution shows all that is expected, or fails. One that shows something else
+/// does not end it.
 fn explore(run: &Arc<Run>) -> Executions {
     let spec = &run.spec;
     let strategy = Budget::new(Mixed::new(spec.seed), spec.schedules);
-    let (stop, judged) = (strategy.stop(), Arc::clone(run));
-    let enough = move |executed: &Executed| {
-        let (codes, expect) = (executed.codes(&judged.spec.suppressions), &judged.spec.expect);
-        let shown = if expect.is_empty() {
-            !codes.is_empty()
-        } else {
-            expect.iter().all(|code| codes.contains(code))
-        };
-        if shown || executed.failed() {
+    let stop = strategy.stop();
+    let gathered = Arc::new(SpinLock::new(Some(Gathered::new(&spec.expect))));
+    let (all, watched) = (Arc::clone(&gathered), Arc::clone(run));
+    let take = move |executed, trace| {
+        if all.lock().as_mut().is_some_and(|gathered| gathered.add(executed, trace)) {
             stop.stop();
         }
     };
-    let watched = Arc::clone(run);
-    execute(run, strategy, move || watched.hub(None), enough)
+    execute(run, strategy, move || watched.hub(None), take);
+    let gathered = gathered.lock().take().and_then(Gathered::finish);
+    gathered.expect("every strategy here has a first schedule")
 }
 
 /// Runs the schedule of `trace`. One execution does not tell which rules of the plan never applied
-/// in the others, so its `idle` is empty.
-fn replay(run: &Arc<Run>, trace: &Trace) -> Result<Executions> {
+/// in the others, nor which suppressions they needed.
+fn replay(run: &Arc<Run>, trace: &Trace, recorder: Option<Recorder>) -> Result<Executions> {
     let strategy = Replay::new(trace.clone());
     let mismatch = strategy.mismatch();
-    let hub = run.hub(run.spec.recorder()?);
-    let executions = execute(run, strategy, move || hub.clone(), |_| {});
-    if let Some(position) = mismatch.position() {
+    let hub = run.hub(recorder);
+    let replayed = Arc::new(SpinLock::new(None));
+    let kept = Arc::clone(&replayed);
+    execute(
+        run,
+        strategy,
+        move || hub.clone(),
+        move |executed, _| {
+            *kept.lock() = Some(executed);
+        },
+    );
+    let executed = replayed.lock().take().expect("a replay has one schedule");
+    if let Some(position) = mismatch.position().filter(|_| executed.stuck.is_none()) {
         let what = if position < trace.0.len() {
             format!("choice {position} (from 0) cannot be taken")
         } else {
@@ -90,39 +132,42 @@ fn replay(run: &Arc<Run>, trace: &Trace) -> Result<Executions> {
         return Err(Error::input(what)
             .advice("replay it with the same code, stack, plan and era that printed it"));
     }
-    Ok(Executions { trace: Some(trace.clone()), idle: BTreeSet::new(), ..executions })
+    let mut replayed = Executions::one(executed, Some(trace.clone()));
+    replayed.across.all = false;
+    replayed.across.idle.clear();
+    Ok(replayed)
 }
 
 /// Executes `run` until `strategy` has no further schedule. Each execution has a hub of its own,
-/// and `look` is shown its result.
-///
-/// # Panics
-/// If `strategy` has no schedule at all.
+/// and `take` gets its result and its choices.
 pub(super) fn execute(
     run: &Arc<Run>,
     strategy: impl Strategy + 'static,
     hub: impl Fn() -> Hub + Send + Sync + 'static,
-    look: impl Fn(&Executed) + Send + Sync + 'static,
-) -> Executions {
+    take: impl Fn(Executed, Option<Trace>) + Send + Sync + 'static,
+) {
     let driver = Driver::new(Box::new(strategy));
-    let executions = Arc::new(SpinLock::new(None));
-    let (kept, choices, run) = (Arc::clone(&executions), Arc::clone(&driver), Arc::clone(run));
-    controlled::run(&driver, move || {
-        let hub = hub();
-        let observer = Box::new(hub.clone());
-        let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);
-        let executed = run.execute(&sched, &hub, Arc::new(InProcess));
-        let trace = Some(choices.lock().take_trace());
-        look(&executed);
-        let mut kept = kept.lock();
-        *kept = Some(match kept.take() {
-            None => Executions { trace, ..Executions::one(executed) },
-            Some(Executions { count, mut idle, .. }) => {
-                idle.retain(|rule| executed.idle.contains(rule));
-                Executions { count: count + 1, last: executed, trace, idle }
-            }
-        });
-    });
-    let executions = executions.lock().take();
-    executions.expect("every strategy here has a first schedule")
+    let (take, watched) = (Arc::new(take), Arc::new(SpinLock::new(None)));
+    let ended = {
+        let (taken, current, driver) =
+            (Arc::clone(&take), Arc::clone(&watched), Arc::clone(&driver));
+        let (run, task_stack) = (Arc::clone(run), run.spec.task_stack.unwrap_or(TASK_STACK));
+        watch::run(run.spec.deadline, move || {
+            let choices = Arc::clone(&driver);
+            controlled::run(&driver, task_stack, move || {
+                let hub = hub();
+                *current.lock() = Some(hub.clone());
+                let observer = Box::new(hub.clone());
+                let sched = Sched::controlled(Arc::clone(&choices), run.spec.steps, observer);
+                let executed = run.execute(&sched, &hub, Arc::new(InProcess));
+                let trace = choices.lock().take_trace();
+                taken(executed, Some(trace));
+            });
+        })
+    };
+    if let Err(stuck) = ended {
+        let hub = watched.lock().take();
+        let trace = driver.try_lock().map(|mut driver| driver.take_trace());
+        take(stuck::execution(&run.spec, &stuck, hub.as_ref()), trace);
+    }
 }

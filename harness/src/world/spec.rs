@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::order::Orders;
 use super::suppress::Suppression;
@@ -17,13 +18,19 @@ use crate::event::Trace;
 use crate::inject::{Bug, PlanSpec};
 use crate::mm::policy::Policy;
 use crate::recording::{Header, Recorder};
-use crate::stack::StackSpec;
+use crate::stack::{StackSpec, check_sizes};
 use crate::witness::{Code, JudgeOptions};
 
 /// How many schedules the model tier explores unless the spec says otherwise.
 pub const DEFAULT_SCHEDULES: u64 = 200;
-/// After how many steps an execution counts as a hang unless the spec says otherwise.
+/// After how many steps in vain an execution counts as a hang unless the spec says otherwise.
 pub const STEP_BUDGET: u64 = 1_000_000;
+/// How long a run may go without a scheduling point, in real time, unless it says otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of stack below which a task cannot run: the harness itself needs them.
+const MIN_TASK_STACK: usize = 128 << 10;
+/// Bytes of stack above which a spec has a mistake: every task has as much address space.
+const MAX_TASK_STACK: usize = 1 << 30;
 
 /// Everything that is said about a run before it begins. [`super::Builder`]'s setters say what each
 /// field means.
@@ -42,6 +49,10 @@ pub(super) struct Spec {
     pub(super) schedules: u64,
     pub(super) seed: u64,
     pub(super) steps: u64,
+    /// How long a run may go without a scheduling point; `None` for ever.
+    pub(super) deadline: Option<Duration>,
+    /// Bytes of stack of each task; the engine's default where none is given.
+    pub(super) task_stack: Option<usize>,
     /// The run begins with this order and adds to it.
     pub(super) remembered: Option<Orders>,
     /// There are no judges at all.
@@ -72,6 +83,8 @@ impl Default for Spec {
             schedules: DEFAULT_SCHEDULES,
             seed: 1,
             steps: STEP_BUDGET,
+            deadline: Some(DEFAULT_DEADLINE),
+            task_stack: None,
             remembered: None,
             unjudged: false,
             judging: JudgeOptions::default(),
@@ -105,6 +118,8 @@ impl Spec {
     pub(super) fn check(&self) -> Result<()> {
         let Self { name, tier, .. } = self;
         self.suppressions.iter().try_for_each(Suppression::check)?;
+        check_sizes(&self.stack)?;
+        self.check_codes()?;
         let explores = *tier == Tier::Model && self.replay.is_none();
         if explores && self.schedules == 0 {
             return Err(Error::input(format!("`{name}` explores no schedule at all"))
@@ -113,6 +128,11 @@ impl Spec {
         if self.steps == 0 {
             return Err(Error::input(format!("`{name}` has a step budget of 0"))
                 .advice("give it some, or leave the default"));
+        }
+        let sane = |bytes: &usize| (MIN_TASK_STACK..=MAX_TASK_STACK).contains(bytes);
+        if let Some(bytes) = self.task_stack.filter(|bytes| !sane(bytes)) {
+            let what = format!("`{name}` has tasks with {bytes} bytes of stack");
+            return Err(Error::input(what).advice("give them 128 KiB to 1 GiB"));
         }
         if self.replay.is_some() && *tier != Tier::Model {
             let what = format!("`{name}` is to replay a trace on tier {tier}");
@@ -128,9 +148,52 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// Whether each code that is expected or suppressed is judged at all.
+    fn check_codes(&self) -> Result<()> {
+        let suppressed = self.suppressions.iter().map(|suppression| (suppression.code, "suppress"));
+        let expected = self.expect.iter().map(|code| (*code, "find"));
+        for (code, verb) in expected.chain(suppressed) {
+            if let Some((why, advice)) = self.not_judged(code) {
+                let what = format!("`{}` is to {verb} {code}, and {why}", self.name);
+                return Err(Error::misuse(what).advice(advice));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why no judge of this run makes findings of `code`, and what to do about it.
+    fn not_judged(&self, code: Code) -> Option<(&'static str, &'static str)> {
+        match code {
+            _ if self.unjudged => {
+                Some(("it is unjudged: nothing is found", "leave `unjudged` out"))
+            }
+            Code::RD11 if !self.judging.lints => {
+                Some(("its judge is off", "turn it on with `lints(true)`"))
+            }
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_no_judge_finds_is_refused() {
+        let lint = || Suppression { code: Code::RD11, part: "x".into(), reason: "y".into() };
+        let expect = |code| Spec { expect: vec![code], ..Spec::default() };
+        check(expect(Code::RD11), &["is to find RD11", "its judge is off", "lints(true)"]);
+        let suppressions = vec![lint()];
+        check(Spec { suppressions, ..Spec::default() }, &["is to suppress RD11", "lints(true)"]);
+        check(Spec { unjudged: true, ..expect(Code::RD04) }, &["find RD04", "unjudged"]);
+        let judging = JudgeOptions { lints: true, ..JudgeOptions::default() };
+        assert!(Spec { judging, suppressions: vec![lint()], ..expect(Code::RD11) }.check().is_ok());
+        for code in Code::ALL.iter().filter(|code| **code != Code::RD11) {
+            assert!(expect(*code).check().is_ok(), "{code}");
+        }
+    }
 
     #[track_caller]
     fn check(spec: Spec, says: &[&str]) {
@@ -143,6 +206,11 @@ mod tests {
         let spec = || Spec { name: "t".into(), ..Spec::default() };
         assert!(spec().check().is_ok());
         check(Spec { steps: 0, ..spec() }, &["`t`", "a step budget of 0"]);
+        check(
+            Spec { task_stack: Some(4096), ..spec() },
+            &["`t`", "4096 bytes of stack", "128 KiB"],
+        );
+        check(Spec { task_stack: Some(usize::MAX), ..spec() }, &["`t`", "bytes of stack"]);
         check(Spec { schedules: 0, ..spec() }, &["`t`", "no schedule at all"]);
         let replay = Some(Trace::default());
         check(Spec { replay, tier: Tier::Native, ..spec() }, &["`t`", "replay", "native"]);

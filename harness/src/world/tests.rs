@@ -1,13 +1,20 @@
 //! Worlds on the tiers model and native: the deadlock of 2014, its two fixes and its replay;
 //! recordings, cuts and notes.
 
+mod edited;
+mod plans;
+mod schedules;
+mod unwinding;
+
 use expect_test::expect;
 
 use super::*;
 use crate::inject::Pressure;
+use crate::mm::Watermarks;
 use crate::recording::{Judged, judge_events};
 use crate::report::Report;
-use crate::stack::{BufioSpec, FsSpec, LoopSpec, StackSpec};
+use crate::stack::{BufioSpec, FsSpec, LoopSpec, MemorySpec, StackSpec};
+use crate::units::Pages;
 use crate::witness::Code;
 
 /// fs:lower on a disk, loop0 on a file of it, a bufio client with one dirty buffer on loop0.
@@ -111,6 +118,23 @@ fn a_stack_that_cannot_be_built_is_an_error_and_no_hang() {
     }
 }
 
+#[test]
+fn sizes_that_would_wrap_are_refused_on_every_tier() {
+    let wraps = (1 << 44) + 4;
+    let watermarks = Watermarks::from_min(Pages(4096), Pages(u64::MAX - 1));
+    let of_memory = MemorySpec::default().watermarks(watermarks);
+    for tier in [Tier::Model, Tier::Native] {
+        for (stack, says) in [
+            (StackSpec::default().fs(FsSpec::in_memory("lower", wraps)), "fs `lower`: 1759218604"),
+            (StackSpec::default().pages((1 << 52) + 4096), "memory: 4503599627374592 pages"),
+            (StackSpec::default().memory(of_memory.clone()), "watermarks min 1844674407370955"),
+        ] {
+            let error = World::builder().tier(tier).stack(stack).run(|_| {}).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}
+
 /// Records a run and judges the file: both reports must have the same findings.
 #[track_caller]
 fn check_recorded(builder: Builder) {
@@ -147,7 +171,7 @@ fn a_damaged_file_is_judged_up_to_the_damage() {
     let whole = judge_events(text.as_bytes()).unwrap();
     assert!(whole.damage.is_none() && whole.report.notes.is_empty());
     for (keep, codes) in [(text.len() - 5, &[Code::RD02, Code::RD04][..]), (text.len() / 4, &[])] {
-        let Judged { report, damage } = cut(keep);
+        let Judged { report, damage, .. } = cut(keep);
         assert_eq!(report.codes(), codes);
         let damage = damage.expect("it was cut off").to_string();
         assert!(
@@ -195,41 +219,6 @@ fn a_quiet_world_in_which_nothing_reclaims_is_no_cut() {
         report.cuts[0], "quiet in 50 schedules under knob bufio_shrinker = S6",
         "no other era"
     );
-}
-
-/// Checks the notes of a quiet run under `plan`, on each tier that runs here.
-#[track_caller]
-fn check_idle(plan: crate::inject::PlanSpec, expect: &[&str]) {
-    let body = |world: &World| assert!(world.mm().alloc(0, crate::event::Gfp::KERNEL).is_some());
-    for tier in [Tier::Model, Tier::Native] {
-        let report = World::builder().tier(tier).plan(plan.clone()).schedules(2).run(body).unwrap();
-        assert!(report.is_quiet(), "{report}");
-        assert_eq!(report.notes, expect, "{tier}");
-    }
-}
-
-#[test]
-fn a_pressure_rule_that_never_hit_is_a_note() {
-    let rule = |task: &str, skip| {
-        let pressure = Pressure { task: Some(task.into()), skip, ..Pressure::default() };
-        crate::inject::PlanSpec { pressure: vec![pressure], ..crate::inject::PlanSpec::default() }
-    };
-    check_idle(rule("main", 0), &[]);
-    check_idle(rule("nobody", 0), &["pressure rule 1 never hit: nothing matched it"]);
-    let skipped = "pressure rule 1 never hit: it matched 1 allocations, and `skip` is 1";
-    check_idle(rule("main", 1), &[skipped]);
-}
-
-#[test]
-fn a_failpoint_that_was_never_reached_is_a_note() {
-    use crate::inject::{Failpoint, FailpointRule};
-    let rule = |point, skip| crate::inject::PlanSpec {
-        failpoints: vec![FailpointRule { point, skip, times: None }],
-        ..crate::inject::PlanSpec::default()
-    };
-    check_idle(rule(Failpoint::BufioRead, 0), &["failpoint bufio::read was never reached"]);
-    let skipped = "failpoint mm::alloc never fired: it was passed 1 times, and `skip` is 1";
-    check_idle(rule(Failpoint::MmAlloc, 1), &[skipped]);
 }
 
 #[test]

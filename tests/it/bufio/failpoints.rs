@@ -45,7 +45,7 @@ fn with_client(era: Era, plan: PlanSpec, body: impl Fn(&World, &Client) + Send +
         client.destroy().expect("nothing is held");
         queue.destroy();
         late.stop();
-        assert_eq!(world.plan().idle(), [""; 0], "what the plan says happened");
+        assert_eq!(world.plan().idle(), [], "what the plan says happened");
     });
     let report = report.expect("the harness has no trouble");
     assert!(report.is_quiet(), "{era}:\n{report}");

@@ -376,7 +376,11 @@ fn the_lowest_number_of_free_pages_below_min_is_noted() {
 
 #[test]
 fn an_allocator_that_fails_a_nofail_request_is_found() {
-    let failing = || failing(Failpoint::MmAlloc);
+    // Without the bug such a request does not pass the point.
+    let failing = || {
+        let rule = reclaimdep::FailpointRule::new(Failpoint::MmAlloc).optional();
+        World::builder().plan(reclaimdep::PlanSpec::default().failpoint(rule))
+    };
     check_planted(Bug::NofailFails, Breach::NofailFailed, failing, |world| {
         drop(world.mm().alloc(0, Gfp::KERNEL | Gfp::NOFAIL));
     });

@@ -133,13 +133,13 @@ fn a_wait_for_a_users_condition_closes_a_cycle_if_a_task_promised_to_signal_it()
             let (theirs, held) = (space.clone(), Arc::clone(&lock));
             let promised = world.condition("the promise");
             let said = promised.clone();
+            let _journal = lock.lock();
             let committer = world.spawn("commit", move || {
                 let _promise = promises.then(|| theirs.promise());
                 said.signal();
                 drop(held.lock());
                 theirs.signal();
             });
-            let _journal = lock.lock();
             space.wait("log space");
             committer.join();
         });

@@ -21,8 +21,11 @@ const RULES: &[Rule] = &[
             "sched/lock.rs",
             "sched/mutex.rs",
             "sched/rwsem.rs",
+            // Signal handlers say where a stuck thread is and which task overflowed its stack.
+            "sched/watch/signal.rs",
+            "sched/watch/thread.rs",
         ],
-        why: "unsafe belongs to host, the heap hook and sched's cells and locks",
+        why: "unsafe belongs to host, the heap hook, sched's cells and locks, and the deadline",
     },
     Rule {
         word: "std::thread",

@@ -102,7 +102,7 @@ fn in_no_sleep_mode_a_dirty_buffer_is_not_stolen() {
     let options = ClientOptions { reserved_buffers: 2, ..no_sleep() };
     let plan = PlanSpec {
         failpoints: [Failpoint::BufioAllocNowait, Failpoint::BufioAllocNoio]
-            .map(|point| FailpointRule { point, skip: 0, times: None })
+            .map(|point| FailpointRule { point, skip: 0, times: None, optional: false })
             .to_vec(),
         ..PlanSpec::default()
     };

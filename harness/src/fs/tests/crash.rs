@@ -1,11 +1,8 @@
 //! Crashes at every write: acknowledged data must survive, other data is old or new.
-//!
-//! The device records its writes and flushes. Any subset of the writes since the last flush may
-//! reach the medium; a write of several blocks may reach it in part.
 
-use super::{Blocks, DiskStep, MIB, Recorder, Rig, apply, contents, pattern, run};
+use super::{Blocks, MIB, Rig, contents, pattern, run};
+use crate::block::{Crash, CrashDevice};
 use crate::fs::{Format, Fs, Ino};
-use crate::sched::SplitMix64;
 
 const SIZE: u64 = 2 * MIB;
 /// A journal so small that the workload below checkpoints and wraps around.
@@ -66,63 +63,22 @@ fn check_files(fs: &Fs, at: &str, files: &[(&str, Allowed<'_>)]) {
     }
 }
 
-/// Every image that a crash during `history` can leave, within reason: each prefix of the writes;
-/// and for each flush, of the blocks written since the one before, all but one, and some by chance.
-fn crashes(start: &Blocks, history: &[DiskStep], mut judge: impl FnMut(Blocks, String)) {
-    let mut prefix = start.clone();
-    let mut durable = start.clone();
-    let mut pending: Vec<DiskStep> = Vec::new();
-    let mut random = SplitMix64(11);
-    judge(prefix.clone(), "before the first write".into());
-    for (i, step) in history.iter().enumerate() {
-        apply(&mut prefix, step);
-        match step {
-            DiskStep::Write { block, data } => {
-                judge(prefix.clone(), format!("after step {i}"));
-                pending.extend(
-                    data.chunks(4096)
-                        .zip(*block..)
-                        .map(|(data, block)| DiskStep::Write { block, data: data.into() }),
-                );
-            }
-            DiskStep::Flush => {
-                for missing in 0..pending.len() {
-                    let mut blocks = durable.clone();
-                    let there = pending.iter().enumerate().filter(|(nth, _)| *nth != missing);
-                    there.for_each(|(_, step)| apply(&mut blocks, step));
-                    judge(blocks, format!("all but block {missing} before the flush at step {i}"));
-                }
-                for lap in 0..4 {
-                    let mut blocks = durable.clone();
-                    pending
-                        .iter()
-                        .filter(|_| random.below(2) == 0)
-                        .for_each(|step| apply(&mut blocks, step));
-                    judge(blocks, format!("some writes before the flush at step {i}, lap {lap}"));
-                }
-                durable = prefix.clone();
-                pending.clear();
-            }
-        }
-    }
-}
-
-/// Makes the files of the workload; returns the device and its blocks before the first crash.
-fn before(rig: &Rig) -> (std::sync::Arc<Recorder>, Fs, Blocks) {
+/// Makes the files of the workload; returns the device, whose record begins here.
+fn before(rig: &Rig) -> (std::sync::Arc<CrashDevice>, Fs) {
     let (device, fs) = rig.fs(SIZE, FORMAT);
     for (name, seed) in [("stays", 1), ("goes", 2), ("changes", 3)] {
         let ino = fs.create(name).unwrap();
         fs.write(ino, 0, &pattern(seed, 70_000)).unwrap();
         fs.fsync(ino).unwrap();
     }
-    let start = device.mark();
-    (device, fs, start)
+    device.start_record();
+    (device, fs)
 }
 
 #[test]
 fn after_a_crash_at_any_write_every_file_is_old_or_new() {
     run(|rig| {
-        let (device, fs, start) = before(rig);
+        let (device, fs) = before(rig);
         fs.unlink("goes").unwrap();
         let ino = fs.lookup("changes").unwrap();
         fs.truncate(ino, 0).unwrap();
@@ -154,10 +110,9 @@ fn after_a_crash_at_any_write_every_file_is_old_or_new() {
         let mut files: Vec<(&str, Allowed<'_>)> = vec![("goes", &gone)];
         files.push(("changes", &changing));
         files.extend(names.iter().map(|name| (&**name, &new_states[..])));
-        let history = device.history();
-        assert!(history.len() > 60, "the workload is too short: {} steps", history.len());
-        crashes(&start, &history, |blocks, at| {
-            let fs = check(rig, blocks, &at, &files);
+        assert!(device.steps() > 60, "the workload is too short: {} steps", device.steps());
+        device.crashes(|Crash { image, what: at, .. }| {
+            let fs = check(rig, image, &at, &files);
             assert_eq!(contents(&fs, "stays"), stays, "{at}: what was synced stays");
             check_goes_on(&fs, &at, &files);
         });
@@ -172,7 +127,7 @@ fn a_synced_file_survives_without_unmount() {
         fs.write(ino, 0, &pattern(1, 123_456)).unwrap();
         fs.fsync(ino).unwrap();
         fs.create("never synced").unwrap();
-        let fs = rig.mount(&rig.device_of(device.blocks(), SIZE)).unwrap();
+        let fs = rig.mount(&rig.device_of(device.image(), SIZE)).unwrap();
         assert_eq!(contents(&fs, "a"), pattern(1, 123_456));
         assert!(fs.lookup("never synced").is_err());
     });
@@ -190,7 +145,7 @@ fn check_reuse(data: u64, sync_every: u8) {
     run(|rig| {
         let areas = u64::from(1 + ROOMY.journal_blocks + 1 + 1);
         let (device, fs) = rig.fs((areas + data) * 4096, ROOMY);
-        let start = device.mark();
+        device.start_record();
         for round in 0..ROUNDS {
             let ino = fs.create(&format!("file {round}")).unwrap();
             fs.write(ino, 0, &pattern(round, 14 * 4096)).unwrap();
@@ -208,8 +163,8 @@ fn check_reuse(data: u64, sync_every: u8) {
             whole.iter().map(|(_, bytes)| [b"".as_slice(), bytes]).collect();
         let files: Vec<(&str, Allowed<'_>)> =
             whole.iter().zip(&states).map(|((name, _), states)| (&**name, &states[..])).collect();
-        crashes(&start, &device.history(), |blocks, at| {
-            check(rig, blocks, &at, &files);
+        device.crashes(|Crash { image, what: at, .. }| {
+            check(rig, image, &at, &files);
         });
     });
 }

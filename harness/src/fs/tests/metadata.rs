@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::operations::fail_once;
-use super::{Blocks, MIB, Recorder, Rig, contents, kept_by, pattern};
+use super::{Blocks, MIB, Rig, contents, kept_by, pattern};
+use crate::block::CrashDevice;
 use crate::bufio::Client;
 use crate::era::Era;
 use crate::error::Errno;
@@ -27,7 +28,7 @@ fn client(fs: &Fs) -> &Client {
 }
 
 /// A filesystem with a file `a` that is in the log.
-fn synced(rig: &Rig) -> (Arc<Recorder>, Fs) {
+fn synced(rig: &Rig) -> (Arc<CrashDevice>, Fs) {
     let (device, fs) = rig.fs(4 * MIB, FORMAT);
     let ino = fs.create("a").unwrap();
     fs.fsync(ino).unwrap();
@@ -43,12 +44,12 @@ fn home(blocks: Blocks) -> Blocks {
 fn an_uncommitted_block_is_not_written_home() {
     run(|rig| {
         let (device, fs) = rig.fs(4 * MIB, FORMAT);
-        let before = home(device.blocks());
+        let before = home(device.image());
         fs.create("a").unwrap();
         client(&fs).write_dirty_buffers().unwrap();
-        assert_eq!(home(device.blocks()), before, "the cache has nothing to write");
+        assert_eq!(home(device.image()), before, "the cache has nothing to write");
         assert!(
-            rig.mount(&rig.device_of(device.blocks(), 4 * MIB))
+            rig.mount(&rig.device_of(device.image(), 4 * MIB))
                 .unwrap()
                 .readdir()
                 .unwrap()
@@ -61,12 +62,12 @@ fn an_uncommitted_block_is_not_written_home() {
 fn a_committed_block_may_be_written_home_before_the_checkpoint() {
     run(|rig| {
         let (device, fs) = synced(rig);
-        let before = home(device.blocks());
+        let before = home(device.image());
         assert!(client(&fs).dirty_buffers() > 0, "the journal gave it to the cache");
         client(&fs).write_dirty_buffers().unwrap();
-        assert_ne!(home(device.blocks()), before);
+        assert_ne!(home(device.image()), before);
         // The log has the same images, so replay changes nothing.
-        let fs = rig.mount(&rig.device_of(device.blocks(), 4 * MIB)).unwrap();
+        let fs = rig.mount(&rig.device_of(device.image(), 4 * MIB)).unwrap();
         assert_eq!(fs.readdir().unwrap().len(), 1);
     });
 }
@@ -77,7 +78,7 @@ fn a_block_that_changed_after_its_commit_is_written_home_as_committed() {
         let (device, fs) = synced(rig);
         fs.create("b").unwrap();
         client(&fs).write_dirty_buffers().unwrap();
-        let mut crashed = device.blocks();
+        let mut crashed = device.image();
         // Without its log the device has only the blocks that are home.
         crashed.retain(|block, _| *block == LOG.start || !LOG.contains(block));
         let found = rig.mount(&rig.device_of(crashed, 4 * MIB)).unwrap().readdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{BLOCK, KEEPERS, MIB, Rig, contents, kept_by, pattern, run, with_plan};
+use super::{BLOCK, Blocks, KEEPERS, MIB, Rig, contents, kept_by, pattern, run, with_plan};
 use crate::block::BackingFile;
 use crate::era::Era;
 use crate::error::Errno;
@@ -135,6 +135,7 @@ fn invalid_arguments_are_refused_by_errno() {
         assert_eq!(fs.write(ino, MAX_FILE_SIZE, &[1]), Err(Errno::EFBIG));
         assert_eq!(fs.write(ino, u64::MAX, &[1, 2]), Err(Errno::EFBIG));
         assert_eq!(fs.truncate(ino, MAX_FILE_SIZE + 1), Err(Errno::EFBIG));
+        assert_eq!(fs.read(ino, u64::MAX, &mut [0]), Ok(0));
         let open = fs.open("a").unwrap();
         assert_eq!(fs.unlink("a"), Err(Errno::EBUSY));
         drop(open);
@@ -248,7 +249,7 @@ fn a_dropped_transaction_changes_nothing() {
 
 /// Fails one allocation, after `skip` that succeed.
 fn failing(skip: u64) -> PlanSpec {
-    let rule = FailpointRule { point: Failpoint::MmAlloc, skip, times: Some(1) };
+    let rule = FailpointRule { point: Failpoint::MmAlloc, skip, times: Some(1), optional: false };
     PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
 }
 
@@ -323,7 +324,7 @@ fn mkfs_and_a_sparse_file_touch_few_blocks() {
         let (device, fs) = rig.fs(80 * MIB, SMALL);
         let ino = fs.create("disk.img").unwrap();
         fs.truncate(ino, 64 * MIB).unwrap();
-        assert!(device.blocks().len() <= 10, "{} blocks", device.blocks().len());
+        assert!(device.image().len() <= 10, "{} blocks", device.image().len());
         // Three pages belong to dm-bufio: its reserve, and the blocks that it read.
         let theirs = if fs.metadata_client().is_some() { 3 } else { 0 };
         assert!(rig.mm.free().0 >= (1 << 16) - 6 - theirs, "{:?}", rig.mm.free());
@@ -331,7 +332,7 @@ fn mkfs_and_a_sparse_file_touch_few_blocks() {
 }
 
 pub(super) fn fail_once(point: Failpoint) -> PlanSpec {
-    let rule = FailpointRule { point, skip: 0, times: Some(1) };
+    let rule = FailpointRule { point, skip: 0, times: Some(1), optional: false };
     PlanSpec { failpoints: vec![rule], ..PlanSpec::default() }
 }
 
@@ -343,8 +344,25 @@ fn a_failed_commit_can_be_repeated() {
         assert_eq!(fs.fsync(ino), Err(Errno::EIO));
         fs.write(ino, 0, &[5; 100]).unwrap();
         assert_eq!(fs.fsync(ino), Ok(()));
-        let crashed = rig.device_of(device.blocks(), 4 * MIB);
+        let crashed = rig.device_of(device.image(), 4 * MIB);
         assert_eq!(contents(&rig.mount(&crashed).unwrap(), "a"), [5; 100]);
+    });
+}
+
+#[test]
+fn a_file_that_cannot_commit_its_truncation_does_not_grow() {
+    with_plan(&fail_once(Failpoint::JournalCommit), |rig| {
+        let (device, fs) = rig.fs(4 * MIB, SMALL);
+        let ino = fs.create("a").unwrap();
+        fs.write(ino, 0, &[5; 4096]).unwrap();
+        fs.truncate(ino, 100).unwrap();
+        let before = device.image();
+        assert_eq!(fs.truncate(ino, 200), Err(Errno::EIO));
+        assert_eq!(contents(&fs, "a"), [5; 100]);
+        let data = |image: &Blocks| image.values().filter(|image| **image == [5; 4096]).count();
+        assert_eq!((data(&before), data(&device.image())), (1, 1), "its tail is not zeroed");
+        fs.truncate(ino, 200).unwrap();
+        assert_eq!(contents(&fs, "a"), [[5; 100], [0; 100]].concat());
     });
 }
 

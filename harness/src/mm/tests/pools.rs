@@ -13,6 +13,7 @@ fn starved() -> super::Rig {
         point: Failpoint::MempoolAlloc,
         skip: 0,
         times: None,
+        optional: false,
     });
     rig
 }
@@ -78,6 +79,7 @@ fn a_waiter_tries_again_after_five_seconds() {
         point: Failpoint::MempoolAlloc,
         skip: 0,
         times: Some(3),
+        optional: false,
     });
     rig.run(|mm| {
         let pool = pool(mm, 1);

@@ -162,6 +162,16 @@ impl Coded for Option<Origin> {
     }
 }
 
+impl Coded for Option<Site> {
+    type Form = Option<<Site as Coded>::Form>;
+    fn encode(self, numbers: &mut Numbers) -> Self::Form {
+        self.map(|site| site.encode(numbers))
+    }
+    fn decode(form: Self::Form, declared: &mut Declared) -> Result<Self> {
+        form.map(|site| Site::decode(site, declared)).transpose()
+    }
+}
+
 /// How a scope was entered.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

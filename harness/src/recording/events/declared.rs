@@ -150,10 +150,9 @@ impl Declared {
             Declaration::Part { id, .. } => ("part", names.parts.len(), *id),
             Declaration::Lock { id, .. } => ("lock", names.locks.len(), *id),
             Declaration::Layer { layer, instance, .. } => {
-                let (layer, of) = (self.texts.get(*layer as usize), &names.layers);
-                let same =
-                    of.iter().filter(|(known, _)| Some(&known.layer.name()) == layer).count();
-                ("layer", same, *instance)
+                let layer = self.texts.get(*layer as usize).map(|text| Layer::new(text));
+                let next = layer.map_or(0, |layer| names.next_instance(layer));
+                ("layer", next as usize, *instance)
             }
             Declaration::End { .. } => return Ok(()),
         };

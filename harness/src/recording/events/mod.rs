@@ -9,12 +9,15 @@
 //! | module | holds |
 //! |---|---|
 //! | `form` over `coded`, `declared` | the table of event kinds; the values inside; numbers and names |
-//! | `writer`, `reader` | the two sides; the reader checks that the history makes sense |
+//! | `writer`, `reader` | the two sides |
+//! | `history` over `acts` | whether an event can follow those before it; the reader asks |
 //! | `recorder` | a file that is written while a world runs |
 
+mod acts;
 mod coded;
 mod declared;
 mod form;
+mod history;
 mod reader;
 mod recorder;
 #[cfg(test)]

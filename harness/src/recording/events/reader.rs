@@ -1,17 +1,18 @@
 //! The reading side: one line at a time, up to the first that cannot follow those before it.
 //!
-//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, and a
-//! task must have been spawned before it does anything. A file in which lines are missing or
-//! exchanged would otherwise be judged as another run.
+//! Key type: [`EventReader`]. Positions must follow each other, the clock must not go back, and the
+//! history must be possible (`history`). A file in which lines are missing, exchanged or changed
+//! would otherwise be judged as another run.
 
 use std::fmt::Display;
 use std::io::{BufRead, Read as _};
 
 use super::declared::{Declaration, Declared};
 use super::form::Form;
+use super::history::History;
 use super::{Header, VERSION};
 use crate::error::{Error, Result};
-use crate::event::{Event, EventKind, Names, TaskId};
+use crate::event::{Event, Names, TaskId};
 use crate::units::Nanos;
 
 /// A longer line is refused.
@@ -30,7 +31,8 @@ pub struct EventReader<R> {
     place: (u64, u64),
     events: u64,
     time: Nanos,
-    spawned: Vec<bool>,
+    /// What the events so far say; none where only their forms are read.
+    history: Option<History>,
     ended: bool,
 }
 
@@ -50,7 +52,7 @@ impl<R: BufRead> EventReader<R> {
             place: (0, 0),
             events: 0,
             time: Nanos(0),
-            spawned: Vec::new(),
+            history: Some(History::default()),
             ended: false,
         };
         if !reader.next_line()? {
@@ -58,6 +60,13 @@ impl<R: BufRead> EventReader<R> {
         }
         reader.header = reader.parse_header()?;
         Ok(reader)
+    }
+
+    /// Reads forms alone: any event may follow any other.
+    #[cfg(test)]
+    pub(super) fn of_any_history(mut self) -> Self {
+        self.history = None;
+        self
     }
 
     /// The header: which run the events are of.
@@ -124,25 +133,24 @@ impl<R: BufRead> EventReader<R> {
 
     /// Whether the event can follow those before it.
     fn check(&mut self, event: &Event) -> Result<()> {
-        let Event { seq, time, task, kind } = *event;
+        let Event { seq, time, task, .. } = *event;
         if seq != self.events {
             return Err(self.error(format!("event {seq} where event {} is due", self.events)));
         }
         if time < self.time {
             return Err(self.error(format!("the clock goes back from {} to {time}", self.time)));
         }
-        let index = task.0 as usize;
-        if index >= MAX_TASKS {
-            return Err(self.error(format!("task {index}: a world has at the most {MAX_TASKS}")));
+        if task.0 as usize >= MAX_TASKS {
+            let what = format!("task {}: a world has at the most {MAX_TASKS}", task.0);
+            return Err(self.error(what));
         }
-        if index >= self.spawned.len() {
-            self.spawned.resize(index + 1, false);
-        }
-        self.spawned[index] |= matches!(kind, EventKind::TaskSpawn { .. });
-        match self.spawned[index] {
-            true => Ok(()),
-            false => Err(self.error(format!("task {index} acts before it was spawned"))),
-        }
+        let Self { history, declared, .. } = self;
+        let checked = history.as_mut().map_or(Ok(()), |all| all.take(event, &declared.names));
+        checked.map_err(|wrong| {
+            self.error(format!("event {seq}: {wrong}")).advice(
+                "what follows is not judged; the file is damaged, or another program wrote it",
+            )
+        })
     }
 
     fn end(&mut self, events: u64) -> Result<()> {

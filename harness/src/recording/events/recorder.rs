@@ -8,7 +8,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::{EventWriter, Header};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible_os};
 use crate::event::{Event, Names};
 
 /// A recording under way.
@@ -23,9 +23,11 @@ impl Recorder {
     /// # Errors
     /// If the file cannot be created. Later errors are kept for [`Recorder::finish`].
     pub(crate) fn create(path: &Path, header: &Header) -> Result<Self> {
-        let file = File::create(path).map_err(|error| {
-            Error::os(format!("cannot create {} to record into", path.display())).because(error)
-        })?;
+        let cannot = || Error::os(format!("cannot create {} to record into", visible_os(path)));
+        if path.is_symlink() {
+            return Err(cannot().because("it is a link, which is not followed"));
+        }
+        let file = File::create(path).map_err(|error| cannot().because(error))?;
         let writer = EventWriter::new(BufWriter::new(file), header);
         Ok(Self { path: path.to_owned(), writer })
     }
@@ -45,7 +47,7 @@ impl Recorder {
     /// The first error of the whole recording; the file then reads as cut off.
     pub(crate) fn finish(self, names: &Names) -> Result<()> {
         let written = self.writer.and_then(|writer| writer.finish(names));
-        let path = self.path.display();
+        let path = visible_os(&self.path);
         written.map(drop).map_err(|error| {
             Error::os(format!("the recording {path} is incomplete")).because(error)
         })

@@ -42,7 +42,7 @@ pub(super) fn infer(tasks: &[Blocked], to: &mut History) {
         }
     }
     // The commit comes before those that wait behind it.
-    ids.sort_by_key(|(_, task)| wait_of(task).0 != Waits::Handles);
+    ids.sort_by_cached_key(|(_, task)| wait_of(task).0 != Waits::Handles);
     for (id, task) in ids {
         wait(id, task, &shared, to);
     }

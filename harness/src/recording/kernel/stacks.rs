@@ -4,6 +4,8 @@
 //! form of the hung-task detector, of sysrq, of a crash tool, or of a dump of `/proc`, and ends at
 //! the first line that is not part of one. A task that is shown twice is where it was shown last.
 
+use std::collections::BTreeMap;
+
 use super::frame::{Frame, Read, read};
 use super::masks::number;
 use crate::event::TaskFlags;
@@ -28,7 +30,10 @@ pub(super) struct Blocked {
 /// Tasks seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Stacks {
-    tasks: Vec<Blocked>,
+    /// By the line that names it last.
+    tasks: BTreeMap<u32, Blocked>,
+    /// That line, by thread id.
+    lines: BTreeMap<u32, u32>,
     open: Option<Blocked>,
     release: Option<String>,
 }
@@ -93,14 +98,16 @@ impl Stacks {
             task.workqueue.get_or_insert_with(|| queue.to_owned());
             comm.clone_into(&mut task.comm);
         }
-        self.tasks.retain(|known| known.pid != task.pid);
-        self.tasks.push(task);
+        if let Some(before) = self.lines.insert(task.pid, task.line) {
+            self.tasks.remove(&before);
+        }
+        self.tasks.insert(task.line, task);
     }
 
     /// Every task, in the order of the text, and the kernel's release.
     pub(super) fn finish(mut self) -> (Vec<Blocked>, Option<String>) {
         self.close();
-        (self.tasks, self.release)
+        (self.tasks.into_values().collect(), self.release)
     }
 }
 

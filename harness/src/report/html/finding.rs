@@ -2,10 +2,11 @@
 //! task holds.
 
 use super::markup::Markup;
+use super::page::see_again;
 use super::shapes::Picture;
 use super::{graph, order, sequence};
-use crate::report::finding::Finding;
-use crate::report::value::Report;
+use crate::report::finding::{Elsewhere, Finding};
+use crate::report::value::{Report, choices};
 
 /// The section of finding number `index`, and in it those that are part of it.
 pub(super) fn section(m: &mut Markup, report: &Report, index: usize, finding: &Finding) {
@@ -19,7 +20,17 @@ pub(super) fn section(m: &mut Markup, report: &Report, index: usize, finding: &F
     for (index, part) in report.parts(index) {
         folded(m, index + 1, part);
     }
+    if let Some(elsewhere) = &finding.elsewhere {
+        other_schedule(m, report, elsewhere);
+    }
     m.close("section");
+}
+
+/// Which other schedule the finding is from, and how to repeat that.
+fn other_schedule(m: &mut Markup, report: &Report, elsewhere: &Elsewhere) {
+    let Elsewhere { schedule, trace, replay } = elsewhere;
+    m.leaf("p", &[], &format!("Found in schedule {schedule} of {}.", report.schedules));
+    see_again(m, replay.as_deref(), choices(trace));
 }
 
 /// A finding that is part of the one above it.

@@ -67,13 +67,14 @@ fn escape(out: &mut String, text: &str) {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            c if c.is_control() || reorders(c) => out.extend(c.escape_unicode()),
+            c if is_unseen(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
 }
 
-/// Characters that turn the direction of the text after them: a name must not reorder a line.
-const fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that control, hide or reorder what is beside them: what Rust's own debug form
+/// escapes, besides the backslash.
+fn is_unseen(c: char) -> bool {
+    c != '\\' && c.escape_debug().len() > 1
 }

@@ -16,6 +16,7 @@ pub(super) fn head(m: &mut Markup, report: &Report) {
         ("era", report.era.clone()),
         ("schedules", report.schedules.to_string()),
     ];
+    facts.extend(report.reported.map(|number| ("reported schedule", number.to_string())));
     facts.extend(report.latency_ns.map(|ns| ("last wait to report", format!("{ns} ns"))));
     for (name, value) in facts {
         m.open("div", &[]);
@@ -44,20 +45,26 @@ pub(super) fn foot(m: &mut Markup, report: &Report) {
     if choices.is_some() || report.replay.is_some() {
         m.open("section", &[("class", &"card")]);
         m.leaf("h2", &[], "See it again");
-        if let Some(replay) = &report.replay {
-            m.leaf("pre", &[], replay);
-        }
-        if let Some((text, count)) = choices {
-            let open: &'static str =
-                if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
-            m.raw(open);
-            m.leaf("summary", &[], &format!("trace: {count} choices"));
-            m.leaf("pre", &[], &text);
-            m.close("details");
-        }
+        see_again(m, report.replay.as_deref(), choices);
         m.close("section");
     }
+    list(m, "Rules of the plan that never applied", &report.idle);
     list(m, "Notes", &report.notes);
+}
+
+/// The command that repeats a schedule, and its choices with their number.
+pub(super) fn see_again(m: &mut Markup, replay: Option<&str>, choices: Option<(String, usize)>) {
+    if let Some(replay) = replay {
+        m.leaf("pre", &[], replay);
+    }
+    if let Some((text, count)) = choices {
+        let open: &'static str =
+            if text.len() > MAX_TRACE { "<details>" } else { "<details open>" };
+        m.raw(open);
+        m.leaf("summary", &[], &format!("trace: {count} choices"));
+        m.leaf("pre", &[], &text);
+        m.close("details");
+    }
 }
 
 fn list(m: &mut Markup, title: &str, lines: &[String]) {

@@ -14,12 +14,11 @@ mod page;
 
 use core::fmt;
 
-use super::finding::Finding;
-use super::value::{MAX_TRACE, Report};
+use super::finding::{Elsewhere, Finding};
+use super::value::{MAX_TRACE, Report, choices};
 use crate::witness::Code;
 use columns::interleaving;
 use page::Page;
-pub(super) use page::ascii;
 
 impl fmt::Display for Report {
     /// The text form, as [`Report::to_text`] gives it.
@@ -41,6 +40,9 @@ impl Report {
             for (number, part) in self.parts(index) {
                 folded(&mut page, number, part, finding);
             }
+            if let Some(elsewhere) = &finding.elsewhere {
+                self.elsewhere(&mut page, elsewhere);
+            }
         }
         self.foot(&mut page);
         page.into_text()
@@ -50,7 +52,26 @@ impl Report {
         let outcome = self.outcome_text();
         page.row("report", 0, &format!("{}: {outcome}", self.name), "");
         let Self { tier, era, schedules, .. } = self;
-        page.row("world", 0, &format!("tier {tier}, era {era}, schedules {schedules}"), "");
+        let reported =
+            self.reported.map_or_else(String::new, |number| format!(", reported is {number}"));
+        page.row(
+            "world",
+            0,
+            &format!("tier {tier}, era {era}, schedules {schedules}{reported}"),
+            "",
+        );
+    }
+
+    /// Which other schedule a finding is from, and how to repeat that.
+    fn elsewhere(&self, page: &mut Page, elsewhere: &Elsewhere) {
+        let Elsewhere { schedule, trace, replay } = elsewhere;
+        page.row("found in", 0, &format!("schedule {schedule} of {}", self.schedules), "");
+        if let Some(choices) = choices(trace) {
+            trace_row(page, &choices);
+        }
+        if let Some(replay) = replay {
+            page.row("replay", 0, replay, "");
+        }
     }
 
     fn headline(&self, page: &mut Page, index: usize, finding: &Finding) {
@@ -86,9 +107,9 @@ impl Report {
     }
 
     fn foot(&self, page: &mut Page) {
-        let Self { replay, latency_ns, cuts, notes, pairs, .. } = self;
+        let Self { replay, latency_ns, cuts, idle, notes, pairs, .. } = self;
         let choices = self.choices();
-        let lists = [cuts, notes].into_iter().any(|list| !list.is_empty());
+        let lists = [cuts, idle, notes].into_iter().any(|list| !list.is_empty());
         let rows = [replay.is_some(), choices.is_some(), latency_ns.is_some(), pairs.is_some()];
         if lists || rows.contains(&true) {
             page.line("");
@@ -102,6 +123,9 @@ impl Report {
                 page.row(if index == 0 { "stalls" } else { "" }, 0, &stall.to_string(), "");
             }
         }
+        for rule in idle {
+            page.row("plan", 0, rule, "");
+        }
         for note in notes {
             page.row("note", 0, note, "");
         }
@@ -111,9 +135,8 @@ impl Report {
         if let Some(latency) = latency_ns {
             page.row("latency", 0, &format!("{latency} ns from the last wait to this report"), "");
         }
-        if let Some((choices, count)) = choices {
-            let long = format!("{count} choices, in the JSON form");
-            page.row("trace", 0, if choices.len() > MAX_TRACE { &long } else { &choices }, "");
+        if let Some(choices) = choices {
+            trace_row(page, &choices);
         }
         if let Some(replay) = replay {
             page.row("replay", 0, replay, "");
@@ -141,6 +164,11 @@ fn folded(page: &mut Page, index: usize, part: &Finding, whole: &Finding) {
 
 const fn path_label(finding: &Finding) -> &'static str {
     if finding.is_cyclic() { "cycle" } else { "path" }
+}
+
+fn trace_row(page: &mut Page, (choices, count): &(String, usize)) {
+    let long = format!("{count} choices, in the JSON form");
+    page.row("trace", 0, if choices.len() > MAX_TRACE { &long } else { choices }, "");
 }
 
 fn states(page: &mut Page, finding: &Finding) {

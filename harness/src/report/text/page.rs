@@ -1,7 +1,9 @@
 //! A page of plain ASCII, at the most [`WIDTH`] columns wide.
 //!
-//! Key type: [`Page`]. All text on the page is made printable ASCII, so that a name that a test
-//! chose can neither break a line nor colour a terminal.
+//! Key type: [`Page`]. All text on the page is escaped, so that a name that a test chose can
+//! neither break a line nor colour a terminal, nor begin a line as a command.
+
+use crate::error::{line_start, visible};
 
 /// Columns of a page.
 pub(super) const WIDTH: usize = 110;
@@ -12,19 +14,14 @@ const LABEL: usize = 9;
 #[derive(Debug, Default)]
 pub(super) struct Page(String);
 
-/// `text` with every character that is not printable ASCII replaced.
-pub(in crate::report) fn ascii(text: &str) -> String {
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
-}
-
 impl Page {
     /// A line: `label` in the margin, `text` after it, wrapped under itself, `right` at the right
     /// edge where there is room and on a line of its own where there is not.
     pub(super) fn row(&mut self, label: &str, indent: usize, text: &str, right: &str) {
         let margin = LABEL + indent;
-        let text = ascii(text);
+        let text = visible(text);
         let mut lines = wrap(&text, WIDTH - margin);
-        let right = clip_left(&ascii(right), WIDTH - margin);
+        let right = clip_left(&visible(right), WIDTH - margin);
         let last = lines.last().map_or(0, String::len);
         if !right.is_empty() {
             let room = WIDTH - margin;
@@ -64,7 +61,7 @@ fn clip_left(text: &str, width: usize) -> String {
 
 /// The beginning of `text`, for a cell.
 pub(super) fn clip(text: &str, width: usize) -> String {
-    let text = ascii(text);
+    let text = visible(text);
     if text.len() <= width { text } else { format!("{}..", &text[..width.saturating_sub(2)]) }
 }
 
@@ -72,18 +69,21 @@ pub(super) fn clip(text: &str, width: usize) -> String {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let mut word = word;
+        let mut word = word.to_owned();
         loop {
             let line = lines.last_mut().expect("there is a line");
             let gap = usize::from(!line.is_empty());
+            if line.is_empty() {
+                word = line_start(&word);
+            }
             if line.len() + gap + word.len() <= width {
                 line.push_str(&" "[..gap]);
-                line.push_str(word);
+                line.push_str(&word);
                 break;
             }
             if line.is_empty() {
-                let (head, tail) = word.split_at(width);
-                line.push_str(head);
+                let tail = word.split_off(width);
+                line.push_str(&word);
                 word = tail;
             }
             lines.push(String::new());

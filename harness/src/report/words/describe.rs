@@ -3,6 +3,8 @@
 //! Key function: [`describe`]. Modules of the judges are read here beside those of the report, so
 //! the judge's types are called `judged::Finding`, `judged::Step`.
 
+use std::collections::BTreeSet;
+
 use super::names::{Words, scope_name};
 use super::order;
 use crate::event::{Names, Resource, TaskId};
@@ -22,10 +24,14 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         task: words.task(task),
         resource: words.resource(resource),
     };
-    let waits = finding.chain.iter().filter_map(|step| match step.what {
-        StepKind::Wait { resource, .. } => Some(waiting((step.task, resource))),
-        _ => None,
-    });
+    // Of waits within each other the last is in force.
+    let mut waits: Vec<(TaskId, Resource)> = Vec::new();
+    for step in &finding.chain {
+        if let StepKind::Wait { resource, .. } = step.what {
+            waits.pop_if(|(task, _)| *task == step.task);
+            waits.push((step.task, resource));
+        }
+    }
     Finding {
         code: finding.code,
         title: finding.code.title().to_owned(),
@@ -36,12 +42,13 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         chain: finding.chain.iter().map(|step| describe_step(&words, step)).collect(),
         edge: closing_edge(finding),
         summary: summary(&words),
-        waits: waits.collect(),
+        waits: waits.into_iter().map(waiting).collect(),
         cycle: finding.cycle.iter().copied().map(waiting).collect(),
         breakable: finding.breakable.iter().map(|task| words.task(*task)).collect(),
         held: finding.tasks.iter().map(|task| held(&words, *task)).collect(),
         nodes: nodes(&words),
         order: None,
+        elsewhere: None,
         part_of: None,
         origin: Origin::new(finding, names),
     }
@@ -102,8 +109,10 @@ fn headline(words: &Words<'_>) -> String {
 }
 
 fn hang(finding: &judged::Finding) -> String {
-    let count =
-        |test: fn(&StepKind) -> bool| finding.chain.iter().filter(|step| test(&step.what)).count();
+    let count = |test: fn(&StepKind) -> bool| {
+        let tasks = finding.chain.iter().filter(|step| test(&step.what)).map(|step| step.task);
+        tasks.collect::<BTreeSet<_>>().len()
+    };
     let waiting = count(|what| matches!(what, StepKind::Wait { .. }));
     let waits = match waiting {
         1 => "1 waits, and its wait forms no cycle".to_owned(),
@@ -188,10 +197,16 @@ fn closing_edge(finding: &judged::Finding) -> Option<ClosingEdge> {
 }
 
 fn held(words: &Words<'_>, task: TaskId) -> Held {
-    let mut held = Held { task: words.task(task), locks: Vec::new(), scopes: Vec::new() };
+    let mut held = Held::nothing(words.task(task));
     for step in words.finding.chain.iter().filter(|step| step.task == task) {
         match step.what {
             StepKind::Holds { lock, mode } => held.locks.push(words.held_lock(lock, mode)),
+            StepKind::HasElement { pool } => {
+                held.elements.push(words.resource(Resource::Pool(pool)));
+            }
+            StepKind::Promised { condition } => {
+                held.promises.push(words.resource(Resource::Condition(condition)));
+            }
             StepKind::Frame(FrameKind::Scope { kind, scope, .. }) => {
                 held.scopes.push(scope_name(kind, scope));
             }
@@ -207,15 +222,17 @@ fn nodes(words: &Words<'_>) -> Vec<String> {
     let finding = words.finding;
     let node = |step: &judged::Step| match step.what {
         StepKind::Holds { lock, .. } => words.ordered(Resource::Lock(lock)),
+        StepKind::HasElement { pool } => words.ordered(Resource::Pool(pool)),
+        StepKind::Promised { condition } => words.ordered(Resource::Condition(condition)),
         StepKind::Wait { resource, .. } => words.ordered(resource),
         StepKind::Frame(FrameKind::Serving { request }) => {
             words.ordered(Resource::Request(request))
         }
         StepKind::Frame(FrameKind::Working { work }) => words.ordered(Resource::Work(work)),
-        _ => None,
+        _ => Vec::new(),
     };
     match finding.code {
-        Code::RD01 | Code::RD02 | Code::RD04 => finding.chain.iter().filter_map(node).collect(),
+        Code::RD01 | Code::RD02 | Code::RD04 => finding.chain.iter().flat_map(node).collect(),
         _ => Vec::new(),
     }
 }

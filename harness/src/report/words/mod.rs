@@ -21,4 +21,5 @@ mod steps;
 
 pub use describe::describe;
 pub use order::order_note;
+pub(crate) use sites::file_line;
 pub use stalls::describe_stalls;

@@ -7,7 +7,7 @@ use crate::event::{
     LockId, LockMode, Names, Op, RequestId, Resource, ScopeKind, TaskId, WaitId, WorkId,
 };
 use crate::report::step::exit_of;
-use crate::witness::{Finding, RestrictedBy, Restriction, StallCause, Subject};
+use crate::witness::{Finding, RestrictedBy, Restriction, StallCause, Subject, item_of};
 
 /// `nofs#1`, and what the user forbids by its layers: `forbid(raft)#2`.
 pub(super) fn scope_name(kind: ScopeKind, scope: u32) -> String {
@@ -36,6 +36,11 @@ pub(super) fn requests_of(queue: &str) -> String {
 
 pub(super) fn work_of(queue: &str) -> String {
     format!("work of {queue}")
+}
+
+/// `work item flush of events`.
+pub(super) fn work_item(item: &str, queue: &str) -> String {
+    format!("work item {}", item_of(item, queue))
 }
 
 pub(super) fn element_of(pool: &str) -> String {
@@ -152,21 +157,27 @@ impl Words<'_> {
         }
     }
 
-    /// The resource under the name that an order has for it; none where the finding does not say
+    /// The resource under the names that an order has for it; none where the finding does not say
     /// which queue the request or the work item is in.
-    pub(super) fn ordered(&self, resource: Resource) -> Option<String> {
+    pub(super) fn ordered(&self, resource: Resource) -> Vec<String> {
         let (names, Finding { requests, works, .. }) = (self.names, self.finding);
         match resource {
             Resource::Request(id) => {
-                let (_, request) = requests.iter().find(|(known, _)| *known == id)?;
-                Some(requests_of(names.queue(request.queue)))
+                let request = requests.iter().find(|(known, _)| *known == id);
+                request
+                    .map(|(_, request)| requests_of(names.queue(request.queue)))
+                    .into_iter()
+                    .collect()
             }
             Resource::Work(id) => {
-                let (_, item) = works.iter().find(|(known, _)| *known == id)?;
-                Some(work_of(names.queue(item.queue)))
+                let item = works.iter().find(|(known, _)| *known == id);
+                let queue = item.map(|(_, item)| names.queue(item.queue));
+                // What was seen is about the item, what was declared about the queue.
+                let both = |queue| [work_item(names.work(id), queue), work_of(queue)];
+                queue.map(both).into_iter().flatten().collect()
             }
-            Resource::Condition(id) => Some(condition(id, names)),
-            other => Some(self.resource(other)),
+            Resource::Condition(id) => vec![condition(id, names)],
+            other => vec![self.resource(other)],
         }
     }
 

@@ -22,6 +22,7 @@ fn name(node: &Node) -> String {
         NodeKind::Lock => lock_name(class, instance),
         NodeKind::Requests => requests_of(instance),
         NodeKind::Work => work_of(instance),
+        NodeKind::WorkItem => format!("work item {instance}"),
         NodeKind::Pool => element_of(instance),
         NodeKind::Condition => condition_name(instance),
         NodeKind::Exit => exit_of(instance),
@@ -38,6 +39,7 @@ fn class(node: &Node) -> String {
         NodeKind::Lock => format!("lock class {}", node.class),
         NodeKind::Requests => format!("requests of class {}", node.class),
         NodeKind::Work => format!("work of class {}", node.class),
+        NodeKind::WorkItem => format!("work items of class {}", node.class),
         NodeKind::Reclaim(_) | NodeKind::Pool | NodeKind::Condition | NodeKind::Exit => name(node),
     }
 }
@@ -46,17 +48,20 @@ fn held(edge: &judged::Edge) -> String {
     let node = name(&edge.from);
     match edge.from.kind {
         NodeKind::Lock => {
-            let at =
-                edge.from_site.map_or_else(String::new, |place| format!(" at {}", site(place)));
-            format!("holds {node} ({}{at})", mode_name(edge.from_shared))
+            format!("holds {node} ({}{})", mode_name(edge.from_shared), at(edge))
         }
         NodeKind::Reclaim(_) => format!("reclaims, which is {node},"),
         NodeKind::Requests => format!("serves {node}"),
-        NodeKind::Work => format!("executes {node}"),
-        NodeKind::Pool => format!("has {node}"),
-        NodeKind::Condition => format!("promised {node}"),
+        NodeKind::Work | NodeKind::WorkItem => format!("executes {node}"),
+        NodeKind::Pool => format!("has {node}{}", at(edge)),
+        NodeKind::Condition => format!("promised {node}{}", at(edge)),
         NodeKind::Exit => format!("has not reached {node}"),
     }
+}
+
+/// Where the task took what it holds, if that is known.
+fn at(edge: &judged::Edge) -> String {
+    edge.from_site.map_or_else(String::new, |place| format!(" at {}", site(place)))
 }
 
 fn taken(edge: &judged::Edge) -> String {
@@ -150,8 +155,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
         if edge.declared.is_some() {
             continue;
         }
-        let locks = edge.held.iter().filter(|node| node.kind != NodeKind::Exit).map(name);
-        has.push(Held { task: task.clone(), locks: locks.collect(), scopes: Vec::new() });
+        has.push(all_held(task.clone(), &edge.held));
         if !tasks.contains(&task) {
             tasks.push(task);
         }
@@ -183,9 +187,24 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             edges: cycle.edges.iter().map(ordered).collect(),
             declared: declared_edges(cycle),
         }),
+        elsewhere: None,
         part_of: None,
         origin: Origin::default(),
     }
+}
+
+/// Everything that the task of an edge held.
+fn all_held(task: String, nodes: &[Node]) -> Held {
+    let mut held = Held::nothing(task);
+    for node in nodes {
+        match node.kind {
+            NodeKind::Exit => {}
+            NodeKind::Pool => held.elements.push(name(node)),
+            NodeKind::Condition => held.promises.push(name(node)),
+            _ => held.locks.push(name(node)),
+        }
+    }
+    held
 }
 
 fn declared_edges(cycle: &Cycle) -> usize {
@@ -264,9 +283,10 @@ pub fn order_note(cycle: &Cycle) -> String {
 /// E1, the allocation edge, where a server, or a task on its own, leads to reclaim; E2, the wait
 /// edge, where reclaim waits for another task that does not.
 fn closing_edge(cycle: &Cycle) -> Option<ClosingEdge> {
+    const ACTS: [NodeKind; 4] =
+        [NodeKind::Requests, NodeKind::Work, NodeKind::WorkItem, NodeKind::Exit];
     let reclaim = |node: &Node| matches!(node.kind, NodeKind::Reclaim(_));
-    let acts =
-        |node: &Node| matches!(node.kind, NodeKind::Requests | NodeKind::Work | NodeKind::Exit);
+    let acts = |node: &Node| ACTS.contains(&node.kind);
     let any = |test: &dyn Fn(&judged::Edge) -> bool| cycle.edges.iter().any(test);
     let waits = any(&|edge| acts(&edge.to)) && !any(&|edge| acts(&edge.from) && reclaim(&edge.to));
     any(&|edge| reclaim(&edge.from)).then_some(if waits {

@@ -10,7 +10,7 @@ pub(super) fn site(site: Site) -> String {
     file_line(site.file, site.line)
 }
 
-pub(super) fn file_line(file: &str, line: u32) -> String {
+pub(crate) fn file_line(file: &str, line: u32) -> String {
     let file = file.replace('\\', "/");
     let absolute = file.starts_with('/') || file.get(1..3) == Some(":/");
     let start = if absolute { package_start(&file) } else { 0 };

@@ -36,6 +36,17 @@ impl Words<'_> {
                 phrase(StepKind::Holds, text, format!("lock {}", self.short_lock(lock)))
                     .about(Details::Has(self.lock(lock)))
             }
+            judged::StepKind::HasElement { pool } => {
+                let element = self.resource(Resource::Pool(pool));
+                phrase(StepKind::Holds, format!("has {element}"), element.clone())
+                    .about(Details::Has(element))
+            }
+            judged::StepKind::Promised { condition } => {
+                let signal = self.resource(Resource::Condition(condition));
+                let text = format!("promised to signal {signal}");
+                phrase(StepKind::Holds, text, format!("promise {signal}"))
+                    .about(Details::Has(signal))
+            }
             judged::StepKind::Submitted { request } => {
                 let text = format!("submitted {}", self.request(request));
                 phrase(StepKind::Submitted, text, format!("submit #{}", request.0))

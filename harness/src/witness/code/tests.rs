@@ -56,3 +56,29 @@ fn every_code_reads_back_and_no_other_text_does() {
 fn a_code_is_printed_by_name_with_the_requested_width() {
     assert_eq!(format!("{:<6}|", Code::RD04), "RD04  |");
 }
+
+#[test]
+fn a_code_is_read_as_people_write_it() {
+    for text in ["RD04", "rd04", "Rd4", "RD4", "4", "04", "004"] {
+        assert_eq!(text.parse::<Code>().unwrap(), Code::RD04, "{text}");
+    }
+    assert_eq!("13".parse::<Code>().unwrap(), Code::RD13);
+    for text in ["", "RD", "0", "RD00", "14", "-4", "RDRD04", "RD 4", "4294967300"] {
+        assert!(text.parse::<Code>().is_err(), "{text}");
+    }
+}
+
+#[track_caller]
+fn check_meant(text: &str, says: &str) {
+    let error = text.parse::<Code>().unwrap_err().to_string();
+    assert!(error.contains(says), "{error}");
+}
+
+#[test]
+fn a_misspelt_code_is_answered_with_the_one_that_is_near() {
+    check_meant("RDO4", "did you mean RD04 (deadlock)? There are RD01");
+    check_meant("R04", "did you mean RD04");
+    check_meant("deadlok", "did you mean RD04");
+    check_meant("14", "`14`; use one of RD01");
+    check_meant("tomato", "use one of RD01");
+}

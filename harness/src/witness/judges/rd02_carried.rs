@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Event, EventKind, Layer, RequestId, Resource, TaskId};
+use crate::event::{Event, EventKind, Gfp, Layer, LockId, RequestId, Resource, TaskId};
 use crate::witness::{
     Chain, Code, Entry, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Role,
     View, restriction,
@@ -25,6 +25,72 @@ const MAX_VISITS: u32 = 1 << 12;
 pub(super) struct Carried {
     found: BTreeSet<(TaskId, u64, Layer, Resource)>,
     path: Vec<Needed>,
+    changed: Changed,
+}
+
+/// What changed since paths were looked for the last time. Only a task behind a change can have a
+/// new path.
+#[derive(Debug, Default)]
+struct Changed {
+    tasks: BTreeSet<TaskId>,
+    /// Everything, as far as this judge knows.
+    all: bool,
+}
+
+impl Changed {
+    /// Takes in what the event changed.
+    fn take_in(&mut self, event: &Event, view: &View) {
+        match event.kind {
+            // What the event's task is in, waits for, holds or serves.
+            EventKind::LockAttempt { .. } | EventKind::AllocBegin { .. } => {}
+            // Any one of the other servers, holders or promises may be enough from now on.
+            EventKind::PoolTake { .. }
+            | EventKind::PoolGive { .. }
+            | EventKind::PoolHandOver { .. } => {
+                self.all |= view.pools_are_waited_for();
+            }
+            EventKind::Promise { condition, .. }
+            | EventKind::PromiseEnd { condition }
+            | EventKind::Signal { condition } => {
+                self.all |= view.waiters(Resource::Condition(condition)).next().is_some();
+            }
+            EventKind::TaskExit => {
+                self.all |= view.exit_matters();
+            }
+            // A submitter may publish a number, and others wait for it, before the submission.
+            EventKind::RequestSubmit { request, .. } => {
+                self.tasks.extend(view.waiters(Resource::Request(request)));
+                self.all |= view.pools_are_waited_for();
+                self.tasks.insert(event.task);
+            }
+            EventKind::RequestComplete { .. } => self.all |= view.pools_are_waited_for(),
+            EventKind::WorkQueued { work, .. } => {
+                self.tasks.extend(view.waiters(Resource::Work(work)));
+            }
+            EventKind::LockReleased { lock } => self.hidden(lock, 0, view),
+            EventKind::LockAcquired { lock, .. }
+            | EventKind::WaitEnd { resource: Resource::Lock(lock), .. }
+                if view.wait(event.task).is_none() =>
+            {
+                let held = view.task(event.task).map_or(&[][..], |task| &task.held);
+                let others = held.iter().map(|held| held.lock).filter(|held| *held != lock);
+                others.for_each(|other| self.hidden(other, 1, view));
+            }
+            // It leads nowhere, and is no entry.
+            EventKind::WaitBegin { resource, .. }
+                if !matches!(resource, Resource::Request(_))
+                    && view.needed(event.task).1.next().is_none() => {}
+            _ => drop(self.tasks.insert(event.task)),
+        }
+    }
+
+    /// A path through one holder of `lock` ended. It may have hidden that through another, if there
+    /// are more holders than `more_than`.
+    fn hidden(&mut self, lock: LockId, more_than: usize, view: &View) {
+        if view.holders(lock).nth(more_than).is_some() {
+            self.tasks.extend(view.waiters(Resource::Lock(lock)));
+        }
+    }
 }
 
 /// The forbidden entry at the end of a path.
@@ -37,11 +103,20 @@ struct ForbiddenEntry {
 
 impl Judge for Carried {
     fn reads(&self) -> Reads {
-        Reads::LAYERS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::LOCKS)
+        let looked_at =
+            Reads::LAYERS.and(Reads::WAITS).and(Reads::REQUESTS).and(Reads::WORK).and(Reads::LOCKS);
+        let changes = Reads::SCOPES.and(Reads::RECLAIM).and(Reads::SHRINKERS).and(Reads::TASKS);
+        looked_at.and(changes).and(Reads::POOLS).and(Reads::WORLD)
     }
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
+        if !view.reclaims() {
+            // Every path has a reclaim, and when one begins, its task is what changed.
+            self.changed = Changed::default();
+            return;
+        }
+        self.changed.take_in(event, view);
         let submitted = match event.kind {
             EventKind::LayerEnter { .. }
             | EventKind::WaitBegin { .. }
@@ -52,8 +127,12 @@ impl Judge for Carried {
             EventKind::RequestSubmit { request, .. } => Some((event.task, request)),
             _ => return,
         };
-        for (id, task) in view.tasks() {
-            let Some(wait) = view.wait(id).filter(|_| restricts(&task.frames)) else {
+        let Changed { tasks, all } = std::mem::take(&mut self.changed);
+        let behind = if all { view.waiting_tasks() } else { view.all_behind(tasks) };
+        // The submission is over with this event: then its task is in no I/O any more.
+        self.changed.tasks.extend(submitted.map(|(task, _)| task));
+        for id in behind {
+            let Some(wait) = view.wait(id).filter(|_| restricts(view.frames(id))) else {
                 continue;
             };
             self.path.clear();
@@ -73,7 +152,9 @@ impl Judge for Carried {
 fn restricts(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| match frame.kind {
         FrameKind::Scope { kind, .. } => kind.restricts(),
-        FrameKind::Reclaim { .. } => true,
+        FrameKind::Reclaim { mask, .. } | FrameKind::Scan { mask, .. } => {
+            !mask.contains(Gfp::FS | Gfp::IO)
+        }
         _ => false,
     })
 }
@@ -103,8 +184,9 @@ impl Walk<'_> {
     fn below(&mut self) -> Option<ForbiddenEntry> {
         let view = self.view;
         let depth = self.path.len();
-        let waiter = self.path.last()?.task;
-        let (quorum, needed) = view.needed(waiter);
+        let waiter = self.path.last()?;
+        view.holds_up(waiter)?;
+        let (quorum, needed) = view.needed(waiter.task);
         let mut first: Option<(ForbiddenEntry, Vec<Needed>)> = None;
         for next in needed {
             self.visits += 1;
@@ -138,7 +220,8 @@ impl Walk<'_> {
 
     /// A forbidden entry of the task at the end of the path, within the role that put it there.
     fn entry(&self, task: TaskId) -> Option<ForbiddenEntry> {
-        let since = self.path.last()?.since;
+        let role = self.path.last()?;
+        let since = role.since;
         let frames = self.view.frames(task).iter().filter(|frame| frame.seq > since);
         let layers = frames.filter_map(|frame| match frame.kind {
             FrameKind::Layer { layer } => self.forbidden(layer.into(), frame.seq, None),
@@ -146,8 +229,10 @@ impl Walk<'_> {
         });
         let submitted =
             self.submitted.filter(|(submitter, _)| *submitter == task).map(|(_, request)| request);
-        let waits =
-            matches!(self.view.wait(task).map(|wait| wait.resource), Some(Resource::Request(_)));
+        let waits = matches!(
+            self.view.holds_up(role).map(|wait| wait.resource),
+            Some(Resource::Request(_))
+        );
         let io = || {
             (submitted.is_some() || waits)
                 .then(|| self.forbidden(Entry::IO, u64::MAX, submitted))
@@ -165,7 +250,9 @@ impl Walk<'_> {
     ) -> Option<ForbiddenEntry> {
         let source = self.path.first()?.task;
         let (last, before) = self.path.split_last()?;
-        let ends = before.iter().map(|hop| (hop, u64::MAX)).chain(std::iter::once((last, until)));
+        // What a task opened since its wait began belongs to code that the wait calls.
+        let waits = |hop: &Needed| self.view.wait(hop.task).map_or(u64::MAX, |wait| wait.seq);
+        let ends = before.iter().map(|hop| (hop, waits(hop))).chain(std::iter::once((last, until)));
         let path = ends.flat_map(|(hop, until)| {
             let frames = self.view.frames(hop.task).iter();
             let role = frames.filter(move |frame| frame.seq > hop.since && frame.seq < until);

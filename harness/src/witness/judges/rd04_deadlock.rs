@@ -1,7 +1,7 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
 //! Invariant 11 of docs/kernel/rules.md, "Invariants". A task is stuck if it waits and the tasks
-//! that must act are stuck: any one of them if all must act (a lock), all of them if one is enough
+//! that must act are stuck in their roles: any one of them if all must act (a lock), all of them if one is enough
 //! (a queue with several servers). The judge starts with every waiting task and removes those that
 //! can go on, until none can; what is left is stuck. A new deadlock goes through the task whose
 //! wait or role is new.
@@ -22,19 +22,79 @@ pub(super) struct Deadlock {
 
 impl Judge for Deadlock {
     fn reads(&self) -> Reads {
-        Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK)
+        let waits = Reads::WAITS.and(Reads::LOCKS).and(Reads::REQUESTS).and(Reads::WORK);
+        waits.and(Reads::POOLS).and(Reads::WORLD).and(Reads::TASKS)
     }
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
-        let Some(changed) = changed(event, view) else {
-            return;
-        };
-        self.suspect(view);
-        if !self.is_stuck(view, changed) {
+        match changed(event, view) {
+            Changed::Nothing => {}
+            Changed::Task(task) => self.judge(event, view, task, out),
+            Changed::Waiters(resource) => {
+                for task in view.waiters(resource).filter(|task| waits_for(view, *task, resource)) {
+                    self.judge(event, view, task, out);
+                }
+            }
+            Changed::AnyTask => {
+                for task in view.waiting_tasks() {
+                    self.judge(event, view, task, out);
+                }
+            }
+        }
+    }
+}
+
+/// Whether this is what the task waits for now.
+fn waits_for(view: &View, task: TaskId, resource: Resource) -> bool {
+    view.wait(task).is_some_and(|wait| wait.resource == resource)
+}
+
+/// The waiting tasks through which an event can have closed a cycle.
+enum Changed {
+    Nothing,
+    Task(TaskId),
+    /// Each task that waits for this.
+    Waiters(Resource),
+    AnyTask,
+}
+
+fn changed(event: &Event, view: &View) -> Changed {
+    match event.kind {
+        // The end of a wait brings the one around it into force again.
+        EventKind::WaitBegin { .. }
+        | EventKind::WaitAgain { .. }
+        | EventKind::WaitEnd { .. }
+        | EventKind::LockAcquired { .. }
+        | EventKind::RequestServe { .. }
+        | EventKind::QueueServer { .. }
+        | EventKind::WorkBegin { .. } => match view.wait(event.task) {
+            Some(_) => Changed::Task(event.task),
+            None => Changed::Nothing,
+        },
+        // A submitter may publish a number, and others wait for it, before the submission.
+        EventKind::RequestSubmit { request, .. } => Changed::Waiters(Resource::Request(request)),
+        EventKind::WorkQueued { work, .. } => Changed::Waiters(Resource::Work(work)),
+        // Of several tasks of which one was enough, one is no longer there.
+        EventKind::PromiseEnd { condition } => Changed::Waiters(Resource::Condition(condition)),
+        EventKind::PoolHandOver { pool, .. } => Changed::Waiters(Resource::Pool(pool)),
+        EventKind::TaskExit if view.exit_matters() => Changed::AnyTask,
+        _ => Changed::Nothing,
+    }
+}
+
+impl Deadlock {
+    /// Looks for a deadlock through the wait of `changed`.
+    fn judge(&mut self, event: &Event, view: &View, changed: TaskId, out: &mut Vec<Finding>) {
+        // No cycle goes through a task that nobody waits for, or that does not wait for itself.
+        if !view.is_waited_for(changed) {
             return;
         }
-        self.settle(view);
+        let Some(ahead) = view.all_ahead(changed) else {
+            return;
+        };
+        self.suspect(view, &ahead);
+        self.settle(view, &ahead);
         if !self.is_stuck(view, changed) {
             return;
         }
@@ -52,53 +112,38 @@ impl Judge for Deadlock {
             out.push(self.finding(event, view, &members, round, cycle));
         }
     }
-}
 
-/// The waiting task through which this event can have closed a cycle.
-fn changed(event: &Event, view: &View) -> Option<TaskId> {
-    let waiter_for = |resource| {
-        let mut tasks = view.tasks();
-        tasks
-            .find(|(_, task)| task.wait.is_some_and(|wait| wait.resource == resource))
-            .map(|(id, _)| id)
-    };
-    match event.kind {
-        EventKind::WaitBegin { .. }
-        | EventKind::LockAcquired { .. }
-        | EventKind::RequestServe { .. }
-        | EventKind::QueueServer { .. }
-        | EventKind::WorkBegin { .. } => view.wait(event.task).map(|_| event.task),
-        // A submitter may publish a number, and others wait for it, before the submission.
-        EventKind::RequestSubmit { request, .. } => waiter_for(Resource::Request(request)),
-        EventKind::WorkQueued { work, .. } => waiter_for(Resource::Work(work)),
-        _ => None,
-    }
-}
-
-impl Deadlock {
-    /// Assumes that every waiting task is stuck.
-    fn suspect(&mut self, view: &View) {
+    /// Assumes that every waiting one of `tasks` is stuck. All that these wait for are among them.
+    fn suspect(&mut self, view: &View, tasks: &[TaskId]) {
         self.stuck.clear();
         self.stuck.resize(view.task_count(), false);
-        for (id, _) in view.tasks() {
-            self.stuck[id.0 as usize] = view.wait(id).is_some();
+        for id in tasks {
+            if let Some(stuck) = self.stuck.get_mut(id.0 as usize) {
+                *stuck = view.wait(*id).is_some();
+            }
         }
     }
 
-    /// Removes every task that can go on, until none can.
-    fn settle(&mut self, view: &View) {
+    /// Removes every one of `tasks` that can go on, until none can.
+    fn settle(&mut self, view: &View, tasks: &[TaskId]) {
+        let mut suspects: Vec<TaskId> =
+            tasks.iter().copied().filter(|id| self.holds(*id)).collect();
         loop {
-            let mut freed = false;
-            for (id, _) in view.tasks() {
-                if self.stuck[id.0 as usize] && !self.is_stuck(view, id) {
-                    self.stuck[id.0 as usize] = false;
-                    freed = true;
-                }
-            }
-            if !freed {
+            let before = suspects.len();
+            suspects.retain(|id| {
+                let stuck = self.is_stuck(view, *id);
+                self.stuck[id.0 as usize] = stuck;
+                stuck
+            });
+            if suspects.len() == before {
                 return;
             }
         }
+    }
+
+    /// Whether the task is stuck and cannot act in this role.
+    fn holds_up(&self, view: &View, needed: &Needed) -> bool {
+        self.holds(needed.task) && view.holds_up(needed).is_some()
     }
 
     fn holds(&self, task: TaskId) -> bool {
@@ -109,8 +154,8 @@ impl Deadlock {
     fn is_stuck(&self, view: &View, task: TaskId) -> bool {
         let (quorum, mut needed) = view.needed(task);
         match quorum {
-            Quorum::All => needed.any(|needed| self.holds(needed.task)),
-            Quorum::Any => needed.all(|needed| self.holds(needed.task)),
+            Quorum::All => needed.any(|needed| self.holds_up(view, &needed)),
+            Quorum::Any => needed.all(|needed| self.holds_up(view, &needed)),
         }
     }
 
@@ -119,12 +164,13 @@ impl Deadlock {
         view: &'a View,
         task: TaskId,
     ) -> impl Iterator<Item = Needed> + 'a {
-        view.needed(task).1.filter(|needed| self.holds(needed.task))
+        view.needed(task).1.filter(|needed| self.holds_up(view, needed))
     }
 
     /// The shortest way from `start` over stuck tasks back to it.
     fn cycle_through(&self, view: &View, start: TaskId) -> Option<Vec<TaskId>> {
         let mut reached = vec![(start, None)];
+        let mut seen = vec![false; self.stuck.len()];
         let mut next = 0;
         while let Some((task, _)) = reached.get(next).copied() {
             for needed in self.stuck_needed(view, task) {
@@ -138,7 +184,7 @@ impl Deadlock {
                     way.reverse();
                     return Some(way);
                 }
-                if !reached.iter().any(|(task, _)| *task == needed.task) {
+                if !std::mem::replace(&mut seen[needed.task.0 as usize], true) {
                     reached.push((needed.task, Some(next)));
                 }
             }
@@ -153,8 +199,8 @@ impl Deadlock {
         let mut place = 0;
         while let Some(member) = members.get(place).copied() {
             let (quorum, needed) = view.needed(member);
-            let needed: Vec<TaskId> =
-                needed.map(|needed| needed.task).filter(|task| self.holds(*task)).collect();
+            let stuck = needed.filter(|needed| self.holds_up(view, needed));
+            let needed: Vec<TaskId> = stuck.map(|needed| needed.task).collect();
             let explained = needed.iter().any(|task| members.contains(task));
             let wanted = if quorum == Quorum::Any { needed.len() } else { usize::from(!explained) };
             for task in needed.into_iter().take(wanted) {

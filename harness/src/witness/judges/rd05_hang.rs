@@ -32,7 +32,7 @@ impl Judge for Hang {
         let mut tasks: Vec<TaskId> = view.tasks().map(|(id, _)| id).collect();
         // Most important first: tasks that need another task, tasks that wait for a signal or
         // for time, idle tasks.
-        tasks.sort_by_key(|id| match view.task(*id).and_then(|task| task.wait) {
+        tasks.sort_by_key(|id| match view.task(*id).and_then(|task| task.wait()) {
             Some(wait) if wait.needs_a_task() => 0,
             Some(wait) if !matches!(wait.resource, Resource::Idle(_)) => 1,
             None => 2,
@@ -40,7 +40,7 @@ impl Judge for Hang {
         });
         let mut chain = Chain::new(view);
         for id in tasks {
-            let waits = view.task(id).is_some_and(|task| task.wait.is_some());
+            let waits = view.task(id).is_some_and(|task| task.wait().is_some());
             if waits {
                 chain.task(id, None);
             } else if step_budget {

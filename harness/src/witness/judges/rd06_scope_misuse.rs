@@ -19,6 +19,8 @@ use crate::witness::{
 #[derive(Debug, Default)]
 pub(super) struct ScopeMisuse {
     found: BTreeSet<MisusedScope>,
+    /// The tasks that entered a scope that stands for this one.
+    on_behalf: BTreeSet<(ScopeRef, TaskId)>,
 }
 
 /// One scope and what is wrong with it.
@@ -55,8 +57,12 @@ impl Judge for ScopeMisuse {
             EventKind::ScopeMisuse { what, kind, owner, scope, site } => {
                 vec![MisusedScope { what, kind, owner, scope, site: Some(site) }]
             }
+            EventKind::ScopeEnter { how: Entered::OnBehalf(origin), .. } => {
+                self.on_behalf.insert((origin, task));
+                return;
+            }
             EventKind::ScopeExit { scope, .. } => {
-                outlived(ScopeRef { task: task.0, seq: scope }, view)
+                self.outlived(ScopeRef { task: task.0, seq: scope }, view)
             }
             EventKind::WorkEnd { .. } => closed.map_or(Vec::new(), |work| {
                 leaked(view.frames(task), work.seq, Misuse::LeakedPastWork)
@@ -99,12 +105,21 @@ fn leak(how: Entered, what: Misuse) -> Option<Misuse> {
     }
 }
 
-/// The scopes that stand for `origin`, which has just ended.
-fn outlived(origin: ScopeRef, view: &View) -> Vec<MisusedScope> {
-    let on_behalf = |how| (how == Entered::OnBehalf(origin)).then_some(Misuse::RestoredAfterSignal);
-    let frames =
-        view.tasks().flat_map(|(id, task)| task.frames.iter().map(move |frame| (id, frame)));
-    frames.filter_map(|(id, frame)| wrong(id, frame, on_behalf)).collect()
+impl ScopeMisuse {
+    /// The scopes that stand for `origin`, which has just ended.
+    fn outlived(&mut self, origin: ScopeRef, view: &View) -> Vec<MisusedScope> {
+        let all = (origin, TaskId(0))..=(origin, TaskId(u32::MAX));
+        let tasks: Vec<TaskId> = self.on_behalf.range(all).map(|(_, task)| *task).collect();
+        let on_behalf =
+            |how| (how == Entered::OnBehalf(origin)).then_some(Misuse::RestoredAfterSignal);
+        let mut outlived = Vec::new();
+        for task in tasks {
+            self.on_behalf.remove(&(origin, task));
+            let frames = view.frames(task).iter();
+            outlived.extend(frames.filter_map(|frame| wrong(task, frame, on_behalf)));
+        }
+        outlived
+    }
 }
 
 fn finding(wrong: MisusedScope, event: &Event, view: &View) -> Finding {

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use crate::event::{EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
 use crate::witness::{
-    Breach, Finding, Frame, FrameKind, Judge, Moment, Quorum, Reads, Subject, View, broken_rule,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Subject, View,
+    broken_rule,
 };
 
 /// The judge of invariant 15.
@@ -33,13 +34,16 @@ impl Judge for Kswapd {
         let Moment { event, view, .. } = *moment;
         let task = event.task;
         match event.kind {
-            EventKind::WaitEnd { .. } | EventKind::LockAcquired { .. } | EventKind::TaskExit => {
+            EventKind::TaskExit => drop(self.waiting.remove(&task)),
+            EventKind::WaitEnd { .. } | EventKind::LockAcquired { .. } => {
                 self.waiting.remove(&task);
+                // The wait around the one that ended is in force again.
+                if self.waits(task, view) {
+                    self.look(moment, out);
+                }
             }
             EventKind::WaitBegin { .. } => {
-                if below_kswapd(view.frames(task)).is_some() && view.wait(task).is_some() {
-                    self.waiting.insert(task);
-                }
+                self.waits(task, view);
                 self.look(moment, out);
             }
             EventKind::ReclaimEnter { kind, mask } => {
@@ -54,6 +58,15 @@ impl Judge for Kswapd {
 }
 
 impl Kswapd {
+    /// Notes whether the task waits as kswapd.
+    fn waits(&mut self, task: TaskId, view: &View) -> bool {
+        let waits = view.wait(task).is_some() && below_kswapd(view.frames(task)).is_some();
+        if waits {
+            self.waiting.insert(task);
+        }
+        waits
+    }
+
     /// Looks at every wait of kswapd.
     fn look(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let view = moment.view;
@@ -113,20 +126,20 @@ fn forbidden(view: &View, kswapd: TaskId) -> bool {
             .map(|frame| frame.kind)
             .any(|kind| matches!(kind, FrameKind::Reclaim { kind, .. } if direct(kind)))
     };
-    let does_io = |task: TaskId| {
-        let waits =
-            view.wait(task).is_some_and(|wait| matches!(wait.resource, Resource::Request(_)));
+    let does_io = |needed: &Needed| {
+        let wait = view.holds_up(needed);
+        let waits = wait.is_some_and(|wait| matches!(wait.resource, Resource::Request(_)));
         matches!(resource, Resource::Work(_)) && waits
     };
     let (quorum, mut needed) = view.needed(kswapd);
-    let stands = |task| reclaims(task) || does_io(task);
+    let stands = |needed: &Needed| reclaims(needed.task) || does_io(needed);
     match quorum {
-        Quorum::All => needed.any(|needed| stands(needed.task)),
+        Quorum::All => needed.any(|needed| stands(&needed)),
         Quorum::Any => {
             let mut any = false;
             needed.all(|needed| {
                 any = true;
-                stands(needed.task)
+                stands(&needed)
             }) && any
         }
     }

@@ -21,6 +21,8 @@ const MAX_DEPTH: usize = 64;
 pub(super) struct Pool {
     found: BTreeSet<(PoolId, Breach)>,
     open: BTreeMap<TaskId, Vec<PoolAllocation>>,
+    /// The tasks with an open allocation that waited for an element of the pool.
+    waited: BTreeSet<(PoolId, TaskId)>,
 }
 
 /// An allocation from a pool that is under way.
@@ -82,6 +84,12 @@ impl Pool {
                 let open = self.open.get_mut(&task)?;
                 let place = open.iter().rposition(|open| open.pool == pool)?;
                 let ended = open.remove(place);
+                if !open.iter().any(|open| open.pool == pool && open.waited) {
+                    self.waited.remove(&(pool, task));
+                }
+                if open.is_empty() {
+                    self.open.remove(&task);
+                }
                 let failed = got == Some(false) && ended.mask.allow_blocking();
                 failed.then_some((Breach::PoolFails, pool, ended.site))
             }
@@ -89,7 +97,7 @@ impl Pool {
                 self.waiters(pool, |open| open.spare = (open.spare + 1).min(open.keeps));
                 None
             }
-            EventKind::PoolTake { pool } => {
+            EventKind::PoolTake { pool, .. } => {
                 self.waiters(pool, |open| open.spare = open.spare.saturating_sub(1));
                 None
             }
@@ -102,10 +110,17 @@ impl Pool {
                 own.then_some((Breach::PoolTakesReserves, open.pool, open.site))
             }
             EventKind::WaitBegin { resource, .. } => {
-                self.open.get_mut(&task)?.last_mut()?.sleeps(resource)
+                let open = self.open.get_mut(&task)?.last_mut()?;
+                let breach = open.sleeps(resource);
+                if open.waited {
+                    self.waited.insert((open.pool, task));
+                }
+                breach
             }
             EventKind::TaskExit => {
-                self.open.remove(&task);
+                for open in self.open.remove(&task).into_iter().flatten() {
+                    self.waited.remove(&(open.pool, task));
+                }
                 None
             }
             _ => None,
@@ -114,8 +129,11 @@ impl Pool {
 
     /// Calls `change` for each allocation that waits, or has waited, for an element of `pool`.
     fn waiters(&mut self, pool: PoolId, change: impl Fn(&mut PoolAllocation)) {
-        let all = self.open.values_mut().flatten();
-        all.filter(|open| open.pool == pool && open.waited).for_each(change);
+        let waited = (pool, TaskId(0))..=(pool, TaskId(u32::MAX));
+        for (_, task) in self.waited.range(waited) {
+            let all = self.open.get_mut(task).into_iter().flatten();
+            all.filter(|open| open.pool == pool && open.waited).for_each(&change);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Event, EventKind, LockId, Resource, TaskId};
 use crate::units::{Nanos, Ticks};
-use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind, Subject, View};
+use crate::witness::{Breach, Chain, Finding, Judge, Moment, Reads, StepKind, Subject, Task, View};
 
 /// Fewer waiters than this are no convoy.
 const MIN_WAITERS: usize = 2;
@@ -19,7 +19,6 @@ const MIN_WAITERS: usize = 2;
 struct Jam {
     holder: TaskId,
     since: Nanos,
-    told: bool,
 }
 
 /// The judge of RD09.
@@ -27,6 +26,8 @@ struct Jam {
 pub(super) struct Convoy {
     bound: Ticks,
     jams: BTreeMap<LockId, Jam>,
+    /// Jams that are not due yet, the oldest first.
+    open: BTreeSet<(Nanos, LockId)>,
     /// Locks that a finding named.
     told: BTreeSet<LockId>,
 }
@@ -34,7 +35,7 @@ pub(super) struct Convoy {
 impl Convoy {
     /// A judge that lets tasks stand for less than `bound`.
     pub(super) const fn new(bound: Ticks) -> Self {
-        Self { bound, jams: BTreeMap::new(), told: BTreeSet::new() }
+        Self { bound, jams: BTreeMap::new(), open: BTreeSet::new(), told: BTreeSet::new() }
     }
 }
 
@@ -45,61 +46,87 @@ impl Judge for Convoy {
 
     fn observe(&mut self, moment: &Moment<'_>, out: &mut Vec<Finding>) {
         let Moment { event, view, .. } = *moment;
-        for (lock, jam) in &mut self.jams {
-            let stood = event.time.0.saturating_sub(jam.since.0);
-            if !jam.told && stood >= self.bound.nanos().0 {
-                jam.told = true;
-                if !self.told.insert(*lock) {
-                    continue;
-                }
-                out.push(finding(*lock, jam.holder, event, view));
+        for lock in self.due(event.time) {
+            if let Some(jam) = self.jams.get(&lock)
+                && self.told.insert(lock)
+            {
+                out.push(finding(lock, jam.holder, event, view));
             }
         }
-        let may_end = matches!(
-            event.kind,
-            EventKind::WaitEnd { .. }
-                | EventKind::LockAcquired { .. }
-                | EventKind::LockReleased { .. }
-                | EventKind::TaskExit
-        );
-        // A task that waits does nothing else, so only the begin of a wait can jam a lock.
-        if matches!(event.kind, EventKind::WaitBegin { .. }) || may_end && !self.jams.is_empty() {
-            self.look(event.time, view);
+        for lock in touched(event, view) {
+            self.look(lock, event.time, view);
         }
     }
 }
 
 impl Convoy {
-    /// Finds the locks that are jammed now. A lock that was jammed before keeps its start time.
-    fn look(&mut self, now: Nanos, view: &View) {
-        let mut jams = BTreeMap::new();
-        for (holder, task) in view.tasks() {
-            let waits_for_io =
-                matches!(task.wait.map(|wait| wait.resource), Some(Resource::Request(_)));
-            for held in task.held.iter().filter(|_| waits_for_io) {
-                if waiters(held.lock, view) >= MIN_WAITERS {
-                    let before = self.jams.remove(&held.lock).filter(|jam| jam.holder == holder);
-                    let jam = before.unwrap_or(Jam { holder, since: now, told: false });
-                    jams.insert(held.lock, jam);
-                }
-            }
+    /// The locks that have been jammed for the bound now; each jam is due once.
+    fn due(&mut self, now: Nanos) -> Vec<LockId> {
+        let mut due = Vec::new();
+        while let Some((since, lock)) = self.open.first().copied()
+            && now.0.saturating_sub(since.0) >= self.bound.nanos().0
+        {
+            self.open.pop_first();
+            due.push(lock);
         }
-        self.jams = jams;
+        due.sort_unstable();
+        due
+    }
+
+    /// Whether the lock is jammed now. One that was jammed before keeps its start time.
+    fn look(&mut self, lock: LockId, now: Nanos, view: &View) {
+        let waits_for_io = |task: &TaskId| {
+            let wait = view.task(*task).and_then(Task::wait);
+            matches!(wait.map(|wait| wait.resource), Some(Resource::Request(_)))
+        };
+        let crowded = view.waiters(Resource::Lock(lock)).take(MIN_WAITERS).count() == MIN_WAITERS;
+        let mut holders = view.holders(lock).filter(waits_for_io).filter(|_| crowded);
+        let before = self.jams.get(&lock).map(|jam| (jam.holder, jam.since));
+        let known = before.filter(|(known, _)| holders.any(|holder| holder == *known));
+        if known.is_some() {
+            return;
+        }
+        if let Some((_, since)) = before {
+            self.jams.remove(&lock);
+            self.open.remove(&(since, lock));
+        }
+        if let Some(holder) = view.holders(lock).filter(waits_for_io).filter(|_| crowded).min() {
+            self.jams.insert(lock, Jam { holder, since: now });
+            self.open.insert((now, lock));
+        }
     }
 }
 
-fn waiters(lock: LockId, view: &View) -> usize {
-    let waits =
-        |id: TaskId| view.wait(id).is_some_and(|wait| wait.resource == Resource::Lock(lock));
-    view.tasks().filter(|(id, _)| waits(*id)).count()
+/// The locks that the event can have jammed or freed: the one that it is about, and those that its
+/// task holds, where it begins or ends a wait for I/O.
+fn touched(event: &Event, view: &View) -> Vec<LockId> {
+    let held = || {
+        let task = view.exited(event.task).or_else(|| view.task(event.task));
+        let held = task.map_or(&[][..], |task| &task.held);
+        held.iter().map(|held| held.lock)
+    };
+    match event.kind {
+        EventKind::LockAcquired { lock, .. } | EventKind::LockReleased { lock } => vec![lock],
+        EventKind::WaitBegin { resource: Resource::Lock(lock), .. }
+        | EventKind::WaitEnd { resource: Resource::Lock(lock), .. } => {
+            held().chain([lock]).collect()
+        }
+        EventKind::WaitBegin { .. } | EventKind::WaitEnd { .. } => held().collect(),
+        EventKind::TaskExit => {
+            let waits = view.exited(event.task).map_or(&[][..], |task| &task.waits);
+            let locks = waits.iter().filter_map(|wait| match wait.resource {
+                Resource::Lock(lock) => Some(lock),
+                _ => None,
+            });
+            held().chain(locks).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn finding(lock: LockId, holder: TaskId, event: &Event, view: &View) -> Finding {
     let mut chain = Chain::new(view);
-    let behind = view.tasks().map(|(id, _)| id);
-    for id in
-        behind.filter(|id| view.wait(*id).is_some_and(|wait| wait.resource == Resource::Lock(lock)))
-    {
+    for id in view.waiters(Resource::Lock(lock)) {
         chain.task(id, None);
     }
     chain.task(holder, None);

@@ -6,6 +6,7 @@
 //! have gone there. Written from docs/kernel/shrinkers.md, "Rules of conduct", and
 //! docs/kernel/proposals.md, "Hypotheses" (hypothesis H4, deferred work that counts as progress).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{AllocOutcome, EventKind, Site, TaskId};
@@ -17,6 +18,8 @@ use crate::witness::{Breach, Finding, FrameKind, Judge, Moment, Reads, broken_ru
 pub(super) struct Phantom {
     /// What reclaim claimed for the allocations that each task is in, outermost first.
     claims: BTreeMap<TaskId, Vec<u64>>,
+    /// The tasks for which reclaim claimed anything.
+    claimants: BTreeSet<TaskId>,
     min: Pages,
     found: BTreeSet<(TaskId, Option<Site>)>,
 }
@@ -38,10 +41,11 @@ impl Judge for Phantom {
                     self.claims.get_mut(&event.task).and_then(|claims| claims.last_mut())
                 {
                     *claim = claim.saturating_add(freed);
+                    self.claimants.insert(event.task);
                 }
             }
             EventKind::AllocEnd { outcome, .. } => {
-                let claimed = self.claims.get_mut(&event.task).and_then(Vec::pop).unwrap_or(0);
+                let claimed = self.ended(event.task);
                 match outcome {
                     AllocOutcome::Ok => self.went_elsewhere(event.task),
                     AllocOutcome::Failed => self.failed(moment, claimed, out),
@@ -56,8 +60,25 @@ impl Judge for Phantom {
 impl Phantom {
     /// A task got memory: the pages that were claimed for other tasks may have gone to it.
     fn went_elsewhere(&mut self, task: TaskId) {
-        let others = self.claims.iter_mut().filter(|(other, _)| **other != task);
-        others.for_each(|(_, claims)| claims.fill(0));
+        let own = self.claimants.take(&task);
+        for other in std::mem::replace(&mut self.claimants, own.into_iter().collect()) {
+            if let Some(claims) = self.claims.get_mut(&other) {
+                claims.fill(0);
+            }
+        }
+    }
+
+    /// The innermost allocation of the task has ended: what was claimed for it.
+    fn ended(&mut self, task: TaskId) -> u64 {
+        let Entry::Occupied(mut claims) = self.claims.entry(task) else {
+            return 0;
+        };
+        let claimed = claims.get_mut().pop().unwrap_or(0);
+        if claims.get().is_empty() {
+            claims.remove();
+            self.claimants.remove(&task);
+        }
+        claimed
     }
 
     /// Reports the allocation if the claimed pages alone would have been enough for it.

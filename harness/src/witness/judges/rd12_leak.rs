@@ -27,14 +27,17 @@ impl Judge for Leak {
         let Moment { event, view, .. } = *moment;
         // A world that hung is unwound, and a task whose wait was cut short may keep what the
         // wait was for.
-        let hung = out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05));
+        let hung = |out: &[Finding]| {
+            out.iter().any(|finding| matches!(finding.code, Code::RD04 | Code::RD05))
+        };
         match event.kind {
-            EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung => {}
+            EventKind::TaskExit | EventKind::WorldEnd | EventKind::Declared { .. } if hung(out) => {
+            }
             EventKind::ShrinkerRegistered { shrinker, site } => {
                 self.registered.insert(shrinker, (event.task, site));
             }
             EventKind::ShrinkerUnregistered { shrinker } => drop(self.registered.remove(&shrinker)),
-            EventKind::PoolTake { pool } => {
+            EventKind::PoolTake { pool, .. } => {
                 self.taken.entry(pool).or_insert((event.task, 0)).1 += 1;
             }
             EventKind::PoolGive { pool } => self.given(pool),

@@ -91,7 +91,11 @@ impl Holdings {
         let (quorum, needed) = view.needed(waiter);
         let (mut first, mut all) = (None, true);
         for needed in needed {
-            match self.place(needed.task).filter(|place| *place > 0 || needed.since < self.begun) {
+            let stuck = |place: &usize| match *place {
+                0 => needed.since < self.begun,
+                _ => view.holds_up(&needed).is_some(),
+            };
+            match self.place(needed.task).filter(stuck) {
                 Some(place) => first = first.or(Some(place)),
                 None => all = false,
             }
@@ -106,7 +110,8 @@ impl Holdings {
         let Some(task) = view.task(stuck.task) else {
             return;
         };
-        let until = if by == 0 { self.begun } else { u64::MAX };
+        // What a waiter took since its wait began, it gives back whether or not the wait ends.
+        let until = stuck.behind.map_or(self.begun, |(wait, _)| wait.seq);
         let locks =
             task.held.iter().filter(|held| held.seq < until).map(|held| {
                 (HeldAs::Lock(held.lock, held.mode == LockMode::Shared), Some(held.site))

@@ -28,6 +28,7 @@ mod resolve;
 pub use cycle::{Collision, Cycle, Declaration, Edge};
 pub use graph::OrderGraph;
 pub(super) use levels::exempt;
+pub(crate) use node::item_of;
 pub use node::{Level, Node, NodeKind};
 pub use rd03_order::Order;
 pub(super) use rd03_order::finding;

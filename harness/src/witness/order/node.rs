@@ -65,8 +65,11 @@ pub enum NodeKind {
     /// The requests of a device: taken by a task that waits for one, held by the task that serves
     /// one.
     Requests,
-    /// The items of a work queue, likewise.
+    /// The items of a work queue, as they are declared to depend on each other.
     Work,
+    /// One item of a work queue: held by the task that executes it; taken by a task that waits for
+    /// it, or for an item that is queued behind it.
+    WorkItem,
     /// The reserve of a mempool: taken by a task that waits for an element, held by a task that has
     /// one.
     Pool,
@@ -97,6 +100,13 @@ impl Node {
         Self { kind: NodeKind::Reclaim(level), class: name.clone(), instance: name, nth: 0 }
     }
 
+    /// The work item `item` of `queue`, whose class is the item's.
+    pub(super) fn work_item(item: &str, queue: &Self) -> Self {
+        let Self { class, .. } = Self::named(NodeKind::WorkItem, item, 0);
+        let instance = item_of(item, &queue.instance);
+        Self { kind: NodeKind::WorkItem, class, instance, nth: queue.nth }
+    }
+
     /// A thing known by one name, which begins with its class: `loop0`, `disk:lower`, `fuse/1`.
     pub(crate) fn named(kind: NodeKind, name: &str, nth: u32) -> Self {
         let end =
@@ -107,6 +117,11 @@ impl Node {
         let class = if whole { name } else { &name[..end] }.to_owned();
         Self { kind, class, instance: name.to_owned(), nth }
     }
+}
+
+/// `flush of events`.
+pub(crate) fn item_of(item: &str, queue: &str) -> String {
+    format!("{item} of {queue}")
 }
 
 /// A node by its number in a graph.

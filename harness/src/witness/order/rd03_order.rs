@@ -11,12 +11,14 @@
 //! except those for locks. Written from docs/kernel/lockdep.md, "The annotation", "Prediction" and
 //! "What the annotation cannot see", and docs/kernel/rules.md, "Invariants" (9 to 11).
 
+use std::collections::BTreeSet;
+
 use super::cycle::{Cycle, Edge};
 use super::graph::{OrderGraph, Taking};
 use super::held::{Actor, Hold, Key};
 use super::node::{NodeId, NodeKind};
 use super::resolve::Resolver;
-use crate::event::{Event, EventKind, Gfp, Site, TaskId};
+use crate::event::{Event, EventKind, Gfp, PoolId, Site, TaskId};
 use crate::witness::{Code, Finding, Judge, Learned, Moment, Reads, Step, StepKind};
 
 /// Tasks from here on are not looked at: no world has as many.
@@ -30,6 +32,8 @@ pub struct Order {
     pub(super) graph: OrderGraph,
     pub(super) resolver: Resolver,
     pub(super) actors: Vec<Option<Actor>>,
+    /// The tasks that have elements of each pool.
+    pub(super) takers: BTreeSet<(PoolId, TaskId)>,
     /// The nodes of reclaim's levels, once they are known.
     pub(super) levels: [Option<NodeId>; 3],
     class_view: bool,
@@ -92,6 +96,12 @@ impl Order {
         }
     }
 
+    pub(super) fn drop_all(&mut self, task: TaskId, key: Key) {
+        if let Some(Some(actor)) = self.actors.get_mut(task.0 as usize) {
+            actor.holds.retain(|hold| hold.key != key);
+        }
+    }
+
     /// `task` wants `want`, now.
     pub(super) fn take(
         &mut self,
@@ -136,8 +146,11 @@ impl Judge for Order {
         let event = at.event;
         match event.kind {
             EventKind::TaskExit => {
-                if let Some(actor) = self.actors.get_mut(event.task.0 as usize) {
-                    *actor = None;
+                let actor = self.actors.get_mut(event.task.0 as usize).and_then(Option::take);
+                for hold in actor.into_iter().flat_map(|actor| actor.holds) {
+                    if let Key::Pool(pool) = hold.key {
+                        self.takers.remove(&(pool, event.task));
+                    }
                 }
             }
             EventKind::AllocBegin { effective, flags, site, .. } => {

@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
 use super::state::View;
-use super::waits::{ElementHolder, Holder, Progress, RequestFacts, Wait, WorkItem};
-use crate::event::{
-    AllocOutcome, Event, EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId,
-};
+use super::waits::{ElementHolder, Holder, Owed, Progress, RequestFacts, Wait, Waiter, WorkItem};
+use crate::event::{AllocOutcome, Event, EventKind, LockMode, RequestId, Resource, Site, TaskId};
 use crate::witness::Reads;
 
 /// Numbers from here on are not kept: no world has as many tasks, locks or queues.
 const MAX_ID: u32 = 1 << 16;
 /// Frames of one task beyond these are not kept.
 const MAX_FRAMES: usize = 1 << 12;
+/// Waits of one task within each other beyond these push out the outermost.
+const MAX_WAITS: usize = 64;
 /// Requests and work items in flight beyond these push out the oldest.
 const MAX_IN_FLIGHT: usize = 1 << 16;
 
@@ -73,20 +73,42 @@ impl View {
     fn exit(&mut self, id: TaskId) {
         let task = std::mem::take(&mut self.tasks[id.0 as usize]);
         for held in &task.held {
-            self.locks[held.lock.0 as usize].forget_holder(id);
+            self.locks[held.lock.0 as usize].forget_holder(id, held.seq);
         }
-        if let Some(Wait { resource: Resource::Lock(lock), .. }) = task.wait {
-            self.unqueue(id, lock);
+        for wait in &task.waits {
+            self.forget_wait(id, *wait);
         }
-        for servers in &mut self.servers {
-            servers.retain(|server| *server != id);
+        for queue in &task.serves {
+            self.servers[queue.0 as usize].retain(|server| *server != id);
         }
+        if task.promises {
+            for promised in self.promises.values_mut() {
+                promised.retain(|promised| promised.task != id);
+            }
+            self.promises.retain(|_, promised| !promised.is_empty());
+        }
+        self.reclaiming.remove(&id);
         self.exited = Some((id, task));
     }
 
-    fn unqueue(&mut self, task: TaskId, lock: LockId) {
-        if let Some(lock) = self.locks.get_mut(lock.0 as usize) {
-            lock.forget_waiter(task);
+    fn end_wait(&mut self, id: TaskId, resource: Resource) {
+        let waits = &mut self.tasks[id.0 as usize].waits;
+        if let Some(place) = waits.iter().rposition(|wait| wait.resource == resource) {
+            let wait = waits.remove(place);
+            self.forget_wait(id, wait);
+        }
+    }
+
+    /// `wait` is no longer among the waits of `id`.
+    fn forget_wait(&mut self, id: TaskId, wait: Wait) {
+        let mut others = self.tasks[id.0 as usize].waits.iter();
+        if !others.any(|other| other.resource == wait.resource) {
+            self.waiting.end(id, wait.resource);
+        }
+        if let Resource::Lock(lock) = wait.resource
+            && let Some(lock) = self.locks.get_mut(lock.0 as usize)
+        {
+            lock.forget_waiter(id, wait.seq);
         }
     }
 
@@ -105,7 +127,10 @@ impl View {
             EventKind::AllocBegin { order, requested, effective, flags, site } => {
                 open(FrameKind::Alloc { order, requested, effective, flags }, Some(site));
             }
-            EventKind::ReclaimEnter { kind, mask } => open(FrameKind::Reclaim { kind, mask }, None),
+            EventKind::ReclaimEnter { kind, mask } => {
+                open(FrameKind::Reclaim { kind, mask }, None);
+                self.reclaiming.insert(event.task);
+            }
             EventKind::ShrinkCountBegin { shrinker, mask } => {
                 open(FrameKind::Count { shrinker, mask }, None);
             }
@@ -117,7 +142,12 @@ impl View {
             _ => {
                 if let Some(place) = frames.iter().rposition(|frame| closes(event.kind, frame.kind))
                 {
-                    self.closed = Some(frames.remove(place));
+                    let closed = frames.remove(place);
+                    self.closed = Some(closed);
+                    let reclaim = |frame: &Frame| matches!(frame.kind, FrameKind::Reclaim { .. });
+                    if reclaim(&closed) && !frames.iter().any(reclaim) {
+                        self.reclaiming.remove(&event.task);
+                    }
                 }
             }
         }
@@ -133,40 +163,35 @@ impl View {
                     return;
                 };
                 task.held.push(HeldLock { lock, mode, site, seq, time });
-                state.forget_waiter(id);
-                state.holders.push(Holder { task: id, mode, seq });
+                state.holders.push_back(Holder { task: id, mode, seq });
                 // The releaser hands the lock over before the wait is said to end.
-                task.wait.take_if(|wait| wait.resource == Resource::Lock(lock));
+                self.end_wait(id, Resource::Lock(lock));
             }
             EventKind::LockReleased { lock } => {
                 if let Some(place) = task.held.iter().rposition(|held| held.lock == lock) {
-                    task.held.remove(place);
-                    self.locks[lock.0 as usize].forget_holder(id);
+                    let held = task.held.remove(place);
+                    self.locks[lock.0 as usize].forget_holder(id, held.seq);
                 }
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
-                let before = task.wait.replace(Wait { resource, why, breakable, site, seq, time });
+                let signalled = false;
+                let wait = Wait { resource, why, breakable, site, seq, time, signalled };
+                task.waits.push(wait);
+                let mode = task.attempt;
+                if task.waits.len() > MAX_WAITS {
+                    let outermost = task.waits.remove(0);
+                    self.forget_wait(id, outermost);
+                }
+                self.waiting.begin(id, resource, self.queue_of(resource));
                 if let Resource::Lock(lock) = resource {
-                    let mode = task.attempt.filter(|(wanted, _)| *wanted == lock);
+                    let mode = mode.filter(|(wanted, _)| *wanted == lock);
                     if let Some(state) = slot(&mut self.locks, lock.0) {
-                        state.forget_waiter(id);
-                        state
-                            .waiters
-                            .push((id, mode.map_or(LockMode::Exclusive, |(_, mode)| mode)));
+                        let mode = mode.map_or(LockMode::Exclusive, |(_, mode)| mode);
+                        state.waiters.push_back(Waiter { task: id, mode, seq });
                     }
                 }
-                if let Some(Wait { resource: Resource::Lock(lock), .. }) =
-                    before.filter(|b| b.resource != resource)
-                {
-                    self.unqueue(id, lock);
-                }
             }
-            EventKind::WaitEnd { resource, .. } => {
-                task.wait.take_if(|wait| wait.resource == resource);
-                if let Resource::Lock(lock) = resource {
-                    self.unqueue(id, lock);
-                }
-            }
+            EventKind::WaitEnd { resource, .. } => self.end_wait(id, resource),
             _ => {}
         }
     }
@@ -180,6 +205,7 @@ impl View {
                     slot(&mut self.servers, queue.0).filter(|servers| !servers.contains(&task))
                 {
                     servers.push(task);
+                    self.tasks[task.0 as usize].serves.push(queue);
                 }
             }
             EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
@@ -197,6 +223,7 @@ impl View {
                     progress,
                 };
                 keep(&mut self.requests, request, submitted);
+                self.waiting.queued(Resource::Request(request), queue);
             }
             EventKind::RequestServe { request } => self.request_is(request, served),
             EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
@@ -207,6 +234,7 @@ impl View {
                     work,
                     WorkItem { queued_by: task, queue, seq, progress: Progress::Queued },
                 );
+                self.waiting.queued(Resource::Work(work), queue);
             }
             EventKind::WorkBegin { work } => {
                 if let Some(work) = self.works.get_mut(&work) {
@@ -225,17 +253,15 @@ impl View {
     }
 
     fn apply_promise(&mut self, event: &Event) {
-        let Event { seq, task: me, kind, .. } = *event;
+        let Event { seq, time, task: me, kind } = *event;
+        let owed = |site| Owed { task: me, site, seq, time };
         match kind {
-            EventKind::PoolTake { pool } => {
-                self.elements.entry(pool).or_default().push(ElementHolder::Task(me, seq));
+            EventKind::PoolTake { pool, site } => {
+                self.elements.entry(pool).or_default().push(ElementHolder::Task(owed(site)));
             }
             EventKind::PoolHandOver { pool, request } => {
                 let holders = self.elements.entry(pool).or_default();
-                take_one(
-                    holders,
-                    |holder| matches!(holder, ElementHolder::Task(task, _) if *task == me),
-                );
+                take_one(holders, |holder| holder.is(me));
                 holders.push(ElementHolder::Request(request));
             }
             EventKind::PoolGive { pool } => {
@@ -243,10 +269,7 @@ impl View {
                 let requests = &self.requests;
                 // The giver's own, else that of a request which is complete, else any: they are
                 // alike.
-                let own = |holder: &ElementHolder| match holder {
-                    ElementHolder::Task(task, _) => *task == me,
-                    ElementHolder::Request(_) => false,
-                };
+                let own = |holder: &ElementHolder| holder.is(me);
                 let done = |holder: &ElementHolder| match holder {
                     ElementHolder::Request(id) => !requests.contains_key(id),
                     ElementHolder::Task(..) => false,
@@ -255,14 +278,40 @@ impl View {
                     || take_one(holders, done)
                     || take_one(holders, |_| true);
             }
-            EventKind::Promise { condition } => {
-                self.promises.entry(condition).or_default().push((me, seq));
+            EventKind::Promise { condition, site } => {
+                self.promises.entry(condition).or_default().push(owed(site));
+                self.tasks[me.0 as usize].promises = true;
             }
             EventKind::PromiseEnd { condition } => {
                 if let Some(promised) = self.promises.get_mut(&condition)
-                    && let Some(place) = promised.iter().rposition(|(task, _)| *task == me)
+                    && let Some(place) = promised.iter().rposition(|promised| promised.task == me)
                 {
                     promised.remove(place);
+                    if promised.is_empty() {
+                        self.promises.remove(&condition);
+                    }
+                }
+            }
+            EventKind::Signal { condition } => {
+                if let Some(promised) = self.promises.get_mut(&condition) {
+                    promised.retain(|promised| promised.task != me);
+                    if promised.is_empty() {
+                        self.promises.remove(&condition);
+                    }
+                }
+                let resource = Resource::Condition(condition);
+                for waiter in self.waiting.on(resource) {
+                    let waits = self.tasks[waiter.0 as usize].waits.iter_mut();
+                    waits
+                        .filter(|wait| wait.resource == resource)
+                        .for_each(|wait| wait.signalled = true);
+                }
+            }
+            EventKind::WaitAgain { condition } => {
+                let waits = &mut self.tasks[me.0 as usize].waits;
+                let resource = Resource::Condition(condition);
+                if let Some(wait) = waits.iter_mut().rfind(|wait| wait.resource == resource) {
+                    wait.signalled = false;
                 }
             }
             _ => {}

@@ -5,17 +5,21 @@
 //! | `state` | [`View`], [`Task`]: tasks, locks, requests, work items and pool elements |
 //! | `apply` | how each event changes the view |
 //! | `needed` | which tasks must act before a wait ends |
+//! | `search` over `waiting` | who waits behind a task, and whom it waits for, over any number of hops |
 //! | `waits` | [`Wait`], [`Needed`], [`Quorum`], [`RequestFacts`], [`WorkItem`] |
 //! | `frames` | [`Frame`], [`HeldLock`], [`Restriction`]: what a task is in the middle of, and what that forbids |
 //! | `stalls` | [`Stalls`]: how long tasks stood, and behind what |
 //!
-//! `needed` and `apply` stand on `state`, and `state` on `waits` and `frames`. No locks.
+//! `needed`, `search` and `apply` stand on `state`, and `state` on `waits`, `waiting` and `frames`.
+//! No locks.
 
 mod apply;
 mod frames;
 mod needed;
+mod search;
 mod stalls;
 mod state;
+mod waiting;
 mod waits;
 
 pub use frames::{Entry, Frame, FrameKind, HeldLock, RestrictedBy, Restriction};

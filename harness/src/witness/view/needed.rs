@@ -12,7 +12,8 @@ impl View {
     /// The tasks that must act before the wait of `waiter` ends, and how many of them.
     pub fn needed(&self, waiter: TaskId) -> (Quorum, impl Iterator<Item = Needed> + '_) {
         let (mut one, mut servers, mut lock, mut any) = (None, &[][..], None, Vec::new());
-        match self.wait(waiter).map(|wait| wait.resource) {
+        let wait = self.wait(waiter);
+        match wait.map(|wait| wait.resource) {
             Some(Resource::Lock(id)) => lock = self.locks.get(id.0 as usize),
             Some(Resource::Request(id)) => {
                 if let Some(request) = self.requests.get(&id) {
@@ -31,17 +32,18 @@ impl View {
             Some(Resource::Pool(pool)) => any = self.element_holders(pool),
             Some(Resource::Condition(condition)) => {
                 let promised = self.promises.get(&condition).into_iter().flatten();
-                any.extend(promised.map(|(task, since)| Needed {
-                    task: *task,
+                any.extend(promised.map(|promised| Needed {
+                    task: promised.task,
                     how: Role::Promised,
-                    since: *since,
+                    since: promised.seq,
                 }));
             }
             Some(Resource::Idle(_) | Resource::Timer) | None => {}
         }
         let servers =
             servers.iter().map(|task| Needed { task: *task, how: Role::ServesQueue, since: 0 });
-        let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter));
+        let since = wait.map_or(0, |wait| wait.seq);
+        let holders = lock.into_iter().flat_map(move |lock| lock.needed(waiter, since));
         let quorum = if servers.len() + any.len() > 0 { Quorum::Any } else { Quorum::All };
         (quorum, one.into_iter().chain(servers).chain(holders).chain(any))
     }
@@ -52,8 +54,9 @@ impl View {
         let mut known = Vec::new();
         for holder in self.elements.get(&pool).into_iter().flatten() {
             match *holder {
-                ElementHolder::Task(task, since) => {
-                    known.push(Needed { task, how: Role::HasElement, since });
+                ElementHolder::Task(taken) => {
+                    let since = taken.seq;
+                    known.push(Needed { task: taken.task, how: Role::HasElement, since });
                 }
                 ElementHolder::Request(id) => {
                     let Some(request) = self.requests.get(&id) else { return Vec::new() };

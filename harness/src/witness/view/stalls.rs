@@ -14,6 +14,8 @@ use crate::units::Nanos;
 
 /// At most this many causes are told apart.
 pub(super) const MAX_CAUSES: usize = 256;
+/// At most this many waits of one task within each other are accounted for.
+const MAX_OPEN: usize = 64;
 
 /// What tasks wait for. Requests and work items count by their queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,6 +68,7 @@ pub struct Stall {
 
 #[derive(Clone, Copy, Debug)]
 struct OpenWait {
+    resource: Resource,
     thing: StallCause,
     since: Nanos,
     site: Site,
@@ -75,7 +78,8 @@ struct OpenWait {
 #[derive(Clone, Debug, Default)]
 pub struct Stalls {
     ended: BTreeMap<StallCause, Stall>,
-    open: BTreeMap<TaskId, OpenWait>,
+    /// The open waits of each task, outermost first.
+    open: BTreeMap<TaskId, Vec<OpenWait>>,
     now: Nanos,
 }
 
@@ -87,11 +91,26 @@ impl Stalls {
             EventKind::WaitBegin { resource, site, .. } => {
                 let known = self.ended.len() + self.open.len() < MAX_CAUSES;
                 if let Some(thing) = StallCause::of(resource, view).filter(|_| known) {
-                    self.open.insert(event.task, OpenWait { thing, since: event.time, site });
+                    let open = self.open.entry(event.task).or_default();
+                    if open.len() < MAX_OPEN {
+                        open.push(OpenWait { resource, thing, since: event.time, site });
+                    }
                 }
             }
-            EventKind::WaitEnd { .. } | EventKind::TaskExit => {
-                if let Some(open) = self.open.remove(&event.task) {
+            EventKind::WaitEnd { resource, .. } => {
+                let Some(open) = self.open.get_mut(&event.task) else {
+                    return;
+                };
+                if let Some(place) = open.iter().rposition(|open| open.resource == resource) {
+                    let ended = open.remove(place);
+                    add(&mut self.ended, event.task, ended, event.time, false);
+                }
+                if open.is_empty() {
+                    self.open.remove(&event.task);
+                }
+            }
+            EventKind::TaskExit => {
+                for open in self.open.remove(&event.task).into_iter().flatten() {
                     add(&mut self.ended, event.task, open, event.time, false);
                 }
             }
@@ -104,7 +123,8 @@ impl Stalls {
     #[must_use]
     pub fn longest_first(&self) -> Vec<(StallCause, Stall)> {
         let mut all = self.ended.clone();
-        for (task, open) in &self.open {
+        let open = self.open.iter().flat_map(|(task, open)| open.iter().map(move |o| (task, o)));
+        for (task, open) in open {
             add(&mut all, *task, *open, self.now, true);
         }
         let mut all: Vec<_> = all.into_iter().collect();
@@ -120,7 +140,7 @@ fn add(
     end: Nanos,
     is_open: bool,
 ) {
-    let OpenWait { thing, since, site } = open;
+    let OpenWait { thing, since, site, .. } = open;
     let stood = Nanos(end.0.saturating_sub(since.0));
     let none = Stall { waits: 0, total: Nanos(0), longest: Nanos(0), task, site, open: is_open };
     let stall = to.entry(thing).or_insert(none);

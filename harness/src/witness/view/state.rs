@@ -3,10 +3,13 @@
 //! Key types: [`View`], [`Task`]. The view takes in an event before any judge sees it; `apply.rs`
 //! says how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::frames::{Frame, HeldLock};
-use super::waits::{ElementHolder, Lock, RequestFacts, Wait, WorkItem};
+use super::waiting::Waiting;
+use super::waits::{
+    ElementHolder, Lock, Needed, Owed, Progress, RequestFacts, Role, Wait, WorkItem,
+};
 use crate::event::{
     LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
 };
@@ -23,9 +26,22 @@ pub struct Task {
     pub frames: Vec<Frame>,
     /// The locks that it holds, in the order taken.
     pub held: Vec<HeldLock>,
-    /// What it waits for.
-    pub wait: Option<Wait>,
+    /// Its open waits, outermost first: the code that tests what a wait is for may wait in turn.
+    pub waits: Vec<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
+    /// The queues that it serves.
+    pub(in crate::witness) serves: Vec<QueueId>,
+    /// Whether it ever promised to signal.
+    pub(super) promises: bool,
+}
+
+impl Task {
+    /// What it waits for now: the innermost of its waits. When that ends, the one around it is in
+    /// force again.
+    #[must_use]
+    pub fn wait(&self) -> Option<&Wait> {
+        self.waits.last()
+    }
 }
 
 /// The world rebuilt from its events.
@@ -37,7 +53,10 @@ pub struct View {
     pub(super) requests: BTreeMap<RequestId, RequestFacts>,
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
-    pub(super) promises: BTreeMap<WaitId, Vec<(TaskId, u64)>>,
+    pub(super) promises: BTreeMap<WaitId, Vec<Owed>>,
+    pub(super) waiting: Waiting,
+    /// Tasks with a reclaim among their frames.
+    pub(super) reclaiming: BTreeSet<TaskId>,
     pub(super) min: Option<Pages>,
     pub(super) low_point: Option<Pages>,
     pub(super) closed: Option<Frame>,
@@ -76,6 +95,40 @@ impl View {
     #[must_use]
     pub fn work(&self, id: WorkId) -> Option<&WorkItem> {
         self.works.get(&id)
+    }
+
+    /// The work items that must be finished before this one begins: none for one that runs. Where
+    /// several tasks serve the queue, no single item keeps the others from beginning.
+    pub fn works_before(&self, id: WorkId) -> impl Iterator<Item = WorkId> + '_ {
+        let queued = self.work(id).filter(|work| work.progress == Progress::Queued);
+        let queued = queued.filter(|work| self.servers(work.queue).len() == 1);
+        queued.into_iter().flat_map(|item| {
+            let earlier = move |other: &WorkItem| other.queue == item.queue && other.seq < item.seq;
+            self.works().filter(move |(_, other)| earlier(other)).map(|(id, _)| id)
+        })
+    }
+
+    /// The elements of pools that the task has, and where it took them.
+    pub(in crate::witness) fn elements_of(
+        &self,
+        id: TaskId,
+    ) -> impl Iterator<Item = (PoolId, Owed)> + '_ {
+        self.elements.iter().flat_map(move |(pool, holders)| {
+            holders.iter().filter_map(move |holder| match holder {
+                ElementHolder::Task(taken) if taken.task == id => Some((*pool, *taken)),
+                _ => None,
+            })
+        })
+    }
+
+    /// The conditions that the task promised to signal, and where.
+    pub(in crate::witness) fn promises_of(
+        &self,
+        id: TaskId,
+    ) -> impl Iterator<Item = (WaitId, Owed)> + '_ {
+        let all =
+            self.promises.iter().flat_map(|(id, all)| all.iter().map(move |made| (*id, *made)));
+        all.filter(move |(_, made)| made.task == id)
     }
 
     /// Every request that is in flight.
@@ -120,9 +173,28 @@ impl View {
         self.exited.as_ref().filter(|(exited, _)| *exited == id).map(|(_, task)| task)
     }
 
+    /// Every wait of the task.
+    pub(super) fn waits(&self, id: TaskId) -> impl Iterator<Item = &Wait> {
+        self.task(id).into_iter().flat_map(|task| &task.waits)
+    }
+
     /// The wait of the task, if another task must act before it ends.
     #[must_use]
     pub fn wait(&self, id: TaskId) -> Option<&Wait> {
-        self.task(id)?.wait.as_ref().filter(|wait| wait.needs_a_task())
+        self.task(id)?.wait().filter(|wait| wait.needs_a_task())
+    }
+
+    /// The wait that keeps a task from acting in its role. A role that it took inside a wait, such
+    /// as a lock that the tested condition takes, is given up whether or not that wait ends.
+    #[must_use]
+    pub fn holds_up(&self, needed: &Needed) -> Option<&Wait> {
+        let within = |wait: &&Wait| needed.how == Role::AheadInLine || wait.seq > needed.since;
+        self.wait(needed.task).filter(within)
+    }
+
+    /// Whether the task that the last event ended had promised to signal, or served a queue.
+    #[must_use]
+    pub fn exit_matters(&self) -> bool {
+        self.exited.as_ref().is_some_and(|(_, task)| task.promises || !task.serves.is_empty())
     }
 }

@@ -5,6 +5,8 @@
 //! no task has taken yet needs any one server of its queue. A busy server counts with what it does
 //! now, because the queue is a FIFO.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
@@ -25,13 +27,15 @@ pub struct Wait {
     pub seq: u64,
     /// When.
     pub time: Nanos,
+    /// The condition was signalled, and the task has not tested it since.
+    pub signalled: bool,
 }
 
 impl Wait {
     /// Whether some task must act before the wait ends.
     #[must_use]
     pub const fn needs_a_task(&self) -> bool {
-        !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
+        !self.signalled && !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
     }
 }
 
@@ -128,13 +132,30 @@ pub struct WorkItem {
     pub progress: Progress,
 }
 
+/// What a task owes: an element that it has to give back, or a signal that it promised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::witness) struct Owed {
+    pub(in crate::witness) task: TaskId,
+    /// Where it took the element, or promised.
+    pub(in crate::witness) site: Option<Site>,
+    pub(in crate::witness) seq: u64,
+    pub(in crate::witness) time: Nanos,
+}
+
 /// The holder of an element of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ElementHolder {
     /// A task, since this event.
-    Task(TaskId, u64),
+    Task(Owed),
     /// A request: the task that completes it gives the element back.
     Request(RequestId),
+}
+
+impl ElementHolder {
+    /// Whether it is this task.
+    pub(super) fn is(&self, id: TaskId) -> bool {
+        matches!(self, Self::Task(owed) if owed.task == id)
+    }
 }
 
 /// A lock's holder.
@@ -145,43 +166,67 @@ pub(super) struct Holder {
     pub(super) seq: u64,
 }
 
+/// A task in the line for a lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Waiter {
+    pub(super) task: TaskId,
+    pub(super) mode: LockMode,
+    pub(super) seq: u64,
+}
+
 /// A lock's holders and its waiters in order.
+///
+/// # Invariants
+///
+/// Both lists are in the order of the events that began them, so an entry is found by its event
+/// without a look at the others: lines have thousands of tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lock {
-    pub(super) holders: Vec<Holder>,
-    pub(super) waiters: Vec<(TaskId, LockMode)>,
+    pub(super) holders: VecDeque<Holder>,
+    pub(super) waiters: VecDeque<Waiter>,
 }
 
 /// Whether a holder or waiter in mode `a` blocks one in mode `b`.
-fn conflict(a: LockMode, b: LockMode) -> bool {
+pub(super) fn conflict(a: LockMode, b: LockMode) -> bool {
     a != LockMode::Shared || b != LockMode::Shared
 }
 
 impl Lock {
-    /// The tasks that must act before `waiter` gets the lock.
-    pub(super) fn needed(&self, waiter: TaskId) -> impl Iterator<Item = Needed> + '_ {
-        let place = self.waiters.iter().position(|(task, _)| *task == waiter);
-        let mode = place.map_or(LockMode::Exclusive, |place| self.waiters[place].1);
+    /// The tasks that must act before `waiter`, which began to wait at event `seq`, gets the lock.
+    pub(super) fn needed(&self, waiter: TaskId, seq: u64) -> impl Iterator<Item = Needed> + '_ {
+        let place = self.place(waiter, seq);
+        let mode = place.map_or(LockMode::Exclusive, |place| self.waiters[place].mode);
         let holders = self.holders.iter().filter(move |holder| conflict(holder.mode, mode));
-        let ahead = self.waiters[..place.unwrap_or(0)]
-            .iter()
-            .filter(move |(_, other)| conflict(*other, mode));
+        let ahead = self.waiters.range(..place.unwrap_or(0));
+        let ahead = ahead.filter(move |other| conflict(other.mode, mode));
         holders
             .map(|holder| Needed { task: holder.task, how: Role::Holds, since: holder.seq })
             // Nothing that a waiter did before it queued belongs to this role, only its wait.
-            .chain(ahead.map(|(task, _)| Needed {
-                task: *task,
+            .chain(ahead.map(|other| Needed {
+                task: other.task,
                 how: Role::AheadInLine,
                 since: u64::MAX,
             }))
     }
 
-    pub(super) fn forget_waiter(&mut self, task: TaskId) {
-        self.waiters.retain(|(waiter, _)| *waiter != task);
+    /// The place in line of `task`, which began to wait at event `seq`.
+    pub(super) fn place(&self, task: TaskId, seq: u64) -> Option<usize> {
+        let place = self.waiters.binary_search_by_key(&seq, |waiter| waiter.seq).ok()?;
+        (self.waiters[place].task == task).then_some(place)
     }
 
-    pub(super) fn forget_holder(&mut self, task: TaskId) {
-        if let Some(place) = self.holders.iter().rposition(|holder| holder.task == task) {
+    /// Ends the wait of `task` that began at event `seq`.
+    pub(super) fn forget_waiter(&mut self, task: TaskId, seq: u64) {
+        if let Some(place) = self.place(task, seq) {
+            self.waiters.remove(place);
+        }
+    }
+
+    /// Ends the hold that event `seq` gave to `task`.
+    pub(super) fn forget_holder(&mut self, task: TaskId, seq: u64) {
+        if let Ok(place) = self.holders.binary_search_by_key(&seq, |holder| holder.seq)
+            && self.holders[place].task == task
+        {
             self.holders.remove(place);
         }
     }

@@ -88,4 +88,13 @@ impl LoopBackend for Real {
         let shut = served.map_or(Ok(()), |served| served.mount.shutdown());
         first.and(shut)
     }
+
+    /// A mount that is shut down before the devices on its files waits for them until it times out.
+    fn unwound(&self) {
+        let devices = std::mem::take(&mut *self.devices.lock());
+        devices.values().flatten().for_each(|device| device.stop());
+        drop(devices);
+        // The run has ended by a finding or a panic, which is what is told.
+        drop(std::mem::take(&mut *self.served.lock()));
+    }
 }

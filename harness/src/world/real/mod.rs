@@ -16,16 +16,18 @@ mod rejoin;
 mod rerun;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::execution::Run;
-use super::finish::{Executions, finish};
+use super::native;
 use super::spec::Spec;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Child, Job, SupervisedOutcome, ThreadStack, loop_tier, why_not};
-use crate::report::{Details, Report};
-use crate::sched::Sched;
+use crate::report::{Details, Finding, Outcome, Report, Step, StepKind};
+use crate::units::Nanos;
+use crate::witness::Code;
 
 /// The child's result, as it is sent to the parent.
 #[derive(Serialize, Deserialize)]
@@ -35,7 +37,11 @@ enum ChildResult {
         /// What the JSON form of a report leaves out.
         details: Vec<Vec<Details>>,
     },
-    Trouble(String),
+    Trouble {
+        kind: ErrorKind,
+        what: String,
+        advice: Option<String>,
+    },
 }
 
 /// Runs `run` in a child process. If this is that child, runs it here.
@@ -52,7 +58,10 @@ pub(super) fn run(run: &Arc<Run>) -> Result<Report> {
 fn serve(run: &Arc<Run>, child: &Arc<Child>) -> Result<Report> {
     let sent = match here(run, Some(Arc::clone(child))) {
         Ok(report) => ChildResult::Report { details: report.details(), report: Box::new(report) },
-        Err(error) => ChildResult::Trouble(error.to_string()),
+        Err(error) => {
+            let (kind, what, advice) = error.into_parts();
+            ChildResult::Trouble { kind, what, advice }
+        }
     };
     let bytes = serde_json::to_vec(&sent)
         .map_err(|error| Error::os("the report cannot be sent").because(error))?;
@@ -62,46 +71,89 @@ fn serve(run: &Arc<Run>, child: &Arc<Child>) -> Result<Report> {
 
 /// The run itself, in this process.
 fn here(run: &Arc<Run>, child: Option<Arc<Child>>) -> Result<Report> {
-    let hub = run.hub(None);
-    let sched = Sched::native(run.spec.seed, Box::new(hub.clone()));
-    let backend = Arc::new(backend::Real::new(child));
-    finish(&run.spec, Executions::one(run.execute(&sched, &hub, backend)))
+    native::execute(run, run.hub(None), Arc::new(backend::Real::new(child)))
 }
 
 fn supervise(spec: &Spec, job: &Job) -> Result<Report> {
     let name = &spec.name;
+    let killed_before = oom_kills();
     match job.run()? {
-        SupervisedOutcome::Finished { bytes } => match serde_json::from_slice(&bytes) {
-            Ok(ChildResult::Report { report, details }) => Ok(report.with_details(details)),
-            Ok(ChildResult::Trouble(trouble)) => Err(Error::os(trouble)),
-            Err(error) => {
-                Err(Error::os(format!("`{name}`: the supervised process sent no report"))
-                    .because(error))
-            }
-        },
-        SupervisedOutcome::Died { how, stderr, .. } => {
-            let last = stderr.trim_end();
-            Err(Error::os(format!("`{name}`: the supervised process ended with {how}\n{last}")))
+        SupervisedOutcome::Finished { bytes } => sent(name, &bytes),
+        SupervisedOutcome::Died { bytes: Some(bytes), how, .. } => {
+            let mut report = sent(name, &bytes)?;
+            report.notes.push(format!("after its report the supervised process ended with {how}"));
+            Ok(report)
         }
-        SupervisedOutcome::Stuck { stacks, gone, .. } => Err(stuck(name, &stacks, gone)),
+        SupervisedOutcome::Died { how, stderr, .. } => {
+            let what = format!("`{name}`: the supervised process ended with {how}");
+            let by_oom = how.contains("SIGKILL") && oom_kills() > killed_before;
+            let error = Error::os(what).advice(match by_oom {
+                true => "the OOM killer ended a process meanwhile: give the machine more memory",
+                false => "run it again with a debugger or under `dmesg --follow`",
+            });
+            Err(stderr.trim_end().lines().fold(error, Error::detail))
+        }
+        SupervisedOutcome::Stuck { stacks, gone, bytes } => {
+            let kept = bytes.and_then(|bytes| sent(name, &bytes).ok());
+            Ok(stuck(spec, kept, job.deadline, &stacks, gone))
+        }
     }
 }
 
-/// The error for a run that did not end by itself: the judges saw no cycle, or code blocked
-/// without an event.
-fn stuck(name: &str, stacks: &[ThreadStack], gone: bool) -> Error {
-    let mut text =
-        format!("`{name}` made no progress before its deadline and was killed; its threads were");
-    for ThreadStack { comm, state, wchan, stack } in stacks {
-        text += &format!("\n  {comm} ({state}) in {wchan}");
-        for frame in stack {
-            text += &format!("\n      {frame}");
+/// What the child sent.
+fn sent(name: &str, bytes: &[u8]) -> Result<Report> {
+    match serde_json::from_slice(bytes) {
+        Ok(ChildResult::Report { report, details }) => Ok(report.with_details(details)),
+        Ok(ChildResult::Trouble { kind, what, advice }) => {
+            Err(Error::from_parts(kind, what, advice))
+        }
+        Err(error) => {
+            Err(Error::os(format!("`{name}`: the supervised process sent no report"))
+                .because(error))
         }
     }
-    let left = if gone {
-        "nothing of it is left"
-    } else {
-        "it is still there: see `losetup -a` and /proc/self/mountinfo"
+}
+
+/// How many processes the OOM killer has ended on this machine.
+fn oom_kills() -> u64 {
+    let counts = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The report of a run whose process had to be killed: not even its own deadline could end it.
+fn stuck(
+    spec: &Spec,
+    kept: Option<Report>,
+    limit: Duration,
+    stacks: &[ThreadStack],
+    gone: bool,
+) -> Report {
+    let new = || Report::new(&spec.name, spec.tier.name(), spec.era.name(), Vec::new());
+    let mut report = kept.unwrap_or_else(new);
+    let mut chain = Vec::new();
+    let step = |task: &str, text: String, short: &str| {
+        Step::new(task, StepKind::Running, text, short, None, (0, Nanos(0)))
     };
-    Error::os(text).advice(left)
+    for ThreadStack { comm, state, wchan, stack } in stacks {
+        let frames = stack.iter().rev();
+        chain.extend(frames.map(|frame| step(comm, format!("is in {frame}"), "is in")));
+        chain.push(step(comm, format!("does not go on: state {state}, {wchan}"), "is stuck"));
+    }
+    let tasks: Vec<String> = stacks.iter().map(|stack| stack.comm.clone()).collect();
+    let headline = format!(
+        "the supervised process did not end within {} s of real time and was killed",
+        limit.as_secs()
+    );
+    let summary = "the whole process".to_owned();
+    let found = Finding::of_tasks(Code::RD05, headline, summary, tasks, chain, (0, Nanos(0)));
+    report.findings.push(found);
+    report.outcome = Outcome::Found;
+    report.notes.push(match gone {
+        true => "nothing of the supervised process is left".to_owned(),
+        false => "the supervised process is still there: see `losetup -a` and \
+             /proc/self/mountinfo"
+            .to_owned(),
+    });
+    report
 }

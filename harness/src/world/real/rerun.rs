@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use super::super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::host::{Child, Job, thread_name};
+use crate::sched::SpinLock;
 use crate::variables::{self, CHILD_RUN};
 
 /// What this process has to do about a run of the loop tier.
@@ -24,6 +25,9 @@ pub(super) enum Role {
     /// Run it unsupervised: this process is the child for a later run of the same test.
     Earlier,
 }
+
+/// This process's side of the channel to its supervisor, until the run that it is for.
+static SUPERVISED: SpinLock<Option<Child>> = SpinLock::new(None);
 
 thread_local! {
     /// How many loop-tier runs each test has had.
@@ -47,13 +51,22 @@ pub(super) fn role(spec: &Spec) -> Result<Role> {
     let Some(wanted) = variables::child_run()? else {
         return Ok(Role::Parent(job(spec, test, run)));
     };
+    // Before anything runs here: without a supervisor nothing would run supervised.
+    let mut supervised = SUPERVISED.lock();
+    if supervised.is_none() {
+        *supervised = Child::from_env()?;
+    }
+    if supervised.is_none() {
+        return Err(Error::misuse(format!(
+            "{CHILD_RUN} is set, but this process has no supervisor"
+        ))
+        .advice("the loop tier sets it for a process that it starts; unset it"));
+    }
     if run < wanted {
         return Ok(Role::Earlier);
     }
-    let child = Child::from_env()?;
-    child.map(Role::Child).ok_or_else(|| {
-        Error::misuse(format!("{CHILD_RUN} is set, but this process has no supervisor"))
-    })
+    let child = supervised.take();
+    Ok(Role::Child(child.expect("the supervisor was found above")))
 }
 
 fn job(spec: &Spec, test: Option<String>, run: u32) -> Job {
@@ -66,6 +79,8 @@ fn job(spec: &Spec, test: Option<String>, run: u32) -> Job {
         (None, None) => own(),
     };
     let mut job = Job::new(args);
+    // The process has the same deadline inside, and should be the one that tells.
+    job.deadline += spec.deadline.unwrap_or_default();
     job.env.push((CHILD_RUN.into(), run.to_string().into()));
     job
 }

@@ -180,10 +180,10 @@ fn pool_story(hand_over: bool, another_is_free: bool) -> impl FnOnce(&mut Script
         let journal = s.lock("journal", "fs:lower");
         let (queue, worker) = s.queue("loop0");
         let holder = s.task("holder");
-        s.on(holder, EventKind::PoolTake { pool: POOL });
+        s.on(holder, EventKind::PoolTake { pool: POOL, site: None });
         if another_is_free {
             let other = s.task("other");
-            s.on(other, EventKind::PoolTake { pool: POOL });
+            s.on(other, EventKind::PoolTake { pool: POOL, site: None });
         }
         let inside = if hand_over {
             let request = s.submit(holder, queue);
@@ -216,7 +216,7 @@ fn a_condition_carries_the_scope_to_the_task_that_promised_to_signal_it() {
             let journal = s.lock("journal", "fs:lower");
             let commit = s.task("commit");
             if promised {
-                s.on(commit, EventKind::Promise { condition });
+                s.on(commit, EventKind::Promise { condition, site: None });
             }
             let rsync = s.reclaimer("rsync", fs, journal);
             s.wait(rsync, Resource::Condition(condition), "log space");

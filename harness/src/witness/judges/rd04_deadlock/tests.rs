@@ -1,7 +1,9 @@
 //! RD04 on scripted events: cycles of every kind, and near misses.
 
 use crate::error::Errno;
-use crate::event::{LockMode, RequestId, Resource, TaskId, TaskKind, WaitOutcome, WorkId};
+use crate::event::{
+    EventKind, LockId, LockMode, RequestId, Resource, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+};
 use crate::witness::script::Script;
 use crate::witness::{Step, StepKind};
 
@@ -360,4 +362,125 @@ fn the_edges_go_round_the_cycle_and_then_from_the_other_servers() {
     });
     let [one, three, other, second] = [0, 1, 2, 3];
     assert_eq!(edges(&s), [(one, second), (second, one), (other, three), (three, one)]);
+}
+
+/// "waiter" holds `held` and waits for log space, which "commit" promised. In the wait its
+/// condition takes `log` from "commit", which `goes_on` then lets do something.
+#[track_caller]
+fn check_nested(expect: &[&str], goes_on: impl FnOnce(&mut Script, [TaskId; 2], WaitId)) -> Script {
+    check(expect, |s| {
+        let space = s.names.add_condition("log space");
+        let (held, log) = (s.lock("held", ""), s.lock("log", ""));
+        let [waiter, commit] = ["waiter", "commit"].map(|name| s.task(name));
+        s.on(commit, EventKind::Promise { condition: space, site: None });
+        s.take(waiter, held, WRITE);
+        s.take(commit, log, WRITE);
+        s.wait(waiter, Resource::Condition(space), "log space");
+        s.want(waiter, log, WRITE, false);
+        goes_on(s, [waiter, commit], space);
+    })
+}
+
+/// "commit" hands `log` over to the condition of "waiter".
+fn hand_over(s: &mut Script, [waiter, commit]: [TaskId; 2]) {
+    let (log, site) = (LockId(1), crate::event::Site { file: "any.rs", line: 1 });
+    s.give_up(commit, log);
+    s.on(waiter, EventKind::LockAcquired { lock: log, mode: WRITE, site });
+    s.end_wait(waiter, Resource::Lock(log), WaitOutcome::Satisfied);
+}
+
+#[test]
+fn a_lock_that_the_condition_of_a_wait_takes_is_part_of_the_cycle() {
+    let s = check_nested(&["RD04"], |s, [_, commit], _| s.want(commit, LockId(0), WRITE, false));
+    let waits = s.last().chain.iter().filter(|step| matches!(step.what, StepKind::Wait { .. }));
+    assert_eq!(waits.count(), 3, "both waits of the waiter are told, and that of commit");
+    assert!(s.last().cycle.contains(&(TaskId(0), Resource::Lock(LockId(1)))));
+}
+
+#[test]
+fn the_outer_wait_is_in_force_again_when_the_inner_one_ends() {
+    let s = check_nested(&["RD04"], |s, tasks, _| {
+        hand_over(s, tasks);
+        s.give_up(tasks[0], LockId(1));
+        s.want(tasks[1], LockId(0), WRITE, false);
+    });
+    assert!(s.last().cycle.contains(&(TaskId(0), Resource::Condition(WaitId(0)))));
+}
+
+#[test]
+fn a_cycle_that_the_end_of_an_inner_wait_closes_is_found_then() {
+    check(&["RD04"], |s| {
+        let space = s.names.add_condition("log space");
+        let (held, log) = (s.lock("held", ""), s.lock("log", ""));
+        let [waiter, commit, third] = ["waiter", "commit", "third"].map(|name| s.task(name));
+        s.on(commit, EventKind::Promise { condition: space, site: None });
+        s.take(waiter, held, WRITE);
+        s.take(third, log, WRITE);
+        s.wait(waiter, Resource::Condition(space), "log space");
+        s.want(waiter, log, WRITE, false);
+        s.want(commit, held, WRITE, false);
+        assert_eq!(s.codes(), [""; 0], "the third task can give the lock up");
+        hand_over(s, [waiter, third]);
+    });
+}
+
+#[test]
+fn a_lock_that_a_condition_holds_while_it_is_tested_is_given_up_soon() {
+    check_nested(&[], |s, tasks, _| {
+        hand_over(s, tasks);
+        s.want(tasks[1], LockId(1), WRITE, false);
+    });
+}
+
+#[test]
+fn a_promise_that_was_kept_closes_no_cycle_and_a_new_one_does() {
+    let story = |promises_again: bool| {
+        move |s: &mut Script, tasks: [TaskId; 2], condition| {
+            let [waiter, commit] = tasks;
+            s.on(commit, EventKind::Signal { condition });
+            hand_over(s, tasks);
+            s.give_up(waiter, LockId(1));
+            if promises_again {
+                s.on(commit, EventKind::Promise { condition, site: None });
+            }
+            s.on(waiter, EventKind::WaitAgain { condition });
+            s.want(commit, LockId(0), WRITE, false);
+        }
+    };
+    check_nested(&[], story(false));
+    check_nested(&["RD04"], story(true));
+}
+
+/// Two tasks promised; "stuck" waits for what the waiter holds, and the other ends its promise.
+#[track_caller]
+fn check_two_promises(expect: &[&str], ends: impl FnOnce(&mut Script, [TaskId; 2], WaitId)) {
+    check(expect, |s| {
+        let condition = s.names.add_condition("log space");
+        let held = s.lock("held", "");
+        let [waiter, stuck, other] = ["waiter", "stuck", "other"].map(|name| s.task(name));
+        for promiser in [stuck, other] {
+            s.on(promiser, EventKind::Promise { condition, site: None });
+        }
+        s.take(waiter, held, WRITE);
+        s.wait(waiter, Resource::Condition(condition), "log space");
+        s.want(stuck, held, WRITE, false);
+        assert_eq!(s.codes(), [""; 0], "one promise is enough");
+        ends(s, [waiter, other], condition);
+    });
+}
+
+#[test]
+fn the_last_promise_but_that_of_a_stuck_task_ends() {
+    check_two_promises(&["RD04"], |s, [_, other], condition| {
+        s.on(other, EventKind::PromiseEnd { condition });
+    });
+    check_two_promises(&["RD04"], |s, [_, other], _| s.on(other, EventKind::TaskExit));
+    // After a signal the waiter may find what it waits for.
+    check_two_promises(&[], |s, [_, other], condition| {
+        s.on(other, EventKind::Signal { condition });
+    });
+    check_two_promises(&["RD04"], |s, [waiter, other], condition| {
+        s.on(other, EventKind::Signal { condition });
+        s.on(waiter, EventKind::WaitAgain { condition });
+    });
 }

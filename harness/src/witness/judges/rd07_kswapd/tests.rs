@@ -139,7 +139,7 @@ fn a_wait_for_a_condition_needs_the_task_that_promised_it() {
     for promiser_reclaims in [true, false] {
         check(promiser_reclaims, |s, task| {
             let (condition, promiser) = (WaitId(0), s.task("commit"));
-            s.on(promiser, EventKind::Promise { condition });
+            s.on(promiser, EventKind::Promise { condition, site: None });
             if promiser_reclaims {
                 reclaims(s, promiser);
             }
@@ -154,7 +154,7 @@ fn a_pool_is_a_wait_for_all_that_have_its_elements() {
         check(all, |s, task| {
             for (name, stands) in [("one", true), ("two", all)] {
                 let holder = s.task(name);
-                s.on(holder, EventKind::PoolTake { pool: PoolId(0) });
+                s.on(holder, EventKind::PoolTake { pool: PoolId(0), site: None });
                 if stands {
                     reclaims(s, holder);
                 }

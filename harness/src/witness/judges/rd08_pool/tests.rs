@@ -63,7 +63,7 @@ fn rounds(rounds: u32, pool: PoolId, taken: bool) -> impl FnOnce(&mut Script, Ta
         for _ in 0..rounds {
             s.on(other, EventKind::PoolGive { pool });
             if taken {
-                s.on(other, EventKind::PoolTake { pool });
+                s.on(other, EventKind::PoolTake { pool, site: None });
             }
             s.end_wait(task, Resource::Pool(POOL), WaitOutcome::Satisfied);
             s.wait(task, Resource::Pool(POOL), "mempool element");

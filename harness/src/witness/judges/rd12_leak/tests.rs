@@ -35,7 +35,7 @@ fn what_is_left_behind_is_named() {
         let (queue, _) = s.queue("wq");
         s.queue_work(task, queue);
     });
-    check(&[Breach::LeftOut], |s, task| s.on(task, EventKind::PoolTake { pool: POOL }));
+    check(&[Breach::LeftOut], |s, task| s.on(task, EventKind::PoolTake { pool: POOL, site: None }));
     check(&[Breach::LeftHeld], |s, _| {
         let item = s.names.add_item("block 7");
         s.declare(Fact::LeftHeld { item });
@@ -62,13 +62,13 @@ fn what_was_released_is_not_reported() {
         s.on(task, EventKind::ShrinkerUnregistered { shrinker: ONE });
         let request = s.submit(task, queue);
         s.on(server, EventKind::RequestComplete { request, error: None });
-        s.on(task, EventKind::PoolTake { pool: POOL });
+        s.on(task, EventKind::PoolTake { pool: POOL, site: None });
         s.on(task, EventKind::PoolGive { pool: POOL });
     });
 }
 
 fn take(s: &mut Script, task: TaskId) {
-    s.on(task, EventKind::PoolTake { pool: POOL });
+    s.on(task, EventKind::PoolTake { pool: POOL, site: None });
 }
 
 fn give(s: &mut Script, task: TaskId) {

@@ -3,7 +3,7 @@
 
 use super::{check, cycles};
 use crate::event::{
-    EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitOutcome,
+    EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId, WaitOutcome,
 };
 use crate::witness::OrderGraph;
 use crate::witness::script::Script;
@@ -132,8 +132,61 @@ fn check_work(expect: &[&str], held: bool) {
 
 #[test]
 fn what_a_work_item_takes_is_not_held_by_the_task_that_flushes_it() {
-    check_work(&["l > events"], true);
+    check_work(&["l > flush of events"], true);
     check_work(&[], false);
+}
+
+/// A task holds a lock and flushes an item, before or after the worker takes the lock in the item
+/// that was queued first. `servers` serve the queue, and the flushed item runs or is queued.
+#[track_caller]
+fn check_flush(expect: &[&str], servers: usize, runs: bool) {
+    check(expect, |s| {
+        let lock = s.lock("lock", "l");
+        let (queue, worker) = s.queue("events");
+        let other_worker = (servers > 1).then(|| s.server(queue, "events/1"));
+        let (task, queuer) = (s.task("t"), s.task("queuer"));
+        let (takes, harmless) = (s.names.add_work("takes"), s.names.add_work("harmless"));
+        for work in if runs { [harmless, takes] } else { [takes, harmless] } {
+            s.on(queuer, EventKind::WorkQueued { work, queue });
+        }
+        let first = if runs { harmless } else { takes };
+        s.begin_work(worker, queue, first);
+        s.take(task, lock, EXCLUSIVE);
+        s.wait(task, Resource::Work(harmless), "work item");
+        if let Some(second) = other_worker {
+            s.begin_work(second, queue, harmless);
+            s.on(second, EventKind::WorkEnd { work: harmless });
+            s.end_wait(task, Resource::Work(harmless), WaitOutcome::Satisfied);
+            s.give_up(task, lock);
+        }
+        if runs {
+            s.on(worker, EventKind::WorkEnd { work: harmless });
+            s.end_wait(task, Resource::Work(harmless), WaitOutcome::Satisfied);
+            s.give_up(task, lock);
+            s.begin_work(worker, queue, takes);
+        }
+        s.take(worker, lock, EXCLUSIVE);
+    });
+}
+
+#[test]
+fn a_flush_depends_on_what_is_queued_before_the_item_and_on_nothing_once_it_runs() {
+    check_flush(&["l > takes of events"], 1, false);
+    check_flush(&[], 1, true);
+    check_flush(&[], 2, false);
+}
+
+#[test]
+fn an_item_that_flushes_an_item_behind_it_flushes_itself() {
+    check(&["outer of events"], |s| {
+        let (queue, worker) = s.queue("events");
+        let task = s.task("t");
+        let (outer, inner) = (s.names.add_work("outer"), s.names.add_work("inner"));
+        s.on(task, EventKind::WorkQueued { work: outer, queue });
+        s.begin_work(worker, queue, outer);
+        s.on(worker, EventKind::WorkQueued { work: inner, queue });
+        s.wait(worker, Resource::Work(inner), "work item");
+    });
 }
 
 /// A task has an element of a pool and takes a lock, under which another waits for an element; or
@@ -144,8 +197,8 @@ fn check_pool(expect: &[&str], kept: bool, by: usize) {
         let pool: PoolId = s.names.add_pool("bio");
         let lock = s.lock("lock", "l");
         let tasks = [s.task("t"), s.task("other")];
-        s.on(tasks[0], EventKind::PoolTake { pool });
-        s.on(tasks[0], EventKind::PoolTake { pool });
+        s.on(tasks[0], EventKind::PoolTake { pool, site: None });
+        s.on(tasks[0], EventKind::PoolTake { pool, site: None });
         s.on(tasks[by], EventKind::PoolGive { pool });
         if !kept {
             s.on(tasks[by], EventKind::PoolGive { pool });
@@ -188,7 +241,7 @@ fn a_second_element_of_a_pool_is_no_recursion() {
     check(&[], |s| {
         let pool = s.names.add_pool("bio");
         let task = s.task("t");
-        s.on(task, EventKind::PoolTake { pool });
+        s.on(task, EventKind::PoolTake { pool, site: None });
         s.wait(task, Resource::Pool(pool), "mempool element");
     });
 }
@@ -196,14 +249,15 @@ fn a_second_element_of_a_pool_is_no_recursion() {
 /// A task promises log space and takes a lock, under which another waits for log space; or first
 /// keeps the promise.
 #[track_caller]
-fn check_promise(expect: &[&str], kept_open: bool) {
+fn check_promise(expect: &[&str], ends: Option<fn(WaitId) -> EventKind>) {
     check(expect, |s| {
         let condition = s.names.add_condition("log space");
         let lock = s.lock("lock", "l");
         let (pusher, writer) = (s.task("pusher"), s.task("writer"));
-        s.on(pusher, EventKind::Promise { condition });
-        if !kept_open {
-            s.on(pusher, EventKind::PromiseEnd { condition });
+        s.on(pusher, EventKind::Promise { condition, site: None });
+        if let Some(ends) = ends {
+            s.on(pusher, EventKind::Promise { condition, site: None });
+            s.on(pusher, ends(condition));
         }
         s.take(pusher, lock, EXCLUSIVE);
         s.give_up(pusher, lock);
@@ -214,8 +268,10 @@ fn check_promise(expect: &[&str], kept_open: bool) {
 
 #[test]
 fn a_task_that_promised_a_condition_does_not_take_what_is_held_for_it() {
-    check_promise(&["log space > l"], true);
-    check_promise(&[], false);
+    check_promise(&["log space > l"], None);
+    check_promise(&["log space > l"], Some(|condition| EventKind::PromiseEnd { condition }));
+    // A signal keeps every promise, the end of a promise one of two.
+    check_promise(&[], Some(|condition| EventKind::Signal { condition }));
 }
 
 #[test]
@@ -223,8 +279,8 @@ fn a_promiser_that_waits_for_another_promiser_is_no_recursion() {
     check(&[], |s| {
         let condition = s.names.add_condition("log space");
         let (one, other) = (s.task("one"), s.task("other"));
-        s.on(other, EventKind::Promise { condition });
-        s.on(one, EventKind::Promise { condition });
+        s.on(other, EventKind::Promise { condition, site: None });
+        s.on(one, EventKind::Promise { condition, site: None });
         s.wait(one, Resource::Condition(condition), "log space");
     });
 }
@@ -296,7 +352,7 @@ fn and_from_two_runs_of_one_task_each() {
 
 #[test]
 fn a_work_item_whose_number_is_published_before_it_is_queued_is_waited_for_all_the_same() {
-    check(&["events > l"], |s| {
+    check(&["flush of events > l"], |s| {
         let lock = s.lock("lock", "l");
         let (queue, worker) = s.queue("events");
         let (queuer, waiter) = (s.task("queuer"), s.task("waiter"));

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::event::{
-    Gfp, Layer, Op, QueueId, ReclaimKind, ScopeKind, ShrinkerId, TaskKind, WaitOutcome, WorkId,
+    Gfp, Layer, LockId, Op, QueueId, ReclaimKind, ScopeKind, ShrinkerId, TaskKind, WaitOutcome,
+    WorkId,
 };
 use crate::units::{Nanos, Sectors};
 use crate::witness::script::Script;
@@ -127,17 +128,55 @@ fn a_wait_that_has_ended_stands_in_no_line() {
 }
 
 #[test]
-fn a_wait_for_something_else_leaves_the_line_and_one_for_the_same_goes_to_its_end() {
+fn a_wait_within_another_keeps_the_place_in_line_of_the_outer_one() {
     let mut s = Script::default();
     let (a, b) = (s.lock("a", ""), s.lock("b", ""));
     let [holder, first, second] = ["holder", "first", "second"].map(|name| s.task(name));
     s.take(holder, a, WRITE);
     s.want(first, a, WRITE, false);
     s.want(second, a, WRITE, false);
-    s.wait(first, Resource::Lock(a), "again");
-    assert_eq!(needed(&s, first), [(holder, Role::Holds), (second, Role::AheadInLine)]);
-    s.wait(second, Resource::Lock(b), "another");
-    assert_eq!(needed(&s, first), [(holder, Role::Holds)]);
+    s.want(first, b, WRITE, false);
+    assert_eq!(needed(&s, first), [], "it waits for the other lock now");
+    assert_eq!(needed(&s, second), [(holder, Role::Holds), (first, Role::AheadInLine)]);
+    s.on(first, EventKind::LockAcquired { lock: b, mode: WRITE, site: SITE });
+    s.end_wait(first, Resource::Lock(b), WaitOutcome::Satisfied);
+    assert_eq!(needed(&s, first), [(holder, Role::Holds)], "the outer wait is in force again");
+}
+
+#[test]
+fn a_wait_inside_a_wait_for_the_same_ends_before_it() {
+    let mut s = Script::default();
+    let (condition, task) = (s.names.add_condition("log space"), s.task("t"));
+    let resource = Resource::Condition(condition);
+    let open = |s: &Script| view(s).task(task).unwrap().waits.len();
+    s.wait(task, resource, "outer");
+    s.wait(task, resource, "inner");
+    assert_eq!((open(&s), view(&s).wait(task).unwrap().why), (2, "inner"));
+    s.end_wait(task, resource, WaitOutcome::Abandoned);
+    assert_eq!((open(&s), view(&s).wait(task).unwrap().why), (1, "outer"));
+    s.end_wait(task, resource, WaitOutcome::Satisfied);
+    assert_eq!(open(&s), 0);
+}
+
+#[test]
+fn an_outer_wait_that_ends_first_leaves_the_inner_one() {
+    let mut s = Script::default();
+    let (lock, task) = (s.lock("a", ""), s.task("t"));
+    s.wait(task, Resource::Timer, "nap");
+    s.want(task, lock, WRITE, false);
+    s.end_wait(task, Resource::Timer, WaitOutcome::TimedOut);
+    assert_eq!(view(&s).wait(task).unwrap().resource, Resource::Lock(lock));
+}
+
+#[test]
+fn of_too_many_waits_of_a_task_the_outermost_are_forgotten() {
+    let site = SITE;
+    for (begun, kept) in [(MAX_WAITS, MAX_WAITS), (MAX_WAITS + 1, MAX_WAITS)] {
+        let wait =
+            EventKind::WaitBegin { resource: Resource::Timer, why: "", breakable: true, site };
+        let view = after(std::iter::repeat_n(wait, begun));
+        assert_eq!(view.task(TaskId(0)).unwrap().waits.len(), kept);
+    }
 }
 
 #[test]

@@ -96,8 +96,8 @@ fn pool() -> (Script, PoolId, [TaskId; 3], RequestId) {
     let pool = s.names.add_pool("bio");
     let (queue, server) = s.queue("vda");
     let (one, other) = (s.task("one"), s.task("other"));
-    s.on(one, EventKind::PoolTake { pool });
-    s.on(other, EventKind::PoolTake { pool });
+    s.on(one, EventKind::PoolTake { pool, site: None });
+    s.on(other, EventKind::PoolTake { pool, site: None });
     let request = s.submit(one, queue);
     s.on(one, EventKind::PoolHandOver { pool, request });
     (s, pool, [server, one, other], request)
@@ -162,8 +162,8 @@ fn a_task_ends_only_its_own_promise() {
     let mut s = Script::default();
     let condition = s.names.add_condition("log space");
     let [one, other, waiter] = ["one", "other", "waiter"].map(|name| s.task(name));
-    s.on(one, EventKind::Promise { condition });
-    s.on(other, EventKind::Promise { condition });
+    s.on(one, EventKind::Promise { condition, site: None });
+    s.on(other, EventKind::Promise { condition, site: None });
     s.on(one, EventKind::PromiseEnd { condition });
     s.wait(waiter, Resource::Condition(condition), "log space");
     assert_eq!(needed(&s, waiter), [(other, Role::Promised)]);
