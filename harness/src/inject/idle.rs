@@ -45,6 +45,14 @@ impl fmt::Display for RuleName {
 }
 
 impl IdleRule {
+    /// The number of the added scope that was never entered, from 1, if the rule is one.
+    pub(crate) const fn scope(&self) -> Option<usize> {
+        match self.rule {
+            RuleName::Scope(number, _) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Whether the rule is marked optional, so that a run passes without it.
     #[must_use]
     pub const fn is_optional(&self) -> bool {

@@ -18,23 +18,24 @@ use crate::witness::Code;
 #[non_exhaustive]
 pub enum ClosingEdge {
     /// The allocation edge: the recursion is by an allocation of the task, or of the server,
-    /// itself. A scope on that task cuts it.
+    /// itself. A scope around that allocation can cut it.
     E1,
     /// The wait edge: a reclaimer waits for a task that must enter the layer that the reclaimer's
-    /// scope forbids. No scope on that other task cuts it.
+    /// scope forbids. No scope on that other task cuts it; one on the reclaimer may.
     E2,
 }
 
 impl ClosingEdge {
-    /// What the edge is, in one sentence.
+    /// What the edge is, in one sentence that holds for any task. [`Finding::closing`] names the
+    /// tasks.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::E1 => {
-                "allocation edge: an allocation of the task itself comes back; a scope on that task cuts it"
+                "allocation edge: an allocation of the task itself comes back; a scope around it can cut it"
             }
             Self::E2 => {
-                "wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it"
+                "wait edge: a reclaimer waits for another task; no scope on that other task cuts it"
             }
         }
     }
@@ -107,6 +108,10 @@ pub struct Finding {
     /// Which edge closes it, where reclaim is part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge: Option<ClosingEdge>,
+    /// What the edge means for the tasks of this finding, a sentence each: the edge first, then
+    /// what a scope around each allocation that reclaims would take from its reclaim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closing: Vec<String>,
     /// The cycle, or the path, in one line.
     pub summary: String,
     /// What each task waits for.
@@ -176,6 +181,7 @@ impl Finding {
             tasks,
             chain,
             edge: None,
+            closing: Vec::new(),
             summary,
             waits: Vec::new(),
             cycle: Vec::new(),
@@ -203,6 +209,15 @@ impl Finding {
     pub(super) fn has_step(&self, step: &Step) -> bool {
         let place = |step: &Step| (step.kind, step.seq);
         self.chain.iter().any(|own| own.task == step.task && place(own) == place(step))
+    }
+
+    /// The sentences about the edge that closes it; of a report that was read from a file without
+    /// them, what any such edge means.
+    pub(super) fn closing_sentences(&self) -> Vec<&str> {
+        if self.closing.is_empty() {
+            return self.edge.into_iter().map(ClosingEdge::meaning).collect();
+        }
+        self.closing.iter().map(String::as_str).collect()
     }
 
     /// The steps at which a task did something: all but the edges between tasks.

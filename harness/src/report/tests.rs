@@ -28,7 +28,7 @@ fn the_dm_bufio_deadlock_of_2014() {
             RD04     finding 1: deadlock: rsync, loop0 wait for each other
             who      rsync waits for request #0 (buffer WRITING)                            harness/src/bufio/client.rs:15
                      loop0 waits for lock journal of fs:lower (mutex, breakable)              harness/src/fs/journal.rs:20
-            chain    E2, wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it
+            chain    E2, wait edge: the reclaim of rsync waits for loop0; no scope on task loop0 cuts it
                      rsync
               #15      entered fs:lower                                                        harness/src/fs/journal.rs:2
               #14      holds lock journal of fs:lower (exclusive)                              harness/src/fs/journal.rs:3
@@ -47,6 +47,8 @@ fn the_dm_bufio_deadlock_of_2014() {
               #2       entered fs:lower -- FORBIDDEN by scope nofs#1 of rsync                 harness/src/fs/journal.rs:19
               #1       waits for lock journal of fs:lower (mutex, breakable)                  harness/src/fs/journal.rs:20
               #0       lock journal of fs:lower is held by rsync
+            scopes   scope noio around the allocation of rsync at harness/src/fs/journal.rs:6 (GFP_NOFS) takes __GFP_IO
+                     from its reclaim
             cycle    rsync -> request #0 -> loop0 -> lock journal of fs:lower -> rsync
             break    the world may break the wait of loop0
             order    rsync                             loop0

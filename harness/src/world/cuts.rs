@@ -2,9 +2,11 @@
 //!
 //! Key function: [`find`]. Each other era, each knob turned to its newest value, each other policy,
 //! and a scope around each allocation that the findings name is tried for [`SCHEDULES`] schedules.
-//! A quiet trial is evidence and no proof, so each line says how many schedules it had. A trial in
-//! which reclaim never ran proves nothing and is left out.
+//! Where no single scope is quiet, pairs of scopes around two allocations are tried. A quiet trial is evidence and no proof, so each line says how many schedules it had. A trial in
+//! which reclaim never ran, or one of its scopes was never entered, proves nothing and is left out.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::execution::{Executed, Run};
@@ -12,16 +14,24 @@ use super::model;
 use super::spec::Spec;
 use crate::era::{Era, Flip};
 use crate::explore::{Budget, Mixed};
-use crate::inject::{AddedScope, ScopeChoice};
+use crate::inject::{AddedScope, IdleRule, ScopeChoice};
 use crate::mm::policy::PolicyKind;
-use crate::report::{Report, StepKind};
+use crate::report::{Finding, OrderEdge, Report, StepKind};
 use crate::sched::SpinLock;
+use crate::witness::Level;
 
 /// Schedules of each trial.
 const SCHEDULES: u64 = 50;
 
-/// At most this many source lines are tried.
-const MAX_LINES: usize = 8;
+/// At most this many places are tried, and every pair of them.
+const MAX_PLACES: usize = 8;
+
+/// The scopes of a pair, the milder ones first.
+const PAIRS: [[ScopeChoice; 2]; 4] = {
+    const NOFS: ScopeChoice = ScopeChoice::Nofs;
+    const NOIO: ScopeChoice = ScopeChoice::Noio;
+    [[NOFS, NOFS], [NOFS, NOIO], [NOIO, NOFS], [NOIO, NOIO]]
+};
 
 /// What the schedules of one trial showed.
 #[derive(Default)]
@@ -29,6 +39,37 @@ struct Trial {
     /// Something was found, or the code under test failed.
     noisy: bool,
     reclaimed: bool,
+    /// The scopes that were entered in no schedule, by their number in the plan.
+    idle: Option<BTreeSet<usize>>,
+}
+
+/// Tries changes to a run that found something.
+struct Trials<'r> {
+    run: &'r Arc<Run>,
+    /// A trial in which nothing reclaims proves nothing.
+    needs_reclaim: bool,
+}
+
+impl Trials<'_> {
+    /// Whether the run stays quiet under `spec`, and what that is if it does.
+    fn cuts(&self, what: &str, spec: Spec) -> Option<String> {
+        let Trial { noisy, reclaimed, idle } = try_out(&Arc::new(self.run.under(spec)));
+        // The scopes of the run's own plan come first.
+        let own = self.run.spec.plan.scopes.len();
+        let applied = idle.iter().flatten().all(|number| *number <= own);
+        let cut = !noisy && applied && (reclaimed || !self.needs_reclaim);
+        cut.then(|| format!("quiet in {SCHEDULES} schedules under {what}"))
+    }
+
+    fn cuts_with(&self, added: &[(ScopeChoice, &Place)]) -> Option<String> {
+        let mut spec = self.run.spec.clone();
+        let mut said = Vec::new();
+        for (scope, place) in added {
+            said.push(format!("scope {} around {place}", scope.name()));
+            spec.plan.scopes.push(AddedScope::new(*scope, place.line.clone()));
+        }
+        self.cuts(&said.join(" and "), spec)
+    }
 }
 
 /// Fills in the cuts of a report that found something.
@@ -38,48 +79,107 @@ pub(super) fn find(run: &Arc<Run>, report: &mut Report) {
         .iter()
         .flat_map(|finding| &finding.chain)
         .any(|step| step.kind == StepKind::Reclaim);
-    let cuts = |what: &str, spec: Spec| {
-        let Trial { noisy, reclaimed } = try_out(&Arc::new(run.under(spec)));
-        let cut = !noisy && (reclaimed || !needs_reclaim);
-        cut.then(|| format!("quiet in {SCHEDULES} schedules under {what}"))
-    };
+    let trials = Trials { run, needs_reclaim };
     let others = others(&run.spec);
     let count = others.len();
-    report.cuts.extend(others.into_iter().filter_map(|(what, spec)| cuts(&what, spec)));
-    let lines = may_allocate(report);
-    for line in &lines {
+    report.cuts.extend(others.into_iter().filter_map(|(what, spec)| trials.cuts(&what, spec)));
+    let all = allocations(&report.findings);
+    let places = &all[..all.len().min(MAX_PLACES)];
+    let mut scopes = 0;
+    let mut single = Vec::new();
+    for place in places {
         // The first choice restricts least; a wider scope adds nothing where it cuts.
-        let added = ScopeChoice::ALL.iter().find_map(|scope| {
-            let added = AddedScope::new(*scope, line.clone());
-            let what =
-                format!("scope {} around the allocation at {}", added.scope.name(), added.at);
-            let mut spec = run.spec.clone();
-            spec.plan.scopes.push(added);
-            cuts(&what, spec)
-        });
-        report.cuts.extend(added);
+        single.extend(ScopeChoice::ALL.iter().find_map(|scope| {
+            scopes += 1;
+            trials.cuts_with(&[(*scope, place)])
+        }));
+    }
+    let no_single = single.is_empty() && !places.is_empty();
+    report.cuts.extend(single);
+    let mut pairs = 0;
+    if no_single {
+        let found = pairs_that_cut(&trials, places, &mut pairs);
+        let of = if places.len() == 1 { "allocation" } else { "allocations" };
+        let mut note = format!(
+            "no single scope was quiet: {scopes} were tried, around {} {of}, {SCHEDULES} \
+             schedules each",
+            places.len()
+        );
+        if pairs > 0 && found.is_empty() {
+            note = format!("{note}; nor was any of {pairs} pairs of scopes");
+        }
+        report.cuts.extend(found);
+        report.notes.push(note);
+    }
+    if all.len() > places.len() {
+        let (left, all) = (all.len() - places.len(), all.len());
+        report.notes.push(format!(
+            "cuts: no scope was tried around {left} of the {all} allocations of the chains"
+        ));
     }
     if report.cuts.is_empty() {
         report.notes.push(format!(
-            "nothing was found that cuts it: {count} other eras, knobs and policies, and scopes \
-             at {} lines, {SCHEDULES} schedules each",
-            lines.len()
+            "nothing was quiet: {count} other eras, knobs and policies, {scopes} scopes and {pairs} \
+             pairs of scopes were tried, {SCHEDULES} schedules each"
         ));
     }
 }
 
-/// The source lines of the findings at which something is allocated, or taken; a scope changes
-/// nothing at the latter.
-fn may_allocate(report: &Report) -> Vec<String> {
-    let chains = report.findings.iter().flat_map(|finding| &finding.chain);
-    let steps = chains.filter(|step| matches!(step.kind, StepKind::Alloc | StepKind::Ordered));
-    let mut lines: Vec<String> = Vec::new();
-    for line in steps.filter_map(|step| step.site.as_ref()) {
-        if lines.len() < MAX_LINES && !lines.contains(line) {
-            lines.push(line.clone());
+/// The pairs of scopes under which the run stays quiet, the mildest of each two places; `tried`
+/// counts all.
+fn pairs_that_cut(trials: &Trials<'_>, places: &[Place], tried: &mut usize) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, one) in places.iter().enumerate() {
+        for other in &places[number + 1..] {
+            found.extend(PAIRS.iter().find_map(|[first, second]| {
+                *tried += 1;
+                trials.cuts_with(&[(*first, one), (*second, other)])
+            }));
         }
     }
-    lines
+    found
+}
+
+/// A line at which tasks of the findings allocate.
+struct Place {
+    line: String,
+    tasks: Vec<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the allocation of {} at {}", self.tasks.join(", "), self.line)
+    }
+}
+
+/// Whether what is taken is reclaim, which an allocation takes; a scope changes no other edge.
+fn allocates(edge: &OrderEdge) -> bool {
+    let levels = [Level::Any, Level::Io, Level::Fs].map(Level::name);
+    !edge.declared && levels.contains(&edge.takes.as_str())
+}
+
+/// The lines at which tasks of the findings allocate.
+fn allocations(findings: &[Finding]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |line: &str, task: &str| match places.iter_mut().find(|place| place.line == line) {
+        Some(place) if place.tasks.iter().any(|known| known == task) => {}
+        Some(place) => place.tasks.push(task.to_owned()),
+        None => places.push(Place { line: line.to_owned(), tasks: vec![task.to_owned()] }),
+    };
+    for finding in findings {
+        for step in finding.chain.iter().filter(|step| step.kind == StepKind::Alloc) {
+            if let Some(line) = &step.site {
+                add(line, &step.task);
+            }
+        }
+        for edge in finding.order.iter().flat_map(|order| &order.edges) {
+            let line = edge.takes_site.as_ref().filter(|_| allocates(edge));
+            if let Some(line) = line {
+                add(line, &edge.task);
+            }
+        }
+    }
+    places
 }
 
 /// The specs that differ from `spec` in one thing, and what that is.
@@ -110,6 +210,11 @@ fn try_out(run: &Arc<Run>) -> Trial {
     let look = move |executed: Executed, _| {
         let mut trial = shared.lock();
         trial.reclaimed |= executed.observed.reclaimed;
+        let idle = executed.idle.iter().filter_map(IdleRule::scope).collect();
+        trial.idle = Some(match trial.idle.take() {
+            Some(before) => &before & &idle,
+            None => idle,
+        });
         trial.noisy |= !executed.findings.is_empty() || executed.failed();
         if trial.noisy {
             stop.stop();

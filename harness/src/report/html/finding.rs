@@ -46,7 +46,7 @@ fn body(m: &mut Markup, finding: &Finding) {
     if let Some(edge) = finding.edge {
         m.open("p", &[("class", &"edge")]);
         m.leaf("b", &[], &format!("{edge:?}"));
-        m.text(&format!(" {}", edge.meaning()));
+        m.text(&format!(" {}", finding.closing_sentences().join(". ")));
         m.close("p");
     }
     if let Some(order) = &finding.order {

@@ -181,12 +181,10 @@ fn states(page: &mut Page, finding: &Finding) {
 }
 
 fn chain(page: &mut Page, finding: &Finding) {
-    page.row(
-        "chain",
-        0,
-        &finding.edge.map_or_else(String::new, |edge| format!("{edge:?}, {}", edge.meaning())),
-        "",
-    );
+    let edge = finding.edge.map_or_else(String::new, |edge| format!("{edge:?}, "));
+    let closing = finding.closing_sentences();
+    let (first, scopes) = closing.split_first().unwrap_or((&"", &[]));
+    page.row("chain", 0, &format!("{edge}{first}"), "");
     for (number, task, step) in finding.numbered() {
         if let Some(task) = task {
             page.row("", 0, task, "");
@@ -197,6 +195,11 @@ fn chain(page: &mut Page, finding: &Finding) {
             .map_or_else(String::new, |by| format!(" -- FORBIDDEN by {by}"));
         let site = step.site.as_deref().unwrap_or("");
         page.row(&format!("  #{number}"), 2, &format!("{}{forbidden}", step.text), site);
+    }
+    let mut label = "scopes";
+    for sentence in scopes {
+        page.row(label, 0, sentence, "");
+        label = "";
     }
 }
 

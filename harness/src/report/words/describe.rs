@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::names::{Words, scope_name};
-use super::order;
+use super::{closing, order};
 use crate::event::{Names, Resource, TaskId};
 use crate::report::facts::Origin;
 use crate::report::finding::{ClosingEdge, Finding, Held, Waiting};
@@ -32,6 +32,7 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
             waits.push((step.task, resource));
         }
     }
+    let edge = closing_edge(finding);
     Finding {
         code: finding.code,
         title: finding.code.title().to_owned(),
@@ -40,7 +41,8 @@ pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
         time: finding.time,
         tasks: finding.tasks.iter().map(|task| words.task(*task)).collect(),
         chain: finding.chain.iter().map(|step| describe_step(&words, step)).collect(),
-        edge: closing_edge(finding),
+        edge,
+        closing: closing::of_chain(&words, edge),
         summary: summary(&words),
         waits: waits.into_iter().map(waiting).collect(),
         cycle: finding.cycle.iter().copied().map(waiting).collect(),

@@ -4,6 +4,7 @@
 //! come from another run than the finding. Written from docs/kernel/lockdep.md, "What a report
 //! contains" and "False positives".
 
+use super::closing;
 use super::names::{
     condition_name, element_of, lock_name, mode_name, requests_of, task_name, work_of,
 };
@@ -160,6 +161,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             tasks.push(task);
         }
     }
+    let edge = closing_edge(cycle);
     Finding {
         code: finding.code,
         title: finding.code.title().to_owned(),
@@ -168,7 +170,14 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
         time: finding.time,
         tasks,
         chain: cycle.edges.iter().map(step).collect(),
-        edge: closing_edge(cycle),
+        edge,
+        closing: closing::of_cycle(
+            &cycle.edges,
+            edge,
+            task,
+            |edge| acts(&edge.from),
+            |edge| edge.site.map(site).unwrap_or_default(),
+        ),
         summary: summary(cycle),
         waits: Vec::new(),
         cycle: Vec::new(),
@@ -280,13 +289,15 @@ pub fn order_note(cycle: &Cycle) -> String {
     format!("possible recursion, {}: {}", views(cycle), summary(cycle))
 }
 
+/// Whether a task that must act has the node: it serves, works, or must exit.
+const fn acts(node: &Node) -> bool {
+    matches!(node.kind, NodeKind::Requests | NodeKind::Work | NodeKind::WorkItem | NodeKind::Exit)
+}
+
 /// E1, the allocation edge, where a server, or a task on its own, leads to reclaim; E2, the wait
 /// edge, where reclaim waits for another task that does not.
 fn closing_edge(cycle: &Cycle) -> Option<ClosingEdge> {
-    const ACTS: [NodeKind; 4] =
-        [NodeKind::Requests, NodeKind::Work, NodeKind::WorkItem, NodeKind::Exit];
     let reclaim = |node: &Node| matches!(node.kind, NodeKind::Reclaim(_));
-    let acts = |node: &Node| ACTS.contains(&node.kind);
     let any = |test: &dyn Fn(&judged::Edge) -> bool| cycle.edges.iter().any(test);
     let waits = any(&|edge| acts(&edge.to)) && !any(&|edge| acts(&edge.from) && reclaim(&edge.to));
     any(&|edge| reclaim(&edge.from)).then_some(if waits {

@@ -50,33 +50,35 @@ fn two_runs_without_a_deadlock() {
     check(
         &report(&next),
         &expect![[r#"
-        report   c01: 1 found
-        world    tier model, era v3.10, schedules 1
+            report   c01: 1 found
+            world    tier model, era v3.10, schedules 1
 
-        RD03     possible recursion: loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive),
-                 against the order
-        who      rsync (the run before) holds lock journal of fs:lower (exclusive at stack.rs:2) and may need
-                 io_reclaim: mask GFP_NOFS                                                                  stack.rs:4
-                 elsewhere reclaims, which is io_reclaim, and waits for requests of loop0                   stack.rs:8
-                 loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive)             stack.rs:11
-        chain    E2, wait edge: a reclaimer waits for a task that needs the layer; no scope on that task cuts it
-                 rsync (the run before)
-          #2       holds lock journal of fs:lower (exclusive at stack.rs:2) and may need io_reclaim: mask GFP_NOFS
-                                                                                                            stack.rs:4
-                 elsewhere
-          #1       reclaims, which is io_reclaim, and waits for requests of loop0                           stack.rs:8
-                 loop0
-          #0       serves requests of loop0 and takes lock journal of fs:lower (exclusive)                 stack.rs:11
-        cycle    lock journal of fs:lower -> io_reclaim -> requests of loop0 -> lock journal of fs:lower
-        views    instances and classes alike
-        order    rsync (the run before)           elsewhere                        loop0
-                 journal -> io_reclaim
-                                                  io_reclaim -> loop0
-                                                                                   loop0 -> journal
-        holds    rsync (the run before): lock journal of fs:lower
-                 elsewhere: io_reclaim
-                 loop0: requests of loop0
-    "#]],
+            RD03     possible recursion: loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive),
+                     against the order
+            who      rsync (the run before) holds lock journal of fs:lower (exclusive at stack.rs:2) and may need
+                     io_reclaim: mask GFP_NOFS                                                                  stack.rs:4
+                     elsewhere reclaims, which is io_reclaim, and waits for requests of loop0                   stack.rs:8
+                     loop0 serves requests of loop0 and takes lock journal of fs:lower (exclusive)             stack.rs:11
+            chain    E2, wait edge: the reclaim of elsewhere waits for loop0; no scope on task loop0 cuts it
+                     rsync (the run before)
+              #2       holds lock journal of fs:lower (exclusive at stack.rs:2) and may need io_reclaim: mask GFP_NOFS
+                                                                                                                stack.rs:4
+                     elsewhere
+              #1       reclaims, which is io_reclaim, and waits for requests of loop0                           stack.rs:8
+                     loop0
+              #0       serves requests of loop0 and takes lock journal of fs:lower (exclusive)                 stack.rs:11
+            scopes   scope noio around the allocation of rsync (the run before) at stack.rs:4 (GFP_NOFS) takes io_reclaim
+                     from it
+            cycle    lock journal of fs:lower -> io_reclaim -> requests of loop0 -> lock journal of fs:lower
+            views    instances and classes alike
+            order    rsync (the run before)           elsewhere                        loop0
+                     journal -> io_reclaim
+                                                      io_reclaim -> loop0
+                                                                                       loop0 -> journal
+            holds    rsync (the run before): lock journal of fs:lower
+                     elsewhere: io_reclaim
+                     loop0: requests of loop0
+        "#]],
     );
 }
 
@@ -125,26 +127,27 @@ fn a_claim_is_marked_as_primed() {
     check(
         &report(&s),
         &expect![[r#"
-        report   c01: 1 found
-        world    tier model, era v3.10, schedules 1
+            report   c01: 1 found
+            world    tier model, era v3.10, schedules 1
 
-        RD03     possible recursion: driver holds lock table of driver (exclusive at stack.rs:11) and may need
-                 fs_reclaim: mask GFP_KERNEL, against the order; 1 of its 2 edges is a claim (primed)
-        who      driver holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL
-                 -- primed: claimed, not seen to happen
-        chain    E1, allocation edge: an allocation of the task itself comes back; a scope on that task cuts it
-                 driver
-          #1       reclaims, which is fs_reclaim, and takes lock table of driver (exclusive)                stack.rs:4
-          #0       holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL --
-                   primed: claimed, not seen to happen
-        cycle    fs_reclaim -> lock table of driver -> fs_reclaim
-        views    instances and classes alike
-        order    driver
-                 fs_reclaim -> table
-                 table -> fs_reclaim
-        holds    driver: fs_reclaim
-                 driver: lock table of driver
-    "#]],
+            RD03     possible recursion: driver holds lock table of driver (exclusive at stack.rs:11) and may need
+                     fs_reclaim: mask GFP_KERNEL, against the order; 1 of its 2 edges is a claim (primed)
+            who      driver holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL
+                     -- primed: claimed, not seen to happen
+            chain    E1, allocation edge: an allocation of driver itself comes back; a scope around it can cut it
+                     driver
+              #1       reclaims, which is fs_reclaim, and takes lock table of driver (exclusive)                stack.rs:4
+              #0       holds lock table of driver (exclusive at stack.rs:11) and may need fs_reclaim: mask GFP_KERNEL --
+                       primed: claimed, not seen to happen
+            scopes   scope nofs around the allocation of driver (GFP_KERNEL) takes fs_reclaim from it
+            cycle    fs_reclaim -> lock table of driver -> fs_reclaim
+            views    instances and classes alike
+            order    driver
+                     fs_reclaim -> table
+                     table -> fs_reclaim
+            holds    driver: fs_reclaim
+                     driver: lock table of driver
+        "#]],
     );
 }
 
