@@ -126,7 +126,8 @@ impl Mm {
     /// Memory with these options; `plan` says which allocations find it short.
     ///
     /// # Errors
-    /// `pages` is 0 or above [`MAX_PAGES`], the watermarks are out of order or leave no page, or the memcg has no limit.
+    /// `pages` is 0 or above [`MAX_PAGES`], the watermarks are out of order or leave no page, or
+    /// the memcg has no limit.
     pub fn new(sched: &Sched, options: &MmOptions, plan: Plan) -> Result<Self> {
         let MmOptions { pages, knobs, memcg, own_policy, .. } = options.clone();
         if pages.0 == 0 {

@@ -76,7 +76,7 @@ impl Held {
         Self { task, locks: none(), scopes: none(), elements: none(), promises: none() }
     }
 
-    /// Locks, elements, promises, then scopes; one line that says so if there are none of them.
+    /// Locks, elements, promises, then scopes; one line that says so if it holds nothing.
     pub(super) fn lines(&self) -> Vec<String> {
         let Self { locks, scopes, elements, promises, .. } = self;
         let promises = promises.iter().map(|to| format!("the promise to signal {to}"));

@@ -213,8 +213,8 @@ impl Controlled {
         (driver.trace.0.len(), driver.switches)
     }
 
-    /// Counts a step; returns whether the budget is exceeded, and begins another one. A task that waits for time alone may
-    /// run on without a switch, so shuttle's own count is not enough.
+    /// Counts a step; returns whether the budget is exceeded, and begins another one. A task that
+    /// waits for time alone may run on without a switch, so shuttle's own count is not enough.
     pub(super) fn spend_step(&self) -> bool {
         let mut driver = self.driver.lock();
         driver.steps += 1;

@@ -330,8 +330,13 @@ impl Sched {
         let Engine::Controlled(controlled) = &self.0.engine else {
             return;
         };
-        if !controlled.spend_step() || self.is_aborted() {
+        if !controlled.spend_step() {
             return;
+        }
+        if self.is_aborted() {
+            // A task that unwinds spins, and nothing has ended that.
+            self.0.table.lock().given_up = true;
+            return self.leave_behind();
         }
         let vain = self.0.sink.lock().efforts.as_mut().is_none_or(Efforts::were_in_vain);
         if vain {

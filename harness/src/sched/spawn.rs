@@ -89,8 +89,8 @@ impl Sched {
                 controlled.started(task);
             }
             let ended = sched.run_task(task, origin, || Side::of(kind).call(body));
+            sched.tell_exit(task, &ended);
             *slot.lock() = Some(ended);
-            sched.emit_for(task, EventKind::TaskExit);
             done.complete();
             sched.leave(task);
         };
@@ -125,9 +125,17 @@ impl Sched {
             Err(payload) => {
                 let message = panic_message(&*payload);
                 self.0.table.lock().panic.get_or_insert(message);
-                self.abort();
                 TaskEnd::Panicked(payload)
             }
+        }
+    }
+
+    /// Tells the observer that the task exits. A panic then ends the world: what its task left open
+    /// is still seen.
+    fn tell_exit<T>(&self, task: TaskId, ended: &TaskEnd<T>) {
+        self.emit_for(task, EventKind::TaskExit);
+        if matches!(ended, TaskEnd::Panicked(_)) {
+            self.abort();
         }
     }
 
@@ -152,7 +160,8 @@ impl Sched {
         let task = self.add_task("main", TaskKind::Task, None);
         assert_eq!(task, TaskId(0), "a world has one main task");
         let ended = self.run_task(task, TaskOrigin::kthread(), body);
-        self.exit_task(task);
+        self.tell_exit(task, &ended);
+        self.leave(task);
         self.wait_until_unwound(task);
         match ended {
             TaskEnd::Value(value) => Some(value),

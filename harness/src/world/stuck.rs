@@ -1,7 +1,7 @@
 //! What a report says of a run that was left behind.
 //!
-//! Key functions: [`execution`], [`left_behind`]. The deadline of a run is the one use of real time,
-//! so what it finds is not replayed, and the finding says so.
+//! Key functions: [`execution`], [`left_behind`]. The deadline of a run is the one use of real
+//! time, so what it finds is not replayed, and the finding says so.
 
 use std::time::Duration;
 

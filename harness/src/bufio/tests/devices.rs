@@ -127,8 +127,7 @@ fn destroy_tells_of_a_failed_write_beside_a_buffer_that_is_held() {
         let held = client.read(1).unwrap();
         let error = client.destroy().unwrap_err();
         assert!(error.to_string().contains("block 1 (hold count 1"), "{error}");
-        let cause =
-            std::error::Error::source(&error).expect("the write error is its cause").to_string();
+        let cause = error.reason().expect("the write error is its cause").to_string();
         assert!(cause.contains("writing dirty buffers failed"), "{cause}");
         drop(held);
     });

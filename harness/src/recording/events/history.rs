@@ -39,7 +39,7 @@ pub(super) struct History {
     tasks: BTreeMap<TaskId, Task>,
     holders: BTreeMap<LockId, Vec<(TaskId, LockMode)>>,
     /// Submitted and not complete, each with its queue.
-    requests: BTreeMap<RequestId, QueueId>,
+    requests: BTreeMap<RequestId, (QueueId, TaskId)>,
     servers: BTreeMap<QueueId, BTreeSet<TaskId>>,
     completed: BTreeSet<RequestId>,
     /// Queued, and whether it has begun.
@@ -261,17 +261,21 @@ impl History {
     fn request(&mut self, id: TaskId, kind: EventKind) -> Check {
         match kind {
             EventKind::RequestSubmit { request, queue, .. } => {
-                let new = self.requests.insert(request, queue).is_none()
+                let new = self.requests.insert(request, (queue, id)).is_none()
                     && !self.completed.contains(&request);
                 require(new, || format!("request {} is submitted twice", request.0))
             }
             EventKind::RequestServe { request } => {
                 self.in_flight(request, "served")?;
-                let queue = self.requests[&request];
-                let serves = self.servers.get(&queue).is_none_or(|servers| servers.contains(&id));
+                let (queue, submitter) = self.requests[&request];
+                let serves = match self.servers.get(&queue) {
+                    Some(servers) => servers.contains(&id),
+                    // A device without a server of its own serves on the task that submits.
+                    None => id == submitter || !self.is_server(id),
+                };
                 require(serves || self.task(id).foreign, || {
                     format!(
-                        "task {} serves request {}, whose queue has other servers",
+                        "task {} serves request {}, whose queue it does not serve",
                         id.0, request.0
                     )
                 })?;
@@ -287,6 +291,11 @@ impl History {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the task serves any queue.
+    fn is_server(&self, id: TaskId) -> bool {
+        self.servers.values().any(|servers| servers.contains(&id))
     }
 
     fn in_flight(&self, request: RequestId, what: &str) -> Check {

@@ -1,10 +1,10 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
 //! Invariant 11 of docs/kernel/rules.md, "Invariants". A task is stuck if it waits and the tasks
-//! that must act are stuck in their roles: any one of them if all must act (a lock), all of them if one is enough
-//! (a queue with several servers). The judge starts with every waiting task and removes those that
-//! can go on, until none can; what is left is stuck. A new deadlock goes through the task whose
-//! wait or role is new.
+//! that must act are stuck in their roles: any one of them if all must act (a lock), all of them if
+//! one is enough (a queue with several servers). The judge starts with every waiting task and
+//! removes those that can go on, until none can; what is left is stuck. A new deadlock goes through
+//! the task whose wait or role is new.
 
 use std::collections::BTreeSet;
 

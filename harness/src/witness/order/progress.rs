@@ -2,9 +2,9 @@
 //!
 //! A task that waits for a request takes the requests of its queue. A task that serves a request
 //! holds them, because the waiter waits for everything that the server takes meanwhile. The same
-//! holds for promised conditions. Work items differ from each other in what they take, so each is
-//! a node of its own: a task that waits for one that runs takes that one alone, and a task that
-//! waits for one in the queue takes those before it too. Written from docs/kernel/lockdep.md, "What the
+//! holds for promised conditions. Work items differ from each other in what they take, so each is a
+//! node of its own: a task that waits for one that runs takes that one alone, and a task that waits
+//! for one in the queue takes those before it too. Written from docs/kernel/lockdep.md, "What the
 //! annotation cannot see".
 
 use super::held::{Hold, Key};
@@ -108,14 +108,7 @@ impl Order {
                 let node = queue.and_then(|queue| self.queue(at, NodeKind::Requests, queue));
                 (node, Key::Request(request), None)
             }
-            EventKind::WorkBegin { work } => {
-                let queue = at.view.work(work).map(|work| work.queue);
-                (
-                    queue.and_then(|queue| self.queue(at, NodeKind::Work, queue)),
-                    Key::Work(work),
-                    None,
-                )
-            }
+            EventKind::WorkBegin { work } => (self.work_item(at, work), Key::Work(work), None),
             EventKind::PoolTake { pool, site } => (self.pool(at, pool), Key::Pool(pool), site),
             EventKind::Promise { condition, site } => {
                 (self.condition(at, condition), Key::Promise(condition), site)

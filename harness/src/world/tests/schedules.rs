@@ -31,14 +31,14 @@ enum Wrong {
     Panic,
     /// A scope that does not end, and then a panic that has another reason.
     MisuseAndPanic,
-    /// A possible recursion through the lock that the deadlock is about.
+    /// Both orders of the locks that the deadlock is about, one after the other.
     Predicted,
     /// A possible recursion through another lock.
     Elsewhere,
 }
 
 fn does(world: &World, wrong: Wrong) {
-    let table = |name| Mutex::new(world.sched(), name, "", ());
+    let lock = |name| Mutex::new(world.sched(), name, "", ());
     let predicted = |table: &Mutex<()>| {
         world.prime(|claim| claim.reclaim(Gfp::KERNEL, || drop(table.lock())));
         let _held = table.lock();
@@ -46,9 +46,8 @@ fn does(world: &World, wrong: Wrong) {
     };
     match wrong {
         Wrong::Deadlock => {
-            let table = table("table");
-            predicted(&table);
-            let _held = table.lock();
+            let (table, index) = (lock("table"), lock("index"));
+            let _held = (index.lock(), table.lock());
             drop(table.lock());
         }
         Wrong::Hang => drop(world.condition("never").wait_until("never", || false)),
@@ -57,8 +56,12 @@ fn does(world: &World, wrong: Wrong) {
             std::mem::forget(crate::scope::nofs());
             panic!("wrong order");
         }
-        Wrong::Predicted => predicted(&table("table")),
-        Wrong::Elsewhere => predicted(&table("other")),
+        Wrong::Predicted => {
+            let (table, index) = (lock("table"), lock("index"));
+            drop((index.lock(), table.lock()));
+            drop((table.lock(), index.lock()));
+        }
+        Wrong::Elsewhere => predicted(&lock("other")),
     }
 }
 

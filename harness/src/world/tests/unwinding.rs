@@ -164,10 +164,16 @@ fn a_destructor_that_spins_until_another_task_has_unwound_ends() {
     check_found(Code::RD04, |world| {
         let gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (theirs, never) = (Arc::clone(&gone), world.condition("never"));
+        let begun = Arc::new(Mutex::new(world.sched(), "begun", "", false));
+        let (begins, begins_now) = (world.condition("begins"), Arc::clone(&begun));
+        let tells = begins.clone();
         let worker = world.spawn("worker", move || {
             let _gone = OnDrop(|| theirs.store(true, std::sync::atomic::Ordering::Release));
+            *begins_now.lock() = true;
+            tells.signal();
             never.wait("what nobody signals");
         });
+        begins.wait_until("the worker", || begun.try_lock().is_some_and(|begun| *begun));
         let sched = world.sched().clone();
         let _spin = OnDrop(move || {
             while !gone.load(std::sync::atomic::Ordering::Acquire) {
@@ -177,6 +183,23 @@ fn a_destructor_that_spins_until_another_task_has_unwound_ends() {
         drop(worker);
         deadlock(world);
     });
+}
+
+#[test]
+fn a_destructor_that_spins_for_ever_is_left_behind() {
+    let spins = |world: &World| {
+        let sched = world.sched().clone();
+        let _spin = OnDrop(move || {
+            loop {
+                sched.point();
+            }
+        });
+        deadlock(world);
+    };
+    let builder = World::builder().name("unwinding").schedules(1).steps(10_000);
+    let report = builder.run(spins).expect("the run works");
+    assert!(report.has(Code::RD04), "{report}");
+    assert!(report.notes.iter().any(|note| note.contains("left behind")), "{report}");
 }
 
 #[test]
