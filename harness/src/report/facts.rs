@@ -5,7 +5,7 @@
 //! one name are told apart by how many were made before them, as the order does.
 
 use crate::event::{LockId, Names, QueueId, ReclaimKind, Resource, TaskId, WaitId};
-use crate::witness::{self as judged, FrameKind, Level, Node, NodeKind, Role};
+use crate::witness::{self as judged, FrameKind, Level, Node, NodeKind};
 
 /// What a finding was described from; none where it was read from a report. It is no part of what a
 /// report says: two findings are equal if their JSON forms are.
@@ -62,51 +62,6 @@ impl Facts {
             _ => self.things.iter().flatten().any(|thing| same(thing, node)),
         }
     }
-
-    /// Whether a task of the finding has `from` and, after it got that, has or wants `to`.
-    pub(super) fn goes(&self, from: &Node, to: &Node) -> bool {
-        self.finding.tasks.iter().zip(&self.exits).any(|(task, exit)| {
-            let had = if same(exit, from) { Some(0) } else { self.had(*task, from) };
-            had.is_some_and(|since| self.wants(*task, to, since))
-        })
-    }
-
-    /// Since when `task` has `node`.
-    fn had(&self, task: TaskId, node: &Node) -> Option<u64> {
-        let steps = self.chain().iter().zip(&self.things);
-        let has = steps.filter_map(|(step, thing)| {
-            let about = || thing.as_ref().is_some_and(|thing| same(thing, node));
-            match (node.kind, step.what) {
-                (NodeKind::Reclaim(level), _) => {
-                    (step.task == task && reclaims(step, level)).then_some(step.seq)
-                }
-                (_, judged::StepKind::Needs { on, how, since, .. }) => {
-                    let has = matches!(how, Role::HasElement | Role::Promised);
-                    (on == task && has && about()).then_some(since)
-                }
-                (_, judged::StepKind::Wait { .. } | judged::StepKind::Submitted { .. }) => None,
-                _ => (step.task == task && about()).then_some(step.seq),
-            }
-        });
-        has.min()
-    }
-
-    /// Whether `task` took `node`, or asked for it, after the event `since`.
-    fn wants(&self, task: TaskId, node: &Node, since: u64) -> bool {
-        let later = |step: &judged::Step| step.task == task && step.seq > since;
-        self.chain().iter().zip(&self.things).filter(|(step, _)| later(step)).any(
-            |(step, thing)| match node.kind {
-                NodeKind::Reclaim(level) => takes(step, level),
-                _ => {
-                    let wants = matches!(
-                        step.what,
-                        judged::StepKind::Wait { .. } | judged::StepKind::Holds { .. }
-                    );
-                    wants && thing.as_ref().is_some_and(|thing| same(thing, node))
-                }
-            },
-        )
-    }
 }
 
 /// Whether the step is reclaim that holds `level`.
@@ -162,15 +117,16 @@ fn thing(step: &judged::Step, finding: &judged::Finding, names: &Names) -> Optio
         }
         Resource::Work(id) => {
             let (_, item) = finding.works.iter().find(|(known, _)| *known == id)?;
-            Some(queue(NodeKind::Work, item.queue, names))
+            let queue = queue(NodeKind::Work, item.queue, names);
+            Some(Node::work_item(names.work(id), &queue))
         }
         Resource::Idle(id) => Some(queue(NodeKind::Work, id, names)),
         Resource::Pool(id) => {
-            let name = |id| names.pool(crate::event::PoolId(id)).to_owned();
+            let name = |id| names.pool(crate::event::PoolId(id));
             Some(named(NodeKind::Pool, id.0, name))
         }
         Resource::Condition(id) => {
-            Some(named(NodeKind::Condition, id.0, |id| names.condition(WaitId(id)).to_owned()))
+            Some(named(NodeKind::Condition, id.0, |id| names.condition(WaitId(id))))
         }
         Resource::Task(task) => Some(exit(task, names)),
         Resource::Timer => None,
@@ -178,31 +134,34 @@ fn thing(step: &judged::Step, finding: &judged::Finding, names: &Names) -> Optio
 }
 
 fn lock(id: LockId, names: &Names) -> Node {
-    let name = |id| {
-        names.lock(LockId(id)).map_or_else(
-            || (format!("lock#{id}"), String::new()),
-            |name| (name.class.to_owned(), name.instance.clone()),
-        )
+    let Some(own) = names.lock(id) else {
+        let class = format!("lock#{}", id.0);
+        return Node { kind: NodeKind::Lock, class, instance: String::new(), nth: 0 };
     };
-    let (class, instance) = name(id.0);
-    let nth = namesakes(id.0, name);
-    Node { kind: NodeKind::Lock, class, instance, nth }
+    let nth = namesakes(id.0, |other| {
+        names
+            .lock(LockId(other))
+            .is_some_and(|other| (other.class, &other.instance) == (own.class, &own.instance))
+    });
+    Node { kind: NodeKind::Lock, class: own.class.to_owned(), instance: own.instance.clone(), nth }
 }
 
 fn queue(kind: NodeKind, id: QueueId, names: &Names) -> Node {
-    named(kind, id.0, |id| names.queue(QueueId(id)).to_owned())
+    named(kind, id.0, |id| names.queue(QueueId(id)))
 }
 
 fn exit(task: TaskId, names: &Names) -> Node {
-    named(NodeKind::Exit, task.0, |id| names.task(TaskId(id)).to_owned())
+    named(NodeKind::Exit, task.0, |id| names.task(TaskId(id)))
 }
 
-fn named(kind: NodeKind, id: u32, name: impl Fn(u32) -> String) -> Node {
-    Node::named(kind, &name(id), namesakes(id, &name))
-}
-
-/// How many of the same name were made before number `id`.
-fn namesakes<T: PartialEq>(id: u32, name: impl Fn(u32) -> T) -> u32 {
+fn named<'a>(kind: NodeKind, id: u32, name: impl Fn(u32) -> &'a str) -> Node {
     let own = name(id);
-    (0..id).filter(|other| name(*other) == own).count().try_into().unwrap_or(u32::MAX)
+    // What has no name is known by its number.
+    let nth = if own.is_empty() { id } else { namesakes(id, |other| name(other) == own) };
+    Node::named(kind, own, nth)
+}
+
+/// How many things of the same name were made before number `id`.
+fn namesakes(id: u32, same: impl Fn(u32) -> bool) -> u32 {
+    (0..id).filter(|other| same(*other)).count().try_into().unwrap_or(u32::MAX)
 }

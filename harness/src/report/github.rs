@@ -14,8 +14,8 @@ use crate::error::visible;
 impl Report {
     /// One `::error` line for each finding that is not part of another, with those that are part of
     /// it in its message, one for a panic, and one for each rule of the plan that never applied. A
-    /// finding is shown at its last forbidden entry, else at its first step with a source line, else
-    /// at `otherwise`, `file:line`.
+    /// finding is shown at its last forbidden entry, else at its first step with a source line,
+    /// else at `otherwise`, `file:line`.
     #[must_use]
     pub fn to_annotations(&self, otherwise: &str) -> String {
         let mut lines = String::new();

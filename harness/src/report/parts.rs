@@ -163,25 +163,11 @@ fn waits_in(small: &Facts, large: &Facts) -> bool {
         })
 }
 
-/// Whether tasks of `large` did, one after the other, what the order of `small` says: each edge was
-/// gone by one of them. An edge that was only claimed or declared, or that the recursing task went
-/// after its entry, leads from one thing of theirs to another.
+/// Whether the order goes through nothing but what tasks of `large` have, want or reclaim.
 fn is_kept_by(small: &Facts, large: &Facts) -> bool {
-    let Some(cycle) = &small.finding.order else {
-        return false;
-    };
-    let entry = large.entry().filter(|_| large.finding.cycle.is_empty());
-    let follows = |edge: &judged::Edge| {
-        let after = |entry: &judged::Step| {
-            edge.runs_ago == 0 && edge.task == entry.task && edge.seq >= entry.seq
-        };
-        edge.primed || edge.declared.is_some() || entry.is_some_and(after)
-    };
+    let edges = small.finding.order.iter().flat_map(|cycle| &cycle.edges);
     things(small).next().is_some()
-        && cycle.edges.iter().all(|edge| {
-            large.goes(&edge.from, &edge.to)
-                || follows(edge) && large.involves(&edge.from) && large.involves(&edge.to)
-        })
+        && edges.into_iter().all(|edge| large.involves(&edge.from) && large.involves(&edge.to))
 }
 
 fn is_declared(facts: &Facts) -> bool {

@@ -65,9 +65,9 @@ pub struct Report {
     /// Which of the schedules is reported, from 1; absent where it is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<u64>,
-    /// The findings of the reported schedule, then those of other schedules that are not expected or
-    /// were not shown with what is expected. Of each schedule, the one that explains most is first,
-    /// each followed by those that are part of it ([`Finding::part_of`]).
+    /// The findings of the reported schedule, then those of other schedules that are not expected
+    /// or were not shown with what is expected. Of each schedule, the one that explains most is
+    /// first, each followed by those that are part of it ([`Finding::part_of`]).
     pub findings: Vec<Finding>,
     /// The choices of the reported schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,8 +96,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of one schedule with `findings`, in whatever order they were made. Its outcome is [`Outcome::Found`], or
-    /// [`Outcome::Quiet`] where there are none.
+    /// A report of one schedule with `findings`, in whatever order they were made. Its outcome is
+    /// [`Outcome::Found`], or [`Outcome::Quiet`] where there are none.
     pub fn new(
         name: impl Into<String>,
         tier: impl Into<String>,

@@ -161,7 +161,8 @@ fn allocates(edge: &OrderEdge) -> bool {
 /// The lines at which tasks of the findings allocate.
 fn allocations(findings: &[Finding]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
-    let mut add = |line: &str, task: &str| match places.iter_mut().find(|place| place.line == line) {
+    let mut add = |line: &str, task: &str| match places.iter_mut().find(|place| place.line == line)
+    {
         Some(place) if place.tasks.iter().any(|known| known == task) => {}
         Some(place) => place.tasks.push(task.to_owned()),
         None => places.push(Place { line: line.to_owned(), tasks: vec![task.to_owned()] }),

@@ -5,6 +5,8 @@
 //! whatever a world can do, also while its tasks unwind after a deadlock or a panic: waits then
 //! stay open, and a lock may be handed to a task that has ended while it waited for it.
 
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::acts::{Check, Open, closes, declared, may_follow_in_wait, named, opens, require};
@@ -38,7 +40,7 @@ struct Task {
 pub(super) struct History {
     tasks: BTreeMap<TaskId, Task>,
     holders: BTreeMap<LockId, Vec<(TaskId, LockMode)>>,
-    /// Submitted and not complete, each with its queue.
+    /// Submitted and not complete, each with its queue and its submitter.
     requests: BTreeMap<RequestId, (QueueId, TaskId)>,
     servers: BTreeMap<QueueId, BTreeSet<TaskId>>,
     completed: BTreeSet<RequestId>,
@@ -256,54 +258,6 @@ impl History {
             }
             _ => Ok(()),
         }
-    }
-
-    fn request(&mut self, id: TaskId, kind: EventKind) -> Check {
-        match kind {
-            EventKind::RequestSubmit { request, queue, .. } => {
-                let new = self.requests.insert(request, (queue, id)).is_none()
-                    && !self.completed.contains(&request);
-                require(new, || format!("request {} is submitted twice", request.0))
-            }
-            EventKind::RequestServe { request } => {
-                self.in_flight(request, "served")?;
-                let (queue, submitter) = self.requests[&request];
-                let serves = match self.servers.get(&queue) {
-                    Some(servers) => servers.contains(&id),
-                    // A device without a server of its own serves on the task that submits.
-                    None => id == submitter || !self.is_server(id),
-                };
-                require(serves || self.task(id).foreign, || {
-                    format!(
-                        "task {} serves request {}, whose queue it does not serve",
-                        id.0, request.0
-                    )
-                })?;
-                self.task(id).open.push(Open::Serving(request));
-                Ok(())
-            }
-            EventKind::RequestServed { request } => self.close(id, Open::Serving(request)),
-            EventKind::RequestComplete { request, .. } => {
-                self.in_flight(request, "completed")?;
-                self.requests.remove(&request);
-                self.completed.insert(request);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the task serves any queue.
-    fn is_server(&self, id: TaskId) -> bool {
-        self.servers.values().any(|servers| servers.contains(&id))
-    }
-
-    fn in_flight(&self, request: RequestId, what: &str) -> Check {
-        let why =
-            if self.completed.contains(&request) { "is complete" } else { "nobody submitted" };
-        require(self.requests.contains_key(&request), || {
-            format!("request {} is {what}, which {why}", request.0)
-        })
     }
 
     fn work(&mut self, id: TaskId, kind: EventKind) -> Check {

@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// The work item `item` of `queue`, whose class is the item's.
-    pub(super) fn work_item(item: &str, queue: &Self) -> Self {
+    pub(crate) fn work_item(item: &str, queue: &Self) -> Self {
         let Self { class, .. } = Self::named(NodeKind::WorkItem, item, 0);
         let instance = item_of(item, &queue.instance);
         Self { kind: NodeKind::WorkItem, class, instance, nth: queue.nth }
