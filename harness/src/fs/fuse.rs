@@ -5,9 +5,8 @@
 //! a thread serves a data request, it calls the hook, so that the world can join the request with
 //! the one above it.
 //!
-//! Owner, permissions and times cannot be set (`EOPNOTSUPP`); there are no other directories,
-//! links, extended attributes or preallocation (`ENOSYS` or `EPERM`). A new file gets
-//! [`FILE_MODE`].
+//! Owner, permissions and times cannot be set (`EOPNOTSUPP`). Directories, links, extended
+//! attributes and preallocation are not there (`ENOSYS`, `EPERM`). A new file gets [`FILE_MODE`].
 //!
 //! Locking: the leaf lock of the open files; else as [`Fs`].
 

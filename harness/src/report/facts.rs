@@ -4,7 +4,7 @@
 //! the same thing is read from its numbers. Cycles of an order have names alone; there, things of
 //! one name are told apart by how many were made before them, as the order does.
 
-use crate::event::{LockId, Names, QueueId, ReclaimKind, Resource, TaskId, WaitId};
+use crate::event::{LockId, Names, QueueId, ReclaimKind, Resource, TaskId};
 use crate::witness::{self as judged, FrameKind, Level, Node, NodeKind};
 
 /// What a finding was described from; none where it was read from a report. It is no part of what a
@@ -121,13 +121,8 @@ fn thing(step: &judged::Step, finding: &judged::Finding, names: &Names) -> Optio
             Some(Node::work_item(names.work(id), &queue))
         }
         Resource::Idle(id) => Some(queue(NodeKind::Work, id, names)),
-        Resource::Pool(id) => {
-            let name = |id| names.pool(crate::event::PoolId(id));
-            Some(named(NodeKind::Pool, id.0, name))
-        }
-        Resource::Condition(id) => {
-            Some(named(NodeKind::Condition, id.0, |id| names.condition(WaitId(id))))
-        }
+        Resource::Pool(id) => Some(named(NodeKind::Pool, id.0, &names.pools)),
+        Resource::Condition(id) => Some(named(NodeKind::Condition, id.0, &names.conditions)),
         Resource::Task(task) => Some(exit(task, names)),
         Resource::Timer => None,
     }
@@ -147,18 +142,20 @@ fn lock(id: LockId, names: &Names) -> Node {
 }
 
 fn queue(kind: NodeKind, id: QueueId, names: &Names) -> Node {
-    named(kind, id.0, |id| names.queue(QueueId(id)))
+    named(kind, id.0, &names.queues)
 }
 
 fn exit(task: TaskId, names: &Names) -> Node {
-    named(NodeKind::Exit, task.0, |id| names.task(TaskId(id)))
+    named(NodeKind::Exit, task.0, &names.tasks)
 }
 
-fn named<'a>(kind: NodeKind, id: u32, name: impl Fn(u32) -> &'a str) -> Node {
-    let own = name(id);
-    // What has no name is known by its number.
-    let nth = if own.is_empty() { id } else { namesakes(id, |other| name(other) == own) };
-    Node::named(kind, own, nth)
+/// Number `id` of the things with these names.
+fn named(kind: NodeKind, id: u32, names: &[String]) -> Node {
+    let name = |id: u32| names.get(id as usize);
+    match name(id) {
+        Some(own) => Node::named(kind, own, namesakes(id, |other| name(other) == Some(own))),
+        None => Node::named(kind, "", id),
+    }
 }
 
 /// How many things of the same name were made before number `id`.

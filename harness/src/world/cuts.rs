@@ -2,8 +2,9 @@
 //!
 //! Key function: [`find`]. Each other era, each knob turned to its newest value, each other policy,
 //! and a scope around each allocation that the findings name is tried for [`SCHEDULES`] schedules.
-//! Where no single scope is quiet, pairs of scopes around two allocations are tried. A quiet trial is evidence and no proof, so each line says how many schedules it had. A trial in
-//! which reclaim never ran, or one of its scopes was never entered, proves nothing and is left out.
+//! Where no single scope is quiet, pairs of scopes around two allocations are tried. A quiet trial
+//! is evidence and no proof, so each line says how many schedules it had. A trial in which reclaim
+//! never ran, or one of its scopes was never entered, proves nothing and is left out.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -199,7 +199,7 @@ fn what_cuts_the_deadlock_is_found_by_trying() {
         quiet in 50 schedules under policy join+only-swap-io
         quiet in 50 schedules under policy reclaim-context
         quiet in 50 schedules under policy oracle
-        quiet in 50 schedules under scope noio around the allocation at harness/src/fs/namei.rs:54
+        quiet in 50 schedules under scope noio around the allocation of rsync at harness/src/fs/namei.rs:54
     "#]]
     .assert_eq(&(report.cuts.join("\n") + "\n"));
     assert_eq!(run(builder()).to_json(), report.to_json(), "what was tried is the same every time");
