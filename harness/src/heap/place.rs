@@ -6,6 +6,7 @@
 //! one only where something was found.
 
 use std::backtrace::Backtrace;
+use std::sync::OnceLock;
 
 use crate::event::HeapPlace;
 
@@ -33,7 +34,8 @@ const STD: &[&str] = &["/rustc/", "/rustlib/src/", "/rust/deps/"];
 pub(super) fn find() -> HeapPlace {
     let trace = format!("{:#}", Backtrace::force_capture());
     let place = frames(&trace).into_iter().find(is_users);
-    place.unwrap_or_else(|| HeapPlace { function: "an unknown function".to_owned(), line: None })
+    let unknown = || HeapPlace { function: "an unknown function".to_owned(), line: None };
+    place.map_or_else(unknown, in_workspace)
 }
 
 /// The frames of a trace in its long form: `N: ADDRESS - FUNCTION`, then `at FILE:LINE:COLUMN`
@@ -73,6 +75,22 @@ fn file_line(at: &str) -> Option<(String, u32)> {
     let (rest, _column) = at.rsplit_once(':')?;
     let (file, line) = rest.rsplit_once(':')?;
     Some((file.to_owned(), line.parse().ok()?))
+}
+
+/// The place with its file relative to the workspace, as the compiler names it at other steps.
+fn in_workspace(place: HeapPlace) -> HeapPlace {
+    static ROOT: OnceLock<Option<String>> = OnceLock::new();
+    let root = ROOT.get_or_init(|| {
+        // Cargo runs a test in the folder of its package.
+        let package = std::env::current_dir().ok()?;
+        let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file())?;
+        Some(format!("{}/", root.to_str()?.trim_end_matches('/')))
+    });
+    let relative = |file: String| match root.as_ref().and_then(|root| file.strip_prefix(root)) {
+        Some(inside) => inside.to_owned(),
+        None => file,
+    };
+    HeapPlace { line: place.line.map(|(file, line)| (relative(file), line)), ..place }
 }
 
 /// Whether the frame is the user's. Where debug information has line tables alone, a function's

@@ -75,7 +75,7 @@ fn in_reclaim(words: &Words<'_>, task: TaskId) -> Vec<String> {
                 let Some((at, mask)) = allocation.take() else {
                     continue;
                 };
-                let place = at.site.map_or_else(String::new, |site| words.place(site));
+                let place = at.site.and_then(|site| words.place(site)).unwrap_or_default();
                 sentences.push(permissions(&allocation_of(&words.task(task), &place), mask));
             }
             _ => {}

@@ -17,7 +17,10 @@ use crate::witness::{self as judged, Code, FrameKind, StepKind};
 #[must_use]
 pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
     if let Some(cycle) = &finding.order {
-        return Finding { origin: Origin::new(finding, names), ..order::describe(finding, cycle) };
+        return Finding {
+            origin: Origin::new(finding, names),
+            ..order::describe(finding, cycle, names)
+        };
     }
     let words = Words { names, finding };
     let waiting = |(task, resource): (TaskId, _)| Waiting {
@@ -63,7 +66,7 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         kind: phrase.kind,
         text: phrase.text,
         short: phrase.short,
-        site: step.site.map(|site| words.place(site)),
+        site: step.site.and_then(|site| words.place(site)),
         forbidden_by: step.forbidden.map(|by| words.restriction(by)),
         to: match step.what {
             StepKind::Needs { on, .. } => Some(words.task(on)),

@@ -8,7 +8,8 @@ use super::closing;
 use super::names::{
     condition_name, element_of, lock_name, mode_name, requests_of, task_name, work_of,
 };
-use super::sites::site;
+use super::sites::place;
+use crate::event::{Names, Site, heap_number};
 use crate::report::facts::Origin;
 use crate::report::finding::{ClosingEdge, Finding, Held};
 use crate::report::order::{Order, OrderEdge};
@@ -45,24 +46,30 @@ fn class(node: &Node) -> String {
     }
 }
 
-fn held(edge: &judged::Edge) -> String {
+fn held(edge: &judged::Edge, names: &Names) -> String {
     let node = name(&edge.from);
     match edge.from.kind {
         NodeKind::Lock => {
-            format!("holds {node} ({}{})", mode_name(edge.from_shared), at(edge))
+            format!("holds {node} ({}{})", mode_name(edge.from_shared), at(edge, names))
         }
         NodeKind::Reclaim(_) => format!("reclaims, which is {node},"),
         NodeKind::Requests => format!("serves {node}"),
         NodeKind::Work | NodeKind::WorkItem => format!("executes {node}"),
-        NodeKind::Pool => format!("has {node}{}", at(edge)),
-        NodeKind::Condition => format!("promised {node}{}", at(edge)),
+        NodeKind::Pool => format!("has {node}{}", at(edge, names)),
+        NodeKind::Condition => format!("promised {node}{}", at(edge, names)),
         NodeKind::Exit => format!("has not reached {node}"),
     }
 }
 
 /// Where the task took what it holds, if that is known.
-fn at(edge: &judged::Edge) -> String {
-    edge.from_site.map_or_else(String::new, |place| format!(" at {}", site(place)))
+fn at(edge: &judged::Edge, names: &Names) -> String {
+    known(edge, edge.from_site, names).map_or_else(String::new, |place| format!(" at {place}"))
+}
+
+/// `file:line` of a site of the edge. The allocations of an earlier run have no names here.
+fn known(edge: &judged::Edge, site: Option<Site>, names: &Names) -> Option<String> {
+    let site = site.filter(|site| edge.runs_ago == 0 || heap_number(*site).is_none())?;
+    place(site, names)
 }
 
 fn taken(edge: &judged::Edge) -> String {
@@ -87,20 +94,20 @@ fn task(edge: &judged::Edge) -> String {
 }
 
 /// One edge of the cycle: what was held, and what was taken.
-fn sentence(edge: &judged::Edge) -> String {
+fn sentence(edge: &judged::Edge, names: &Names) -> String {
     match &edge.declared {
         Some(declaration) => {
-            format!("{} -- declared, not seen to happen", declared(edge, declaration))
+            format!("{} -- declared, not seen to happen", declared(edge, declaration, names))
         }
         None => {
             let primed = if edge.primed { " -- primed: claimed, not seen to happen" } else { "" };
-            format!("{} and {}{primed}", held(edge), taken(edge))
+            format!("{} and {}{primed}", held(edge, names), taken(edge))
         }
     }
 }
 
 /// What an edge that was not seen would be, and what it follows from.
-fn declared(edge: &judged::Edge, declaration: &Declaration) -> String {
+fn declared(edge: &judged::Edge, declaration: &Declaration, names: &Names) -> String {
     match declaration {
         Declaration::Waits { target, when, mask } => {
             let permission =
@@ -111,18 +118,18 @@ fn declared(edge: &judged::Edge, declaration: &Declaration) -> String {
             )
         }
         Declaration::Rests { part, on } => {
-            format!("{} and {}: {part} rests on {on}", held(edge), taken(edge))
+            format!("{} and {}: {part} rests on {on}", held(edge, names), taken(edge))
         }
     }
 }
 
-fn step(edge: &judged::Edge) -> Step {
+fn step(edge: &judged::Edge, names: &Names) -> Step {
     Step {
         task: task(edge),
         kind: StepKind::Ordered,
-        text: sentence(edge),
+        text: sentence(edge, names),
         short: format!("{} -> {}", short(&edge.from), short(&edge.to)),
-        site: edge.site.map(site),
+        site: known(edge, edge.site, names),
         forbidden_by: None,
         to: None,
         seq: edge.seq,
@@ -131,16 +138,16 @@ fn step(edge: &judged::Edge) -> Step {
     }
 }
 
-fn ordered(edge: &judged::Edge) -> OrderEdge {
+fn ordered(edge: &judged::Edge, names: &Names) -> OrderEdge {
     let beside = |node: &&Node| node.kind != NodeKind::Exit && **node != edge.from;
     OrderEdge {
         task: task(edge),
         runs_ago: edge.runs_ago,
         seq: edge.seq,
         holds: name(&edge.from),
-        holds_site: edge.from_site.map(site),
+        holds_site: known(edge, edge.from_site, names),
         takes: name(&edge.to),
-        takes_site: edge.site.map(site),
+        takes_site: known(edge, edge.site, names),
         beside: edge.held.iter().filter(beside).map(name).collect(),
         primed: edge.primed,
         declared: edge.declared.is_some(),
@@ -148,7 +155,7 @@ fn ordered(edge: &judged::Edge) -> OrderEdge {
 }
 
 /// Puts `finding`, which is about `cycle`, into words.
-pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
+pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle, names: &Names) -> Finding {
     let mut tasks: Vec<String> = Vec::new();
     let mut has: Vec<Held> = Vec::new();
     for edge in &cycle.edges {
@@ -165,18 +172,18 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
     Finding {
         code: finding.code,
         title: finding.code.title().to_owned(),
-        headline: headline(cycle),
+        headline: headline(cycle, names),
         seq: finding.seq,
         time: finding.time,
         tasks,
-        chain: cycle.edges.iter().map(step).collect(),
+        chain: cycle.edges.iter().map(|edge| step(edge, names)).collect(),
         edge,
         closing: closing::of_cycle(
             &cycle.edges,
             edge,
             task,
             |edge| acts(&edge.from),
-            |edge| edge.site.map(site).unwrap_or_default(),
+            |edge| known(edge, edge.site, names).unwrap_or_default(),
         ),
         summary: summary(cycle),
         waits: Vec::new(),
@@ -193,7 +200,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             views: views(cycle),
             class_only: cycle.class_only,
             primed: cycle.edges.iter().filter(|edge| edge.primed).count(),
-            edges: cycle.edges.iter().map(ordered).collect(),
+            edges: cycle.edges.iter().map(|edge| ordered(edge, names)).collect(),
             declared: declared_edges(cycle),
         }),
         elsewhere: None,
@@ -224,7 +231,7 @@ fn is_thing(node: &Node) -> bool {
     !matches!(node.kind, NodeKind::Reclaim(_))
 }
 
-fn headline(cycle: &Cycle) -> String {
+fn headline(cycle: &Cycle, names: &Names) -> String {
     let Some(last) = cycle.edges.last() else {
         return String::new();
     };
@@ -238,7 +245,7 @@ fn headline(cycle: &Cycle) -> String {
         (n, _) => format!("; {n} of its {all} edges are claims (primed)"),
     };
     let way = if cycle.edges.len() == 1 { "once more" } else { "against the order" };
-    format!("{} {} and {}, {way}{claimed}", task(last), held(last), taken(last))
+    format!("{} {} and {}, {way}{claimed}", task(last), held(last, names), taken(last))
 }
 
 fn summary(cycle: &Cycle) -> String {

@@ -1,12 +1,24 @@
 //! Source lines in words.
 
-use crate::event::Site;
+use crate::event::{HeapPlace, Names, Site, heap_number};
+
+/// `file:line` of a step. An allocation on the heap has the line of the allocator's caller, which is
+/// looked up when a finding is made; none where it was not, or where there is no line information.
+pub(super) fn place(place: Site, names: &Names) -> Option<String> {
+    let Some(number) = heap_number(place) else {
+        return Some(site(place));
+    };
+    match names.heap_place(number) {
+        Some(HeapPlace { line: Some((file, line)), .. }) => Some(file_line(file, *line)),
+        _ => None,
+    }
+}
 
 /// `file:line` without the part of the path that differs between machines.
 ///
 /// The compiler names files of the workspace relative to its root, and others absolutely: of those
 /// the package's directory and what follows is kept.
-pub(super) fn site(site: Site) -> String {
+fn site(site: Site) -> String {
     file_line(site.file, site.line)
 }
 

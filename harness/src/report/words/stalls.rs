@@ -3,7 +3,7 @@
 //! Key function: [`describe_stalls`].
 
 use super::names::thing;
-use super::sites::site;
+use super::sites::place;
 use crate::event::Names;
 use crate::report::stalls::Stalled;
 use crate::witness::{Stall, StallCause};
@@ -21,7 +21,7 @@ pub fn describe_stalls(stalls: &[(StallCause, Stall)], names: &Names) -> Vec<Sta
         total_ns: stall.total.0,
         longest_ns: stall.longest.0,
         task: names.task(stall.task).to_owned(),
-        site: site(stall.site),
+        site: place(stall.site, names).unwrap_or_default(),
         open: stall.open,
     })
     .collect()

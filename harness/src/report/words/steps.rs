@@ -1,10 +1,9 @@
 //! The steps of a chain in words.
 
 use super::names::{Words, scope_name};
-use super::sites::{file_line, site};
+use super::sites::place;
 use crate::event::{
-    Entered, HeapPlace, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId,
-    heap_number,
+    Entered, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId, heap_number,
 };
 use crate::report::step::{Details, StepKind, need};
 use crate::witness::{self as judged, FrameKind};
@@ -98,16 +97,9 @@ impl Words<'_> {
         Phrase { text: format!("{}, on the heap{by}", phrase.text), ..phrase }
     }
 
-    /// `file:line` of a step. An allocation on the heap has the line of the allocator's caller,
-    /// which is looked up when a finding is made.
-    pub(super) fn place(&self, place: Site) -> String {
-        let Some(number) = heap_number(place) else {
-            return site(place);
-        };
-        match self.names.heap_place(number) {
-            Some(HeapPlace { line: Some((file, line)), .. }) => file_line(file, *line),
-            _ => "(no line information)".to_owned(),
-        }
+    /// `file:line` of a step, if it is known.
+    pub(super) fn place(&self, site: Site) -> Option<String> {
+        place(site, self.names)
     }
 
     fn frame(&self, frame: FrameKind) -> Phrase {
