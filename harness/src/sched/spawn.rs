@@ -206,6 +206,10 @@ impl Sched {
 
     /// Says of an adopted thread that it serves a request of the kernel until the guard drops, and
     /// is idle afterwards: it waits for the kernel then, for as long as that likes.
+    #[cfg_attr(
+        not(all(feature = "loop", target_os = "linux")),
+        expect(dead_code, reason = "threads are adopted by the loop tier alone")
+    )]
     pub(crate) fn serving(&self) -> impl Sized + use<> {
         struct Serving(Option<Arc<Beat>>);
         impl Drop for Serving {

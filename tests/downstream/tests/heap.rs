@@ -85,7 +85,7 @@ fn the_report_names_the_line_that_pushed() {
     let finding = report.findings.first().unwrap();
     let alloc = finding.chain.iter().find(|step| step.kind == StepKind::Alloc).unwrap();
     assert!(alloc.text.ends_with("add"), "{}", alloc.text);
-    assert_eq!(alloc.site.as_deref(), Some("downstream/src/notebook.rs:26"), "{report}");
+    assert_eq!(alloc.site.as_deref(), Some("tests/downstream/src/notebook.rs:26"), "{report}");
 }
 
 /// The number of heap allocations that the world observes while `f` runs.
@@ -258,7 +258,7 @@ fn a_world_that_ends_during_a_push_ends_cleanly() {
             &report.findings.iter().find(|finding| finding.code == Code::RD04).unwrap().chain;
         let alloc = chain.iter().find(|step| step.kind == StepKind::Alloc).unwrap();
         assert!(
-            alloc.site.as_deref().unwrap().starts_with("downstream/tests/heap.rs:"),
+            alloc.site.as_deref().unwrap().starts_with("tests/downstream/tests/heap.rs:"),
             "{report}"
         );
     }

@@ -2,8 +2,9 @@
 
 use crate::event::{HeapPlace, Names, Site, heap_number};
 
-/// `file:line` of a step. An allocation on the heap has the line of the allocator's caller, which is
-/// looked up when a finding is made; none where it was not, or where there is no line information.
+/// `file:line` of a step. An allocation on the heap has the line of the allocator's caller, which
+/// is looked up when a finding is made; none where it was not, or where there is no line
+/// information.
 pub(super) fn place(place: Site, names: &Names) -> Option<String> {
     let Some(number) = heap_number(place) else {
         return Some(site(place));
