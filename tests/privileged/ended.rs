@@ -48,7 +48,7 @@ fn spins(builder: Builder) -> Result<(), Failed> {
                 std::hint::spin_loop();
             }
         });
-        spinner.join()
+        spinner.join();
     };
     let report = builder.deadline(Duration::from_millis(200)).run(spin)?;
     let text = report.to_text();

@@ -78,9 +78,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
     let table = format!("{table}{notes}");
     if args.json {
-        print_aside(&table)?
+        print_aside(&table)?;
     } else {
-        print(&table)?
+        print(&table)?;
     }
     trouble.map_or(Ok(together(&ends)), Err)
 }

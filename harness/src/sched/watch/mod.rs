@@ -14,7 +14,6 @@
 //! | `signal` | Linux: the two signal handlers, which store addresses and nothing else |
 //!
 //! Locking: the stuck thread may hold any lock, so the locks of its world are only tried.
-#![expect(clippy::disallowed_methods, reason = "the deadline is one of real time")]
 
 mod look;
 #[cfg(target_os = "linux")]

@@ -50,7 +50,7 @@ fn does(world: &World, wrong: Wrong) {
             let _held = (index.lock(), table.lock());
             drop(table.lock());
         }
-        Wrong::Hang => drop(world.condition("never").wait_until("never", || false)),
+        Wrong::Hang => world.condition("never").wait_until("never", || false),
         Wrong::Panic => panic!("wrong order"),
         Wrong::MisuseAndPanic => {
             std::mem::forget(crate::scope::nofs());
