@@ -1,8 +1,8 @@
 //! What the program says: reports and tables on standard output, errors on standard error.
 //!
-//! Key functions: [`print`], [`error`], [`panicked`]. `println!` panics where the reader has closed
-//! the pipe, and what it keeps in a buffer is lost without a word on a full disk. So everything is
-//! written and flushed here, and a failure is an error.
+//! Key functions: [`print()`], [`error`], [`panicked`]. `println!` panics where the reader has
+//! closed the pipe, and what it keeps in a buffer is lost without a word on a full disk. So
+//! everything is written and flushed here, and a failure is an error.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
