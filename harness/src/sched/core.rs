@@ -59,6 +59,8 @@ pub(super) struct SchedState {
     pub(super) pulse: Option<Arc<Pulse>>,
     /// For how long every task waited before the watcher ended the world.
     pub(super) stalled_for: OnceLock<Duration>,
+    /// How often tasks were unwound because the world ended.
+    pub(super) unwound: AtomicU32,
     extensions: Extensions,
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
@@ -88,6 +90,7 @@ impl Sched {
             beats: AtomicU64::new(0),
             pulse,
             stalled_for: OnceLock::new(),
+            unwound: AtomicU32::new(0),
             reactions: SpinLock::default(),
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),

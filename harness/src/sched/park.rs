@@ -35,6 +35,9 @@ pub(super) enum Wake {
     Broken(Errno),
 }
 
+/// A world whose tasks are unwound more often than this does not end by itself.
+const MAX_UNWINDS: u32 = 1 << 16;
+
 /// The payload with which an aborted world unwinds its tasks.
 pub(super) struct Aborted;
 
@@ -56,7 +59,7 @@ impl Sched {
             let task = table.task(me);
             if aborted && !lingers {
                 drop(table);
-                unwind();
+                self.unwind();
             }
             if let Some(errno) = task.take_break(wait) {
                 return Wake::Broken(errno);
@@ -79,7 +82,7 @@ impl Sched {
                 if table.aborted && !lingers {
                     table.task(me).parked = false;
                     drop(table);
-                    unwind();
+                    self.unwind();
                 }
                 let now = table.clock;
                 let task = table.task(me);
@@ -185,7 +188,7 @@ impl Sched {
     pub(super) fn react(&self) {
         self.carry_out_reactions();
         if self.0.ended.load(Ordering::Acquire) && !unwinds() {
-            unwind();
+            self.unwind();
         }
     }
 
@@ -251,6 +254,20 @@ impl Sched {
         }
     }
 
+    /// Unwinds the running task. Code that catches that and goes on, again and again, is left
+    /// behind: it comes to a scheduling point each time, so the deadline would not see it.
+    pub(super) fn unwind(&self) -> ! {
+        if self.0.unwound.fetch_add(1, Ordering::Relaxed) >= MAX_UNWINDS
+            && let Some(pulse) = &self.0.pulse
+        {
+            pulse.give_up();
+            loop {
+                std::thread::park();
+            }
+        }
+        unwind()
+    }
+
     /// The running task unwinds, and what it waits for never comes.
     pub(super) fn linger_for_ever(&self) -> ! {
         loop {
@@ -283,7 +300,7 @@ impl Sched {
     }
 }
 
-pub(super) fn unwind() -> ! {
+fn unwind() -> ! {
     begins_to_unwind();
     resume_unwind(Box::new(Aborted))
 }

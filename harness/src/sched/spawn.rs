@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use reclaimdep_scope::context;
 
 use super::core::{Engine, Sched};
-use super::park::{Aborted, panic_message, unwind};
+use super::park::{Aborted, panic_message};
 use super::side::{Side, harness_side};
 use super::table::TaskState;
 use super::task::{Installed, TaskOrigin, unwinds, with_current};
@@ -292,7 +292,7 @@ impl<T> JoinHandle<T> {
             Some(TaskEnd::Value(value)) => value,
             _ if unwinds() => nothing().unwrap_or_else(|| self.done.sched().linger_for_ever()),
             Some(TaskEnd::Panicked(payload)) => panic_any(payload_again(payload)),
-            Some(TaskEnd::Aborted) | None => unwind(),
+            Some(TaskEnd::Aborted) | None => self.done.sched().unwind(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::execution::Executed;
 use super::hub::Hub;
 use super::spec::Spec;
 use super::suppress;
-use crate::event::Names;
+use crate::event::{Names, Site, heap_number};
 use crate::report::{Finding, Step, StepKind, describe, file_line};
 use crate::sched::Sched;
 use crate::sched::watch::{Cause, Stuck, StuckTask, ThreadState};
@@ -78,8 +78,8 @@ fn failure(stuck: &Stuck, names: &Names) -> Option<String> {
             innermost(stuck)
         )),
         Cause::Unwinding => Some(
-            "a destructor waits for what never comes while its task unwinds; the threads of the \
-             run were left behind"
+            "a destructor waits for what never comes while its task unwinds, or code catches the \
+             unwind and goes on; the threads of the run were left behind"
                 .to_owned(),
         ),
     }
@@ -112,6 +112,11 @@ fn does(ThreadState { state, wchan, .. }: &ThreadState) -> String {
     }
 }
 
+/// `file:line`; none for an allocation on the heap, whose number is no line.
+fn source_line(site: Site) -> Option<String> {
+    heap_number(site).is_none().then(|| file_line(site.file, site.line))
+}
+
 fn finding(stuck: &Stuck, limit: u128, names: &Names) -> Finding {
     let (seq, time) =
         stuck.sched.as_ref().and_then(|sched| sched.try_last()).unwrap_or((0, Nanos(0)));
@@ -121,7 +126,7 @@ fn finding(stuck: &Stuck, limit: u128, names: &Names) -> Finding {
         let step = |text: String, short: &str, site: Option<String>| {
             Step::new(task, StepKind::Running, text, short, site, (seq, time))
         };
-        let last = stuck.site.map(|site| file_line(site.file, site.line));
+        let last = stuck.site.and_then(source_line);
         let text = match last {
             Some(_) => "came to its last scheduling point",
             None => "came to no scheduling point with a source line",
@@ -139,9 +144,8 @@ fn finding(stuck: &Stuck, limit: u128, names: &Names) -> Finding {
         chain.push(Step::new(task, StepKind::Running, text, "what to do", None, (seq, time)));
     }
     let each = |(stuck, task): (&StuckTask, &String)| {
-        let since = stuck.site.map_or_else(String::new, |site| {
-            format!(", since {}", file_line(site.file, site.line))
-        });
+        let since = stuck.site.and_then(source_line);
+        let since = since.map_or_else(String::new, |line| format!(", since {line}"));
         format!("{task} ({}{since})", does(&stuck.thread))
     };
     let who: Vec<String> = stuck.tasks.iter().zip(&tasks).map(each).collect();

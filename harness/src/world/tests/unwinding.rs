@@ -203,6 +203,23 @@ fn a_destructor_that_spins_for_ever_is_left_behind() {
 }
 
 #[test]
+fn code_that_catches_every_unwind_and_goes_on_is_left_behind() {
+    for tier in TIERS {
+        let builder = World::builder().name("unwinding").tier(tier).schedules(1);
+        let report = builder.deadline(std::time::Duration::from_millis(200)).run(|world| {
+            let never = world.condition("never");
+            loop {
+                let wait = std::panic::AssertUnwindSafe(|| never.wait("what nobody signals"));
+                drop(std::panic::catch_unwind(wait));
+            }
+        });
+        let report = report.expect("the run works");
+        assert!(report.has(Code::RD05), "{tier}: {report}");
+        assert!(report.notes.iter().any(|note| note.contains("left behind")), "{tier}: {report}");
+    }
+}
+
+#[test]
 fn a_task_that_was_not_joined_and_a_world_kept_by_the_user_unwind() {
     check_found(Code::RD04, |world| {
         let kept = world.clone();
