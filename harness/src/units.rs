@@ -3,7 +3,7 @@
 //! A number that has a unit is one of these; a plain integer is a count.
 //!
 //! Sums, and conversions to a smaller unit, end at the largest number that there is. They never
-//! wrap, in no build: a size or a time that does not fit stays so large that whoever checks it
+//! wrap, in no build: a size or a time that does not fit stays so large that a check
 //! refuses it, or that the time never comes.
 
 use core::fmt;

@@ -71,7 +71,7 @@ impl Served {
     }
 }
 
-/// Serves a new filesystem while `body` runs; nothing of it may be left afterwards.
+/// Serves a new filesystem while `body` runs; afterwards the mount must come down.
 fn served(body: impl Fn(&Served) + Send + Sync + 'static) -> Result<(), Failed> {
     let builder = World::builder().tier(Tier::Native);
     let report = builder.run(move |world| {

@@ -87,7 +87,7 @@ pub fn file_name(name: &str) -> String {
     stem
 }
 
-/// The folder for reports, made if need be. A link is refused: whoever made it chooses which
+/// The folder for reports, made if need be. A link is refused: its maker would choose which
 /// folder is written to.
 fn report_folder(folder: &Path) -> Result<PathBuf> {
     // A blank name, a slash or a dot at the end would make the system follow a link.

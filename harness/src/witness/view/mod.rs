@@ -5,7 +5,7 @@
 //! | `state` | [`View`], [`Task`]: tasks, locks, requests, work items and pool elements |
 //! | `apply` | how each event changes the view |
 //! | `needed` | which tasks must act before a wait ends |
-//! | `search` over `waiting` | who waits behind a task, and whom it waits for, over any number of hops |
+//! | `search` over `waiting` | the tasks that wait for a task, and those that it waits for, over any number of hops |
 //! | `waits` | [`Wait`], [`Needed`], [`Quorum`], [`RequestFacts`], [`WorkItem`] |
 //! | `frames` | [`Frame`], [`HeldLock`], [`Restriction`]: what a task is in the middle of, and what that forbids |
 //! | `stalls` | [`Stalls`]: how long tasks stood, and behind what |

@@ -1,8 +1,8 @@
-//! Who waits behind a task, and whom it waits for, over any number of hops.
+//! The tasks that wait for a task, and those that it waits for, over any number of hops.
 //!
 //! The searches of [`View`] that judges ask before they look at each way through the waits. They
-//! take in each task and each line of a lock once, and err towards too many: whoever is not in what
-//! they return has nothing to do with the task.
+//! take in each task and each line of a lock once, and err towards too many: a task that is not in
+//! the result has nothing to do with the task that was asked about.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -39,7 +39,7 @@ fn nobody_is_behind_the_last_in_line_and_everybody_behind_the_holder() {
 }
 
 #[test]
-fn whoever_waits_for_nobody_that_waits_for_it_is_in_no_cycle() {
+fn a_task_that_does_not_wait_for_itself_is_in_no_cycle() {
     let mut script = crowd(LockId(0), |_| LockMode::Exclusive);
     assert!(script.witness.view().all_ahead(TaskId(CROWD)).is_none());
     wait(&mut script, TaskId(0), Resource::Task(TaskId(CROWD)));
