@@ -1,7 +1,7 @@
 //! `Waiting`: the tasks that wait, by the resource that each waits for.
 //!
-//! Key type: [`Waiting`]. A judge that looked through all tasks for the waiters of one resource would
-//! make each event cost as much as there are tasks.
+//! Key type: [`Waiting`]. A judge that looked through all tasks for the waiters of one resource
+//! would make each event cost as much as there are tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
