@@ -96,7 +96,7 @@ impl LoopDevice {
         let sched = &self.0.queue.sched;
         sched.emit(EventKind::RequestServe { request });
         let outcome = {
-            let _noio = self.0.worker_noio.then(scope::noio);
+            let _noio = self.0.worker_noio.then(|| scope::noio());
             let _layer = scope::enter(self.0.layer.layer, self.0.layer.instance);
             self.transfer(&mut bio)
         };

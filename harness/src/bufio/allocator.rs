@@ -41,7 +41,7 @@ impl Allocator {
             Mode::Pages => Memory::Pages(mm.alloc(order(size), mask)?),
             Mode::Vmalloc => {
                 let scoped = mask.contains(Gfp::NORETRY) && !self.shared.knobs.mm.vmalloc_scope;
-                let _noio = scoped.then(scope::noio);
+                let _noio = scoped.then(|| scope::noio());
                 Memory::Vmalloc(mm.vmalloc(size.div_ceil(PAGE_SIZE), mask)?)
             }
         };

@@ -22,12 +22,12 @@ use super::policy::{Policy, PolicyKind, StackingData, Topology};
 use super::reclaim::NodeFlags;
 use super::reclaim_state::ReclaimStates;
 use super::shrinker::{PortShrinker, Production, Registration, Registry};
-use super::swap::{SwapArea, SwapSlot};
+use super::swap::{AddedArea, SwapArea, SwapSlot};
 use super::throttle::Throttle;
 use super::watermarks::Watermarks;
 use crate::era::MmKnobs;
 use crate::error::{Error, Result};
-use crate::event::{EventKind, Gfp, TaskFlags, TaskId, TaskKind};
+use crate::event::{EventKind, Gfp, Layer, TaskFlags, TaskId, TaskKind};
 use crate::inject::Plan;
 use crate::sched::{Sched, Side, SpinLock, harness_side};
 use crate::units::Pages;
@@ -98,7 +98,7 @@ pub(super) struct MemoryState {
     pub(super) throttle: Throttle,
     pub(super) compaction_failed: AtomicU32,
     pub(super) compaction_considered: AtomicU32,
-    swap: SpinLock<Vec<SwapArea>>,
+    swap: SpinLock<Vec<AddedArea>>,
     flushers: SpinLock<Vec<Arc<Flusher>>>,
 }
 
@@ -288,7 +288,8 @@ impl Mm {
     pub fn add_swap(&self, area: SwapArea) {
         let _side = harness_side();
         self.declare_swap(&area);
-        self.0.swap.lock().push(area);
+        let layer = self.0.sched.add_layer(Layer::SWAP, area.name());
+        self.0.swap.lock().push(AddedArea { area, layer });
     }
 
     /// Calls `flusher` when all pages that reclaim sees are dirty and none is queued for writing.
@@ -341,11 +342,11 @@ impl Mm {
     }
 
     pub(super) fn swap_has_room(&self) -> bool {
-        self.0.swap.lock().iter().any(SwapArea::has_room)
+        self.0.swap.lock().iter().any(AddedArea::has_room)
     }
 
     pub(super) fn take_swap_slot(&self) -> Option<SwapSlot> {
-        self.0.swap.lock().iter().find_map(SwapArea::take)
+        self.0.swap.lock().iter().find_map(AddedArea::take)
     }
 
     pub(super) fn wake_flushers(&self) {

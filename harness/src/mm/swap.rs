@@ -1,8 +1,10 @@
 //! Swap areas: where reclaim writes anonymous pages.
 //!
-//! Key types: [`SwapArea`], [`SwapIo`], [`SwapSlot`]. An area knows its place in the stack, since
-//! that decides which requests may write to it: a plain device, a file that its filesystem writes
-//! itself, or a device whose stack has a filesystem in it. Mirrors `mm/swapfile.c` and
+//! Key types: [`SwapArea`], [`SwapIo`], [`AddedArea`], [`SwapSlot`]. An area knows its place in the
+//! stack, since that decides which requests may write to it: a plain device, a file that its
+//! filesystem writes itself, or a device whose stack has a filesystem in it. A task that pages out
+//! is in the layer of the area, so that a finding names it. That layer needs no permission of its
+//! own: what is below it, I/O or a filesystem, does. Mirrors `mm/swapfile.c` and
 //! `mm/page_io.c` as far as reclaim asks; written from docs/kernel/reclaim.md, "Swap", and
 //! docs/kernel/proposals.md, "Join and swap-only I/O".
 //!
@@ -10,10 +12,12 @@
 
 use std::sync::Arc;
 
+use reclaimdep_scope::{self as scope, Bracket};
+
 use super::page::Page;
 use super::policy;
 use crate::error::{Errno, Error, Result};
-use crate::event::Gfp;
+use crate::event::{Gfp, LayerRef};
 use crate::sched::{Side, SpinLock, harness_side};
 
 /// Writes pages to a swap area.
@@ -87,21 +91,37 @@ impl SwapArea {
         self.0.used.lock().iter().filter(|used| **used).count()
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+/// A swap area of a memory, with the layer that is entered to write to it.
+#[derive(Clone)]
+pub(super) struct AddedArea {
+    pub(super) area: SwapArea,
+    pub(super) layer: LayerRef,
+}
+
+impl AddedArea {
     pub(super) fn has_room(&self) -> bool {
-        self.0.used.lock().iter().any(|used| !used)
+        self.area.0.used.lock().iter().any(|used| !used)
     }
 
     /// Takes a free slot.
     pub(super) fn take(&self) -> Option<SwapSlot> {
-        let mut used = self.0.used.lock();
+        let mut used = self.area.0.used.lock();
         let index = used.iter().position(|used| !used)?;
         used[index] = true;
-        Some(SwapSlot(Arc::new(TakenSlot { area: self.clone(), index })))
+        let Self { area, layer } = self.clone();
+        Some(SwapSlot(Arc::new(TakenSlot { area, layer, index })))
     }
 }
 
 struct TakenSlot {
     area: SwapArea,
+    layer: LayerRef,
     index: usize,
 }
 
@@ -121,7 +141,9 @@ impl SwapSlot {
     }
 
     pub(super) fn write(&self, page: &Arc<Page>, mask: Gfp) -> Result<(), Errno> {
-        let SwapState { io, side, .. } = &*self.0.area.0;
-        side.call(|| io.write(page, self.0.index as u64, mask))
+        let TakenSlot { area, layer, index } = &*self.0;
+        let SwapState { io, side, .. } = &*area.0;
+        let _swap = scope::enter(layer.layer, layer.instance);
+        Bracket::around(|| side.call(|| io.write(page, *index as u64, mask)))
     }
 }

@@ -142,7 +142,9 @@ fn enters_in(small: &Facts, large: &Facts) -> bool {
 /// The layer that a step enters, and which one of it.
 fn enters(step: &judged::Step) -> Option<(Layer, Option<u32>)> {
     match step.what {
-        StepKind::Frame(FrameKind::Layer { layer }) => Some((layer.layer, Some(layer.instance))),
+        StepKind::Frame(FrameKind::Layer { layer }) | StepKind::PagedOut { layer, .. } => {
+            Some((layer.layer, Some(layer.instance)))
+        }
         StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => {
             Some((Layer::IO, None))
         }

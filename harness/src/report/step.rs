@@ -120,6 +120,8 @@ pub(crate) enum Details {
     /// About no resource that anybody waits for.
     #[default]
     None,
+    /// The task has left the layer since.
+    Left,
     /// The task holds the lock or executes the work item.
     Has(String),
     /// The task submitted the request or serves it.
@@ -175,6 +177,11 @@ impl Step {
             })
     }
 
+    /// Whether the step was over before the next step of its task began.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.kind, StepKind::Submitted) || matches!(self.details, Details::Left)
+    }
+
     /// Whether this step is how its task has `resource`: it holds it, serves it or executes it.
     pub(super) fn has(&self, resource: &str) -> bool {
         match &self.details {
@@ -182,7 +189,7 @@ impl Step {
             Details::Request { resource: served, .. } => {
                 self.kind == StepKind::Serving && served == resource
             }
-            Details::None | Details::Needs { .. } => false,
+            Details::None | Details::Left | Details::Needs { .. } => false,
         }
     }
 

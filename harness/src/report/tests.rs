@@ -269,6 +269,7 @@ fn a_wait_for_the_request_of_another_says_whose_it_is() {
     s.wait(one, Resource::Request(request), "buffer WRITING");
     s.stall(false);
     let finding = describe(s.last(), &s.names);
-    let text = "waits for request #0: write block 7 = sectors 56..64 of vda, submitted by two (buffer WRITING)";
+    let text = "waits for request #0: write block 7 = sectors 56..64 of vda, \
+                submitted by two at SITE (buffer WRITING)";
     assert_eq!(finding.chain[0].text, text);
 }

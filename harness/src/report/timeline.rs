@@ -110,12 +110,12 @@ impl Process<'_> {
         if self.virtual_time { seq as f64 } else { nanos as f64 / 1000.0 }
     }
 
-    /// A submission ends with the task's next step; all else lasts until the finding.
+    /// A submission or a page-out ends with the task's next step; all else lasts until the finding.
     fn slice(&self, step: &Step) -> Value {
         let next =
             self.finding.chain.iter().filter(|next| next.task == step.task && next.seq > step.seq);
         let end = match next.map(|next| self.at(next)).reduce(f64::min) {
-            Some(next) if step.kind == StepKind::Submitted => next,
+            Some(next) if step.is_over() => next,
             _ => self.end(),
         };
         let mut args = json!({ "text": step.text, "seq": step.seq, "time_ns": step.time.0 });

@@ -72,6 +72,11 @@ impl Condition {
         }
     }
 
+    /// Its number, for a wait in another queue that depends on whoever promised.
+    pub(crate) const fn id(&self) -> WaitId {
+        self.id
+    }
+
     /// The running task promises to signal. From here until its next signal of this condition, or
     /// until the promise is dropped, every wait depends on it.
     #[track_caller]

@@ -3,6 +3,7 @@
 //! Key types: [`OnDevice`], [`InFile`]. A world's pages have no contents, so zeroes are written:
 //! what matters is the path that the write takes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::builder::{Parts, Stack, make_file};
@@ -10,9 +11,10 @@ use super::named::below;
 use super::spec::SwapSpec;
 use crate::block::{BackingFile, Bio, BlockDevice, MemoryDevice};
 use crate::error::{Errno, Error, Result};
-use crate::event::{Gfp, Op, Origin, Resource, WaitId};
+use crate::event::{Gfp, Op, Origin, Resource};
 use crate::mm::policy::{self, NodeKind};
 use crate::mm::{Mm, Page, SwapArea, SwapIo};
+use crate::sched::{Condition, SpinLock};
 use crate::units::{PAGE_SIZE, Sectors};
 
 const ZEROES: [u8; 4096] = [0; 4096];
@@ -50,12 +52,11 @@ impl Stack {
                 let file = fs.open(&spec.name).map_err(|errno| {
                     Error::os(format!("swap area `{}`: opening its file", spec.name)).because(errno)
                 })?;
-                let written = parts
-                    .sched
-                    .names(|names| names.add_condition(format!("write to {}", spec.name)));
+                let (name, file) = (spec.name.clone(), Arc::new(file));
+                let written = SpinLock::default();
                 (
                     policy::SwapPlace::File(fs.superblock()),
-                    Arc::new(InFile { mm, file: Arc::new(file), written }),
+                    Arc::new(InFile { mm, name, file, written }),
                 )
             }
             (None, None) => {
@@ -96,16 +97,33 @@ impl SwapIo for OnDevice {
 /// A swap file that its filesystem writes itself (`SWP_FS_OPS`): reclaim enters the filesystem.
 struct InFile {
     mm: Mm,
+    name: String,
     file: Arc<dyn BackingFile>,
-    /// A task that waits for such a write waits for this condition.
-    written: WaitId,
+    /// By slot, the condition for which a task waits that waits for the write of its page.
+    written: SpinLock<BTreeMap<u64, Condition>>,
+}
+
+impl InFile {
+    /// The condition that the page of `slot` is written. One task at a time writes a slot, so that
+    /// a task that waits depends on that task alone.
+    fn condition(&self, slot: u64) -> Condition {
+        let known = self.written.lock().get(&slot).cloned();
+        known.unwrap_or_else(|| {
+            let made = Condition::new(self.mm.sched(), &format!("write to {}", self.name));
+            self.written.lock().insert(slot, made.clone());
+            made
+        })
+    }
 }
 
 impl SwapIo for InFile {
     fn write(&self, page: &Arc<Page>, slot: u64, _mask: Gfp) -> Result<(), Errno> {
-        page.start_writeback(Resource::Condition(self.written));
+        let written = self.condition(slot);
+        let promise = written.promise();
+        page.start_writeback(Resource::Condition(written.id()));
         let outcome = self.file.write_at(slot * PAGE_SIZE, &ZEROES);
         page.end_writeback(outcome);
+        drop(promise);
         self.mm.page_written();
         outcome
     }

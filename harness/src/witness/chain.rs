@@ -6,8 +6,8 @@
 
 use crate::event::{Event, RequestId, Resource, Site, TaskId, WorkId};
 use crate::witness::{
-    Breach, Code, Entry, Finding, FrameKind, Moment, Needed, Step, StepKind, Subject, View,
-    restriction,
+    Breach, Code, Entry, Finding, FrameKind, Moment, Needed, PageOut, Step, StepKind, Subject,
+    View, restriction,
 };
 
 /// A chain under construction.
@@ -56,6 +56,12 @@ impl<'v> Chain<'v> {
         if let Some((request, facts)) =
             submitted.or(waited).and_then(|request| Some((request, own(&request)?)))
         {
+            let open = |out: &PageOut| task.frames.iter().any(|frame| frame.seq == out.seq);
+            if let Some(out) = facts.page_out.filter(|out| !open(out)) {
+                let PageOut { layer, site, allocation, seq, time } = out;
+                let what = StepKind::PagedOut { layer, allocation };
+                self.steps.push(step(what, site, time, seq));
+            }
             let what = StepKind::Submitted { request };
             self.steps.push(step(what, Some(facts.site), facts.time, facts.seq));
         }
@@ -181,7 +187,9 @@ pub(super) fn broken_rule(
 /// The layer that a step enters. A wait for I/O counts as entering the I/O layer.
 fn entered(what: StepKind) -> Option<Entry> {
     match what {
-        StepKind::Frame(FrameKind::Layer { layer }) => Some(layer.into()),
+        StepKind::Frame(FrameKind::Layer { layer }) | StepKind::PagedOut { layer, .. } => {
+            Some(layer.into())
+        }
         StepKind::Submitted { .. } | StepKind::Wait { resource: Resource::Request(_), .. } => {
             Some(Entry::IO)
         }

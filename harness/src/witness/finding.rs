@@ -4,8 +4,8 @@
 //! words with the world's names.
 
 use crate::event::{
-    ItemId, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId, Site,
-    TaskId, WaitId, WorkId,
+    ItemId, LayerRef, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId,
+    Site, TaskId, WaitId, WorkId,
 };
 use crate::units::Nanos;
 use crate::witness::{Breach, Code, Cycle, FrameKind, RequestFacts, Restriction, Role, WorkItem};
@@ -97,6 +97,13 @@ pub enum StepKind {
     Promised {
         /// Which.
         condition: WaitId,
+    },
+    /// The task wrote a page to a swap area, and has left that layer since.
+    PagedOut {
+        /// The layer of the area.
+        layer: LayerRef,
+        /// Where the allocation is whose reclaim wrote the page; none for kswapd.
+        allocation: Option<Site>,
     },
     /// The task submitted a request.
     Submitted {

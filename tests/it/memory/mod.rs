@@ -6,6 +6,7 @@
 //! | [`conduct`] | shrinkers that wait, return false numbers, panic, or count by the mask |
 //! | [`invariants`] | bugs planted in the ports and mistakes of users, each with its healthy twin |
 //! | [`judges`] | objects left at the end, lost data, false progress, lints; suppressions |
+//! | [`swap`] | findings through a swap area show the page-out and the submission |
 //! | [`policies`] | the same two stacks under every policy |
 
 mod conduct;
@@ -13,6 +14,7 @@ mod invariants;
 mod judges;
 mod policies;
 mod regressions;
+mod swap;
 
 use reclaimdep::scope::{Gfp, Shrinker, Stop};
 use reclaimdep::{Builder, Code, Report, World};

@@ -4,10 +4,13 @@
 //! names and no numbers.
 
 use crate::event::{
-    LockId, LockMode, Names, Op, RequestId, Resource, ScopeKind, TaskId, WaitId, WorkId,
+    LayerRef, LockId, LockMode, Names, Op, RequestId, Resource, ScopeKind, Site, TaskId, WaitId,
+    WorkId,
 };
 use crate::report::step::exit_of;
-use crate::witness::{Finding, RestrictedBy, Restriction, StallCause, Subject, item_of};
+use crate::witness::{
+    Finding, RequestFacts, RestrictedBy, Restriction, StallCause, Subject, item_of,
+};
 
 /// `nofs#1`, and what the user forbids by its layers: `forbid(raft)#2`.
 pub(super) fn scope_name(kind: ScopeKind, scope: u32) -> String {
@@ -151,10 +154,28 @@ impl Words<'_> {
             .find(|(id, request)| Resource::Request(*id) == resource && request.submitter != task);
         match of_another {
             Some((id, request)) => {
-                format!("{}, submitted by {}", self.request(*id), self.task(request.submitter))
+                format!("{}, {}", self.request(*id), self.submission(request))
             }
             None => self.resource(resource),
         }
+    }
+
+    /// `submitted by kswapd at swap.rs:92, which paged out to swap:swap0`.
+    pub(super) fn submission(&self, request: &RequestFacts) -> String {
+        let by = self.task(request.submitter);
+        let at = self.place(request.site).map_or_else(String::new, |place| format!(" at {place}"));
+        let out = request.page_out.map_or_else(String::new, |out| {
+            format!(", which {}", self.page_out(out.layer, out.allocation))
+        });
+        format!("submitted by {by}{at}{out}")
+    }
+
+    /// `paged out to swap:swap0 in the reclaim of the allocation at app.rs:12`.
+    pub(super) fn page_out(&self, layer: LayerRef, allocation: Option<Site>) -> String {
+        let reclaim = allocation
+            .and_then(|site| self.place(site))
+            .map_or_else(String::new, |at| format!(" in the reclaim of the allocation at {at}"));
+        format!("paged out to {}{reclaim}", self.names.layer(layer))
     }
 
     /// The resource under the names that an order has for it; none where the finding does not say

@@ -46,6 +46,11 @@ impl Words<'_> {
                 phrase(StepKind::Holds, text, format!("promise {signal}"))
                     .about(Details::Has(signal))
             }
+            judged::StepKind::PagedOut { layer, allocation } => {
+                let text = self.page_out(layer, allocation);
+                let short = format!("page out {}", self.names.layer(layer));
+                phrase(StepKind::Layer, text, short).about(Details::Left)
+            }
             judged::StepKind::Submitted { request } => {
                 let text = format!("submitted {}", self.request(request));
                 phrase(StepKind::Submitted, text, format!("submit #{}", request.0))
@@ -79,6 +84,18 @@ impl Words<'_> {
                 phrase(StepKind::Needs, need(how, &resource, &on), format!("-> {on}"))
                     .about(Details::Needs { resource, role: how })
             }
+        }
+    }
+
+    /// Who submitted the request, if no step of the chain says so.
+    fn by_others(&self, id: RequestId) -> String {
+        let chain = &self.finding.chain;
+        let submits =
+            |step: &judged::Step| step.what == judged::StepKind::Submitted { request: id };
+        let known = self.finding.requests.iter().find(|(known, _)| *known == id);
+        match known.filter(|_| !chain.iter().any(submits)) {
+            Some((_, request)) => format!(", {}", self.submission(request)),
+            None => String::new(),
         }
     }
 
@@ -146,7 +163,7 @@ impl Words<'_> {
                 phrase(StepKind::Scan, text, format!("scan {name}"))
             }
             FrameKind::Serving { request } => {
-                let text = format!("serves {}", self.request(request));
+                let text = format!("serves {}{}", self.request(request), self.by_others(request));
                 phrase(StepKind::Serving, text, format!("serve #{}", request.0))
                     .about(self.about_request(request))
             }

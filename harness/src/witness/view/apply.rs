@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
 use super::state::View;
-use super::waits::{ElementHolder, Holder, Owed, Progress, RequestFacts, Wait, Waiter, WorkItem};
-use crate::event::{AllocOutcome, Event, EventKind, LockMode, RequestId, Resource, Site, TaskId};
+use super::waits::{
+    ElementHolder, Holder, Owed, PageOut, Progress, RequestFacts, Wait, Waiter, WorkItem,
+};
+use crate::event::{
+    AllocOutcome, Event, EventKind, Layer, LockMode, RequestId, Resource, Site, TaskId,
+};
 use crate::witness::Reads;
 
 /// Numbers from here on are not kept: no world has as many tasks, locks or queues.
@@ -210,6 +214,7 @@ impl View {
             }
             EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
                 let progress = Progress::Queued;
+                let page_out = page_out(&self.tasks[task.0 as usize].frames);
                 let submitted = RequestFacts {
                     submitter: task,
                     queue,
@@ -218,6 +223,7 @@ impl View {
                     sectors,
                     origin,
                     site,
+                    page_out,
                     seq,
                     time,
                     progress,
@@ -339,6 +345,23 @@ fn closes(event: EventKind, frame: FrameKind) -> bool {
         (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
         _ => false,
     }
+}
+
+/// The innermost page-out among `frames`.
+fn page_out(frames: &[Frame]) -> Option<PageOut> {
+    let mut allocation = None;
+    let mut innermost = None;
+    for frame in frames {
+        match frame.kind {
+            FrameKind::Alloc { .. } => allocation = frame.site,
+            FrameKind::Layer { layer } if layer.layer == Layer::SWAP => {
+                let Frame { site, seq, time, .. } = *frame;
+                innermost = Some(PageOut { layer, site, allocation, seq, time });
+            }
+            _ => {}
+        }
+    }
+    innermost
 }
 
 /// Removes the last holder that `wanted` says; says whether there was one.

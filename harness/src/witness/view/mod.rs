@@ -6,7 +6,7 @@
 //! | `apply` | how each event changes the view |
 //! | `needed` | which tasks must act before a wait ends |
 //! | `search` over `waiting` | the tasks that wait for a task, and those that it waits for, over any number of hops |
-//! | `waits` | [`Wait`], [`Needed`], [`Quorum`], [`RequestFacts`], [`WorkItem`] |
+//! | `waits` | [`Wait`], [`Needed`], [`Quorum`], [`RequestFacts`], [`PageOut`], [`WorkItem`] |
 //! | `frames` | [`Frame`], [`HeldLock`], [`Restriction`]: what a task is in the middle of, and what that forbids |
 //! | `stalls` | [`Stalls`]: how long tasks stood, and behind what |
 //!
@@ -26,4 +26,4 @@ pub use frames::{Entry, Frame, FrameKind, HeldLock, RestrictedBy, Restriction};
 pub(super) use frames::{is_reclaimer, restriction};
 pub use stalls::{Stall, StallCause, Stalls};
 pub use state::{Task, View};
-pub use waits::{Needed, Progress, Quorum, RequestFacts, Role, Wait, WorkItem};
+pub use waits::{Needed, PageOut, Progress, Quorum, RequestFacts, Role, Wait, WorkItem};

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
+use crate::event::{LayerRef, LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
 use crate::units::{Nanos, Sectors};
 
 /// A task's present wait.
@@ -94,6 +94,21 @@ pub enum Progress {
     Below,
 }
 
+/// A page that reclaim writes to a swap area.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageOut {
+    /// The layer of the area.
+    pub layer: LayerRef,
+    /// Where it was entered.
+    pub site: Option<Site>,
+    /// Where the allocation is whose reclaim writes the page; none for kswapd.
+    pub allocation: Option<Site>,
+    /// The event that entered the layer.
+    pub seq: u64,
+    /// When.
+    pub time: Nanos,
+}
+
 /// A request that is not complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestFacts {
@@ -111,6 +126,8 @@ pub struct RequestFacts {
     pub origin: Option<Origin>,
     /// Where it was submitted.
     pub site: Site,
+    /// The page-out that the submitter was in the middle of.
+    pub page_out: Option<PageOut>,
     /// The event that submitted it.
     pub seq: u64,
     /// When.
