@@ -5,8 +5,8 @@ mod schema;
 use expect_test::{Expect, expect};
 
 use super::samples::report;
-use super::{ClosingEdge, Outcome, Report, describe};
-use crate::event::{Gfp, Layer, LockMode, Names, Resource, TaskKind, Trace};
+use super::{ClosingEdge, Finding, Outcome, Report, describe};
+use crate::event::{Gfp, Layer, LockMode, Names, Resource, TaskId, TaskKind, Trace};
 use crate::witness::Code;
 use crate::witness::script::Script;
 
@@ -270,6 +270,72 @@ fn a_wait_for_the_request_of_another_says_whose_it_is() {
     s.stall(false);
     let finding = describe(s.last(), &s.names);
     let text = "waits for request #0: write block 7 = sectors 56..64 of vda, \
-                submitted by two at SITE (buffer WRITING)";
+                submitted by two at stack.rs:3 (buffer WRITING)";
     assert_eq!(finding.chain[0].text, text);
+}
+
+/// `two` pages out to `swap0` in the middle of what `begin` says, and leaves the area or not; then
+/// `one`, or `two` itself, waits for the write.
+fn swap_write(begin: fn(&mut Script, TaskId), leaves: bool, by_two: bool) -> Finding {
+    let mut s = Script::default();
+    let (one, two) = (s.task("one"), s.task("two"));
+    let device = s.names.add_queue("vda");
+    let swap = s.names.add_layer(Layer::SWAP, "swap0");
+    begin(&mut s, two);
+    s.enter(two, swap);
+    let request = s.submit(two, device);
+    if leaves {
+        s.leave(two, swap);
+    }
+    s.wait(if by_two { two } else { one }, Resource::Request(request), "page writeback");
+    s.stall(false);
+    describe(s.last(), &s.names)
+}
+
+#[test]
+fn a_wait_for_a_swap_write_of_another_says_what_paged_out() {
+    let allocates = |s: &mut Script, task| s.alloc(task, Gfp::KERNEL, Gfp::KERNEL);
+    let kswapd = |s: &mut Script, task| s.reclaim(task, Gfp::KERNEL);
+    let wait = "waits for request #0: write block 7 = sectors 56..64 of vda, submitted by two at ";
+    for (begin, reclaim) in [
+        (allocates as fn(&mut Script, TaskId), " in the reclaim of the allocation at "),
+        (kswapd, " (page writeback)"),
+    ] {
+        let finding = swap_write(begin, true, false);
+        let text = &finding.chain[0].text;
+        let out = format!(", which paged out to swap:swap0{reclaim}");
+        assert!(text.starts_with(wait) && text.contains(&out), "{text}");
+    }
+}
+
+#[test]
+fn a_page_out_is_one_step_before_the_submission_whether_or_not_it_goes_on() {
+    for (leaves, layer) in [(true, "paged out to swap:swap0"), (false, "entered swap:swap0")] {
+        let finding = swap_write(|_, _| {}, leaves, true);
+        let own = finding.chain.iter().filter(|step| step.task == "two");
+        let texts: Vec<&str> = own.map(|step| step.text.as_str()).collect();
+        let submitted = "submitted request #0: write block 7 = sectors 56..64 of vda";
+        assert_eq!(texts, [layer, submitted, "waits for request #0 (page writeback)"]);
+    }
+}
+
+#[test]
+fn a_request_that_no_step_submits_says_at_its_server_whose_it_is() {
+    for (waits, expect) in [(true, false), (false, true)] {
+        let mut s = Script::default();
+        let (app, device) = (s.task("app"), s.names.add_queue("vda"));
+        let server = s.server(device, "vda");
+        let (other, lock) = (s.task("other"), s.lock("inode", ""));
+        s.take(other, lock, LockMode::Exclusive);
+        let request = s.submit(app, device);
+        s.serve(server, device, request);
+        s.want(server, lock, LockMode::Exclusive, false);
+        if waits {
+            s.wait(app, Resource::Request(request), "bio");
+        }
+        s.stall(false);
+        let finding = describe(s.last(), &s.names);
+        let serves = finding.chain.iter().find(|step| step.text.starts_with("serves")).unwrap();
+        assert_eq!(serves.text.contains(", submitted by app at "), expect, "{}", serves.text);
+    }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use crate::event::{Layer, Resource};
 use crate::report::samples::{self, c01};
+use crate::witness::script::Script;
 
 /// A slice: track, start, end, name.
 type Slice = ((u64, u64), f64, f64, String);
@@ -100,4 +102,20 @@ fn every_track_has_the_name_of_its_task() {
     let names: Vec<_> = names.map(|event| event["args"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["rsync", "loop0", "rsync", "loop0"]);
     assert!(events.iter().all(|event| event["ph"] == "M" || event["ts"].is_f64()));
+}
+
+#[test]
+fn a_page_out_ends_where_its_request_is_submitted() {
+    let mut s = Script::default();
+    let (app, device) = (s.task("app"), s.names.add_queue("vda"));
+    let swap = s.names.add_layer(Layer::SWAP, "swap0");
+    s.enter(app, swap);
+    let request = s.submit(app, device);
+    s.leave(app, swap);
+    s.wait(app, Resource::Request(request), "page writeback");
+    s.stall(false);
+    let slices = slices(&events(&samples::report(&s).to_chrome_trace()));
+    let [out, submit, wait] = &slices[..] else { panic!("{slices:?}") };
+    assert_eq!([&out.3, &submit.3, &wait.3], ["page out swap:swap0", "submit #0", "wait #0"]);
+    assert!(out.1 < submit.1 && before(out.2, submit.1) && before(submit.2, wait.1), "{slices:?}");
 }
