@@ -1,11 +1,12 @@
 //! The hook: what an allocation on a task of a world does besides getting its memory.
 //!
 //! Key function: [`allocates`]. It ignores allocations of the harness side, counts those of the
-//! user side, and hands each to [`super::reclaim`] with the place of the code that allocates. Nothing unwinds out of it: the callers of an allocator are not written for a panic.
-//! Where the world is being unwound the hook catches that, and the task unwinds at its next
-//! scheduling point. Any other panic is kept for the report. The hook runs on the harness side, so
-//! it ignores its own allocations. It sees those of a user's shrinker, which cannot reclaim again,
-//! because its task is a reclaimer by then (PF_MEMALLOC).
+//! user side, and hands each to [`super::reclaim`] with the place of the code that allocates.
+//! Nothing unwinds out of it: the callers of an allocator are not written for a panic. Where the
+//! world is being unwound the hook catches that, and the task unwinds at its next scheduling point.
+//! Any other panic is kept for the report. The hook runs on the harness side, so it ignores its own
+//! allocations. It sees those of a user's shrinker, which cannot reclaim again, because its task is
+//! a reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,8 +14,9 @@
 //! | `reclaim` | the allocation as `mm` and the judges see it |
 //! | `watch` | what a world keeps for the hook |
 //!
-//! Three parts are elsewhere: the side of a task is `sched::side`, because a switch of tasks changes
-//! it, `sched::place` finds the line that allocates, and `sched::extension` keeps the world's part, because `sched` may not import this module.
+//! Three parts are elsewhere: the side of a task is `sched::side`, because a switch of tasks
+//! changes it, `sched::place` finds the line that allocates, and `sched::extension` keeps the
+//! world's part, because `sched` may not import this module.
 //!
 //! Locking: none of its own; the hook may run under any lock of the user side.
 //!
