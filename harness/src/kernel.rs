@@ -17,7 +17,7 @@ pub mod event {
         AllocOutcome, Choice, Event, EventKind, Fact, HeapPlace, ItemId, Levels, LockId, LockMode,
         LockName, MayWait, Names, Observer, Op, Origin, PartId, PartKind, PointId, PoolId, Prime,
         QueueId, Reaction, ReclaimKind, ReclaimTarget, RequestId, Resource, ShrinkPass, ShrinkerId,
-        TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_number, heap_site,
+        TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_place, source_line,
     };
 }
 

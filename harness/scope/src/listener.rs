@@ -37,6 +37,11 @@ pub trait Listener: Sync {
     fn try_lock(&self, lock: LockRef, site: Site) -> bool;
     /// The running task releases a lock.
     fn unlock(&self, lock: LockRef);
+    /// The line in the code under test that leads to `site`, a line of the standard library; called
+    /// where the running task's stack still shows it.
+    fn users_site(&self, site: Site) -> Site {
+        site
+    }
     /// Registers a shrinker with the running task's world; `None` if that world simulates no
     /// memory.
     fn register_shrinker(&self, shrinker: Arc<dyn Shrinker>) -> Option<ShrinkerHandle>;

@@ -19,7 +19,8 @@ mod stack;
 mod trace;
 mod words;
 
-pub use heap::{HeapPlace, heap_number, heap_site};
+pub use heap::{HeapPlace, heap_place, source_line};
+pub(crate) use heap::{UNKNOWN_ON_HEAP, heap_file};
 pub use kind::EventKind;
 pub use names::{LockName, Names};
 pub use stack::{Fact, MayWait, PartKind, ReclaimTarget};

@@ -2,11 +2,9 @@
 //!
 //! Filled while the stack is built, read by reports.
 
-use std::collections::BTreeMap;
-
 use super::{
-    HeapPlace, ItemId, Layer, LayerRef, LockId, PartId, PointId, PoolId, QueueId, ShrinkerId,
-    TaskId, WaitId, WorkId,
+    ItemId, Layer, LayerRef, LockId, PartId, PointId, PoolId, QueueId, ShrinkerId, TaskId, WaitId,
+    WorkId,
 };
 
 /// The names of tasks, locks, queues and all else that events name by number.
@@ -23,7 +21,6 @@ pub struct Names {
     pub(crate) items: Vec<String>,
     pub(crate) parts: Vec<String>,
     pub(crate) layers: Vec<(LayerRef, String)>,
-    pub(crate) heap: BTreeMap<u32, HeapPlace>,
 }
 
 /// A lock's class and instance.
@@ -80,18 +77,6 @@ impl Names {
     #[must_use]
     pub fn lock(&self, id: LockId) -> Option<&LockName> {
         self.locks.get(id.0 as usize)
-    }
-
-    /// Says where a heap allocation was made.
-    pub fn place_heap_allocation(&mut self, number: u32, place: HeapPlace) {
-        self.heap.insert(number, place);
-    }
-
-    /// Where heap allocation number `number` was made. Only the places of allocations that a
-    /// finding is about are looked up.
-    #[must_use]
-    pub fn heap_place(&self, number: u32) -> Option<&HeapPlace> {
-        self.heap.get(&number)
     }
 
     /// Registers an instance of a layer and returns its reference.

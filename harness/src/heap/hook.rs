@@ -1,20 +1,19 @@
 //! The hook: what an allocation on a task of a world does besides getting its memory.
 //!
-//! Key function: [`allocates`]. It ignores allocations of the harness side, numbers those of the
-//! user side, hands each to [`super::reclaim`], and looks up the place of one under which something
-//! was found. Nothing unwinds out of it: the callers of an allocator are not written for a panic.
-//! Where the world is being unwound the hook catches that, and the task unwinds at its next
-//! scheduling point. Any other panic is kept for the report. The hook runs on the harness side, so
-//! it ignores its own allocations. It sees those of a user's shrinker, which cannot reclaim again,
-//! because its task is a reclaimer by then (PF_MEMALLOC).
+//! Key function: [`allocates`]. It ignores allocations of the harness side, counts those of the
+//! user side, and hands each to [`super::reclaim`] with the place of the code that allocates.
+//! Nothing unwinds out of it: the callers of an allocator are not written for a panic. Where the
+//! world is being unwound the hook catches that, and the task unwinds at its next scheduling point.
+//! Any other panic is kept for the report. The hook runs on the harness side, so it ignores its own
+//! allocations. It sees those of a user's shrinker, which cannot reclaim again, because its task is
+//! a reclaimer by then (PF_MEMALLOC).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::reclaim;
 use super::watch::Watch;
-use super::{place, reclaim};
-use crate::event::heap_site;
-use crate::sched::{Sched, Side, harness_side};
+use crate::sched::{Sched, Side, harness_side, place};
 use crate::units::PAGE_SIZE;
 
 /// Whether the hook ever ran. The harness allocates on each task of a world, so where the hook is
@@ -48,18 +47,12 @@ fn hear(size: usize) {
     let Some(watch) = sched.extension::<Watch>() else {
         return;
     };
-    let (number, found) = (watch.count(), sched.found());
+    watch.count();
     let heard = catch_unwind(AssertUnwindSafe(|| {
         if let Some(mm) = watch.memory() {
-            reclaim::allocate(&mm, order(size), heap_site(number));
+            reclaim::allocate(&mm, order(size), place::heap());
         }
     }));
-    if sched.found() > found {
-        // The allocating function is on this stack, also where another task's step was the last
-        // one of the finding.
-        let place = place::find();
-        sched.names(|names| names.place_heap_allocation(number, place));
-    }
     if let Err(payload) = heard
         && !Sched::is_abort(&*payload)
     {

@@ -13,10 +13,10 @@
 //! | `hook` | which allocations count, and that nothing unwinds out of them |
 //! | `reclaim` | the allocation as `mm` and the judges see it |
 //! | `watch` | what a world keeps for the hook |
-//! | `place` | the source line of an allocation, from a backtrace |
 //!
-//! Two parts are elsewhere: the side of a task is `sched::side`, because a switch of tasks changes
-//! it, and `sched::extension` keeps the world's part, because `sched` may not import this module.
+//! Three parts are elsewhere: the side of a task is `sched::side`, because a switch of tasks
+//! changes it, `sched::place` finds the line that allocates, and `sched::extension` keeps the
+//! world's part, because `sched` may not import this module.
 //!
 //! Locking: none of its own; the hook may run under any lock of the user side.
 //!
@@ -29,7 +29,6 @@
 )]
 
 mod hook;
-mod place;
 mod reclaim;
 #[cfg(test)]
 mod tests;
@@ -71,8 +70,8 @@ pub(crate) use self::watch::{allocations, watch};
 /// starting tasks). It sees the user side: a task's body, and what the harness calls back, such as
 /// a shrinker's count and scan, a page's owner, a work item.
 ///
-/// A report names the function and the line that allocated. They come from a backtrace, which is
-/// taken only where something was found.
+/// A report names the function and the line that allocated. They come from the stack; each
+/// place is looked up once in the process.
 ///
 /// # Cost
 /// On a thread that runs no task of a world, one thread-local load and a branch. What other threads

@@ -15,9 +15,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Counts an allocation; returns its number in the world.
-    pub(super) fn count(&self) -> u32 {
-        self.allocations.fetch_add(1, Ordering::Relaxed)
+    /// Counts an allocation.
+    pub(super) fn count(&self) {
+        self.allocations.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The memory, until the world is taken down.

@@ -8,7 +8,7 @@ use reclaimdep_scope::{ScopeGuard, ScopeKind, nofs, noio};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::event::Site;
+use crate::event::{Site, source_line};
 
 /// Which scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ impl AddedScope {
     /// Whether this is about an allocation made at `site`.
     pub(super) fn is_about(&self, site: Site) -> bool {
         let Some((file, line)) = self.at.rsplit_once(':') else {
+            return false;
+        };
+        let Some(site) = source_line(site) else {
             return false;
         };
         let path = site.file.replace('\\', "/");

@@ -258,6 +258,7 @@ impl Pressure {
         let nofs = mask.allow_blocking() && !mask.contains(Gfp::FS);
         let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
         let in_file = self.file.as_ref().is_none_or(|end| site.file.ends_with(end.as_str()));
+        let in_file = in_file && (self.file.is_none() || of != AllocSource::Heap);
         let of_kind = self.of == AllocSource::Any || self.of == of;
         let asked =
             of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;

@@ -220,11 +220,6 @@ impl Sched {
         }
     }
 
-    /// How many findings the observer has so far.
-    pub(crate) fn found(&self) -> usize {
-        self.0.sink.lock().observer.found()
-    }
-
     /// Tells the observer what the running task did.
     pub(crate) fn emit(&self, kind: EventKind) {
         self.emit_for(self.current(), kind);

@@ -13,6 +13,7 @@ use reclaimdep_scope::listener::{Listener, ShrinkerHandle};
 use reclaimdep_scope::{LayerRef, LockRef, MisuseReport, Scope, ScopeKind, Shrinker, Site};
 
 use super::lock::{BareLock, Patience};
+use super::place;
 use super::side::harness_side;
 use super::task::{Current, with_current};
 use super::{Sched, SpinLock};
@@ -75,6 +76,10 @@ impl Listener for WorldListener {
 
     fn scope_misuse(&self, MisuseReport { what, kind, owner, seq, site }: MisuseReport) {
         tell(EventKind::ScopeMisuse { what, kind, owner: TaskId(owner), scope: seq, site });
+    }
+
+    fn users_site(&self, site: Site) -> Site {
+        place::user_site(site)
     }
 
     fn layer_enter(&self, layer: LayerRef, site: Site) {

@@ -43,6 +43,7 @@ pub(crate) mod log;
 mod mutex;
 pub(crate) mod native;
 mod park;
+pub(crate) mod place;
 mod random;
 mod rwsem;
 mod side;

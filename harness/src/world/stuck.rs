@@ -9,7 +9,7 @@ use super::execution::Executed;
 use super::hub::Hub;
 use super::spec::Spec;
 use super::suppress;
-use crate::event::{Names, Site, heap_number};
+use crate::event::{self, Names, Site};
 use crate::report::{Finding, Step, StepKind, describe, file_line};
 use crate::sched::Sched;
 use crate::sched::watch::{Cause, Stuck, StuckTask, ThreadState};
@@ -112,9 +112,9 @@ fn does(ThreadState { state, wchan, .. }: &ThreadState) -> String {
     }
 }
 
-/// `file:line`; none for an allocation on the heap, whose number is no line.
+/// `file:line`; none for an allocation on the heap whose line is not known.
 fn source_line(site: Site) -> Option<String> {
-    heap_number(site).is_none().then(|| file_line(site.file, site.line))
+    event::source_line(site).map(|site| file_line(site.file, site.line))
 }
 
 fn finding(stuck: &Stuck, limit: u128, names: &Names) -> Finding {

@@ -17,10 +17,7 @@ use crate::witness::{self as judged, Code, FrameKind, StepKind};
 #[must_use]
 pub fn describe(finding: &judged::Finding, names: &Names) -> Finding {
     if let Some(cycle) = &finding.order {
-        return Finding {
-            origin: Origin::new(finding, names),
-            ..order::describe(finding, cycle, names)
-        };
+        return Finding { origin: Origin::new(finding, names), ..order::describe(finding, cycle) };
     }
     let words = Words { names, finding };
     let waiting = |(task, resource): (TaskId, _)| Waiting {

@@ -9,7 +9,7 @@ use super::names::{
     condition_name, element_of, lock_name, mode_name, requests_of, task_name, work_of,
 };
 use super::sites::place;
-use crate::event::{Names, Site, heap_number};
+use crate::event::Site;
 use crate::report::facts::Origin;
 use crate::report::finding::{ClosingEdge, Finding, Held};
 use crate::report::order::{Order, OrderEdge};
@@ -46,30 +46,29 @@ fn class(node: &Node) -> String {
     }
 }
 
-fn held(edge: &judged::Edge, names: &Names) -> String {
+fn held(edge: &judged::Edge) -> String {
     let node = name(&edge.from);
     match edge.from.kind {
         NodeKind::Lock => {
-            format!("holds {node} ({}{})", mode_name(edge.from_shared), at(edge, names))
+            format!("holds {node} ({}{})", mode_name(edge.from_shared), at(edge))
         }
         NodeKind::Reclaim(_) => format!("reclaims, which is {node},"),
         NodeKind::Requests => format!("serves {node}"),
         NodeKind::Work | NodeKind::WorkItem => format!("executes {node}"),
-        NodeKind::Pool => format!("has {node}{}", at(edge, names)),
-        NodeKind::Condition => format!("promised {node}{}", at(edge, names)),
+        NodeKind::Pool => format!("has {node}{}", at(edge)),
+        NodeKind::Condition => format!("promised {node}{}", at(edge)),
         NodeKind::Exit => format!("has not reached {node}"),
     }
 }
 
 /// Where the task took what it holds, if that is known.
-fn at(edge: &judged::Edge, names: &Names) -> String {
-    known(edge, edge.from_site, names).map_or_else(String::new, |place| format!(" at {place}"))
+fn at(edge: &judged::Edge) -> String {
+    known(edge.from_site).map_or_else(String::new, |place| format!(" at {place}"))
 }
 
-/// `file:line` of a site of the edge. The allocations of an earlier run have no names here.
-fn known(edge: &judged::Edge, site: Option<Site>, names: &Names) -> Option<String> {
-    let site = site.filter(|site| edge.runs_ago == 0 || heap_number(*site).is_none())?;
-    place(site, names)
+/// `file:line` of a site of the edge.
+fn known(site: Option<Site>) -> Option<String> {
+    site.and_then(place)
 }
 
 fn taken(edge: &judged::Edge) -> String {
@@ -94,20 +93,20 @@ fn task(edge: &judged::Edge) -> String {
 }
 
 /// One edge of the cycle: what was held, and what was taken.
-fn sentence(edge: &judged::Edge, names: &Names) -> String {
+fn sentence(edge: &judged::Edge) -> String {
     match &edge.declared {
         Some(declaration) => {
-            format!("{} -- declared, not seen to happen", declared(edge, declaration, names))
+            format!("{} -- declared, not seen to happen", declared(edge, declaration))
         }
         None => {
             let primed = if edge.primed { " -- primed: claimed, not seen to happen" } else { "" };
-            format!("{} and {}{primed}", held(edge, names), taken(edge))
+            format!("{} and {}{primed}", held(edge), taken(edge))
         }
     }
 }
 
 /// What an edge that was not seen would be, and what it follows from.
-fn declared(edge: &judged::Edge, declaration: &Declaration, names: &Names) -> String {
+fn declared(edge: &judged::Edge, declaration: &Declaration) -> String {
     match declaration {
         Declaration::Waits { target, when, mask } => {
             let permission =
@@ -118,18 +117,18 @@ fn declared(edge: &judged::Edge, declaration: &Declaration, names: &Names) -> St
             )
         }
         Declaration::Rests { part, on } => {
-            format!("{} and {}: {part} rests on {on}", held(edge, names), taken(edge))
+            format!("{} and {}: {part} rests on {on}", held(edge), taken(edge))
         }
     }
 }
 
-fn step(edge: &judged::Edge, names: &Names) -> Step {
+fn step(edge: &judged::Edge) -> Step {
     Step {
         task: task(edge),
         kind: StepKind::Ordered,
-        text: sentence(edge, names),
+        text: sentence(edge),
         short: format!("{} -> {}", short(&edge.from), short(&edge.to)),
-        site: known(edge, edge.site, names),
+        site: known(edge.site),
         forbidden_by: None,
         to: None,
         seq: edge.seq,
@@ -138,16 +137,16 @@ fn step(edge: &judged::Edge, names: &Names) -> Step {
     }
 }
 
-fn ordered(edge: &judged::Edge, names: &Names) -> OrderEdge {
+fn ordered(edge: &judged::Edge) -> OrderEdge {
     let beside = |node: &&Node| node.kind != NodeKind::Exit && **node != edge.from;
     OrderEdge {
         task: task(edge),
         runs_ago: edge.runs_ago,
         seq: edge.seq,
         holds: name(&edge.from),
-        holds_site: known(edge, edge.from_site, names),
+        holds_site: known(edge.from_site),
         takes: name(&edge.to),
-        takes_site: known(edge, edge.site, names),
+        takes_site: known(edge.site),
         beside: edge.held.iter().filter(beside).map(name).collect(),
         primed: edge.primed,
         declared: edge.declared.is_some(),
@@ -155,7 +154,7 @@ fn ordered(edge: &judged::Edge, names: &Names) -> OrderEdge {
 }
 
 /// Puts `finding`, which is about `cycle`, into words.
-pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle, names: &Names) -> Finding {
+pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
     let mut tasks: Vec<String> = Vec::new();
     let mut has: Vec<Held> = Vec::new();
     for edge in &cycle.edges {
@@ -172,18 +171,18 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle, names: &Names) 
     Finding {
         code: finding.code,
         title: finding.code.title().to_owned(),
-        headline: headline(cycle, names),
+        headline: headline(cycle),
         seq: finding.seq,
         time: finding.time,
         tasks,
-        chain: cycle.edges.iter().map(|edge| step(edge, names)).collect(),
+        chain: cycle.edges.iter().map(|edge| step(edge)).collect(),
         edge,
         closing: closing::of_cycle(
             &cycle.edges,
             edge,
             task,
             |edge| acts(&edge.from),
-            |edge| known(edge, edge.site, names).unwrap_or_default(),
+            |edge| known(edge.site).unwrap_or_default(),
         ),
         summary: summary(cycle),
         waits: Vec::new(),
@@ -200,7 +199,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle, names: &Names) 
             views: views(cycle),
             class_only: cycle.class_only,
             primed: cycle.edges.iter().filter(|edge| edge.primed).count(),
-            edges: cycle.edges.iter().map(|edge| ordered(edge, names)).collect(),
+            edges: cycle.edges.iter().map(|edge| ordered(edge)).collect(),
             declared: declared_edges(cycle),
         }),
         elsewhere: None,
@@ -231,7 +230,7 @@ fn is_thing(node: &Node) -> bool {
     !matches!(node.kind, NodeKind::Reclaim(_))
 }
 
-fn headline(cycle: &Cycle, names: &Names) -> String {
+fn headline(cycle: &Cycle) -> String {
     let Some(last) = cycle.edges.last() else {
         return String::new();
     };
@@ -245,7 +244,7 @@ fn headline(cycle: &Cycle, names: &Names) -> String {
         (n, _) => format!("; {n} of its {all} edges are claims (primed)"),
     };
     let way = if cycle.edges.len() == 1 { "once more" } else { "against the order" };
-    format!("{} {} and {}, {way}{claimed}", task(last), held(last, names), taken(last))
+    format!("{} {} and {}, {way}{claimed}", task(last), held(last), taken(last))
 }
 
 fn summary(cycle: &Cycle) -> String {

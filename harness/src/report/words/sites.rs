@@ -1,18 +1,11 @@
 //! Source lines in words.
 
-use crate::event::{HeapPlace, Names, Site, heap_number};
+use crate::event::{Site, source_line};
 
-/// `file:line` of a step. An allocation on the heap has the line of the allocator's caller, which
-/// is looked up when a finding is made; none where it was not, or where there is no line
-/// information.
-pub(super) fn place(place: Site, names: &Names) -> Option<String> {
-    let Some(number) = heap_number(place) else {
-        return Some(site(place));
-    };
-    match names.heap_place(number) {
-        Some(HeapPlace { line: Some((file, line)), .. }) => Some(file_line(file, *line)),
-        _ => None,
-    }
+/// `file:line` of a step. An allocation on the heap has the line of the code that allocates; none
+/// where there is no line information.
+pub(super) fn place(place: Site) -> Option<String> {
+    source_line(place).map(site)
 }
 
 /// `file:line` without the part of the path that differs between machines.

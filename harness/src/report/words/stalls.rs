@@ -21,7 +21,7 @@ pub fn describe_stalls(stalls: &[(StallCause, Stall)], names: &Names) -> Vec<Sta
         total_ns: stall.total.0,
         longest_ns: stall.longest.0,
         task: names.task(stall.task).to_owned(),
-        site: place(stall.site, names).unwrap_or_default(),
+        site: place(stall.site).unwrap_or_default(),
         open: stall.open,
     })
     .collect()

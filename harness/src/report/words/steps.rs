@@ -3,7 +3,8 @@
 use super::names::{Words, scope_name};
 use super::sites::place;
 use crate::event::{
-    Entered, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId, heap_number,
+    Entered, HeapPlace, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId,
+    heap_place,
 };
 use crate::report::step::{Details, StepKind, need};
 use crate::witness::{self as judged, FrameKind};
@@ -106,17 +107,16 @@ impl Words<'_> {
 
     /// Says of an allocation on the heap which function made it.
     fn on_heap(&self, site: Option<Site>, phrase: Phrase) -> Phrase {
-        let Some(number) = site.and_then(heap_number) else {
+        let Some(HeapPlace { function, .. }) = site.and_then(heap_place) else {
             return phrase;
         };
-        let place = self.names.heap_place(number);
-        let by = place.map_or_else(String::new, |place| format!(", by {}", place.function));
-        Phrase { text: format!("{}, on the heap{by}", phrase.text), ..phrase }
+        let function = if function.is_empty() { "an unknown function" } else { function };
+        Phrase { text: format!("{}, on the heap, by {function}", phrase.text), ..phrase }
     }
 
     /// `file:line` of a step, if it is known.
     pub(super) fn place(&self, site: Site) -> Option<String> {
-        place(site, self.names)
+        place(site)
     }
 
     fn frame(&self, frame: FrameKind) -> Phrase {
