@@ -1,7 +1,8 @@
 //! What a mutex and an rwsem have in common: holders, a FIFO of waiters, hand-over.
 //!
-//! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser
-//! hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
+//! Key types: [`RawLock`], on which the guards of [`super::Mutex`] and [`super::RwSem`] rest and
+//! which an owner can take and release by call; [`BareLock`] for a lock that its own world keeps.
+//! The releaser hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
 //! lock is fair, and a reader never passes a waiting writer. Two of the reported deadlocks need
 //! that, dm-snapshot's origins rwsem and f2fs's checkpoint rwsem (docs/kernel/deadlocks.md,
 //! "dm-bufio and loop" and "Other filesystems"). The releaser emits the hand-over for the new
@@ -62,25 +63,38 @@ pub(super) struct BareLock {
     state: SpinLock<LockState>,
 }
 
-/// A lock without the memory that it guards.
+/// A lock without the memory that it guards: a writer-fair rwsem, of which a mutex is the exclusive
+/// half. Its owner takes and releases it by call, at any place of the program.
 #[derive(Debug)]
-pub(super) struct LockCore {
+pub(crate) struct RawLock {
     sched: Sched,
     lock: BareLock,
 }
 
-impl LockCore {
-    pub(super) fn new(
+impl RawLock {
+    /// A lock of class `class`, which belongs to `instance`. `why` is what a wait for it is called:
+    /// `mutex`. A class that was read from a file becomes a word by
+    /// [`crate::event::intern`].
+    pub(crate) fn new(
         sched: &Sched,
         class: &'static str,
         instance: &str,
         why: &'static str,
     ) -> Self {
+        let _side = harness_side();
         Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why) }
     }
 
-    pub(super) const fn id(&self) -> LockId {
+    /// The lock's number in events.
+    pub(crate) const fn id(&self) -> LockId {
         self.lock.id
+    }
+
+    /// Takes the lock, waiting uninterruptibly.
+    #[inline]
+    pub(crate) fn lock_at(&self, mode: LockMode, site: Site) {
+        let taken = self.acquire(mode, Patience::Uninterruptible, site);
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
     }
 
     #[inline]
@@ -93,11 +107,16 @@ impl LockCore {
         self.lock.acquire(&self.sched, mode, patience, site)
     }
 
-    pub(super) fn try_acquire(&self, mode: LockMode, site: Site) -> bool {
+    /// Takes the lock if the task need not wait for it; returns whether it did.
+    pub(crate) fn try_lock_at(&self, mode: LockMode, site: Site) -> bool {
         self.lock.try_acquire(&self.sched, mode, site)
     }
 
-    pub(super) fn release(&self) {
+    /// Releases the lock, which the running task holds.
+    ///
+    /// # Panics
+    /// If the task does not hold it.
+    pub(crate) fn unlock(&self) {
         self.lock.release(&self.sched);
     }
 }
@@ -213,7 +232,7 @@ impl BareLock {
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);
-        state.holders.remove(holder.expect("only a holder has a guard to drop"));
+        state.holders.remove(holder.expect("only a holder releases a lock"));
         sched.emit(EventKind::LockReleased { lock: self.id });
         self.hand_over(sched, &mut state);
     }

@@ -17,7 +17,7 @@ use super::table::TaskState;
 use super::task::{Installed, TaskOrigin, unwinds, with_current};
 use super::watch::Beat;
 use super::{Completion, SpinLock};
-use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
+use crate::event::{EventKind, Resource, Site, TaskFlags, TaskId, TaskKind};
 
 /// How a task ended.
 pub(super) enum TaskEnd<T> {
@@ -51,7 +51,18 @@ impl Sched {
         kind: TaskKind,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.spawn_with(name, kind, TaskOrigin::kthread(), body)
+        self.spawn_at(name, kind, Site::here(), body)
+    }
+
+    /// As [`Sched::spawn`], for a call at `site`.
+    pub(crate) fn spawn_at<T: Send + 'static>(
+        &self,
+        name: &str,
+        kind: TaskKind,
+        site: Site,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.spawn_with(name, kind, TaskOrigin { flags: TaskFlags::EMPTY, site }, body)
     }
 
     /// Starts a task with the flags of the running one, as `fork` does. The task is inside the
@@ -285,8 +296,16 @@ impl<T> JoinHandle<T> {
     where
         T: 'static,
     {
+        self.join_at(Site::here())
+    }
+
+    /// As [`JoinHandle::join`], for a call at `site`.
+    pub(crate) fn join_at(self, site: Site) -> T
+    where
+        T: 'static,
+    {
         let _side = harness_side();
-        self.done.wait_at("task exit", Site::here());
+        self.done.wait_at("task exit", site);
         let ended = self.slot.lock().take();
         match ended {
             Some(TaskEnd::Value(value)) => value,

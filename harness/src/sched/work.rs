@@ -16,7 +16,7 @@ use reclaimdep_scope::Bracket;
 use super::side::{Side, harness_side};
 use super::wait::{Completion, WaitQueue, Waiting};
 use super::{JoinHandle, Sched, SpinLock};
-use crate::event::{EventKind, QueueId, Resource, TaskKind, WorkId};
+use crate::event::{EventKind, QueueId, Resource, Site, TaskKind, WorkId};
 
 type WorkFn = dyn Fn() + Send + Sync;
 
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Work {
 
 impl Work {
     /// Work that calls `func`.
-    pub fn new(name: &'static str, func: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn new(name: &str, func: impl Fn() + Send + Sync + 'static) -> Self {
         let side = Side::now();
         let _side = harness_side();
         let number = Sched::of_current().map_or(0, |sched| sched.namesakes(name));
@@ -137,12 +137,17 @@ impl WorkQueue {
     /// (`flush_work`).
     #[track_caller]
     pub fn flush(&self, work: &Work) {
+        self.flush_at(work, Site::here());
+    }
+
+    /// As [`WorkQueue::flush`], for a call at `site`.
+    pub(crate) fn flush_at(&self, work: &Work, site: Site) {
         let done = {
             let at = work.at.lock();
             at.pending.as_ref().map(|(_, done)| done.clone()).or_else(|| at.running.clone())
         };
         if let Some(done) = done {
-            done.wait("work item");
+            done.wait_at("work item", site);
         }
     }
 
