@@ -7,12 +7,14 @@
 //! | [`invariants`] | bugs planted in the ports and mistakes of users, each with its healthy twin |
 //! | [`judges`] | objects left at the end, lost data, false progress, lints; suppressions |
 //! | [`policies`] | the same two stacks under every policy |
+//! | [`servers`] | pressure on servers, and by kswapd and the task at one allocation |
 
 mod conduct;
 mod invariants;
 mod judges;
 mod policies;
 mod regressions;
+mod servers;
 
 use reclaimdep::scope::{Gfp, Shrinker, Stop};
 use reclaimdep::{Builder, Code, Report, World};
