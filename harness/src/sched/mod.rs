@@ -69,7 +69,7 @@ pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
 pub use wait::{Completion, WaitQueue, Waiting};
-pub use work::{Work, WorkQueue};
+pub use work::{Work, WorkQueue, WorkQueueOptions};
 
 #[cfg(test)]
 mod tests;

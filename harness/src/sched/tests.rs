@@ -10,6 +10,7 @@ use crate::event::{
 use crate::explore::{Budget, Dfs, Random, Replay};
 use crate::units::Ticks;
 
+mod queues;
 mod sites;
 
 /// Keeps the events and breaks nothing.
