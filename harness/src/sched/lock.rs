@@ -16,7 +16,7 @@ use super::park::Wake;
 use super::side::harness_side;
 use super::{Sched, SpinLock, Waiting};
 use crate::error::Errno;
-use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
+use crate::event::{EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId, WaitOutcome};
 
 #[derive(Debug)]
 struct Waiter {
@@ -28,6 +28,8 @@ struct Waiter {
 #[derive(Debug, Default)]
 struct LockState {
     holders: Vec<TaskId>,
+    /// The requests that hold it.
+    requests: Vec<RequestId>,
     exclusive: bool,
     waiters: VecDeque<Waiter>,
 }
@@ -35,9 +37,13 @@ struct LockState {
 impl LockState {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
-            LockMode::Exclusive | LockMode::Nested(_) => self.holders.is_empty(),
-            LockMode::Shared => self.holders.is_empty() || !self.exclusive,
+            LockMode::Exclusive | LockMode::Nested(_) => self.is_free(),
+            LockMode::Shared => self.is_free() || !self.exclusive,
         }
+    }
+
+    fn is_free(&self) -> bool {
+        self.holders.is_empty() && self.requests.is_empty()
     }
 
     fn take(&mut self, task: TaskId, mode: LockMode) {
@@ -118,6 +124,35 @@ impl RawLock {
     /// If the task does not hold it.
     pub(crate) fn unlock(&self) {
         self.lock.release(&self.sched);
+    }
+
+    /// Gives the lock, which the running task holds, to `request`: whoever completes that releases
+    /// the lock with [`RawLock::unlock_request`], after the completion. A waiter for the lock waits
+    /// for the server of the request from now on.
+    ///
+    /// # Panics
+    /// If the task does not hold it.
+    #[allow(dead_code, reason = "for a caller that takes and releases by call")]
+    pub(crate) fn hand_over(&self, request: RequestId) {
+        let _side = harness_side();
+        let (me, lock) = (self.sched.current(), self.lock.id);
+        let mut state = self.lock.state.lock();
+        let holder = state.holders.iter().position(|task| *task == me);
+        state.holders.remove(holder.expect("only a holder hands a lock over"));
+        state.requests.push(request);
+        self.sched.emit(EventKind::LockReleased { lock });
+        self.sched.emit(EventKind::LockHandOver { lock, request });
+    }
+
+    /// Releases the lock that `request` holds, on any thread; returns whether it held it.
+    #[allow(dead_code, reason = "for a caller that takes and releases by call")]
+    pub(crate) fn unlock_request(&self, request: RequestId) -> bool {
+        let _side = harness_side();
+        let mut state = self.lock.state.lock();
+        let place = state.requests.iter().position(|holder| *holder == request);
+        place.map(|place| state.requests.remove(place));
+        self.lock.hand_over(&self.sched, &mut state);
+        place.is_some()
     }
 }
 

@@ -78,3 +78,26 @@ fn an_owner_takes_a_lock_by_call_and_a_reader_does_not_pass_a_writer() {
         assert!(*wrote.lock());
     });
 }
+
+#[test]
+fn a_request_that_was_given_a_lock_holds_it_until_it_is_complete() {
+    check_all_end(100, |sched| {
+        let lock = Arc::new(RawLock::new(sched, "page", "0", "page lock"));
+        let request = sched.next_request();
+        lock.lock_at(LockMode::Exclusive, at(1));
+        lock.hand_over(request);
+        assert!(!lock.try_lock_at(LockMode::Shared, at(2)));
+        let (theirs, done) = (Arc::clone(&lock), Arc::new(SpinLock::new(false)));
+        let note = Arc::clone(&done);
+        let waiter = sched.spawn("waiter", TaskKind::Task, move || {
+            theirs.lock_at(LockMode::Exclusive, at(3));
+            assert!(*note.lock(), "the request still has it");
+            theirs.unlock();
+        });
+        sched.point();
+        *done.lock() = true;
+        assert!(lock.unlock_request(request));
+        assert!(!lock.unlock_request(request), "it has no more of it");
+        waiter.join();
+    });
+}
