@@ -49,6 +49,7 @@ pub mod sched {
     pub use crate::sched::{
         Adopted, Completion, Mutex, MutexGuard, Promise, RwSem, RwSemReadGuard, RwSemWriteGuard,
         Sched, SpinLock, SplitMix64, Strategy, WaitQueue, Waiting, Work, WorkQueue,
+        WorkQueueOptions,
     };
 }
 

@@ -130,6 +130,19 @@ pub fn flags() -> TaskFlags {
     word::flags(word::get())
 }
 
+/// Sets or clears a flag of the running task that no scope sets.
+pub(crate) fn set_role(role: TaskFlags, on: bool) {
+    let changed = |flags: TaskFlags| if on { flags.union(role) } else { flags.without(role) };
+    if is_attached() {
+        stack::with(|stack| {
+            stack.head.base = changed(stack.head.base);
+            word::set_flags(changed(flags()));
+        });
+    } else {
+        word::set_flags(changed(flags()));
+    }
+}
+
 /// The scopes that are open on the running task, innermost first. Empty outside a world, where a
 /// scope is only a flag.
 pub fn scopes() -> impl Iterator<Item = Scope> {

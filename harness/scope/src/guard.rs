@@ -17,7 +17,7 @@ use crate::kind::{Entered, ScopeKind, ScopeRef};
 use crate::listener;
 use crate::raw::{RawScope, RecordPlace};
 use crate::site::Site;
-use crate::{Layer, ReclaimContext, context, stack, word};
+use crate::{Layer, ReclaimContext, TaskFlags, context, stack, word};
 
 /// An entered scope; dropping the guard leaves it.
 ///
@@ -46,7 +46,7 @@ impl ScopeGuard {
     /// Where the scope was entered.
     #[must_use]
     pub fn site(&self) -> Site {
-        Site::from(self.raw.location)
+        self.raw.site()
     }
 
     /// Which scope of which task this is; `None` outside a world.
@@ -70,6 +70,14 @@ impl ScopeKind {
     #[track_caller]
     pub fn enter(self) -> ScopeGuard {
         ScopeGuard::new(RawScope::enter(self, Entered::Held))
+    }
+
+    /// Enters a scope of this kind on the running task, for an interpreter whose program has lines
+    /// of its own: records name `site`.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn enter_at(self, site: Site) -> ScopeGuard {
+        ScopeGuard::new(RawScope::enter_at(self, Entered::Held, site))
     }
 }
 
@@ -178,4 +186,33 @@ pub fn enter_permanent(kind: ScopeKind) {
     }
     // A permanent scope is never left, so its guard data is not needed.
     let _ = RawScope::enter(kind, Entered::Permanent);
+}
+
+/// What `PR_SET_IO_FLUSHER` does, until the guard is dropped: a NOIO scope whose line is `site`,
+/// and `PF_LOCAL_THROTTLE`, for a daemon that serves a block device. For the harness's interpreter.
+#[doc(hidden)]
+#[track_caller]
+pub fn io_flusher_at(site: Site) -> IoFlusher {
+    let newly = !context::flags().contains(TaskFlags::LOCAL_THROTTLE);
+    if newly {
+        context::set_role(TaskFlags::LOCAL_THROTTLE, true);
+    }
+    IoFlusher { newly, _noio: ScopeKind::Noio.enter_at(site) }
+}
+
+/// The task is an I/O flusher until this is dropped.
+#[doc(hidden)]
+#[must_use = "the task is an I/O flusher only while this lives; bind it to a name"]
+#[derive(Debug)]
+pub struct IoFlusher {
+    newly: bool,
+    _noio: ScopeGuard,
+}
+
+impl Drop for IoFlusher {
+    fn drop(&mut self) {
+        if self.newly {
+            context::set_role(TaskFlags::LOCAL_THROTTLE, false);
+        }
+    }
 }

@@ -70,6 +70,8 @@ pub use bracket::Bracket;
 pub use flags::TaskFlags;
 pub use future::FutureExt;
 pub use gfp::{Gfp, GfpRule, InvalidGfp, ParseGfpError};
+#[doc(hidden)]
+pub use guard::{IoFlusher, io_flusher_at};
 pub use guard::{
     ScopeGuard, become_kswapd, enter_permanent, forbid, nofs, noio, noreclaim, nowait, pin,
     reclaim_context,

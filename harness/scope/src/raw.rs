@@ -55,11 +55,42 @@ impl RawScope {
         let before = word::get();
         if before & word::ATTACHED != 0 {
             let (place, newly) = record(NewRecord { kind, how, location });
-            return Self { kind, before: newly.bits(), after: RECORDED, place, location };
+            return Self::recorded(kind, place, newly, location);
         }
         let after = before | kind.bit().bits();
         word::set(after);
         Self { kind, before, after, place: RecordPlace { task: 0, seq: 0 }, location }
+    }
+
+    /// The same for a scope whose line is `site` and not the caller's. Outside a world, where
+    /// scopes are not recorded, the line is the caller's.
+    #[track_caller]
+    pub(crate) fn enter_at(kind: ScopeKind, how: Entered, site: Site) -> Self {
+        if !context::is_attached() {
+            return Self::enter(kind, how);
+        }
+        let (place, newly) = record_at(kind, how, site);
+        Self::recorded(kind, place, newly, Location::caller())
+    }
+
+    #[inline]
+    fn recorded(
+        kind: ScopeKind,
+        place: RecordPlace,
+        newly: TaskFlags,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self { kind, before: newly.bits(), after: RECORDED, place, location }
+    }
+
+    /// Where the scope was entered.
+    pub(crate) fn site(&self) -> Site {
+        let recorded = stack::with(|stack| {
+            let ours = self.place.seq != 0 && stack.head.task == self.place.task;
+            let mut open = stack.open().iter().filter(|_| ours);
+            open.find(|scope| scope.seq == self.place.seq).map(|scope| scope.site)
+        });
+        recorded.unwrap_or_else(|| Site::from(self.location))
     }
 
     #[inline]
@@ -86,7 +117,10 @@ impl RawScope {
 #[cold]
 #[inline(never)]
 fn record(NewRecord { kind, how, location }: NewRecord) -> (RecordPlace, TaskFlags) {
-    let site = Site::from(location);
+    record_at(kind, how, Site::from(location))
+}
+
+fn record_at(kind: ScopeKind, how: Entered, site: Site) -> (RecordPlace, TaskFlags) {
     let (differs, scope, task, newly) = stack::with(|stack| {
         let differs = stack.compare(context::flags());
         let scope = stack.push(kind, how, site);

@@ -11,6 +11,7 @@
 use crate::guard::ScopeGuard;
 use crate::kind::{Entered, ScopeKind, ScopeRef};
 use crate::raw::RawScope;
+use crate::site::Site;
 use crate::{context, stack};
 
 /// The most scopes that a snapshot carries. Of more scopes it carries the innermost.
@@ -80,6 +81,16 @@ impl Snapshot {
         let mut guards = [const { None }; MAX_CARRIED];
         for (guard, scope) in guards.iter_mut().zip(self.scopes) {
             *guard = scope.map(|(kind, how)| ScopeGuard::new(RawScope::enter(kind, how)));
+        }
+        OnBehalf { guards }
+    }
+
+    /// The same for an interpreter whose program has lines of its own: records name `site`.
+    #[doc(hidden)]
+    pub fn enter_at(&self, site: Site) -> OnBehalf {
+        let mut guards = [const { None }; MAX_CARRIED];
+        for (guard, scope) in guards.iter_mut().zip(self.scopes) {
+            *guard = scope.map(|(kind, how)| ScopeGuard::new(RawScope::enter_at(kind, how, site)));
         }
         OnBehalf { guards }
     }

@@ -105,6 +105,13 @@ impl Bio {
         self
     }
 
+    /// Sets the line of the request, for a submitter whose program has lines of its own.
+    #[must_use]
+    pub(crate) const fn with_site(mut self, site: Site) -> Self {
+        self.site = site;
+        self
+    }
+
     /// The operation.
     #[must_use]
     pub const fn op(&self) -> Op {

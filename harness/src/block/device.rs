@@ -111,7 +111,7 @@ fn submit_and_wait(
         *theirs.done.lock() = Some((data, outcome));
         theirs.wake.wake_all();
     });
-    let mut bio = make(end_io);
+    let mut bio = make(end_io).with_site(site);
     let request = bio.number(&sched);
     device.submit(bio);
     let waiting =
@@ -128,10 +128,20 @@ fn submit_and_wait(
 /// `EINVAL` for an extent that is not whole sectors; else the device's errno.
 #[track_caller]
 pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
+    read_at_site(device, offset, buf, Site::here())
+}
+
+/// As [`read_at`], for a call at `site`.
+pub(crate) fn read_at_site(
+    device: &dyn BlockDevice,
+    offset: u64,
+    buf: &mut [u8],
+    site: Site,
+) -> Result<(), Errno> {
     let _side = harness_side();
     let sector = whole_sectors(offset, buf.len())?;
     let data = vec![0; buf.len()];
-    let data = submit_and_wait(device, Site::here(), |end| Bio::new(Op::Read, sector, data, end))?;
+    let data = submit_and_wait(device, site, |end| Bio::new(Op::Read, sector, data, end))?;
     buf.copy_from_slice(&data);
     Ok(())
 }
@@ -142,9 +152,19 @@ pub fn read_at(device: &dyn BlockDevice, offset: u64, buf: &mut [u8]) -> Result<
 /// `EINVAL` for an extent that is not whole sectors; else the device's errno.
 #[track_caller]
 pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    write_at_site(device, offset, data, Site::here())
+}
+
+/// As [`write_at`], for a call at `site`.
+pub(crate) fn write_at_site(
+    device: &dyn BlockDevice,
+    offset: u64,
+    data: &[u8],
+    site: Site,
+) -> Result<(), Errno> {
     let _side = harness_side();
     let sector = whole_sectors(offset, data.len())?;
-    submit_and_wait(device, Site::here(), |end| Bio::write(sector, data, end)).map(drop)
+    submit_and_wait(device, site, |end| Bio::write(sector, data, end)).map(drop)
 }
 
 /// Makes earlier writes to `device` durable, and waits.
@@ -153,9 +173,13 @@ pub fn write_at(device: &dyn BlockDevice, offset: u64, data: &[u8]) -> Result<()
 /// The device's errno.
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
+    flush_at_site(device, Site::here())
+}
+
+/// As [`flush`], for a call at `site`.
+pub(crate) fn flush_at_site(device: &dyn BlockDevice, site: Site) -> Result<(), Errno> {
     let _side = harness_side();
-    submit_and_wait(device, Site::here(), |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end))
-        .map(drop)
+    submit_and_wait(device, site, |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end)).map(drop)
 }
 
 /// Discards `sectors` sectors of `device` from `sector` on, and waits.

@@ -325,6 +325,14 @@ pub enum EventKind {
         /// To which request.
         request: RequestId,
     },
+    /// From now on the request holds the lock, which the task has just released: its completion
+    /// releases it.
+    LockHandOver {
+        /// Which lock.
+        lock: LockId,
+        /// To which request.
+        request: RequestId,
+    },
     /// The task promises to signal a condition; no other task needs to.
     Promise {
         /// Which.

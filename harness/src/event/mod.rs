@@ -12,6 +12,7 @@
 //! that promised to signal it.
 
 mod heap;
+mod interned;
 mod kind;
 mod names;
 mod site;
@@ -31,6 +32,7 @@ pub use words::{
     WaitOutcome, WorkId,
 };
 
+pub(crate) use interned::{intern, try_intern};
 pub(crate) use reclaimdep_scope::{
     Entered, Gfp, Layer, LayerRef, Misuse, ScopeKind, ScopeRef, Site, TaskFlags,
 };

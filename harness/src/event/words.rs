@@ -188,6 +188,8 @@ pub enum TaskKind {
     Task,
     /// A server: it waits for work until it is told to stop.
     Server,
+    /// A server in user space, as of FUSE or nbd: reclaim throttles it as a user task.
+    UserServer,
     /// A stand-in for a task of the real kernel, whose events the harness emits.
     Foreign,
 }

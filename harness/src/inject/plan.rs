@@ -13,7 +13,7 @@ use super::added::{self, AddedScope};
 use super::bug::{Bug, Bugs};
 use super::failpoint::{Failpoint, FailpointRule};
 use super::idle::{IdleRule, RuleName};
-use super::pressure::{AllocPoint, AllocSource, Pressure, PressureHit, Reclaimer};
+use super::pressure::{AllocPoint, AllocSource, Pressure, PressureHit};
 use crate::error::{Errno, Error};
 use crate::event::{EventKind, PointId, Site, TaskFlags};
 use crate::sched::{Sched, SpinLock};
@@ -93,7 +93,7 @@ impl PlanSpec {
     /// Whether a rule asks for kswapd.
     #[must_use]
     pub fn wants_kswapd(&self) -> bool {
-        self.pressure.iter().any(|rule| rule.by == Reclaimer::Kswapd)
+        self.pressure.iter().any(|rule| rule.by.is_kswapd())
     }
 
     /// Whether a rule applies at locks.

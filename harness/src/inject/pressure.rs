@@ -28,6 +28,16 @@ pub enum Reclaimer {
     Direct,
     /// kswapd, once through every list and shrinker, while the task goes on.
     Kswapd,
+    /// Both: the allocation wakes kswapd, and the task reclaims itself without waiting for it.
+    Both,
+}
+
+impl Reclaimer {
+    /// Whether the rule makes kswapd reclaim.
+    #[must_use]
+    pub fn is_kswapd(self) -> bool {
+        self != Self::Direct
+    }
 }
 
 /// Which allocations a rule is about.
@@ -131,6 +141,13 @@ pub struct AllocPoint {
     pub of: AllocSource,
 }
 
+impl AllocPoint {
+    /// Whether the task may reclaim for this allocation.
+    pub(crate) fn may_reclaim(&self) -> bool {
+        self.mask.allow_blocking() && !self.flags.contains(TaskFlags::MEMALLOC)
+    }
+}
+
 impl Pressure {
     /// Every allocation of every task.
     #[must_use]
@@ -181,6 +198,14 @@ impl Pressure {
         self
     }
 
+    /// The same rule, by kswapd and by the task: the allocation wakes kswapd, and the task reclaims
+    /// itself without waiting for it. An allocation that may not reclaim wakes kswapd alone.
+    #[must_use]
+    pub fn by_both(mut self) -> Self {
+        self.by = Reclaimer::Both;
+        self
+    }
+
     /// The same rule, asking only these shrinkers.
     #[must_use]
     pub fn with_shrinkers(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -206,7 +231,7 @@ impl Pressure {
         if self.min_order > MAX_ORDER {
             return wrong("no memory has a block of this order", "give `min-order` 10 at the most");
         }
-        if self.by == Reclaimer::Kswapd && (self.shrinkers.is_some() || self.pages.is_some()) {
+        if self.by.is_kswapd() && (self.shrinkers.is_some() || self.pages.is_some()) {
             return wrong(
                 "a rule by kswapd cannot choose shrinkers or pages",
                 "leave out `shrinkers` and `pages`",
@@ -263,8 +288,7 @@ impl Pressure {
         let asked =
             of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;
         // An allocation that may not reclaim would only fail here; failpoints do that.
-        let may_reclaim = mask.allow_blocking() && !flags.contains(TaskFlags::MEMALLOC);
-        self.at_lock.is_none() && asked && (may_reclaim || self.by == Reclaimer::Kswapd)
+        self.at_lock.is_none() && asked && (point.may_reclaim() || self.by.is_kswapd())
     }
 
     /// Whether the rule is about a lock of this class, taken by a task with these flags.
@@ -297,6 +321,12 @@ impl PressureHit {
     #[must_use]
     pub fn by_kswapd(&self) -> bool {
         self.0.by == Reclaimer::Kswapd
+    }
+
+    /// Whether kswapd is to reclaim; the task may have to reclaim too.
+    #[must_use]
+    pub fn wakes_kswapd(&self) -> bool {
+        self.0.by.is_kswapd()
     }
 
     /// The shrinkers that this reclaim asks, if not all.

@@ -8,7 +8,7 @@
 use super::memory::{MemoryState, Mm};
 use super::slow_path::{AllocRequest, flags};
 use crate::event::{AllocOutcome, EventKind, Gfp, Site, TaskFlags};
-use crate::inject::{AllocPoint, AllocSource, Bug, Failpoint};
+use crate::inject::{AllocPoint, AllocSource, Bug, Failpoint, PressureHit};
 use crate::sched::harness_side;
 use crate::units::Pages;
 
@@ -150,11 +150,11 @@ impl Mm {
         }
         let point = AllocPoint { order, mask, flags: request.flags, site, of: AllocSource::Pages };
         let pressed = plan.press(sched, &point);
-        if pressed.as_ref().is_some_and(|pressed| pressed.by_kswapd()) {
+        if pressed.as_ref().is_some_and(PressureHit::wakes_kswapd) {
             self.force_kswapd();
             sched.point();
         }
-        let pressed = pressed.filter(|pressed| !pressed.by_kswapd());
+        let pressed = pressed.filter(|pressed| !pressed.by_kswapd() && point.may_reclaim());
         if pressed.is_none() {
             // Below the low watermark the slow path wakes kswapd.
             let placed = if self.knobs().scope_on_fast_path { mask } else { request.requested };

@@ -116,6 +116,12 @@ impl Mm {
         self.0.kswapd.wake.wake_all();
     }
 
+    /// Whether a run that the plan asked for has not begun.
+    #[cfg(test)]
+    pub(super) fn kswapd_is_forced(&self) -> bool {
+        self.0.kswapd.forced.load(Ordering::Acquire)
+    }
+
     fn kswapd(&self) {
         let Kswapd { queue, wake, woken, forced, stopping, .. } = &self.0.kswapd;
         let _kswapd = scope::become_kswapd();

@@ -336,7 +336,7 @@ impl Mm {
         self.0.oom.is_victim(task)
     }
 
-    /// Whether the running task is the server of a queue.
+    /// Whether the running task is a kernel thread that serves a queue.
     pub(super) fn is_worker(&self) -> bool {
         self.0.sched.kind(self.0.sched.current()) == Some(TaskKind::Server)
     }

@@ -120,9 +120,14 @@ impl Mempool {
     /// If `mask` has `__GFP_ZERO`: an element of the reserve is not zeroed.
     #[track_caller]
     pub fn alloc(&self, mask: Gfp) -> Option<Element> {
+        self.alloc_at(mask, Site::here())
+    }
+
+    /// As [`Mempool::alloc`], for a call at `site`.
+    #[track_caller]
+    pub(crate) fn alloc_at(&self, mask: Gfp, site: Site) -> Option<Element> {
         let _side = harness_side();
         assert!(!mask.contains(Gfp::ZERO), "a mempool element is not zeroed: leave __GFP_ZERO out");
-        let site = Site::here();
         let PoolState { mm, id, min, reserve, .. } = &*self.0;
         let (sched, plan) = (mm.sched(), mm.plan());
         let keeps = u32::try_from(*min).unwrap_or(u32::MAX);

@@ -311,9 +311,12 @@ impl Mm {
         let Some(pressed) = self.plan().press_at_lock(self.sched(), class, flags) else {
             return;
         };
-        if pressed.by_kswapd() {
+        if pressed.wakes_kswapd() {
             self.force_kswapd();
-            return self.sched().point();
+            self.sched().point();
+        }
+        if pressed.by_kswapd() {
+            return;
         }
         let (requested, mask) = (Gfp::KERNEL, self.effective(Gfp::KERNEL));
         let request =
@@ -323,16 +326,17 @@ impl Mm {
 
     /// Reclaims as `hit` asks, for an allocation of `requested` that takes no page of this memory.
     /// The running task reclaims with the mask of `point`. Where the rule is about kswapd, kswapd
-    /// is woken instead, except for a reclaimer: what kswapd itself allocates would wake it for
-    /// ever.
+    /// is woken instead, or as well, except for a reclaimer: what kswapd itself allocates would
+    /// wake it for ever.
     pub(crate) fn reclaim_for(&self, requested: Gfp, point: &AllocPoint, hit: &PressureHit) {
         let AllocPoint { order, mask, flags, .. } = *point;
-        if !hit.by_kswapd() {
+        if hit.wakes_kswapd() {
+            self.force_kswapd();
+        }
+        if !hit.by_kswapd() && point.may_reclaim() {
             let request =
                 AllocRequest { order, requested, mask, flags, task: self.sched().current() };
             self.reclaim(&Scan::of(&request).pressed(Some(hit)));
-        } else if !flags.contains(TaskFlags::MEMALLOC) {
-            self.force_kswapd();
         }
     }
 

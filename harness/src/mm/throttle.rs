@@ -97,7 +97,7 @@ impl Mm {
     /// Whether the running task is a user task, which may be throttled.
     fn is_user_task(&self) -> bool {
         let sched = self.sched();
-        sched.kind(sched.current()) == Some(TaskKind::Task)
+        matches!(sched.kind(sched.current()), Some(TaskKind::Task | TaskKind::UserServer))
     }
 
     /// Whether more pages of a list are isolated than this mask permits (`too_many_isolated`).

@@ -4,11 +4,11 @@
 //! a scope around it applies the mask; before, `vmalloc(GFP_NOFS)` could call into a filesystem.
 //! Mirrors `mm/vmalloc.c`; written from docs/kernel/scopes.md, "vmalloc".
 
-use reclaimdep_scope as scope;
+use reclaimdep_scope::{self as scope, ScopeKind};
 
 use super::alloc::PageBlock;
 use super::memory::Mm;
-use crate::event::Gfp;
+use crate::event::{Gfp, Site};
 use crate::sched::harness_side;
 
 /// The scope that applies a caller's mask to the page tables.
@@ -36,14 +36,14 @@ impl VmallocScope {
         }
     }
 
-    #[track_caller]
-    fn enter(self) -> Option<scope::ScopeGuard> {
-        match self {
-            Self::None => None,
-            Self::Nofs => Some(scope::nofs()),
-            Self::Noio => Some(scope::noio()),
-            Self::Noreclaim => Some(scope::noreclaim()),
-        }
+    fn enter(self, site: Site) -> Option<scope::ScopeGuard> {
+        let kind = match self {
+            Self::None => return None,
+            Self::Nofs => ScopeKind::Nofs,
+            Self::Noio => ScopeKind::Noio,
+            Self::Noreclaim => ScopeKind::Noreclaim,
+        };
+        Some(kind.enter_at(site))
     }
 }
 
@@ -58,15 +58,21 @@ impl Mm {
     /// if the mask permits waiting.
     #[track_caller]
     pub fn vmalloc(&self, pages: u64, mask: Gfp) -> Option<Vec<PageBlock>> {
+        self.vmalloc_at(pages, mask, Site::here())
+    }
+
+    /// As [`Mm::vmalloc`], for a call at `site`.
+    pub(crate) fn vmalloc_at(&self, pages: u64, mask: Gfp, site: Site) -> Option<Vec<PageBlock>> {
         let _side = harness_side();
         let mask = if mask.allow_blocking() { mask } else { mask - Gfp::NOFAIL };
         let mut area = Vec::new();
         for _ in 0..pages {
-            area.push(self.alloc(0, mask)?);
+            area.push(self.alloc_at(0, mask, site)?);
         }
-        let _scope = self.knobs().vmalloc_scope.then(|| VmallocScope::of(mask).enter()).flatten();
+        let _scope =
+            self.knobs().vmalloc_scope.then(|| VmallocScope::of(mask).enter(site)).flatten();
         for _ in 0..pages.div_ceil(PER_TABLE) {
-            area.push(self.alloc(0, Gfp::KERNEL)?);
+            area.push(self.alloc_at(0, Gfp::KERNEL, site)?);
         }
         Some(area)
     }

@@ -65,7 +65,7 @@ pub(super) struct SchedState {
     on_lock: OnceLock<Box<LockHook>>,
     pub(super) production: Production,
     /// How many work items of each name were made.
-    works: SpinLock<BTreeMap<&'static str, u32>>,
+    works: SpinLock<BTreeMap<String, u32>>,
 }
 
 /// The handle to a world's scheduler. Cheap to clone; every layer keeps one.
@@ -279,9 +279,9 @@ impl Sched {
     }
 
     /// How many work items of this name were made before; counts this one.
-    pub(super) fn namesakes(&self, name: &'static str) -> u32 {
+    pub(super) fn namesakes(&self, name: &str) -> u32 {
         let mut works = self.0.works.lock();
-        let made = works.entry(name).or_default();
+        let made = works.entry(name.to_owned()).or_default();
         *made += 1;
         *made - 1
     }

@@ -1,7 +1,8 @@
 //! What a mutex and an rwsem have in common: holders, a FIFO of waiters, hand-over.
 //!
-//! Key types: [`LockCore`], and [`BareLock`] for a lock that its own world keeps. The releaser
-//! hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
+//! Key types: [`RawLock`], on which the guards of [`super::Mutex`] and [`super::RwSem`] rest and
+//! which an owner can take and release by call; [`BareLock`] for a lock that its own world keeps.
+//! The releaser hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
 //! lock is fair, and a reader never passes a waiting writer. Two of the reported deadlocks need
 //! that, dm-snapshot's origins rwsem and f2fs's checkpoint rwsem (docs/kernel/deadlocks.md,
 //! "dm-bufio and loop" and "Other filesystems"). The releaser emits the hand-over for the new
@@ -15,7 +16,7 @@ use super::park::Wake;
 use super::side::harness_side;
 use super::{Sched, SpinLock, Waiting};
 use crate::error::Errno;
-use crate::event::{EventKind, LockId, LockMode, Resource, Site, TaskId, WaitOutcome};
+use crate::event::{EventKind, LockId, LockMode, RequestId, Resource, Site, TaskId, WaitOutcome};
 
 #[derive(Debug)]
 struct Waiter {
@@ -27,6 +28,8 @@ struct Waiter {
 #[derive(Debug, Default)]
 struct LockState {
     holders: Vec<TaskId>,
+    /// The requests that hold it.
+    requests: Vec<RequestId>,
     exclusive: bool,
     waiters: VecDeque<Waiter>,
 }
@@ -34,9 +37,13 @@ struct LockState {
 impl LockState {
     fn admits(&self, mode: LockMode) -> bool {
         match mode {
-            LockMode::Exclusive | LockMode::Nested(_) => self.holders.is_empty(),
-            LockMode::Shared => self.holders.is_empty() || !self.exclusive,
+            LockMode::Exclusive | LockMode::Nested(_) => self.is_free(),
+            LockMode::Shared => self.is_free() || !self.exclusive,
         }
+    }
+
+    fn is_free(&self) -> bool {
+        self.holders.is_empty() && self.requests.is_empty()
     }
 
     fn take(&mut self, task: TaskId, mode: LockMode) {
@@ -62,25 +69,38 @@ pub(super) struct BareLock {
     state: SpinLock<LockState>,
 }
 
-/// A lock without the memory that it guards.
+/// A lock without the memory that it guards: a writer-fair rwsem, of which a mutex is the exclusive
+/// half. Its owner takes and releases it by call, at any place of the program.
 #[derive(Debug)]
-pub(super) struct LockCore {
+pub(crate) struct RawLock {
     sched: Sched,
     lock: BareLock,
 }
 
-impl LockCore {
-    pub(super) fn new(
+impl RawLock {
+    /// A lock of class `class`, which belongs to `instance`. `why` is what a wait for it is called:
+    /// `mutex`. A class that was read from a file becomes a word by
+    /// [`crate::event::intern`].
+    pub(crate) fn new(
         sched: &Sched,
         class: &'static str,
         instance: &str,
         why: &'static str,
     ) -> Self {
+        let _side = harness_side();
         Self { sched: sched.clone(), lock: BareLock::new(sched, class, instance, why) }
     }
 
-    pub(super) const fn id(&self) -> LockId {
+    /// The lock's number in events.
+    pub(crate) const fn id(&self) -> LockId {
         self.lock.id
+    }
+
+    /// Takes the lock, waiting uninterruptibly.
+    #[inline]
+    pub(crate) fn lock_at(&self, mode: LockMode, site: Site) {
+        let taken = self.acquire(mode, Patience::Uninterruptible, site);
+        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
     }
 
     #[inline]
@@ -93,12 +113,46 @@ impl LockCore {
         self.lock.acquire(&self.sched, mode, patience, site)
     }
 
-    pub(super) fn try_acquire(&self, mode: LockMode, site: Site) -> bool {
+    /// Takes the lock if the task need not wait for it; returns whether it did.
+    pub(crate) fn try_lock_at(&self, mode: LockMode, site: Site) -> bool {
         self.lock.try_acquire(&self.sched, mode, site)
     }
 
-    pub(super) fn release(&self) {
+    /// Releases the lock, which the running task holds.
+    ///
+    /// # Panics
+    /// If the task does not hold it.
+    pub(crate) fn unlock(&self) {
         self.lock.release(&self.sched);
+    }
+
+    /// Gives the lock, which the running task holds, to `request`: whoever completes that releases
+    /// the lock with [`RawLock::unlock_request`], after the completion. A waiter for the lock waits
+    /// for the server of the request from now on.
+    ///
+    /// # Panics
+    /// If the task does not hold it.
+    #[allow(dead_code, reason = "for a caller that takes and releases by call")]
+    pub(crate) fn hand_over(&self, request: RequestId) {
+        let _side = harness_side();
+        let (me, lock) = (self.sched.current(), self.lock.id);
+        let mut state = self.lock.state.lock();
+        let holder = state.holders.iter().position(|task| *task == me);
+        state.holders.remove(holder.expect("only a holder hands a lock over"));
+        state.requests.push(request);
+        self.sched.emit(EventKind::LockReleased { lock });
+        self.sched.emit(EventKind::LockHandOver { lock, request });
+    }
+
+    /// Releases the lock that `request` holds, on any thread; returns whether it held it.
+    #[allow(dead_code, reason = "for a caller that takes and releases by call")]
+    pub(crate) fn unlock_request(&self, request: RequestId) -> bool {
+        let _side = harness_side();
+        let mut state = self.lock.state.lock();
+        let place = state.requests.iter().position(|holder| *holder == request);
+        place.map(|place| state.requests.remove(place));
+        self.lock.hand_over(&self.sched, &mut state);
+        place.is_some()
     }
 }
 
@@ -213,7 +267,7 @@ impl BareLock {
         let me = sched.current();
         let mut state = self.state.lock();
         let holder = state.holders.iter().position(|task| *task == me);
-        state.holders.remove(holder.expect("only a holder has a guard to drop"));
+        state.holders.remove(holder.expect("only a holder releases a lock"));
         sched.emit(EventKind::LockReleased { lock: self.id });
         self.hand_over(sched, &mut state);
     }

@@ -60,6 +60,8 @@ mod work;
 pub(crate) use self::core::MAX_BUDGETS;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
+#[allow(unused_imports, reason = "for a caller that takes and releases by call")]
+pub(crate) use lock::RawLock;
 pub use mutex::{Mutex, MutexGuard};
 pub use random::SplitMix64;
 pub use rwsem::{RwSem, RwSemReadGuard, RwSemWriteGuard};
@@ -68,7 +70,7 @@ pub use spawn::{Adopted, JoinHandle};
 pub use spin::SpinLock;
 pub use strategy::Strategy;
 pub use wait::{Completion, WaitQueue, Waiting};
-pub use work::{Work, WorkQueue};
+pub use work::{Work, WorkQueue, WorkQueueOptions};
 
 #[cfg(test)]
 mod tests;

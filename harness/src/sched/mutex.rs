@@ -10,7 +10,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::Sched;
 use super::cell::LockCell;
-use super::lock::{LockCore, Patience};
+use super::lock::{Patience, RawLock};
 use crate::error::Errno;
 use crate::event::{LockId, LockMode, Site};
 
@@ -20,7 +20,7 @@ use crate::event::{LockId, LockMode, Site};
 /// A reference into `value` exists only through a [`MutexGuard`], and a guard exists only while its
 /// task holds `core` exclusively.
 pub struct Mutex<T: ?Sized> {
-    core: LockCore,
+    core: RawLock,
     value: LockCell<T>,
 }
 
@@ -34,7 +34,7 @@ impl<T> Mutex<T> {
     /// A mutex of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self { core: LockCore::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
+        Self { core: RawLock::new(sched, class, instance, "mutex"), value: LockCell::new(value) }
     }
 
     /// The value. No task can hold the lock any more.
@@ -54,8 +54,13 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
-        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        self.lock_at(Site::here())
+    }
+
+    /// As [`Mutex::lock`], for a call at `site`.
+    #[inline]
+    pub(crate) fn lock_at(&self, site: Site) -> MutexGuard<'_, T> {
+        self.core.lock_at(LockMode::Exclusive, site);
         MutexGuard::new(self)
     }
 
@@ -63,9 +68,12 @@ impl<T: ?Sized> Mutex<T> {
     /// takes each subclass for a class of its own (`mutex_lock_nested`).
     #[track_caller]
     pub fn lock_nested(&self, subclass: u8) -> MutexGuard<'_, T> {
-        let mode = LockMode::Nested(subclass);
-        let taken = self.core.acquire(mode, Patience::Uninterruptible, Site::here());
-        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        self.lock_nested_at(subclass, Site::here())
+    }
+
+    /// As [`Mutex::lock_nested`], for a call at `site`.
+    pub(crate) fn lock_nested_at(&self, subclass: u8, site: Site) -> MutexGuard<'_, T> {
+        self.core.lock_at(LockMode::Nested(subclass), site);
         MutexGuard::new(self)
     }
 
@@ -83,7 +91,13 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     #[must_use]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.core.try_acquire(LockMode::Exclusive, Site::here()).then(|| MutexGuard::new(self))
+        self.try_lock_at(Site::here())
+    }
+
+    /// As [`Mutex::try_lock`], for a call at `site`.
+    #[must_use]
+    pub(crate) fn try_lock_at(&self, site: Site) -> Option<MutexGuard<'_, T>> {
+        self.core.try_lock_at(LockMode::Exclusive, site).then(|| MutexGuard::new(self))
     }
 }
 
@@ -125,6 +139,6 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.core.release();
+        self.mutex.core.unlock();
     }
 }

@@ -9,7 +9,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::Sched;
 use super::cell::LockCell;
-use super::lock::{LockCore, Patience};
+use super::lock::RawLock;
 use crate::event::{LockId, LockMode, Site};
 
 /// A reader-writer lock around a value.
@@ -18,7 +18,7 @@ use crate::event::{LockId, LockMode, Site};
 /// A shared reference into `value` exists only through a guard; an exclusive one only through a
 /// [`RwSemWriteGuard`], whose task holds `core` exclusively.
 pub struct RwSem<T: ?Sized> {
-    core: LockCore,
+    core: RawLock,
     value: LockCell<T>,
 }
 
@@ -32,7 +32,7 @@ impl<T> RwSem<T> {
     /// A semaphore of class `class`, which belongs to `instance`.
     #[must_use]
     pub fn new(sched: &Sched, class: &'static str, instance: &str, value: T) -> Self {
-        Self { core: LockCore::new(sched, class, instance, "rwsem"), value: LockCell::new(value) }
+        Self { core: RawLock::new(sched, class, instance, "rwsem"), value: LockCell::new(value) }
     }
 }
 
@@ -46,8 +46,12 @@ impl<T: ?Sized> RwSem<T> {
     /// Takes the lock shared (`down_read`).
     #[track_caller]
     pub fn read(&self) -> RwSemReadGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Shared, Patience::Uninterruptible, Site::here());
-        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        self.read_at(Site::here())
+    }
+
+    /// As [`RwSem::read`], for a call at `site`.
+    pub(crate) fn read_at(&self, site: Site) -> RwSemReadGuard<'_, T> {
+        self.core.lock_at(LockMode::Shared, site);
         RwSemReadGuard { sem: self, task_bound: PhantomData }
     }
 
@@ -55,15 +59,38 @@ impl<T: ?Sized> RwSem<T> {
     #[track_caller]
     #[must_use]
     pub fn try_read(&self) -> Option<RwSemReadGuard<'_, T>> {
-        let taken = self.core.try_acquire(LockMode::Shared, Site::here());
+        self.try_read_at(Site::here())
+    }
+
+    /// As [`RwSem::try_read`], for a call at `site`.
+    #[must_use]
+    pub(crate) fn try_read_at(&self, site: Site) -> Option<RwSemReadGuard<'_, T>> {
+        let taken = self.core.try_lock_at(LockMode::Shared, site);
         taken.then(|| RwSemReadGuard { sem: self, task_bound: PhantomData })
     }
 
     /// Takes the lock exclusive (`down_write`).
     #[track_caller]
     pub fn write(&self) -> RwSemWriteGuard<'_, T> {
-        let taken = self.core.acquire(LockMode::Exclusive, Patience::Uninterruptible, Site::here());
-        debug_assert!(taken.is_ok(), "an uninterruptible wait is never broken");
+        self.write_at(Site::here())
+    }
+
+    /// As [`RwSem::write`], for a call at `site`.
+    pub(crate) fn write_at(&self, site: Site) -> RwSemWriteGuard<'_, T> {
+        self.core.lock_at(LockMode::Exclusive, site);
+        RwSemWriteGuard { sem: self, task_bound: PhantomData }
+    }
+
+    /// As [`RwSem::write`] where the task may already hold a lock of this class. The order graph by
+    /// classes takes each subclass for a class of its own (`down_write_nested`).
+    #[track_caller]
+    pub fn write_nested(&self, subclass: u8) -> RwSemWriteGuard<'_, T> {
+        self.write_nested_at(subclass, Site::here())
+    }
+
+    /// As [`RwSem::write_nested`], for a call at `site`.
+    pub(crate) fn write_nested_at(&self, subclass: u8, site: Site) -> RwSemWriteGuard<'_, T> {
+        self.core.lock_at(LockMode::Nested(subclass), site);
         RwSemWriteGuard { sem: self, task_bound: PhantomData }
     }
 
@@ -71,7 +98,13 @@ impl<T: ?Sized> RwSem<T> {
     #[track_caller]
     #[must_use]
     pub fn try_write(&self) -> Option<RwSemWriteGuard<'_, T>> {
-        let taken = self.core.try_acquire(LockMode::Exclusive, Site::here());
+        self.try_write_at(Site::here())
+    }
+
+    /// As [`RwSem::try_write`], for a call at `site`.
+    #[must_use]
+    pub(crate) fn try_write_at(&self, site: Site) -> Option<RwSemWriteGuard<'_, T>> {
+        let taken = self.core.try_lock_at(LockMode::Exclusive, site);
         taken.then(|| RwSemWriteGuard { sem: self, task_bound: PhantomData })
     }
 }
@@ -95,7 +128,7 @@ impl<T: ?Sized> Deref for RwSemReadGuard<'_, T> {
 
 impl<T: ?Sized> Drop for RwSemReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.sem.core.release();
+        self.sem.core.unlock();
     }
 }
 
@@ -126,6 +159,6 @@ impl<T: ?Sized> DerefMut for RwSemWriteGuard<'_, T> {
 
 impl<T: ?Sized> Drop for RwSemWriteGuard<'_, T> {
     fn drop(&mut self) {
-        self.sem.core.release();
+        self.sem.core.unlock();
     }
 }

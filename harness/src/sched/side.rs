@@ -50,7 +50,7 @@ impl Side {
     pub(crate) const fn of(kind: TaskKind) -> Self {
         match kind {
             TaskKind::Task => Self::User,
-            TaskKind::Server | TaskKind::Foreign => Self::Harness,
+            TaskKind::Server | TaskKind::UserServer | TaskKind::Foreign => Self::Harness,
         }
     }
 

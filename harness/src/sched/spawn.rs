@@ -17,7 +17,7 @@ use super::table::TaskState;
 use super::task::{Installed, TaskOrigin, unwinds, with_current};
 use super::watch::Beat;
 use super::{Completion, SpinLock};
-use crate::event::{EventKind, Resource, Site, TaskId, TaskKind};
+use crate::event::{EventKind, QueueId, Resource, Site, TaskFlags, TaskId, TaskKind};
 
 /// How a task ended.
 pub(super) enum TaskEnd<T> {
@@ -51,7 +51,30 @@ impl Sched {
         kind: TaskKind,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.spawn_with(name, kind, TaskOrigin::kthread(), body)
+        self.spawn_at(name, kind, Site::here(), body)
+    }
+
+    /// As [`Sched::spawn`], for a call at `site`.
+    pub(crate) fn spawn_at<T: Send + 'static>(
+        &self,
+        name: &str,
+        kind: TaskKind,
+        site: Site,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.spawn_with(name, kind, TaskOrigin { flags: TaskFlags::EMPTY, site }, None, body)
+    }
+
+    /// Starts a server of `queue`. It counts as one before it first runs: where a queue has several
+    /// servers, those that wait must not seem to be all.
+    #[track_caller]
+    pub(crate) fn spawn_server(
+        &self,
+        name: &str,
+        queue: QueueId,
+        body: impl FnOnce() + Send + 'static,
+    ) -> JoinHandle<()> {
+        self.spawn_with(name, TaskKind::Server, TaskOrigin::kthread(), Some(queue), body)
     }
 
     /// Starts a task with the flags of the running one, as `fork` does. The task is inside the
@@ -66,7 +89,7 @@ impl Sched {
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
         let origin = TaskOrigin { flags: context::flags(), site: Site::here() };
-        self.spawn_with(name, TaskKind::Task, origin, body)
+        self.spawn_with(name, TaskKind::Task, origin, None, body)
     }
 
     fn spawn_with<T: Send + 'static>(
@@ -74,6 +97,7 @@ impl Sched {
         name: &str,
         kind: TaskKind,
         origin: TaskOrigin,
+        serves: Option<QueueId>,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
         let _side = harness_side();
@@ -81,6 +105,7 @@ impl Sched {
         // In a controlled world coroutine numbers and task numbers must be equal, so no other task
         // may run between taking the number and starting the coroutine.
         let task = self.add_task(name, kind, Some(parent));
+        serves.inspect(|queue| self.emit_for(task, EventKind::QueueServer { queue: *queue }));
         let done = Completion::new(self, Resource::Task(task));
         let handle = JoinHandle { task, done, slot: Arc::new(SpinLock::new(None)) };
         let (sched, done, slot) = (self.clone(), handle.done.clone(), Arc::clone(&handle.slot));
@@ -285,8 +310,16 @@ impl<T> JoinHandle<T> {
     where
         T: 'static,
     {
+        self.join_at(Site::here())
+    }
+
+    /// As [`JoinHandle::join`], for a call at `site`.
+    pub(crate) fn join_at(self, site: Site) -> T
+    where
+        T: 'static,
+    {
         let _side = harness_side();
-        self.done.wait_at("task exit", Site::here());
+        self.done.wait_at("task exit", site);
         let ended = self.slot.lock().take();
         match ended {
             Some(TaskEnd::Value(value)) => value,

@@ -10,6 +10,9 @@ use crate::event::{
 use crate::explore::{Budget, Dfs, Random, Replay};
 use crate::units::Ticks;
 
+mod queues;
+mod sites;
+
 /// Keeps the events and breaks nothing.
 #[derive(Clone, Default)]
 struct EventLog(Arc<SpinLock<Vec<Event>>>);

@@ -234,7 +234,8 @@ impl Completion {
         self.wait_at(why, Site::here());
     }
 
-    pub(super) fn wait_at(&self, why: &'static str, site: Site) {
+    /// As [`Completion::wait`], for a call at `site`.
+    pub(crate) fn wait_at(&self, why: &'static str, site: Site) {
         let waiting = Waiting { resource: self.resource, why, breakable: false, site };
         let broken = self.queue.wait_until(waiting, || self.is_done());
         debug_assert!(broken.is_ok(), "a wait that is not breakable is never broken");

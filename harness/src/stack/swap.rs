@@ -34,14 +34,7 @@ impl Stack {
             (Some(name), None) => {
                 let user = format!("swap area `{}`", spec.name);
                 let device = Arc::clone(below(&user, &self.devices, "loop device", name)?);
-                if device.sectors().bytes() < bytes {
-                    let what =
-                        format!("swap area `{}` of {} pages on `{name}`", spec.name, spec.pages);
-                    return Err(
-                        Error::input(what).advice("the device is shorter: give it fewer pages")
-                    );
-                }
-                (policy::SwapPlace::Device(self.nodes[name]), Arc::new(OnDevice { mm, device }))
+                return on_device(&mm, &spec.name, device, self.nodes[name], spec.pages);
             }
             (None, Some(fs)) => {
                 let fs = below(&format!("swap area `{}`", spec.name), &self.fs, "filesystem", fs)?;
@@ -60,16 +53,33 @@ impl Stack {
                 )
             }
             (None, None) => {
-                let device = MemoryDevice::new(&parts.sched, &spec.name, bytes);
-                let node = parts.mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
-                (
-                    policy::SwapPlace::Device(node),
-                    Arc::new(OnDevice { mm, device: Arc::new(device) }),
-                )
+                let device = Arc::new(MemoryDevice::new(&parts.sched, &spec.name, bytes));
+                let node = mm.topology(|stack| stack.add_node(NodeKind::Device, &spec.name));
+                return on_device(&mm, &spec.name, device, node, spec.pages);
             }
         };
         SwapArea::new(&spec.name, place, spec.pages, io)
     }
+}
+
+/// A swap area called `name` with `pages` slots on `device`, whatever serves that. `node` is the
+/// device's place in the stack.
+///
+/// # Errors
+/// The device is shorter than the area, or the number of slots is not valid.
+pub(crate) fn on_device(
+    mm: &Mm,
+    name: &str,
+    device: Arc<dyn BlockDevice>,
+    node: policy::Node,
+    pages: usize,
+) -> Result<SwapArea> {
+    if device.sectors().bytes() < (pages as u64).saturating_mul(PAGE_SIZE) {
+        let what = format!("swap area `{name}` of {pages} pages on `{}`", device.name());
+        return Err(Error::input(what).advice("the device is shorter: give it fewer pages"));
+    }
+    let io = Arc::new(OnDevice { mm: mm.clone(), device });
+    SwapArea::new(name, policy::SwapPlace::Device(node), pages, io)
 }
 
 /// A swap area on a block device: the write is submitted and ends later.
@@ -126,5 +136,45 @@ impl SwapIo for InFile {
         drop(promise);
         self.mm.page_written();
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::LateDevice;
+    use crate::event::EventKind;
+    use crate::inject::{Plan, PlanSpec, Pressure};
+    use crate::mm::{MmOptions, PageClass, PageIo, PageState};
+    use crate::sched::Sched;
+    use crate::sched::log::Log;
+    use crate::units::{Pages, Ticks};
+
+    #[test]
+    fn reclaim_swaps_to_a_device_that_a_task_of_its_own_serves() {
+        let log = Log::default();
+        let sched = Sched::native(1, Box::new(log.clone()));
+        let swapped = sched.run_main(|| {
+            let rule = Pressure::every_allocation().task("main");
+            let plan = Plan::arm(&sched, PlanSpec::default().pressure(rule)).unwrap();
+            let mm = Mm::new(&sched, &MmOptions::new(Pages(1024)), plan).unwrap();
+            let disk = Arc::new(MemoryDevice::new(&sched, "crypt", 4 * PAGE_SIZE));
+            let device: Arc<dyn BlockDevice> =
+                Arc::new(LateDevice::new(&sched, disk, Ticks(0), Ticks(0)));
+            let node = mm.topology(|stack| stack.add_node(NodeKind::Device, "crypt"));
+            let too_long = on_device(&mm, "swap0", Arc::clone(&device), node, 5);
+            assert!(too_long.is_err_and(|error| error.to_string().contains("on `crypt`")));
+            let area = on_device(&mm, "swap0", Arc::clone(&device), node, 4).unwrap();
+            mm.add_swap(area.clone());
+            let block = mm.alloc(0, Gfp::NOWAIT).expect("there is memory");
+            let anon = PageState::CLEAN_FILE.with(PageClass::Anon, PageIo::Dirty);
+            let page = mm.add_page(block, anon, None);
+            assert!(mm.alloc(0, Gfp::KERNEL).is_some());
+            device.stop();
+            assert_eq!(page.state().io, PageIo::Clean);
+            area.used()
+        });
+        assert_eq!(swapped, Some(1));
+        assert_eq!(log.count(|kind| matches!(kind, EventKind::RequestServed { .. })), 1);
     }
 }

@@ -81,7 +81,8 @@ impl Reads {
             | EventKind::PoolHandOver { .. } => Self::POOLS,
             EventKind::LockAttempt { .. }
             | EventKind::LockAcquired { .. }
-            | EventKind::LockReleased { .. } => Self::LOCKS,
+            | EventKind::LockReleased { .. }
+            | EventKind::LockHandOver { .. } => Self::LOCKS,
             EventKind::WaitBegin { .. } | EventKind::WaitEnd { .. } => Self::WAITS,
             EventKind::QueueServer { .. }
             | EventKind::RequestSubmit { .. }

@@ -8,12 +8,14 @@
 //! | [`judges`] | objects left at the end, lost data, false progress, lints; suppressions |
 //! | [`swap`] | findings through a swap area show the page-out and the submission |
 //! | [`policies`] | the same two stacks under every policy |
+//! | [`servers`] | pressure on servers, and by kswapd and the task at one allocation |
 
 mod conduct;
 mod invariants;
 mod judges;
 mod policies;
 mod regressions;
+mod servers;
 mod swap;
 
 use reclaimdep::scope::{Gfp, Shrinker, Stop};

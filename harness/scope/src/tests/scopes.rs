@@ -177,3 +177,24 @@ fn a_context_follows_its_task_at_any_depth() {
         assert_eq!((misuses(), context::flags()), (Vec::new(), TaskFlags::KTHREAD));
     }
 }
+
+#[test]
+fn an_interpreter_enters_a_scope_at_a_line_of_its_program() {
+    let site = Site { file: "c42.toml", line: 31 };
+    for attached in [false, true] {
+        let task = attached.then(|| Attached::new(1, TaskFlags::EMPTY));
+        let scope = ScopeKind::Nofs.enter_at(site);
+        assert_eq!(effective(Gfp::KERNEL), Gfp::NOFS);
+        assert_eq!(scope.site() == site, attached, "{:?}", scope.site());
+        drop(scope);
+        let flusher = io_flusher_at(site);
+        assert_eq!(context::flags(), TaskFlags::MEMALLOC_NOIO | TaskFlags::LOCAL_THROTTLE);
+        let inner = io_flusher_at(site);
+        drop(inner);
+        assert_eq!(context::flags(), TaskFlags::MEMALLOC_NOIO | TaskFlags::LOCAL_THROTTLE);
+        drop(flusher);
+        assert_eq!(context::flags(), TaskFlags::EMPTY);
+        assert_eq!(misuses(), []);
+        drop(task);
+    }
+}

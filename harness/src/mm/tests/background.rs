@@ -137,6 +137,7 @@ fn user_tasks_wait_for_kswapd_when_the_reserves_are_low_and_nofs_ones_at_most_a_
     let nofs = wait_for_reserves(TaskKind::Task, Gfp::NOFS).expect("the wait ends");
     assert!((1000..1100).contains(&nofs), "{nofs} ticks");
     assert_eq!(wait_for_reserves(TaskKind::Task, Gfp::KERNEL), None);
+    assert_eq!(wait_for_reserves(TaskKind::UserServer, Gfp::KERNEL), None, "as a user task");
 }
 
 /// A process that frees its pages when it is killed.

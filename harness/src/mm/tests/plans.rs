@@ -51,6 +51,24 @@ fn a_rule_about_the_heap_can_be_written_as_json() {
 }
 
 #[test]
+fn a_rule_by_both_wakes_kswapd_and_the_task_reclaims_unless_it_may_not() {
+    let rule: Pressure = serde_json::from_str(r#"{ "task": "main", "by": "both" }"#).unwrap();
+    assert_eq!(rule, Pressure::every_allocation().task("main").by_both());
+    assert!(PlanSpec::default().pressure(rule.clone()).wants_kswapd());
+    for (mask, direct) in [(Gfp::KERNEL, 1), (Gfp::NOWAIT, 0)] {
+        let events = rig(1024).pressure(rule.clone()).run(move |mm| {
+            mm.start_kswapd();
+            assert!(mm.alloc(0, mask).is_some());
+            mm.sched().point();
+            while mm.kswapd_is_forced() {
+                mm.sched().point();
+            }
+        });
+        assert_eq!((reclaims(&events, Direct), reclaims(&events, Kswapd)), (direct, 1), "{mask}");
+    }
+}
+
+#[test]
 fn a_rule_can_hit_each_allocation_of_an_operation() {
     let mut hits = 0;
     loop {
@@ -120,6 +138,7 @@ fn rules_that_can_never_hit_or_contradict_themselves_are_refused() {
         Plan::arm(&sched, spec).err().expect("refused").to_string()
     };
     for (rule, word) in [
+        (Pressure::default().by_both().with_shrinkers(["a"]), "a rule by kswapd cannot choose"),
         (Pressure { times: Some(0), ..Pressure::default() }, "`times` is 0"),
         (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` cannot be combined"),
         (Pressure::at_lock("a", "b").of(AllocSource::Heap), "`at-lock` cannot be combined"),

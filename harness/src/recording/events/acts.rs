@@ -101,6 +101,7 @@ pub(super) fn declared(kind: EventKind, names: &Names) -> Check {
         EventKind::LockAttempt { lock, .. }
         | EventKind::LockAcquired { lock, .. }
         | EventKind::LockReleased { lock }
+        | EventKind::LockHandOver { lock, .. }
         | EventKind::WaitBegin { resource: Resource::Lock(lock), .. } => {
             ("lock", lock.0, names.locks.len())
         }

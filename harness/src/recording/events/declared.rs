@@ -1,17 +1,17 @@
 //! Declarations: which name, source line or word each number of a file stands for.
 //!
 //! Key types: [`Declaration`], [`Numbers`] on the writing side, [`Declared`] on the reading side.
-//! Events keep `&'static str`, so the reader leaks the words of a file: at most [`MAX_TEXTS`] of
-//! them, each once.
+//! Events keep `&'static str`, so the words of a file stay for the rest of the process: at most
+//! [`MAX_TEXTS`] of them, and each distinct word once, however many files have it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::event::{Layer, Names, Site};
+use crate::event::{Layer, Names, Site, try_intern};
 
-/// A file with more words is refused, because each of them is leaked.
+/// A file with more words is refused, because each of them stays in memory.
 const MAX_TEXTS: usize = 1 << 16;
 
 /// A line that says what a number means. Numbers of each sort count from 0.
@@ -167,7 +167,11 @@ impl Declared {
     fn add(&mut self, declaration: Declaration) -> Result<()> {
         match declaration {
             Declaration::Text { is, .. } if self.texts.len() < MAX_TEXTS => {
-                self.texts.push(Box::leak(is.into_boxed_str()));
+                let word = try_intern(&is).ok_or_else(|| {
+                    Error::input("the files that this process has read have too many words")
+                        .advice("read this file in a process of its own")
+                })?;
+                self.texts.push(word);
             }
             Declaration::Text { .. } => {
                 return Err(Error::input(format!(

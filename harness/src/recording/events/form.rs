@@ -98,6 +98,7 @@ Prime { step: Prime };
 LockAttempt { lock: LockId, mode: LockMode, try_lock: bool, site: Site };
 LockAcquired { lock: LockId, mode: LockMode, site: Site };
 LockReleased { lock: LockId };
+LockHandOver { lock: LockId, request: RequestId };
 WaitBegin { resource: Resource, why: &'static str, breakable: bool, site: Site };
 WaitEnd { resource: Resource, outcome: WaitOutcome };
 QueueServer { queue: QueueId };

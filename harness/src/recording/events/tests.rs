@@ -126,6 +126,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         EventKind::PoolTake { pool: PoolId(n), site: Some(site) },
         EventKind::PoolGive { pool: PoolId(n) },
         EventKind::PoolHandOver { pool: PoolId(n), request },
+        EventKind::LockHandOver { lock, request },
         EventKind::Promise { condition: WaitId(n), site: None },
         EventKind::Promise { condition: WaitId(n), site: Some(site) },
         EventKind::PromiseEnd { condition: WaitId(n) },

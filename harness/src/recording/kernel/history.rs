@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::event::{
     Event, EventKind, Layer, LayerRef, LockId, Names, QueueId, RequestId, ShrinkerId, Site, TaskId,
-    TaskKind, WaitId, WorkId,
+    TaskKind, WaitId, WorkId, intern,
 };
 use crate::units::Nanos;
 
@@ -41,8 +41,8 @@ impl History {
             events: Vec::new(),
             names: Names::default(),
             notes: Vec::new(),
-            // Sites are static: the name of a recording is given to the process.
-            file: Box::leak(file.to_owned().into_boxed_str()),
+            // Sites are static: the name of a recording stays in the process.
+            file: intern(file),
             line: 0,
             time: Nanos(0),
             tasks: BTreeMap::new(),

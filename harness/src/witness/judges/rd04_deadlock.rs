@@ -77,6 +77,7 @@ fn changed(event: &Event, view: &View) -> Changed {
         EventKind::WorkQueued { work, .. } => Changed::Waiters(Resource::Work(work)),
         // Of several tasks of which one was enough, one is no longer there.
         EventKind::PromiseEnd { condition } => Changed::Waiters(Resource::Condition(condition)),
+        EventKind::LockHandOver { lock, .. } => Changed::Waiters(Resource::Lock(lock)),
         EventKind::PoolHandOver { pool, .. } => Changed::Waiters(Resource::Pool(pool)),
         EventKind::TaskExit if view.exit_matters() => Changed::AnyTask,
         _ => Changed::Nothing,

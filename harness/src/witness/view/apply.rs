@@ -177,6 +177,11 @@ impl View {
                     self.locks[lock.0 as usize].forget_holder(id, held.seq);
                 }
             }
+            EventKind::LockHandOver { lock, request } => {
+                if self.lent.len() < MAX_IN_FLIGHT {
+                    self.lent.entry(lock).or_default().push(request);
+                }
+            }
             EventKind::WaitBegin { resource, why, breakable, site } => {
                 let signalled = false;
                 let wait = Wait { resource, why, breakable, site, seq, time, signalled };
@@ -233,7 +238,13 @@ impl View {
             }
             EventKind::RequestServe { request } => self.request_is(request, served),
             EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
-            EventKind::RequestComplete { request, .. } => drop(self.requests.remove(&request)),
+            EventKind::RequestComplete { request, .. } => {
+                self.requests.remove(&request);
+                self.lent.retain(|_, holders| {
+                    holders.retain(|holder| *holder != request);
+                    !holders.is_empty()
+                });
+            }
             EventKind::WorkQueued { work, queue } => {
                 keep(
                     &mut self.works,

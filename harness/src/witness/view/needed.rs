@@ -14,7 +14,13 @@ impl View {
         let (mut one, mut servers, mut lock, mut any) = (None, &[][..], None, Vec::new());
         let wait = self.wait(waiter);
         match wait.map(|wait| wait.resource) {
-            Some(Resource::Lock(id)) => lock = self.locks.get(id.0 as usize),
+            Some(Resource::Lock(id)) => {
+                lock = self.locks.get(id.0 as usize);
+                let lent = self.lent.get(&id).into_iter().flatten();
+                if let Some(request) = lent.filter_map(|id| self.requests.get(id)).next() {
+                    (one, servers) = self.server(request.progress, request.queue);
+                }
+            }
             Some(Resource::Request(id)) => {
                 if let Some(request) = self.requests.get(&id) {
                     (one, servers) = self.server(request.progress, request.queue);

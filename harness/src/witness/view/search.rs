@@ -96,6 +96,13 @@ impl View {
                 return true;
             }
         }
+        if serves {
+            for lock in self.lent.keys() {
+                if self.waiting.on(Resource::Lock(*lock)).any(&mut *each) {
+                    return true;
+                }
+            }
+        }
         let pools = !taken_in.pools && (serves || self.has_element(id));
         taken_in.pools |= pools;
         if pools && self.waiting.on_pools().any(&mut *each) {
@@ -146,7 +153,11 @@ impl View {
             };
             match self.wait(at).map(|wait| (wait.resource, wait.seq)) {
                 Some((Resource::Lock(lock), seq)) => {
-                    self.ahead_in_line(at, seq, lock, lines.entry(lock).or_default(), take_in);
+                    if self.lent.contains_key(&lock) {
+                        self.needed(at).1.map(|needed| needed.task).for_each(take_in);
+                    } else {
+                        self.ahead_in_line(at, seq, lock, lines.entry(lock).or_default(), take_in);
+                    }
                 }
                 // Waiters for elements of one pool, and those for the servers of one queue, wait
                 // for the same tasks.

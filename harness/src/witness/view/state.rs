@@ -53,6 +53,8 @@ pub struct View {
     pub(super) requests: BTreeMap<RequestId, RequestFacts>,
     pub(super) works: BTreeMap<WorkId, WorkItem>,
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
+    /// The locks that requests hold.
+    pub(super) lent: BTreeMap<LockId, Vec<RequestId>>,
     pub(super) promises: BTreeMap<WaitId, Vec<Owed>>,
     pub(super) waiting: Waiting,
     /// Tasks with a reclaim among their frames.

@@ -7,6 +7,8 @@ use crate::event::{
 use crate::witness::script::Script;
 use crate::witness::{Step, StepKind};
 
+mod handed_over;
+
 const WRITE: LockMode = LockMode::Exclusive;
 const READ: LockMode = LockMode::Shared;
 
