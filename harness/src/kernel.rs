@@ -14,10 +14,11 @@
 /// Everything observable, as plain data.
 pub mod event {
     pub use crate::event::{
-        AllocOutcome, Choice, Event, EventKind, Fact, HeapPlace, ItemId, Levels, LockId, LockMode,
-        LockName, MayWait, Names, Observer, Op, Origin, PartId, PartKind, PointId, PoolId, Prime,
-        QueueId, Reaction, ReclaimKind, ReclaimTarget, RequestId, Resource, ShrinkPass, ShrinkerId,
-        TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_number, heap_site,
+        Actor, AllocOutcome, Choice, Event, EventKind, Fact, HeapPlace, ItemId, Levels, LockId,
+        LockMode, LockName, MayWait, Names, Needs, Observer, Op, Origin, PartId, PartKind, PointId,
+        PoolId, Prime, QueueId, Reaction, ReclaimKind, ReclaimTarget, RequestId, Resource,
+        ShrinkPass, ShrinkerId, TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_number,
+        heap_site,
     };
 }
 

@@ -1,9 +1,10 @@
 //! `EventKind`: everything that can happen in a world; `words` has the types of its fields.
 
 use super::{
-    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
-    Origin, PointId, PoolId, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
-    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse,
+    Needs, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
+    ScopeKind, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome,
+    WorkId,
 };
 use crate::{error::Errno, units::Pages, units::Sectors};
 
@@ -279,6 +280,14 @@ pub enum EventKind {
     },
     /// The task began to serve a request.
     RequestServe { request: RequestId },
+    /// The task passed the request down. Once the task no longer serves it, a wait for it needs
+    /// whoever acts for `to`.
+    RequestPassed {
+        /// Which.
+        request: RequestId,
+        /// Who carries it: usually a request below, or a work item.
+        to: Actor,
+    },
     /// The task no longer serves the request; it may still be in flight below.
     RequestServed { request: RequestId },
     /// A request is complete.
@@ -325,20 +334,45 @@ pub enum EventKind {
         /// To which request.
         request: RequestId,
     },
-    /// The task promises to signal a condition; no other task needs to.
+    /// A promise to signal a condition; only those that promised need to.
     Promise {
         /// Which.
         condition: WaitId,
+        /// Who promises. A request or a work item can be promised for before it is submitted or
+        /// queued; its end ends the promise.
+        by: Actor,
+        /// How many units the signal brings.
+        units: u32,
         /// Where; none where a recording does not say.
         site: Option<Site>,
     },
-    /// The task is released from its promise without a signal.
-    PromiseEnd { condition: WaitId },
-    /// The task signalled the condition: every promise that it made of it is kept, and every task
-    /// that waits for it tests it again.
+    /// The last promise that this one made of the condition ended without a signal.
+    PromiseEnd {
+        /// Which.
+        condition: WaitId,
+        /// Who promised.
+        by: Actor,
+    },
+    /// The task signalled the condition: every promise that the task itself made of it is kept,
+    /// and every task that waits for it tests it again.
     Signal { condition: WaitId },
     /// The task tested the condition after a signal, and waits on.
     WaitAgain { condition: WaitId },
+    /// The task that waits for the condition needs this much. Until an event says so, and again
+    /// after [`EventKind::WaitAgain`], it needs one of those that promised.
+    WaitNeeds {
+        /// Which.
+        condition: WaitId,
+        /// How many must act.
+        needs: Needs,
+    },
+    /// The task came to a wait that was over before it began. Only in runs that ask for it.
+    WaitPassed {
+        /// For what it would have waited.
+        resource: Resource,
+        /// Where.
+        site: Site,
+    },
     /// A shrinker was registered.
     ShrinkerRegistered {
         /// Which.

@@ -50,7 +50,7 @@ impl Changed {
                 self.all |= view.pools_are_waited_for();
             }
             EventKind::Promise { condition, .. }
-            | EventKind::PromiseEnd { condition }
+            | EventKind::PromiseEnd { condition, .. }
             | EventKind::Signal { condition } => {
                 self.all |= view.waiters(Resource::Condition(condition)).next().is_some();
             }

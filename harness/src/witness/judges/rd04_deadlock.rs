@@ -76,7 +76,7 @@ fn changed(event: &Event, view: &View) -> Changed {
         EventKind::RequestSubmit { request, .. } => Changed::Waiters(Resource::Request(request)),
         EventKind::WorkQueued { work, .. } => Changed::Waiters(Resource::Work(work)),
         // Of several tasks of which one was enough, one is no longer there.
-        EventKind::PromiseEnd { condition } => Changed::Waiters(Resource::Condition(condition)),
+        EventKind::PromiseEnd { condition, .. } => Changed::Waiters(Resource::Condition(condition)),
         EventKind::PoolHandOver { pool, .. } => Changed::Waiters(Resource::Pool(pool)),
         EventKind::TaskExit if view.exit_matters() => Changed::AnyTask,
         _ => Changed::Nothing,

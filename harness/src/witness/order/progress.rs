@@ -110,14 +110,14 @@ impl Order {
             }
             EventKind::WorkBegin { work } => (self.work_item(at, work), Key::Work(work), None),
             EventKind::PoolTake { pool, site } => (self.pool(at, pool), Key::Pool(pool), site),
-            EventKind::Promise { condition, site } => {
+            EventKind::Promise { condition, site, .. } => {
                 (self.condition(at, condition), Key::Promise(condition), site)
             }
             EventKind::RequestServed { request } => {
                 return self.drop_last(task, Key::Request(request));
             }
             EventKind::WorkEnd { work } => return self.drop_last(task, Key::Work(work)),
-            EventKind::PromiseEnd { condition } => {
+            EventKind::PromiseEnd { condition, .. } => {
                 return self.drop_last(task, Key::Promise(condition));
             }
             EventKind::Signal { condition } => {

@@ -278,11 +278,11 @@ impl View {
                     || take_one(holders, done)
                     || take_one(holders, |_| true);
             }
-            EventKind::Promise { condition, site } => {
+            EventKind::Promise { condition, site, .. } => {
                 self.promises.entry(condition).or_default().push(owed(site));
                 self.tasks[me.0 as usize].promises = true;
             }
-            EventKind::PromiseEnd { condition } => {
+            EventKind::PromiseEnd { condition, .. } => {
                 if let Some(promised) = self.promises.get_mut(&condition)
                     && let Some(place) = promised.iter().rposition(|promised| promised.task == me)
                 {

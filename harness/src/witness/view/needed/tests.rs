@@ -1,7 +1,9 @@
 //! Who must act before a wait ends, and how many of those.
 
-use crate::event::{EventKind, LockMode, PoolId, QueueId, RequestId, Resource, Site, TaskId};
-use crate::witness::script::Script;
+use crate::event::{
+    Actor, EventKind, LockMode, PoolId, QueueId, RequestId, Resource, Site, TaskId,
+};
+use crate::witness::script::{Script, promise};
 use crate::witness::{Needed, Quorum, Role, View};
 
 const SITE: Site = Site { file: "stack.rs", line: 1 };
@@ -162,9 +164,9 @@ fn a_task_ends_only_its_own_promise() {
     let mut s = Script::default();
     let condition = s.names.add_condition("log space");
     let [one, other, waiter] = ["one", "other", "waiter"].map(|name| s.task(name));
-    s.on(one, EventKind::Promise { condition, site: None });
-    s.on(other, EventKind::Promise { condition, site: None });
-    s.on(one, EventKind::PromiseEnd { condition });
+    s.on(one, promise(condition, one));
+    s.on(other, promise(condition, other));
+    s.on(one, EventKind::PromiseEnd { condition, by: Actor::Task(one) });
     s.wait(waiter, Resource::Condition(condition), "log space");
     assert_eq!(needed(&s, waiter), [(other, Role::Promised)]);
 }
