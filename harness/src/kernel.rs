@@ -96,8 +96,8 @@ pub mod witness {
     pub use crate::witness::{
         Breach, Collision, Cycle, Declaration, Edge, Entry, Finding, Frame, FrameKind, HeldLock,
         Judge, JudgeOptions, Learned, Level, Moment, Needed, Node, NodeKind, Order, OrderGraph,
-        Pairs, Progress, Quorum, Reads, RequestFacts, RestrictedBy, Restriction, Role, Stall,
-        StallCause, Stalls, Step, StepKind, Subject, Task, View, Wait, Witness, WorkItem,
+        Pairs, Progress, Reads, RequestFacts, RestrictedBy, Restriction, Role, Stall, StallCause,
+        Stalls, Step, StepKind, Subject, Task, View, Wait, Witness, WorkItem,
     };
 }
 

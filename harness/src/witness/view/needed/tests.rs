@@ -1,10 +1,10 @@
 //! Who must act before a wait ends, and how many of those.
 
 use crate::event::{
-    Actor, EventKind, LockMode, PoolId, QueueId, RequestId, Resource, Site, TaskId,
+    Actor, EventKind, LockMode, Needs, PoolId, QueueId, RequestId, Resource, Site, TaskId,
 };
 use crate::witness::script::{Script, promise};
-use crate::witness::{Needed, Quorum, Role, View};
+use crate::witness::{Needed, Role, View};
 
 const SITE: Site = Site { file: "stack.rs", line: 1 };
 const WRITE: LockMode = LockMode::Exclusive;
@@ -50,10 +50,10 @@ fn a_lock_needs_all_its_holders_and_a_queue_any_of_its_servers() {
     s.take(one, lock, READ);
     s.take(other, lock, READ);
     s.want(waiter, lock, WRITE, false);
-    assert_eq!(view(&s).needed(waiter).0, Quorum::All);
+    assert_eq!(view(&s).needed(waiter).0, Needs::All);
     let request = s.submit(waiter, queue);
     s.wait(waiter, Resource::Request(request), "request");
-    assert_eq!(view(&s).needed(waiter).0, Quorum::Any);
+    assert_eq!(view(&s).needed(waiter).0, Needs::One);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn waits_for_element(mut s: Script, pool: PoolId) -> Vec<(TaskId, Role)> {
     let waiter = s.task("waiter");
     s.wait(waiter, Resource::Pool(pool), "mempool element");
     let needed = needed(&s, waiter);
-    // One element is enough, and a wait without known holders is not stuck.
-    let quorum = if needed.is_empty() { Quorum::All } else { Quorum::Any };
-    assert_eq!(view(&s).needed(waiter).0, quorum);
+    assert_eq!(view(&s).needed(waiter).0, Needs::One);
+    // Without known holders the wait is not stuck.
+    assert_eq!(view(&s).is_stuck(waiter, |_| true), !needed.is_empty());
     needed
 }
 
