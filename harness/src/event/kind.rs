@@ -358,8 +358,8 @@ pub enum EventKind {
     Signal { condition: WaitId },
     /// The task tested the condition after a signal, and waits on.
     WaitAgain { condition: WaitId },
-    /// The task that waits for the condition needs this much. Until an event says so, and again
-    /// after [`EventKind::WaitAgain`], it needs one of those that promised.
+    /// The task needs this much of those that promised: in the wait for the condition that is open,
+    /// or else in the one that it begins next. A wait of which no event says so needs one of them.
     WaitNeeds {
         /// Which.
         condition: WaitId,

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Sched, SpinLock, WaitQueue, Waiting};
 use crate::event::{Actor, EventKind, Needs, Resource, Site, TaskId, WaitId};
+use crate::units::Ticks;
 
 /// A condition that tasks wait for and other tasks signal. Cheap to clone.
 ///
@@ -103,7 +104,7 @@ impl Condition {
 
     /// The number that events know it by.
     #[must_use]
-    pub(crate) const fn id(&self) -> WaitId {
+    pub const fn id(&self) -> WaitId {
         self.id
     }
 
@@ -127,6 +128,7 @@ impl Condition {
     }
 
     /// The last promise of `by` ends without a signal. Does nothing where none is open.
+    #[allow(dead_code, reason = "only interpreted programs promise for others")]
     pub(crate) fn end_promise_by(&self, by: Actor) {
         if self.promises.lock().end(by, None) {
             self.sched.emit(EventKind::PromiseEnd { condition: self.id, by });
@@ -179,21 +181,37 @@ impl Condition {
             if ready() {
                 return true;
             }
-            if !std::mem::replace(&mut begun, true) {
-                return false;
-            }
-            if std::mem::replace(&mut seen, now) != now {
-                sched.emit(EventKind::WaitAgain { condition });
-                told = Needs::One;
-            }
+            // Before the wait begins, or begins again: judges look at it then.
             let needs = needs();
             if std::mem::replace(&mut told, needs) != needs {
                 sched.emit(EventKind::WaitNeeds { condition, needs });
+            }
+            if std::mem::replace(&mut begun, true) && std::mem::replace(&mut seen, now) != now {
+                sched.emit(EventKind::WaitAgain { condition });
             }
             false
         };
         let broken = self.waiters.wait_until(waiting, tested);
         debug_assert!(broken.is_ok(), "a wait that is not breakable is never broken");
+    }
+}
+
+impl Condition {
+    /// Waits until `ready` holds, or for so many ticks; returns whether it holds. Time ends this
+    /// wait in any case, so it is no wait for those that promised.
+    #[track_caller]
+    pub(crate) fn wait_timeout(
+        &self,
+        why: &'static str,
+        timeout: Ticks,
+        ready: impl FnMut() -> bool,
+    ) -> bool {
+        self.waiters.wait_timeout(Waiting::on(Resource::Timer, why), timeout, ready)
+    }
+
+    /// Whether no task waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiters.is_empty()
     }
 }
 

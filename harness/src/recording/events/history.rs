@@ -72,7 +72,6 @@ impl History {
             EventKind::WaitBegin { .. }
             | EventKind::WaitPassed { .. }
             | EventKind::WaitAgain { .. }
-            | EventKind::WaitNeeds { .. }
             | EventKind::WaitEnd { .. } => self.wait(task, kind),
             EventKind::QueueServer { queue } => {
                 self.servers.entry(queue).or_default().insert(task);
@@ -206,7 +205,7 @@ impl History {
                 self.task(id).waits.push((resource, breakable));
             }
             EventKind::WaitPassed { resource, .. } => self.was_queued(resource)?,
-            EventKind::WaitAgain { condition } | EventKind::WaitNeeds { condition, .. } => {
+            EventKind::WaitAgain { condition } => {
                 require(self.task(id).waits_for(Resource::Condition(condition)), || {
                     format!("task {} tests a condition that it does not wait for", id.0)
                 })?;

@@ -175,7 +175,13 @@ impl View {
                 }
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
-                let (signalled, needs) = (false, Needs::One);
+                let signalled = false;
+                let wants = match resource {
+                    Resource::Condition(_) => task.wants.take(),
+                    _ => None,
+                };
+                let wants = wants.filter(|(wanted, _)| Resource::Condition(*wanted) == resource);
+                let needs = wants.map_or(Needs::One, |(_, needs)| needs);
                 let wait = Wait { resource, why, breakable, site, seq, time, signalled, needs };
                 task.waits.push(wait);
                 let mode = task.attempt;
@@ -341,14 +347,15 @@ impl View {
                 let waits = &mut self.tasks[me.0 as usize].waits;
                 let resource = Resource::Condition(condition);
                 if let Some(wait) = waits.iter_mut().rfind(|wait| wait.resource == resource) {
-                    (wait.signalled, wait.needs) = (false, Needs::One);
+                    wait.signalled = false;
                 }
             }
             EventKind::WaitNeeds { condition, needs } => {
-                let waits = &mut self.tasks[me.0 as usize].waits;
+                let task = &mut self.tasks[me.0 as usize];
                 let resource = Resource::Condition(condition);
-                if let Some(wait) = waits.iter_mut().rfind(|wait| wait.resource == resource) {
-                    wait.needs = needs;
+                match task.waits.iter_mut().rfind(|wait| wait.resource == resource) {
+                    Some(wait) => wait.needs = needs,
+                    None => task.wants = Some((condition, needs)),
                 }
             }
             _ => {}

@@ -209,6 +209,12 @@ impl View {
         }
     }
 
+    /// The task that acts for the request or work item now, and what it serves for that.
+    pub(in crate::witness) fn server(&self, actor: Actor) -> Option<(TaskId, Actor)> {
+        let Servers { of, one, .. } = self.servers_of(actor);
+        one.filter(|_| !matches!(of, Actor::Task(_))).map(|(task, _)| (task, of))
+    }
+
     /// The tasks that can act for any of those that promised to signal the condition.
     pub(super) fn all_promisers(&self, condition: WaitId) -> impl Iterator<Item = TaskId> {
         self.promises.of(condition).flat_map(|promised| {

@@ -12,7 +12,7 @@ use super::waits::{
     ElementHolder, Lock, Needed, Owed, Progress, RequestFacts, Role, Wait, WorkItem,
 };
 use crate::event::{
-    Actor, LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
+    Actor, LockId, LockMode, Needs, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
 };
 use crate::units::Pages;
 
@@ -30,6 +30,8 @@ pub struct Task {
     /// Its open waits, outermost first: the code that tests what a wait is for may wait in turn.
     pub waits: Vec<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
+    /// How much it needs in the wait for this condition that it begins next.
+    pub(super) wants: Option<(WaitId, Needs)>,
     /// The queues that it serves.
     pub(in crate::witness) serves: Vec<QueueId>,
     /// Whether it ever promised to signal.

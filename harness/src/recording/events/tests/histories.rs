@@ -149,7 +149,6 @@ fn what_ends_has_begun() {
     let signalled =
         [promise, EventKind::Signal { condition }, EventKind::PromiseEnd { condition, by }];
     assert_eq!(read(&signalled.map(|kind| (0, kind))), Ok(5));
-    check(&[(0, EventKind::WaitNeeds { condition, needs: Needs::All })], "does not wait for");
     check(&[(0, EventKind::PoolGive { pool })], "more than it gave");
     check(&[(0, EventKind::ShrinkerUnregistered { shrinker })], "was not registered");
 }

@@ -1,5 +1,7 @@
 //! RD04 on scripted events: cycles of every kind, and near misses.
 
+mod suppliers;
+
 use crate::error::Errno;
 use crate::event::{
     Actor, EventKind, LockId, LockMode, RequestId, Resource, TaskId, TaskKind, WaitId, WaitOutcome,
