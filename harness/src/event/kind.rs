@@ -55,16 +55,12 @@ pub enum EventKind {
     },
     /// The task entered a layer.
     LayerEnter {
-        /// Which.
         layer: LayerRef,
         /// Where.
         site: Site,
     },
     /// The task left a layer.
-    LayerExit {
-        /// Which.
-        layer: LayerRef,
-    },
+    LayerExit { layer: LayerRef },
     /// An allocation began.
     AllocBegin {
         /// Pages as a power of two.
@@ -134,21 +130,18 @@ pub enum EventKind {
     },
     /// A shrinker is asked how much it could free.
     ShrinkCountBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// The mask of the reclaim; the answer must not depend on it.
         mask: Gfp,
     },
     /// The shrinker answered.
     ShrinkCountEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Its answer.
         count: u64,
     },
     /// A shrinker's scan is called.
     ShrinkScanBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// What it may do.
         mask: Gfp,
@@ -157,7 +150,6 @@ pub enum EventKind {
     },
     /// The shrinker returned.
     ShrinkScanEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Objects freed, or none for SHRINK_STOP.
         freed: Option<u64>,
@@ -168,14 +160,12 @@ pub enum EventKind {
     },
     /// A pass over a shrinker that has something to free begins; it took what was deferred.
     ShrinkPassBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// The inputs of its arithmetic.
         pass: ShrinkPass,
     },
     /// The pass ended.
     ShrinkPassEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Only the memcg's objects.
         in_memcg: bool,
@@ -185,13 +175,9 @@ pub enum EventKind {
         owed: u64,
     },
     /// A shrinker panicked; it is not called again.
-    ShrinkerPanicked {
-        /// Which shrinker.
-        shrinker: ShrinkerId,
-    },
+    ShrinkerPanicked { shrinker: ShrinkerId },
     /// The task wants an element of a pool.
     PoolAllocBegin {
-        /// Which pool.
         pool: PoolId,
         /// The mask the caller wrote.
         mask: Gfp,
@@ -202,14 +188,12 @@ pub enum EventKind {
     },
     /// The task has an element, or gave up.
     PoolAllocEnd {
-        /// Which pool.
         pool: PoolId,
         /// Whether it has one; none where the task unwinds.
         got: Option<bool>,
     },
     /// The task took an element of a pool, from its reserve or from memory.
     PoolTake {
-        /// Which pool.
         pool: PoolId,
         /// Where it was asked for; none where a recording does not say.
         site: Option<Site>,
@@ -218,7 +202,6 @@ pub enum EventKind {
     PoolGive { pool: PoolId },
     /// The task wants a lock.
     LockAttempt {
-        /// Which.
         lock: LockId,
         /// How.
         mode: LockMode,
@@ -229,7 +212,6 @@ pub enum EventKind {
     },
     /// The task has the lock.
     LockAcquired {
-        /// Which.
         lock: LockId,
         /// How.
         mode: LockMode,
@@ -257,13 +239,9 @@ pub enum EventKind {
         outcome: WaitOutcome,
     },
     /// This task serves a queue from now on.
-    QueueServer {
-        /// Which.
-        queue: QueueId,
-    },
+    QueueServer { queue: QueueId },
     /// The task submitted a request.
     RequestSubmit {
-        /// Which.
         request: RequestId,
         /// To which device's queue.
         queue: QueueId,
@@ -283,7 +261,6 @@ pub enum EventKind {
     /// The task passed the request down. Once the task no longer serves it, a wait for it needs
     /// whoever acts for `to`.
     RequestPassed {
-        /// Which.
         request: RequestId,
         /// Who carries it: usually a request below, or a work item.
         to: Actor,
@@ -292,21 +269,18 @@ pub enum EventKind {
     RequestServed { request: RequestId },
     /// A request is complete.
     RequestComplete {
-        /// Which.
         request: RequestId,
         /// Its error, if it failed.
         error: Option<Errno>,
     },
     /// A work queue was made.
     WorkQueueMade {
-        /// Which.
         queue: QueueId,
         /// Reclaim may wait for it: it makes progress without memory (`WQ_MEM_RECLAIM`).
         mem_reclaim: bool,
     },
     /// A work item was queued.
     WorkQueued {
-        /// Which.
         work: WorkId,
         /// Where it waits.
         queue: QueueId,
@@ -322,21 +296,18 @@ pub enum EventKind {
     },
     /// A failpoint was passed.
     PointReached {
-        /// Which.
         point: PointId,
         /// Whether it did something.
         fired: bool,
     },
     /// The request carries an element of a pool, which its completion gives back.
     PoolHandOver {
-        /// Which pool.
         pool: PoolId,
         /// To which request.
         request: RequestId,
     },
     /// A promise to signal a condition; only those that promised need to.
     Promise {
-        /// Which.
         condition: WaitId,
         /// Who promises. A request or a work item can be promised for before it is submitted or
         /// queued; its end ends the promise.
@@ -348,7 +319,6 @@ pub enum EventKind {
     },
     /// The last promise that this one made of the condition ended without a signal.
     PromiseEnd {
-        /// Which.
         condition: WaitId,
         /// Who promised.
         by: Actor,
@@ -361,7 +331,6 @@ pub enum EventKind {
     /// The task needs this much of those that promised: in the wait for the condition that is open,
     /// or else in the one that it begins next. A wait of which no event says so needs one of them.
     WaitNeeds {
-        /// Which.
         condition: WaitId,
         /// How many must act.
         needs: Needs,

@@ -2,9 +2,9 @@
 //!
 //! Key types: [`Hold`], [`Key`], [`Holder`]. Besides locks a task holds reclaim while it reclaims,
 //! the requests of a queue while it serves one, the reserve of a pool while it has an element, a
-//! condition while it or what it serves promises one, and its own exit always. A hold that *waited* has edges from
-//! all that was held below it; one that was tried for, or that the task was given (a request to
-//! serve), has none, so whatever is taken next gets edges from both.
+//! condition while it or what it serves promises one, and its own exit always. A hold that *waited*
+//! has edges from all that was held below it; one that was tried for, or that the task was given (a
+//! request to serve), has none, so whatever is taken next gets edges from both.
 
 use super::node::NodeId;
 use crate::event::{Actor, LockId, PoolId, RequestId, Site, WaitId, WorkId};

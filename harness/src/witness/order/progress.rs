@@ -5,8 +5,8 @@
 //! holds for promised conditions. Work items differ from each other in what they take, so each is a
 //! node of its own: a task that waits for one that runs takes that one alone, and a task that waits
 //! for one in the queue takes those before it too. A task that serves a request or executes an item
-//! holds also what that promised, and the requests that were passed down to it. Written from docs/kernel/lockdep.md, "What the
-//! annotation cannot see".
+//! holds also what that promised, and the requests that were passed down to it. Written from
+//! docs/kernel/lockdep.md, "What the annotation cannot see".
 
 use std::collections::BTreeSet;
 

@@ -8,8 +8,9 @@
 //! enough to close a cycle. Scopes matter through masks alone.
 //!
 //! Left out: conditions that nobody promised to signal, and waits that did not have to happen,
-//! except those for locks and those of runs that have events of them. Written from docs/kernel/lockdep.md, "The annotation", "Prediction" and
-//! "What the annotation cannot see", and docs/kernel/rules.md, "Invariants" (9 to 11).
+//! except those for locks and those of runs that have events of them. Written from
+//! docs/kernel/lockdep.md, "The annotation", "Prediction" and "What the annotation cannot see", and
+//! docs/kernel/rules.md, "Invariants" (9 to 11).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,9 +11,8 @@
 //! | `frames` | [`Frame`], [`HeldLock`], [`Restriction`]: what a task is in the middle of, and what that forbids |
 //! | `stalls` | [`Stalls`]: how long tasks stood, and behind what |
 //!
-//! `needed`, `search` and `apply` stand on `state`, and `state` on `waits`, `promises`, `waiting` and
-//! `frames`.
-//! No locks.
+//! `needed`, `search` and `apply` stand on `state`, and `state` on `waits`, `promises`, `waiting`
+//! and `frames`. No locks.
 
 mod apply;
 mod frames;
