@@ -128,8 +128,8 @@ impl Condition {
     }
 
     /// The last promise of `by` ends without a signal. Does nothing where none is open.
-    #[allow(dead_code, reason = "only interpreted programs promise for others")]
-    pub(crate) fn end_promise_by(&self, by: Actor) {
+    #[doc(hidden)]
+    pub fn end_promise_by(&self, by: Actor) {
         if self.promises.lock().end(by, None) {
             self.sched.emit(EventKind::PromiseEnd { condition: self.id, by });
         }
