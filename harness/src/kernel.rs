@@ -14,10 +14,11 @@
 /// Everything observable, as plain data.
 pub mod event {
     pub use crate::event::{
-        AllocOutcome, Choice, Event, EventKind, Fact, HeapPlace, ItemId, Levels, LockId, LockMode,
-        LockName, MayWait, Names, Observer, Op, Origin, PartId, PartKind, PointId, PoolId, Prime,
-        QueueId, Reaction, ReclaimKind, ReclaimTarget, RequestId, Resource, ShrinkPass, ShrinkerId,
-        TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_place, source_line,
+        Actor, AllocOutcome, Choice, Event, EventKind, Fact, HeapPlace, ItemId, Levels, LockId,
+        LockMode, LockName, MayWait, Names, Needs, Observer, Op, Origin, PartId, PartKind, PointId,
+        PoolId, Prime, QueueId, Reaction, ReclaimKind, ReclaimTarget, RequestId, Resource,
+        ShrinkPass, ShrinkerId, TaskId, TaskKind, Trace, WaitId, WaitOutcome, WorkId, heap_place,
+        source_line,
     };
 }
 
@@ -96,8 +97,8 @@ pub mod witness {
     pub use crate::witness::{
         Breach, Collision, Cycle, Declaration, Edge, Entry, Finding, Frame, FrameKind, HeldLock,
         Judge, JudgeOptions, Learned, Level, Moment, Needed, Node, NodeKind, Order, OrderGraph,
-        PageOut, Pairs, Progress, Quorum, Reads, RequestFacts, RestrictedBy, Restriction, Role,
-        Stall, StallCause, Stalls, Step, StepKind, Subject, Task, View, Wait, Witness, WorkItem,
+        PageOut, Pairs, Progress, Reads, RequestFacts, RestrictedBy, Restriction, Role, Stall,
+        StallCause, Stalls, Step, StepKind, Subject, Task, View, Wait, Witness, WorkItem,
     };
 }
 

@@ -1,9 +1,10 @@
 //! `EventKind`: everything that can happen in a world; `words` has the types of its fields.
 
 use super::{
-    AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse, Op,
-    Origin, PointId, PoolId, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind,
-    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode, Misuse,
+    Needs, Op, Origin, PointId, PoolId, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
+    ScopeKind, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome,
+    WorkId,
 };
 use crate::{error::Errno, units::Pages, units::Sectors};
 
@@ -54,16 +55,12 @@ pub enum EventKind {
     },
     /// The task entered a layer.
     LayerEnter {
-        /// Which.
         layer: LayerRef,
         /// Where.
         site: Site,
     },
     /// The task left a layer.
-    LayerExit {
-        /// Which.
-        layer: LayerRef,
-    },
+    LayerExit { layer: LayerRef },
     /// An allocation began.
     AllocBegin {
         /// Pages as a power of two.
@@ -133,21 +130,18 @@ pub enum EventKind {
     },
     /// A shrinker is asked how much it could free.
     ShrinkCountBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// The mask of the reclaim; the answer must not depend on it.
         mask: Gfp,
     },
     /// The shrinker answered.
     ShrinkCountEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Its answer.
         count: u64,
     },
     /// A shrinker's scan is called.
     ShrinkScanBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// What it may do.
         mask: Gfp,
@@ -156,7 +150,6 @@ pub enum EventKind {
     },
     /// The shrinker returned.
     ShrinkScanEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Objects freed, or none for SHRINK_STOP.
         freed: Option<u64>,
@@ -167,14 +160,12 @@ pub enum EventKind {
     },
     /// A pass over a shrinker that has something to free begins; it took what was deferred.
     ShrinkPassBegin {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// The inputs of its arithmetic.
         pass: ShrinkPass,
     },
     /// The pass ended.
     ShrinkPassEnd {
-        /// Which shrinker.
         shrinker: ShrinkerId,
         /// Only the memcg's objects.
         in_memcg: bool,
@@ -184,13 +175,9 @@ pub enum EventKind {
         owed: u64,
     },
     /// A shrinker panicked; it is not called again.
-    ShrinkerPanicked {
-        /// Which shrinker.
-        shrinker: ShrinkerId,
-    },
+    ShrinkerPanicked { shrinker: ShrinkerId },
     /// The task wants an element of a pool.
     PoolAllocBegin {
-        /// Which pool.
         pool: PoolId,
         /// The mask the caller wrote.
         mask: Gfp,
@@ -201,14 +188,12 @@ pub enum EventKind {
     },
     /// The task has an element, or gave up.
     PoolAllocEnd {
-        /// Which pool.
         pool: PoolId,
         /// Whether it has one; none where the task unwinds.
         got: Option<bool>,
     },
     /// The task took an element of a pool, from its reserve or from memory.
     PoolTake {
-        /// Which pool.
         pool: PoolId,
         /// Where it was asked for; none where a recording does not say.
         site: Option<Site>,
@@ -217,7 +202,6 @@ pub enum EventKind {
     PoolGive { pool: PoolId },
     /// The task wants a lock.
     LockAttempt {
-        /// Which.
         lock: LockId,
         /// How.
         mode: LockMode,
@@ -228,7 +212,6 @@ pub enum EventKind {
     },
     /// The task has the lock.
     LockAcquired {
-        /// Which.
         lock: LockId,
         /// How.
         mode: LockMode,
@@ -256,13 +239,9 @@ pub enum EventKind {
         outcome: WaitOutcome,
     },
     /// This task serves a queue from now on.
-    QueueServer {
-        /// Which.
-        queue: QueueId,
-    },
+    QueueServer { queue: QueueId },
     /// The task submitted a request.
     RequestSubmit {
-        /// Which.
         request: RequestId,
         /// To which device's queue.
         queue: QueueId,
@@ -279,25 +258,29 @@ pub enum EventKind {
     },
     /// The task began to serve a request.
     RequestServe { request: RequestId },
+    /// The task passed the request down. Once the task no longer serves it, a wait for it needs
+    /// whoever acts for `to`.
+    RequestPassed {
+        request: RequestId,
+        /// Who carries it: usually a request below, or a work item.
+        to: Actor,
+    },
     /// The task no longer serves the request; it may still be in flight below.
     RequestServed { request: RequestId },
     /// A request is complete.
     RequestComplete {
-        /// Which.
         request: RequestId,
         /// Its error, if it failed.
         error: Option<Errno>,
     },
     /// A work queue was made.
     WorkQueueMade {
-        /// Which.
         queue: QueueId,
         /// Reclaim may wait for it: it makes progress without memory (`WQ_MEM_RECLAIM`).
         mem_reclaim: bool,
     },
     /// A work item was queued.
     WorkQueued {
-        /// Which.
         work: WorkId,
         /// Where it waits.
         queue: QueueId,
@@ -313,14 +296,12 @@ pub enum EventKind {
     },
     /// A failpoint was passed.
     PointReached {
-        /// Which.
         point: PointId,
         /// Whether it did something.
         fired: bool,
     },
     /// The request carries an element of a pool, which its completion gives back.
     PoolHandOver {
-        /// Which pool.
         pool: PoolId,
         /// To which request.
         request: RequestId,
@@ -333,20 +314,42 @@ pub enum EventKind {
         /// To which request.
         request: RequestId,
     },
-    /// The task promises to signal a condition; no other task needs to.
+    /// A promise to signal a condition; only those that promised need to.
     Promise {
-        /// Which.
         condition: WaitId,
+        /// Who promises. A request or a work item can be promised for before it is submitted or
+        /// queued; its end ends the promise.
+        by: Actor,
+        /// How many units the signal brings.
+        units: u32,
         /// Where; none where a recording does not say.
         site: Option<Site>,
     },
-    /// The task is released from its promise without a signal.
-    PromiseEnd { condition: WaitId },
-    /// The task signalled the condition: every promise that it made of it is kept, and every task
-    /// that waits for it tests it again.
+    /// The last promise that this one made of the condition ended without a signal.
+    PromiseEnd {
+        condition: WaitId,
+        /// Who promised.
+        by: Actor,
+    },
+    /// The task signalled the condition: every promise that the task itself made of it is kept,
+    /// and every task that waits for it tests it again.
     Signal { condition: WaitId },
     /// The task tested the condition after a signal, and waits on.
     WaitAgain { condition: WaitId },
+    /// The task needs this much of those that promised: in the wait for the condition that is open,
+    /// or else in the one that it begins next. A wait of which no event says so needs one of them.
+    WaitNeeds {
+        condition: WaitId,
+        /// How many must act.
+        needs: Needs,
+    },
+    /// The task came to a wait that was over before it began. Only in runs that ask for it.
+    WaitPassed {
+        /// For what it would have waited.
+        resource: Resource,
+        /// Where.
+        site: Site,
+    },
     /// A shrinker was registered.
     ShrinkerRegistered {
         /// Which.

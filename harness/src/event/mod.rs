@@ -8,8 +8,9 @@
 //! A *resource* is what a task can wait for. Which tasks must act before the wait ends follows from
 //! the events alone: a lock's holders from acquire and release; a request's server from
 //! [`EventKind::RequestServe`] or, before it is served, from the servers of its queue; a work
-//! item's worker likewise; a pool's tasks are those that have its elements, and a condition's those
-//! that promised to signal it.
+//! item's worker likewise; a pool's tasks are those that have its elements. A condition's are those
+//! that promised to signal it ([`Actor`]); [`Needs`] says how many of them must. A request that its
+//! server passed down needs the server of what carries it ([`EventKind::RequestPassed`]).
 
 mod heap;
 mod interned;
@@ -27,9 +28,9 @@ pub use names::{LockName, Names};
 pub use stack::{Fact, MayWait, PartKind, ReclaimTarget};
 pub use trace::{Choice, Trace};
 pub use words::{
-    AllocOutcome, ItemId, Levels, LockId, LockMode, Op, Origin, PartId, PointId, PoolId, Prime,
-    QueueId, ReclaimKind, RequestId, Resource, ShrinkPass, ShrinkerId, TaskId, TaskKind, WaitId,
-    WaitOutcome, WorkId,
+    Actor, AllocOutcome, ItemId, Levels, LockId, LockMode, Needs, Op, Origin, PartId, PointId,
+    PoolId, Prime, QueueId, ReclaimKind, RequestId, Resource, ShrinkPass, ShrinkerId, TaskId,
+    TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 pub(crate) use interned::{intern, try_intern};

@@ -15,6 +15,7 @@ impl EventKind {
             | Self::LockAttempt { site, .. }
             | Self::LockAcquired { site, .. }
             | Self::WaitBegin { site, .. }
+            | Self::WaitPassed { site, .. }
             | Self::RequestSubmit { site, .. }
             | Self::ShrinkerRegistered { site, .. }
             | Self::Acknowledged { site, .. } => Some(*site),

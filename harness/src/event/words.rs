@@ -180,6 +180,30 @@ pub enum AllocOutcome {
     Failed,
 }
 
+/// Who acts: a task, or the task that serves a request or executes a work item.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// This task.
+    Task(TaskId),
+    /// The task that serves the request; before that, any server of its queue.
+    Request(RequestId),
+    /// The task that executes the work item; before that, any server of its queue.
+    Work(WorkId),
+}
+
+/// How many of those that can end a wait must act.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needs {
+    /// Any one of them.
+    One,
+    /// As many as have this many units together.
+    Units(u32),
+    /// Every one.
+    All,
+}
+
 /// What kind of task this is, which decides whether its waiting means anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -149,6 +149,7 @@ impl Mm {
     /// Reclaims until the high watermark is reached, or one whole run if `whole` is set.
     fn balance_pgdat(&self, whole: bool) {
         loop {
+            let _promise = self.promise_reserves();
             let goal =
                 if whole { u64::MAX } else { self.watermarks().high.0.max(SWAP_CLUSTER_MAX) };
             let borrowed = self.plan().has(Bug::KswapdBorrowsMask);

@@ -140,10 +140,17 @@ impl Mempool {
         // such a mask as malformed.
         let mut now = full - Gfp::DIRECT_RECLAIM - Gfp::IO - Gfp::FS;
         let mut starving = 0;
+        let came = || {
+            if full.allow_blocking() {
+                sched.wait_passed(Resource::Pool(*id), site);
+            }
+        };
+        let mut waited = false;
         let element = loop {
             // Read before the attempt: an element that comes back during the attempt ends the wait.
             let seen = self.0.given.load(Ordering::Acquire);
             if let Some(pages) = self.underlying(now) {
+                (!waited).then(came);
                 sched.emit(EventKind::PoolTake { pool: *id, site: Some(site) });
                 break Some(self.element(pages));
             }
@@ -152,7 +159,10 @@ impl Mempool {
                 let mut reserve = reserve.lock();
                 let spare = if starving > 0 { None } else { reserve.pop() };
                 let took = EventKind::PoolTake { pool: *id, site: Some(site) };
-                spare.inspect(|_| sched.emit(took))
+                spare.inspect(|_| {
+                    (!waited).then(came);
+                    sched.emit(took);
+                })
             };
             if let Some(pages) = spare {
                 break Some(self.element(pages));
@@ -168,6 +178,7 @@ impl Mempool {
                 break None;
             }
             self.wait(seen, site);
+            waited = true;
             starving = if plan.has(Bug::PoolStarves) { (starving + 1) % STARVED_ROUNDS } else { 0 };
         };
         allocation.got = Some(element.is_some());

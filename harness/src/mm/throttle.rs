@@ -17,8 +17,8 @@ use super::lru::{LruList, Lruvec};
 use super::memory::Mm;
 use super::page::PageIo;
 use crate::era::ReclaimThrottle;
-use crate::event::{Gfp, Resource, TaskFlags, TaskKind, WaitId};
-use crate::sched::{Sched, WaitQueue, Waiting};
+use crate::event::{Gfp, Resource, TaskFlags, TaskKind};
+use crate::sched::{Condition, Promise, Sched, WaitQueue, Waiting};
 use crate::units::{Pages, Ticks};
 
 /// Ticks in a second.
@@ -66,9 +66,8 @@ pub(super) struct Throttle {
     writers: WaitQueue,
     throttled: AtomicU64,
     written: AtomicU64,
-    /// Tasks that wait for kswapd because the reserves are low, and the condition of that wait.
-    pfmemalloc: WaitQueue,
-    reserves: WaitId,
+    /// What tasks wait for when the reserves are low: kswapd, which promises while it is awake.
+    reserves: Condition,
 }
 
 impl Throttle {
@@ -77,8 +76,7 @@ impl Throttle {
             writers: WaitQueue::new(sched),
             throttled: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            pfmemalloc: WaitQueue::new(sched),
-            reserves: sched.names(|names| names.add_condition("kswapd to refill the reserves")),
+            reserves: Condition::new(sched, "kswapd to refill the reserves"),
         }
     }
 }
@@ -160,8 +158,7 @@ impl Mm {
             return;
         }
         self.wake_kswapd();
-        let Throttle { pfmemalloc: queue, reserves, .. } = &self.0.throttle;
-        let waiting = Waiting::on(Resource::Condition(*reserves), "pfmemalloc reserves");
+        let reserves = &self.0.throttle.reserves;
         // kswapd may have given up and gone to sleep, and its failures may have been reset since.
         let fine = || {
             let fine = self.reserves_are_fine();
@@ -171,10 +168,9 @@ impl Mm {
             fine
         };
         if mask.contains(Gfp::FS) {
-            let ended = queue.wait_until(waiting, fine);
-            debug_assert!(ended.is_ok(), "a wait for kswapd is never broken");
+            reserves.wait_until("pfmemalloc reserves", fine);
         } else {
-            let _fine = queue.wait_timeout(waiting, Ticks(HZ), fine);
+            let _fine = reserves.wait_timeout("pfmemalloc reserves", Ticks(HZ), fine);
         }
     }
 
@@ -185,7 +181,16 @@ impl Mm {
 
     /// Wakes tasks that wait for the reserves, after kswapd has made progress or given up.
     pub(super) fn wake_throttled(&self) {
-        self.0.throttle.pfmemalloc.wake_all();
+        let reserves = &self.0.throttle.reserves;
+        if !reserves.is_idle() {
+            reserves.signal();
+        }
+    }
+
+    /// kswapd is awake: tasks that wait for the reserves depend on it until it has signalled, or
+    /// this is dropped.
+    pub(super) fn promise_reserves(&self) -> Promise {
+        self.0.throttle.reserves.promise()
     }
 }
 

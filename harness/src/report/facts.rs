@@ -101,9 +101,9 @@ fn same(one: &Node, other: &Node) -> bool {
 fn thing(step: &judged::Step, finding: &judged::Finding, names: &Names) -> Option<Node> {
     let resource = match step.what {
         judged::StepKind::Holds { lock, .. } => Resource::Lock(lock),
-        judged::StepKind::Wait { resource, .. } | judged::StepKind::Needs { resource, .. } => {
-            resource
-        }
+        judged::StepKind::Wait { resource, .. }
+        | judged::StepKind::Needs { resource, .. }
+        | judged::StepKind::AlsoNeeds { resource, .. } => resource,
         judged::StepKind::Frame(FrameKind::Serving { request })
         | judged::StepKind::Submitted { request } => Resource::Request(request),
         judged::StepKind::Frame(FrameKind::Working { work }) => Resource::Work(work),

@@ -131,8 +131,9 @@ pub(crate) enum Details {
         /// With what it asks: `request #0: write block 7 of loop0`.
         in_full: String,
     },
-    /// The resource needs the task [`Step::to`] to act in this role.
-    Needs { resource: String, role: Role },
+    /// The resource needs the task [`Step::to`] to act in this role, `through` something that it
+    /// serves.
+    Needs { resource: String, role: Role, through: bool },
 }
 
 impl Step {
@@ -193,18 +194,19 @@ impl Step {
         }
     }
 
-    /// The role in which the task [`Step::to`] must act.
+    /// The role in which the task [`Step::to`] must act on what is waited for; none where it acts
+    /// on something else.
     pub(super) const fn role(&self) -> Option<Role> {
         match &self.details {
-            Details::Needs { role, .. } => Some(*role),
+            Details::Needs { role, through: false, .. } => Some(*role),
             _ => None,
         }
     }
 }
 
 /// The sentence of a step [`StepKind::Needs`]: why `on` must act before `resource` can be had. The
-/// exit of a task is not named beside the task itself.
-pub(super) fn need(role: Role, resource: &str, on: &str) -> String {
+/// exit of a task is not named beside the task itself. Of `units`, one is not named.
+pub(super) fn need(role: Role, resource: &str, on: &str, units: u32) -> String {
     match role {
         Role::Holds => format!("{resource} is held by {on}"),
         Role::AheadInLine => format!("{resource}: {on} is ahead in line"),
@@ -212,7 +214,15 @@ pub(super) fn need(role: Role, resource: &str, on: &str) -> String {
         Role::ServesQueue => format!("{resource} is queued for {on}, which is not free"),
         Role::Exits => format!("{on} must exit first"),
         Role::HasElement => format!("{on} has {resource}"),
-        Role::Promised => format!("{on} promised to signal {resource}"),
+        Role::Promised => format!("{on} {}", promised(resource, units)),
+    }
+}
+
+/// `promised to signal condition space`, `promised 4 units of condition space`.
+pub(super) fn promised(resource: &str, units: u32) -> String {
+    match units {
+        1 => format!("promised to signal {resource}"),
+        units => format!("promised {units} units of {resource}"),
     }
 }
 

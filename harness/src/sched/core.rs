@@ -26,8 +26,8 @@ use super::task::with_current;
 use super::wait::Waiting;
 use super::watch::{self, Pulse};
 use crate::event::{
-    EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, TaskId,
-    TaskKind, WorkId,
+    EventKind, Layer, LayerRef, LockId, Names, Observer, QueueId, Reaction, RequestId, Resource,
+    Site, TaskId, TaskKind, WorkId,
 };
 use crate::units::{Nanos, Ticks};
 
@@ -53,6 +53,8 @@ pub(super) struct SchedState {
     /// The same as the table's `aborted`, readable without the table's lock.
     pub(super) ended: AtomicBool,
     pub(super) next_request: AtomicU32,
+    /// Waits that were over before they began have an event.
+    passed_waits: AtomicBool,
     /// Events and scheduling points so far.
     pub(super) beats: AtomicU64,
     /// The pulse of the thread that the world was made on, if that is watched.
@@ -95,6 +97,7 @@ impl Sched {
             reacting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             next_request: AtomicU32::new(0),
+            passed_waits: AtomicBool::new(false),
             extensions: Extensions::default(),
             on_lock: OnceLock::new(),
             production: Production::default(),
@@ -235,6 +238,25 @@ impl Sched {
     pub(super) fn emit_wait(&self, waiting: Waiting) -> u64 {
         let Waiting { resource, why, breakable, site } = waiting;
         self.show(self.current(), EventKind::WaitBegin { resource, why, breakable, site })
+    }
+
+    /// From now on each wait that was over before it began has an event.
+    pub(crate) fn show_passed_waits(&self) {
+        self.0.passed_waits.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a wait that was over before it began has an event.
+    pub(crate) fn shows_passed_waits(&self) -> bool {
+        self.0.passed_waits.load(Ordering::Relaxed)
+    }
+
+    /// The running task came to a wait that was over before it began. A wait for time or for work
+    /// is none for another task.
+    pub(crate) fn wait_passed(&self, resource: Resource, site: Site) {
+        let counts = !matches!(resource, Resource::Idle(_) | Resource::Timer);
+        if counts && self.shows_passed_waits() && self.try_current().is_some() {
+            self.emit(EventKind::WaitPassed { resource, site });
+        }
     }
 
     fn show(&self, task: TaskId, kind: EventKind) -> u64 {

@@ -94,6 +94,7 @@ impl WaitQueue {
         mut condition: impl FnMut() -> bool,
     ) -> WaitOutcome {
         if condition() {
+            self.sched.wait_passed(waiting.resource, waiting.site);
             return WaitOutcome::Satisfied;
         }
         let whose = Side::now();

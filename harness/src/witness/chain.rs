@@ -4,7 +4,7 @@
 //! joins that wait to the task that must act. Key type: [`Chain`]; [`broken_rule`] makes the common
 //! case. Used once a judge has found something, so it may allocate.
 
-use crate::event::{Event, RequestId, Resource, Site, TaskId, WorkId};
+use crate::event::{Actor, Event, RequestId, Resource, Site, TaskId, WorkId};
 use crate::witness::{
     Breach, Code, Entry, Finding, FrameKind, Moment, Needed, PageOut, Step, StepKind, Subject,
     View, restriction,
@@ -44,8 +44,16 @@ impl<'v> Chain<'v> {
         for (pool, taken) in self.view.elements_of(id) {
             self.steps.push(step(StepKind::HasElement { pool }, taken.site, taken.time, taken.seq));
         }
-        for (condition, made) in self.view.promises_of(id) {
-            self.steps.push(step(StepKind::Promised { condition }, made.site, made.time, made.seq));
+        let served = task.frames.iter().filter_map(|frame| match frame.kind {
+            FrameKind::Serving { request } => Some(Actor::Request(request)),
+            FrameKind::Working { work } => Some(Actor::Work(work)),
+            _ => None,
+        });
+        for by in served.chain([Actor::Task(id)]) {
+            for (condition, made) in self.view.promises_of(by) {
+                let what = StepKind::Promised { condition, by, units: made.units };
+                self.steps.push(step(what, made.site, made.time, made.seq));
+            }
         }
         let waited = task.waits.iter().rev().find_map(|wait| match wait.resource {
             Resource::Request(request) => Some(request),
@@ -70,6 +78,7 @@ impl<'v> Chain<'v> {
                 resource: wait.resource,
                 why: wait.why,
                 breakable: wait.breakable,
+                needs: wait.needs,
             };
             self.steps.push(step(what, Some(wait.site), wait.time, wait.seq));
         }
@@ -95,11 +104,22 @@ impl<'v> Chain<'v> {
 
     /// Adds the edge from the wait of `waiter` to `needed`.
     pub(super) fn edge(&mut self, waiter: TaskId, needed: Needed) {
+        let Needed { task: on, how, since, through, units, .. } = needed;
+        self.need(waiter, |resource| StepKind::Needs { resource, on, how, since, through, units });
+    }
+
+    /// Adds another task that must act before the wait of `waiter` ends. The chain does not lead
+    /// there.
+    pub(super) fn also(&mut self, waiter: TaskId, needed: Needed) {
+        let Needed { task: on, how, through, units, .. } = needed;
+        self.need(waiter, |resource| StepKind::AlsoNeeds { resource, on, how, through, units });
+    }
+
+    fn need(&mut self, waiter: TaskId, what: impl FnOnce(Resource) -> StepKind) {
         let Some(wait) = self.view.wait(waiter) else {
             return;
         };
-        let Needed { task, how, since } = needed;
-        let what = StepKind::Needs { resource: wait.resource, on: task, how, since };
+        let what = what(wait.resource);
         self.steps.push(Step {
             task: waiter,
             what,
@@ -157,6 +177,9 @@ impl<'v> Chain<'v> {
                 (since, led_to) = (from, Some(on));
                 continue;
             }
+            if let StepKind::AlsoNeeds { .. } = step.what {
+                continue;
+            }
             if step.seq <= since && !matches!(step.what, StepKind::Wait { .. }) {
                 continue;
             }
@@ -202,7 +225,10 @@ fn request_of(what: StepKind) -> Option<RequestId> {
         StepKind::Frame(FrameKind::Serving { request })
         | StepKind::Submitted { request }
         | StepKind::Wait { resource: Resource::Request(request), .. } => Some(request),
-        _ => None,
+        _ => match acts_through(what) {
+            Some(Actor::Request(request)) => Some(request),
+            _ => None,
+        },
     }
 }
 
@@ -210,6 +236,18 @@ fn work_of(what: StepKind) -> Option<WorkId> {
     match what {
         StepKind::Frame(FrameKind::Working { work })
         | StepKind::Wait { resource: Resource::Work(work), .. } => Some(work),
+        _ => match acts_through(what) {
+            Some(Actor::Work(work)) => Some(work),
+            _ => None,
+        },
+    }
+}
+
+/// What the task of a step acts through, where the step says so.
+const fn acts_through(what: StepKind) -> Option<Actor> {
+    match what {
+        StepKind::Needs { through, .. } | StepKind::AlsoNeeds { through, .. } => through,
+        StepKind::Promised { by, .. } => Some(by),
         _ => None,
     }
 }

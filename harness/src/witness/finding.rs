@@ -4,8 +4,8 @@
 //! words with the world's names.
 
 use crate::event::{
-    ItemId, LayerRef, LockId, LockMode, Misuse, PoolId, RequestId, Resource, ScopeKind, ShrinkerId,
-    Site, TaskId, WaitId, WorkId,
+    Actor, ItemId, LayerRef, LockId, LockMode, Misuse, Needs, PoolId, RequestId, Resource,
+    ScopeKind, ShrinkerId, Site, TaskId, WaitId, WorkId,
 };
 use crate::units::Nanos;
 use crate::witness::{Breach, Code, Cycle, FrameKind, RequestFacts, Restriction, Role, WorkItem};
@@ -97,6 +97,10 @@ pub enum StepKind {
     Promised {
         /// Which.
         condition: WaitId,
+        /// The task, or the request or work item that it serves.
+        by: Actor,
+        /// The units that the signal brings.
+        units: u32,
     },
     /// The task wrote a page to a swap area, and has left that layer since.
     PagedOut {
@@ -118,6 +122,8 @@ pub enum StepKind {
         why: &'static str,
         /// Whether the world may break the wait.
         breakable: bool,
+        /// Of a wait for a condition: how many of those that promised must act.
+        needs: Needs,
     },
     /// The task does not wait.
     Running,
@@ -154,5 +160,24 @@ pub enum StepKind {
         how: Role,
         /// Only steps of that task after this event belong to the role.
         since: u64,
+        /// The request or work item through which it must act, where that is not what is waited
+        /// for.
+        through: Option<Actor>,
+        /// The units of the condition that it brings.
+        units: u32,
+    },
+    /// Another task that the same wait needs: the one before is not enough, or all of them are
+    /// stuck where one would be.
+    AlsoNeeds {
+        /// What is waited for.
+        resource: Resource,
+        /// The task that must act.
+        on: TaskId,
+        /// In what role.
+        how: Role,
+        /// As in [`StepKind::Needs`].
+        through: Option<Actor>,
+        /// The units of the condition that it brings.
+        units: u32,
     },
 }

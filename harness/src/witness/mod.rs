@@ -49,7 +49,7 @@ pub use order::{Collision, Cycle, Declaration, Edge, Level, Node, NodeKind, Orde
 pub use panel::Witness;
 pub use reads::Reads;
 pub use view::{
-    Entry, Frame, FrameKind, HeldLock, Needed, PageOut, Progress, Quorum, RequestFacts,
-    RestrictedBy, Restriction, Role, Stall, StallCause, Stalls, Task, View, Wait, WorkItem,
+    Entry, Frame, FrameKind, HeldLock, Needed, PageOut, Progress, RequestFacts, RestrictedBy,
+    Restriction, Role, Stall, StallCause, Stalls, Task, View, Wait, WorkItem,
 };
-use view::{is_reclaimer, restriction};
+use view::{Tally, is_reclaimer, restriction};

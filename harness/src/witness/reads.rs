@@ -83,10 +83,13 @@ impl Reads {
             | EventKind::LockAcquired { .. }
             | EventKind::LockReleased { .. }
             | EventKind::LockHandOver { .. } => Self::LOCKS,
-            EventKind::WaitBegin { .. } | EventKind::WaitEnd { .. } => Self::WAITS,
+            EventKind::WaitBegin { .. }
+            | EventKind::WaitPassed { .. }
+            | EventKind::WaitEnd { .. } => Self::WAITS,
             EventKind::QueueServer { .. }
             | EventKind::RequestSubmit { .. }
             | EventKind::RequestServe { .. }
+            | EventKind::RequestPassed { .. }
             | EventKind::RequestServed { .. }
             | EventKind::RequestComplete { .. } => Self::REQUESTS,
             EventKind::WorkQueueMade { .. }

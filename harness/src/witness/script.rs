@@ -4,9 +4,10 @@
 //! lines of [`Script::file`], counted by event.
 
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode, MayWait,
-    Names, Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
-    ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, Event, EventKind, Fact, Gfp, Layer, LayerRef, LockId, LockMode,
+    MayWait, Names, Op, Origin, PartId, PartKind, QueueId, ReclaimKind, ReclaimTarget, RequestId,
+    Resource, ScopeKind, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome,
+    WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors, Ticks};
 use crate::witness::{Breach, Finding, JudgeOptions, OrderGraph, Step, StepKind, Subject, Witness};
@@ -36,6 +37,11 @@ pub(crate) fn broken_rules(script: &Script) -> Vec<(Breach, Option<Subject>, Ste
 /// The rules that were found broken, in order.
 pub(crate) fn breaches(script: &Script) -> Vec<Breach> {
     broken_rules(script).into_iter().map(|(breach, ..)| breach).collect()
+}
+
+/// The task itself promises one unit of the condition.
+pub(crate) const fn promise(condition: WaitId, by: TaskId) -> EventKind {
+    EventKind::Promise { condition, by: Actor::Task(by), units: 1, site: None }
 }
 
 #[derive(Default)]

@@ -252,6 +252,14 @@ impl Builder {
         self
     }
 
+    /// Whether the order (RD03) has also the waits that were over before they began, such as a join
+    /// of a task that has ended: a run in which nobody waits then predicts more.
+    #[doc(hidden)]
+    pub fn passed_waits(mut self, on: bool) -> Self {
+        self.spec.passed_waits = on;
+        self
+    }
+
     /// A policy of the test's own, instead of the stack's.
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
         self.spec.policy = Some(Arc::new(policy));

@@ -84,6 +84,9 @@ impl Run {
     ) -> Executed {
         let armed = SpinLock::new(None);
         let left = Arc::clone(&backend);
+        if self.spec.passed_waits {
+            sched.show_passed_waits();
+        }
         let ended = sched.run_main(|| {
             let world = self.build(sched, backend)?;
             *armed.lock() = Some(world.plan().clone());

@@ -61,6 +61,8 @@ pub(super) struct Spec {
     pub(super) judging: JudgeOptions,
     pub(super) expect: Vec<Code>,
     pub(super) suppressions: Vec<Suppression>,
+    /// Waits that were over before they began have an event, for the order.
+    pub(super) passed_waits: bool,
     pub(super) try_cuts: bool,
     pub(super) replay: Option<Trace>,
     pub(super) record: Option<PathBuf>,
@@ -90,6 +92,7 @@ impl Default for Spec {
             judging: JudgeOptions::default(),
             expect: Vec::new(),
             suppressions: Vec::new(),
+            passed_waits: false,
             try_cuts: false,
             replay: None,
             record: None,

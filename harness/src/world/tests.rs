@@ -1,6 +1,7 @@
 //! Worlds on the tiers model and native: the deadlock of 2014, its two fixes and its replay;
 //! recordings, cuts and notes.
 
+mod acts;
 mod edited;
 mod plans;
 mod schedules;

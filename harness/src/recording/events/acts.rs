@@ -4,8 +4,8 @@
 //! against.
 
 use crate::event::{
-    EventKind, LayerRef, LockId, Names, PoolId, Prime, RequestId, Resource, ScopeKind, ShrinkerId,
-    TaskId, WaitId, WorkId,
+    Actor, EventKind, LayerRef, LockId, Names, PoolId, Prime, RequestId, Resource, ScopeKind,
+    ShrinkerId, TaskId, WorkId,
 };
 
 /// What is wrong with an event; the reader adds the place.
@@ -28,7 +28,6 @@ pub(super) enum Open {
     PoolAlloc(PoolId),
     Serving(RequestId),
     Working(WorkId),
-    Promised(WaitId),
     Claim,
 }
 
@@ -37,7 +36,11 @@ pub(super) fn named(kind: EventKind) -> Option<TaskId> {
     match kind {
         EventKind::OomKill { victim } => victim,
         EventKind::ScopeMisuse { owner, .. } => Some(owner),
-        EventKind::WaitBegin { resource: Resource::Task(task), .. } => Some(task),
+        EventKind::WaitBegin { resource: Resource::Task(task), .. }
+        | EventKind::WaitPassed { resource: Resource::Task(task), .. }
+        | EventKind::Promise { by: Actor::Task(task), .. }
+        | EventKind::PromiseEnd { by: Actor::Task(task), .. }
+        | EventKind::RequestPassed { to: Actor::Task(task), .. } => Some(task),
         _ => None,
     }
 }
@@ -72,7 +75,6 @@ pub(super) fn opens(kind: EventKind) -> Option<Open> {
         EventKind::ShrinkCountBegin { shrinker, .. } => Open::Count(shrinker),
         EventKind::ShrinkScanBegin { shrinker, .. } => Open::Scan(shrinker),
         EventKind::PoolAllocBegin { pool, .. } => Open::PoolAlloc(pool),
-        EventKind::Promise { condition, .. } => Open::Promised(condition),
         EventKind::Prime { step: Prime::Begin } => Open::Claim,
         _ => return None,
     })
@@ -88,7 +90,6 @@ pub(super) fn closes(kind: EventKind) -> Option<Open> {
         EventKind::ShrinkCountEnd { shrinker, .. } => Open::Count(shrinker),
         EventKind::ShrinkScanEnd { shrinker, .. } => Open::Scan(shrinker),
         EventKind::PoolAllocEnd { pool, .. } => Open::PoolAlloc(pool),
-        EventKind::PromiseEnd { condition } => Open::Promised(condition),
         EventKind::Prime { step: Prime::End } => Open::Claim,
         _ => return None,
     })
@@ -102,17 +103,22 @@ pub(super) fn declared(kind: EventKind, names: &Names) -> Check {
         | EventKind::LockAcquired { lock, .. }
         | EventKind::LockReleased { lock }
         | EventKind::LockHandOver { lock, .. }
+        | EventKind::WaitPassed { resource: Resource::Lock(lock), .. }
         | EventKind::WaitBegin { resource: Resource::Lock(lock), .. } => {
             ("lock", lock.0, names.locks.len())
         }
         EventKind::WaitBegin { resource: Resource::Condition(id), .. }
+        | EventKind::WaitPassed { resource: Resource::Condition(id), .. }
+        | EventKind::WaitNeeds { condition: id, .. }
         | EventKind::Signal { condition: id }
         | EventKind::WaitAgain { condition: id }
         | EventKind::Promise { condition: id, .. } => ("condition", id.0, names.conditions.len()),
         EventKind::WaitBegin { resource: Resource::Pool(pool), .. }
+        | EventKind::WaitPassed { resource: Resource::Pool(pool), .. }
         | EventKind::PoolAllocBegin { pool, .. }
         | EventKind::PoolTake { pool, .. } => ("pool", pool.0, names.pools.len()),
         EventKind::WaitBegin { resource: Resource::Idle(queue), .. }
+        | EventKind::WaitPassed { resource: Resource::Idle(queue), .. }
         | EventKind::QueueServer { queue }
         | EventKind::WorkQueueMade { queue, .. }
         | EventKind::RequestSubmit { queue, .. }

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode, Misuse,
-    Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource,
-    ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
-    WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
+    Misuse, Needs, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget,
+    RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId,
+    TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -45,7 +45,7 @@ macro_rules! as_they_are {
 as_they_are! {
     bool, u32, u64, Option<u64>, Option<TaskId>, Option<Errno>, TaskId, LockId, QueueId, RequestId,
     WorkId, ShrinkerId, PointId, PoolId, WaitId, ItemId, Resource, LockMode, WaitOutcome, Op,
-    ReclaimKind, AllocOutcome, TaskKind,
+    ReclaimKind, AllocOutcome, TaskKind, Actor, Needs,
     Pages, Sectors, Levels, ShrinkPass, Option<bool>, Fact, ReclaimTarget,
 }
 

@@ -10,10 +10,10 @@ use super::coded::Coded;
 use super::declared::{Declared, Numbers};
 use crate::error::{Errno, Result};
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode,
-    Misuse, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId,
-    Resource, ScopeKind, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId,
-    WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, LayerRef, Levels, LockId, LockMode,
+    Misuse, Needs, Op, Origin, PointId, PoolId, Prime, QueueId, ReclaimKind, ReclaimTarget,
+    RequestId, Resource, ScopeKind, ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind,
+    WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Pages, Sectors};
 
@@ -83,10 +83,12 @@ PoolAllocEnd { pool: PoolId, got: Option<bool> };
 PoolTake { pool: PoolId, site: Option<Site> };
 PoolGive { pool: PoolId };
 PoolHandOver { pool: PoolId, request: RequestId };
-Promise { condition: WaitId, site: Option<Site> };
-PromiseEnd { condition: WaitId };
+Promise { condition: WaitId, by: Actor, units: u32, site: Option<Site> };
+PromiseEnd { condition: WaitId, by: Actor };
 Signal { condition: WaitId };
 WaitAgain { condition: WaitId };
+WaitNeeds { condition: WaitId, needs: Needs };
+WaitPassed { resource: Resource, site: Site };
 ShrinkerRegistered { shrinker: ShrinkerId, site: Site };
 ShrinkerUnregistered { shrinker: ShrinkerId };
 Acknowledged { item: ItemId, version: u64, site: Site };
@@ -107,6 +109,7 @@ RequestSubmit {
     origin: Option<Origin>, site: Site
 };
 RequestServe { request: RequestId };
+RequestPassed { request: RequestId, to: Actor };
 RequestServed { request: RequestId };
 RequestComplete { request: RequestId, error: Option<Errno> };
 WorkQueueMade { queue: QueueId, mem_reclaim: bool };

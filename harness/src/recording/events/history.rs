@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::acts::{Check, Open, closes, declared, may_follow_in_wait, named, opens, require};
 use crate::event::{
-    Event, EventKind, LockId, LockMode, Names, PoolId, QueueId, RequestId, Resource, ShrinkerId,
-    TaskId, TaskKind, WaitOutcome, WorkId,
+    Actor, Event, EventKind, LockId, LockMode, Names, PoolId, QueueId, RequestId, Resource,
+    ShrinkerId, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 
 /// A lock that a task asked for and does not have yet.
@@ -49,6 +49,8 @@ pub(super) struct History {
     worked: BTreeSet<WorkId>,
     /// Elements of each pool that are not in it.
     elements: BTreeMap<PoolId, u64>,
+    /// How many promises were made and have not ended; a signal keeps them without an event.
+    promises: BTreeMap<(WaitId, Actor), u64>,
     shrinkers: BTreeSet<ShrinkerId>,
     ended: bool,
 }
@@ -68,6 +70,7 @@ impl History {
             | EventKind::LockAcquired { .. }
             | EventKind::LockReleased { .. } => self.lock(task, kind),
             EventKind::WaitBegin { .. }
+            | EventKind::WaitPassed { .. }
             | EventKind::WaitAgain { .. }
             | EventKind::WaitEnd { .. } => self.wait(task, kind),
             EventKind::QueueServer { queue } => {
@@ -76,6 +79,7 @@ impl History {
             }
             EventKind::RequestSubmit { .. }
             | EventKind::RequestServe { .. }
+            | EventKind::RequestPassed { .. }
             | EventKind::RequestServed { .. }
             | EventKind::RequestComplete { .. } => self.request(task, kind),
             EventKind::WorkQueued { .. }
@@ -84,6 +88,7 @@ impl History {
             EventKind::PoolTake { .. }
             | EventKind::PoolGive { .. }
             | EventKind::PoolHandOver { .. } => self.element(kind),
+            EventKind::Promise { .. } | EventKind::PromiseEnd { .. } => self.promise(kind),
             EventKind::ShrinkerRegistered { .. } | EventKind::ShrinkerUnregistered { .. } => {
                 self.shrinker(kind)
             }
@@ -196,12 +201,10 @@ impl History {
     fn wait(&mut self, id: TaskId, kind: EventKind) -> Check {
         match kind {
             EventKind::WaitBegin { resource, breakable, .. } => {
-                if let Resource::Work(work) = resource {
-                    let known = self.works.contains_key(&work) || self.worked.contains(&work);
-                    require(known, || format!("work {} is waited for and not queued", work.0))?;
-                }
+                self.was_queued(resource)?;
                 self.task(id).waits.push((resource, breakable));
             }
+            EventKind::WaitPassed { resource, .. } => self.was_queued(resource)?,
             EventKind::WaitAgain { condition } => {
                 require(self.task(id).waits_for(Resource::Condition(condition)), || {
                     format!("task {} tests a condition that it does not wait for", id.0)
@@ -220,6 +223,35 @@ impl History {
                 // Those inside it were unwound.
                 waits.truncate(place);
                 self.ends_so(id, resource, outcome, breakable)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nobody knows a work item before it is queued for the first time.
+    fn was_queued(&self, resource: Resource) -> Check {
+        let Resource::Work(work) = resource else {
+            return Ok(());
+        };
+        let known = self.works.contains_key(&work) || self.worked.contains(&work);
+        require(known, || format!("work {} is waited for and not queued", work.0))
+    }
+
+    fn promise(&mut self, kind: EventKind) -> Check {
+        match kind {
+            EventKind::Promise { condition, by, .. } => {
+                *self.promises.entry((condition, by)).or_default() += 1;
+            }
+            EventKind::PromiseEnd { condition, by } => {
+                let made = self.promises.entry((condition, by)).or_default();
+                require(*made > 0, || {
+                    format!(
+                        "a promise of {by:?} for condition {} ends, which it did not make",
+                        condition.0
+                    )
+                })?;
+                *made -= 1;
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ pub use writer::EventWriter;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form. A change that an old reader would misread takes a new one.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The first line of a file: which run the events are of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -87,7 +87,7 @@ impl<R: BufRead> EventReader<R> {
         struct Version {
             reclaimdep_events: u32,
         }
-        let advice = "an event file begins with {\"reclaimdep-events\":1,..}";
+        let advice = "an event file begins with {\"reclaimdep-events\":2,..}";
         let bad = |error| self.error("this is not an event file").because(error).advice(advice);
         let Version { reclaimdep_events: version } =
             serde_json::from_slice(&self.line).map_err(bad)?;

@@ -10,10 +10,10 @@ use super::form::KINDS;
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId,
-    LockMode, MayWait, Misuse, Names, Op, Origin, PartId, PartKind, PointId, PoolId, Prime,
-    QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass,
-    ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, Event, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels,
+    LockId, LockMode, MayWait, Misuse, Names, Needs, Op, Origin, PartId, PartKind, PointId, PoolId,
+    Prime, QueueId, ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef,
+    ShrinkPass, ShrinkerId, Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::units::{Nanos, Pages, Sectors};
 use reclaimdep_scope::{Depth, ReclaimContext, Superblock};
@@ -78,6 +78,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         (ShrinkerId(n), LockId(n), QueueId(n), RequestId(n), WorkId(n));
     let layer = LayerRef { layer: Layer::new(text), instance: n };
     let mode = [LockMode::Exclusive, LockMode::Shared, LockMode::Nested(1)][n as usize % 3];
+    let actors = [Actor::Task(TaskId(n)), Actor::Request(request), Actor::Work(work)];
     let mut all = vec![
         EventKind::TaskExit,
         EventKind::ScopeExit { kind, scope },
@@ -127,11 +128,15 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
         EventKind::PoolGive { pool: PoolId(n) },
         EventKind::PoolHandOver { pool: PoolId(n), request },
         EventKind::LockHandOver { lock, request },
-        EventKind::Promise { condition: WaitId(n), site: None },
-        EventKind::Promise { condition: WaitId(n), site: Some(site) },
-        EventKind::PromiseEnd { condition: WaitId(n) },
+        EventKind::Promise { condition: WaitId(n), by: actors[0], units: 1, site: None },
+        EventKind::Promise { condition: WaitId(n), by: actors[1], units: n, site: Some(site) },
+        EventKind::PromiseEnd { condition: WaitId(n), by: actors[2] },
         EventKind::Signal { condition: WaitId(n) },
         EventKind::WaitAgain { condition: WaitId(n) },
+        EventKind::WaitNeeds { condition: WaitId(n), needs: Needs::One },
+        EventKind::WaitNeeds { condition: WaitId(n), needs: Needs::Units(n) },
+        EventKind::WaitNeeds { condition: WaitId(n), needs: Needs::All },
+        EventKind::RequestPassed { request, to: actors[n as usize % 3] },
         EventKind::ShrinkerRegistered { shrinker, site },
         EventKind::ShrinkerUnregistered { shrinker },
         EventKind::Acknowledged { item: ItemId(n), version: big, site },
@@ -190,6 +195,7 @@ fn samples(n: u32, text: &'static str) -> Vec<EventKind> {
     let ended = [WaitOutcome::Satisfied, WaitOutcome::TimedOut, broken, WaitOutcome::Abandoned];
     for (place, resource) in resources(n).into_iter().enumerate() {
         all.push(EventKind::WaitBegin { resource, why: text, breakable: place % 2 == 0, site });
+        all.push(EventKind::WaitPassed { resource, site });
         all.push(EventKind::WaitEnd { resource, outcome: ended[place % 4] });
     }
     all.extend(facts(n).map(|fact| EventKind::Declared { fact }));
@@ -276,7 +282,7 @@ fn a_name_is_declared_when_it_appears() {
     }
     let text = String::from_utf8(writer.finish(&names).unwrap()).unwrap();
     expect_test::expect![[r#"
-        {"reclaimdep-events":1,"name":"t","tier":"model","era":"v3.10"}
+        {"reclaimdep-events":2,"name":"t","tier":"model","era":"v3.10"}
         {"task":{"id":0,"is":"task 0"}}
         [0,0,0,{"task-spawn":{"parent":0,"kind":"task"}}]
         {"task":{"id":1,"is":"task 1"}}
@@ -382,7 +388,7 @@ fn other_files_are_refused() {
     for (text, says) in [
         ("", "empty"),
         ("hello\n", "line 1, byte 0: this is not an event file"),
-        ("{\"reclaimdep-events\":2,\"later\":true}\n", "version 2, this reader knows 1"),
+        ("{\"reclaimdep-events\":3,\"later\":true}\n", "version 3, this reader knows 2"),
     ] {
         let message = EventReader::new(text.as_bytes()).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");

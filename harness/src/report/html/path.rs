@@ -78,6 +78,7 @@ const fn role(needs: &Step) -> &'static str {
         Some(Role::Serves) => "served by",
         Some(Role::ServesQueue) => "queued for",
         Some(Role::AheadInLine) => "behind",
-        Some(Role::Exits | Role::HasElement | Role::Promised) | None => "needs",
+        Some(Role::Promised) => "promised by",
+        Some(Role::Exits | Role::HasElement) | None => "needs",
     }
 }

@@ -66,7 +66,7 @@ fn describe_step(words: &Words<'_>, step: &judged::Step) -> Step {
         site: step.site.and_then(|site| words.place(site)),
         forbidden_by: step.forbidden.map(|by| words.restriction(by)),
         to: match step.what {
-            StepKind::Needs { on, .. } => Some(words.task(on)),
+            StepKind::Needs { on, .. } | StepKind::AlsoNeeds { on, .. } => Some(words.task(on)),
             _ => None,
         },
         seq: step.seq,
@@ -206,7 +206,7 @@ fn held(words: &Words<'_>, task: TaskId) -> Held {
             StepKind::HasElement { pool } => {
                 held.elements.push(words.resource(Resource::Pool(pool)));
             }
-            StepKind::Promised { condition } => {
+            StepKind::Promised { condition, .. } => {
                 held.promises.push(words.resource(Resource::Condition(condition)));
             }
             StepKind::Frame(FrameKind::Scope { kind, scope, .. }) => {
@@ -225,7 +225,7 @@ fn nodes(words: &Words<'_>) -> Vec<String> {
     let node = |step: &judged::Step| match step.what {
         StepKind::Holds { lock, .. } => words.ordered(Resource::Lock(lock)),
         StepKind::HasElement { pool } => words.ordered(Resource::Pool(pool)),
-        StepKind::Promised { condition } => words.ordered(Resource::Condition(condition)),
+        StepKind::Promised { condition, .. } => words.ordered(Resource::Condition(condition)),
         StepKind::Wait { resource, .. } => words.ordered(resource),
         StepKind::Frame(FrameKind::Serving { request }) => {
             words.ordered(Resource::Request(request))

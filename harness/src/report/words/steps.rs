@@ -3,11 +3,11 @@
 use super::names::{Words, scope_name};
 use super::sites::place;
 use crate::event::{
-    Entered, HeapPlace, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId, WorkId,
-    heap_place,
+    Actor, Entered, HeapPlace, Needs, ReclaimKind, RequestId, Resource, ScopeRef, Site, TaskId,
+    WorkId, heap_place,
 };
-use crate::report::step::{Details, StepKind, need};
-use crate::witness::{self as judged, FrameKind};
+use crate::report::step::{Details, StepKind, need, promised};
+use crate::witness::{self as judged, FrameKind, Role};
 
 /// A step in words, without its task, place and time.
 pub(super) struct Phrase {
@@ -41,9 +41,12 @@ impl Words<'_> {
                 phrase(StepKind::Holds, format!("has {element}"), element.clone())
                     .about(Details::Has(element))
             }
-            judged::StepKind::Promised { condition } => {
+            judged::StepKind::Promised { condition, by, units } => {
                 let signal = self.resource(Resource::Condition(condition));
-                let text = format!("promised to signal {signal}");
+                let text = match self.served(by) {
+                    Some(served) => format!("serves {served}, which {}", promised(&signal, units)),
+                    None => promised(&signal, units),
+                };
                 phrase(StepKind::Holds, text, format!("promise {signal}"))
                     .about(Details::Has(signal))
             }
@@ -57,15 +60,23 @@ impl Words<'_> {
                 phrase(StepKind::Submitted, text, format!("submit #{}", request.0))
                     .about(self.about_request(request))
             }
-            judged::StepKind::Wait { resource, why, breakable } => {
-                let note = if breakable { ", breakable" } else { "" };
+            judged::StepKind::Wait { resource, why, breakable, needs } => {
+                let note = match (needs, breakable) {
+                    (Needs::All, _) => ", all that promised must act",
+                    (_, true) => ", breakable",
+                    _ => "",
+                };
+                let units = match needs {
+                    Needs::Units(units) => format!("{units} units of "),
+                    Needs::One | Needs::All => String::new(),
+                };
                 let short = match resource {
                     Resource::Lock(lock) => format!("wait {}", self.short_lock(lock)),
                     Resource::Request(request) => format!("wait #{}", request.0),
                     other => format!("wait {}", self.resource(other)),
                 };
                 let what = self.waited_for(step.task, resource);
-                phrase(StepKind::Wait, format!("waits for {what} ({why}{note})"), short)
+                phrase(StepKind::Wait, format!("waits for {units}{what} ({why}{note})"), short)
             }
             judged::StepKind::Running => phrase(StepKind::Running, "runs", "runs"),
             judged::StepKind::Broke { breach, subject } => {
@@ -80,10 +91,12 @@ impl Words<'_> {
             }
             // A finding about order is described from its cycle, which has its edges.
             judged::StepKind::Ordered { .. } => phrase(StepKind::Ordered, "", ""),
-            judged::StepKind::Needs { resource, on, how, .. } => {
-                let (resource, on) = (self.resource(resource), self.task(on));
-                phrase(StepKind::Needs, need(how, &resource, &on), format!("-> {on}"))
-                    .about(Details::Needs { resource, role: how })
+            judged::StepKind::Needs { resource, on, how, through, units, .. } => {
+                self.need(resource, on, how, through, units)
+            }
+            judged::StepKind::AlsoNeeds { resource, on, how, through, units } => {
+                let phrase = self.need(resource, on, how, through, units);
+                Phrase { text: format!("also: {}", phrase.text), ..phrase }
             }
         }
     }
@@ -98,6 +111,50 @@ impl Words<'_> {
             Some((_, request)) => format!(", {}", self.submission(request)),
             None => String::new(),
         }
+    }
+
+    /// The edge from `resource` to the task `on`, which must act through a request or a work item
+    /// where that is not the resource itself.
+    fn need(
+        &self,
+        resource: Resource,
+        on: TaskId,
+        role: Role,
+        through: Option<Actor>,
+        units: u32,
+    ) -> Phrase {
+        let (name, on) = (self.resource(resource), self.task(on));
+        let text = match (through, through.and_then(|through| self.served(through))) {
+            (None, _) => need(role, &name, &on, units),
+            (Some(_), None) => format!("{name} was passed down to {on}"),
+            (Some(_), Some(served)) => match resource {
+                Resource::Condition(_) => {
+                    let served = need(role, &served, &on, 1);
+                    format!("{}; it {}", served, promised(&name, units))
+                }
+                Resource::Pool(_) => format!("{name} is with {}", need(role, &served, &on, 1)),
+                _ => format!("{name} was passed down: {}", need(role, &served, &on, 1)),
+            },
+        };
+        let details = Details::Needs { resource: name, role, through: through.is_some() };
+        phrase(StepKind::Needs, text, format!("-> {on}")).about(details)
+    }
+
+    /// The request or work item that a task acts through; none for the task itself.
+    fn served(&self, by: Actor) -> Option<String> {
+        match by {
+            Actor::Task(_) => None,
+            Actor::Request(id) => Some(self.request(id)),
+            Actor::Work(id) => Some(self.work_on(id)),
+        }
+    }
+
+    /// `work item end#3 on dio`.
+    fn work_on(&self, id: WorkId) -> String {
+        let known = self.finding.works.iter().find(|(known, _)| *known == id);
+        let on = known
+            .map_or_else(String::new, |(_, item)| format!(" on {}", self.names.queue(item.queue)));
+        format!("{}{on}", self.work(id))
     }
 
     fn about_request(&self, id: RequestId) -> Details {

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use crate::event::{Event, EventKind, Gfp, Layer, LockId, RequestId, Resource, TaskId};
 use crate::witness::{
-    Chain, Code, Entry, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Role,
-    View, restriction,
+    Chain, Code, Entry, Finding, Frame, FrameKind, Judge, Moment, Needed, Reads, Role, Tally, View,
+    restriction,
 };
 
 /// Paths longer than this are not followed.
@@ -50,7 +50,7 @@ impl Changed {
                 self.all |= view.pools_are_waited_for();
             }
             EventKind::Promise { condition, .. }
-            | EventKind::PromiseEnd { condition }
+            | EventKind::PromiseEnd { condition, .. }
             | EventKind::Signal { condition } => {
                 self.all |= view.waiters(Resource::Condition(condition)).next().is_some();
             }
@@ -63,7 +63,18 @@ impl Changed {
                 self.all |= view.pools_are_waited_for();
                 self.tasks.insert(event.task);
             }
-            EventKind::RequestComplete { .. } => self.all |= view.pools_are_waited_for(),
+            EventKind::RequestPassed { .. } => self.all = true,
+            EventKind::RequestServed { request } => {
+                self.all |= view.request(request).is_some_and(|facts| facts.passed.is_some());
+                self.tasks.insert(event.task);
+            }
+            EventKind::RequestComplete { .. } => {
+                self.all |= view.pools_are_waited_for() || !view.ended_promises().is_empty();
+            }
+            EventKind::WorkEnd { .. } => {
+                self.all |= !view.ended_promises().is_empty();
+                self.tasks.insert(event.task);
+            }
             EventKind::WorkQueued { work, .. } => {
                 self.tasks.extend(view.waiters(Resource::Work(work)));
             }
@@ -136,7 +147,7 @@ impl Judge for Carried {
                 continue;
             };
             self.path.clear();
-            self.path.push(Needed { task: id, how: Role::Serves, since: 0 });
+            self.path.push(Needed::new(id, Role::Serves, 0));
             let mut walk = Walk { view, path: &mut self.path, submitted, visits: 0 };
             let Some(entry) = walk.below() else {
                 continue;
@@ -171,6 +182,26 @@ fn finding(event: &Event, view: &View, path: &[Needed], entry: &ForbiddenEntry) 
     chain.finish(Code::RD02, event)
 }
 
+/// An entry, and the path to it.
+type Found = (ForbiddenEntry, Vec<Needed>);
+
+/// Tasks of which one is enough, as far as they were looked at; none found if one of them leads
+/// nowhere.
+struct Supplier {
+    number: u32,
+    units: u32,
+    found: Option<Found>,
+}
+
+impl Supplier {
+    /// Counts it; says whether the wait leads to an entry, once that is known.
+    fn close(self, tally: &mut Tally, first: &mut Option<Found>) -> Option<bool> {
+        let known = tally.take(self.units, self.found.is_some());
+        *first = first.take().or(self.found);
+        known
+    }
+}
+
 struct Walk<'a> {
     view: &'a View,
     path: &'a mut Vec<Needed>,
@@ -180,15 +211,30 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Looks for a forbidden entry behind the wait at the end of the path, and leaves the path that
-    /// leads to it. If any of several servers is enough, each of them must lead to such an entry.
+    /// leads to it. So many of those that can end the wait must lead to such an entry that the
+    /// others are not enough.
     fn below(&mut self) -> Option<ForbiddenEntry> {
         let view = self.view;
         let depth = self.path.len();
         let waiter = self.path.last()?;
         view.holds_up(waiter)?;
-        let (quorum, needed) = view.needed(waiter.task);
-        let mut first: Option<(ForbiddenEntry, Vec<Needed>)> = None;
+        let (needs, needed) = view.needed(waiter.task);
+        let mut tally = Tally::new(needs);
+        let mut first: Option<Found> = None;
+        let mut open: Option<Supplier> = None;
         for next in needed {
+            match &open {
+                // One of its tasks leads nowhere, and that one is enough.
+                Some(Supplier { number, found: None, .. }) if *number == next.supplier => continue,
+                Some(Supplier { number, .. }) if *number == next.supplier => {}
+                _ => {
+                    if let Some(stuck) =
+                        open.take().and_then(|all| all.close(&mut tally, &mut first))
+                    {
+                        return self.found(first.filter(|_| stuck));
+                    }
+                }
+            }
             self.visits += 1;
             if depth >= MAX_HOPS || self.visits > MAX_VISITS {
                 return None;
@@ -200,20 +246,21 @@ impl Walk<'_> {
                 self.path.push(next);
                 self.entry(next.task).or_else(|| self.below())
             };
-            match (quorum, entry) {
-                (Quorum::All, Some(entry)) => return Some(entry),
-                (Quorum::Any, Some(entry)) => {
-                    first = first.or_else(|| Some((entry, self.path.clone())));
-                    self.path.truncate(depth);
-                }
-                (Quorum::All, None) => self.path.truncate(depth),
-                (Quorum::Any, None) => {
-                    self.path.truncate(depth);
-                    return None;
-                }
-            }
+            let found = entry.map(|entry| (entry, self.path.clone()));
+            self.path.truncate(depth);
+            open = Some(match open.take() {
+                Some(all) if found.is_some() => all,
+                _ => Supplier { number: next.supplier, units: next.units, found },
+            });
         }
-        let (entry, path) = first?;
+        let known = open.and_then(|all| all.close(&mut tally, &mut first));
+        let stuck = known.unwrap_or_else(|| tally.is_stuck());
+        self.found(first.filter(|_| stuck))
+    }
+
+    /// Leaves the path that was found.
+    fn found(&mut self, found: Option<Found>) -> Option<ForbiddenEntry> {
+        let (entry, path) = found?;
         *self.path = path;
         Some(entry)
     }

@@ -1,17 +1,16 @@
 //! RD04: the wait-for graph over live tasks, locks, requests and work items has a cycle.
 //!
-//! Invariant 11 of docs/kernel/rules.md, "Invariants". A task is stuck if it waits and the tasks
-//! that must act are stuck in their roles: any one of them if all must act (a lock), all of them if
-//! one is enough (a queue with several servers). The judge starts with every waiting task and
-//! removes those that can go on, until none can; what is left is stuck. A new deadlock goes through
-//! the task whose wait or role is new.
+//! Invariant 11 of docs/kernel/rules.md, "Invariants". A task is stuck if it waits and those that
+//! are not stuck in their roles cannot supply enough: if all must act (a lock, a count to zero) one
+//! stuck supplier is too many, if one is enough (a flag, a queue with several servers) all must be
+//! stuck, and else their units are counted. The judge starts with every waiting task and removes
+//! those that can go on, until none can; what is left is stuck. A new deadlock goes through the
+//! task whose wait or role is new, or through a wait that has lost somebody who could end it.
 
 use std::collections::BTreeSet;
 
-use crate::event::{Event, EventKind, Layer, Resource, TaskId};
-use crate::witness::{
-    Chain, Code, Finding, Judge, Moment, Needed, Quorum, Reads, View, restriction,
-};
+use crate::event::{Actor, Event, EventKind, Layer, Needs, Resource, TaskId};
+use crate::witness::{Chain, Code, Finding, Judge, Moment, Needed, Reads, View, restriction};
 
 /// The judge of RD04.
 #[derive(Debug, Default)]
@@ -31,9 +30,16 @@ impl Judge for Deadlock {
         match changed(event, view) {
             Changed::Nothing => {}
             Changed::Task(task) => self.judge(event, view, task, out),
-            Changed::Waiters(resource) => {
-                for task in view.waiters(resource).filter(|task| waits_for(view, *task, resource)) {
-                    self.judge(event, view, task, out);
+            Changed::Waiters(resource) => self.judge_waiters(event, view, resource, out),
+            Changed::Depending(actor) => {
+                view.each_depending(actor, &mut |resource| {
+                    self.judge_waiters(event, view, resource, out);
+                    false
+                });
+            }
+            Changed::Ended => {
+                for condition in view.ended_promises() {
+                    self.judge_waiters(event, view, Resource::Condition(*condition), out);
                 }
             }
             Changed::AnyTask => {
@@ -56,6 +62,10 @@ enum Changed {
     Task(TaskId),
     /// Each task that waits for this.
     Waiters(Resource),
+    /// Each task that waits for this one to act.
+    Depending(Actor),
+    /// Each task that waits for something that an ended request or work item had promised.
+    Ended,
     AnyTask,
 }
 
@@ -64,6 +74,7 @@ fn changed(event: &Event, view: &View) -> Changed {
         // The end of a wait brings the one around it into force again.
         EventKind::WaitBegin { .. }
         | EventKind::WaitAgain { .. }
+        | EventKind::WaitNeeds { .. }
         | EventKind::WaitEnd { .. }
         | EventKind::LockAcquired { .. }
         | EventKind::RequestServe { .. }
@@ -73,18 +84,43 @@ fn changed(event: &Event, view: &View) -> Changed {
             None => Changed::Nothing,
         },
         // A submitter may publish a number, and others wait for it, before the submission.
-        EventKind::RequestSubmit { request, .. } => Changed::Waiters(Resource::Request(request)),
-        EventKind::WorkQueued { work, .. } => Changed::Waiters(Resource::Work(work)),
-        // Of several tasks of which one was enough, one is no longer there.
-        EventKind::PromiseEnd { condition } => Changed::Waiters(Resource::Condition(condition)),
-        EventKind::LockHandOver { lock, .. } => Changed::Waiters(Resource::Lock(lock)),
+        EventKind::RequestSubmit { request, .. } | EventKind::RequestPassed { request, .. } => {
+            Changed::Depending(Actor::Request(request))
+        }
+        EventKind::RequestServed { request }
+            if view.request(request).is_some_and(|facts| facts.passed.is_some()) =>
+        {
+            Changed::Depending(Actor::Request(request))
+        }
+        EventKind::WorkQueued { work, .. } => Changed::Depending(Actor::Work(work)),
+        // A task that promises for itself is not stuck; the server of a request may be.
+        EventKind::Promise { condition, by, .. } if by != Actor::Task(event.task) => {
+            Changed::Waiters(Resource::Condition(condition))
+        }
+        // Of several of which some were enough, one is no longer there.
+        EventKind::PromiseEnd { condition, .. } => Changed::Waiters(Resource::Condition(condition)),
+        EventKind::RequestComplete { .. } | EventKind::WorkEnd { .. } => Changed::Ended,
         EventKind::PoolHandOver { pool, .. } => Changed::Waiters(Resource::Pool(pool)),
+        EventKind::LockHandOver { lock, .. } => Changed::Waiters(Resource::Lock(lock)),
         EventKind::TaskExit if view.exit_matters() => Changed::AnyTask,
         _ => Changed::Nothing,
     }
 }
 
 impl Deadlock {
+    /// Looks for a deadlock through each wait for `resource`.
+    fn judge_waiters(
+        &mut self,
+        event: &Event,
+        view: &View,
+        resource: Resource,
+        out: &mut Vec<Finding>,
+    ) {
+        for task in view.waiters(resource).filter(|task| waits_for(view, *task, resource)) {
+            self.judge(event, view, task, out);
+        }
+    }
+
     /// Looks for a deadlock through the wait of `changed`.
     fn judge(&mut self, event: &Event, view: &View, changed: TaskId, out: &mut Vec<Finding>) {
         // No cycle goes through a task that nobody waits for, or that does not wait for itself.
@@ -104,7 +140,7 @@ impl Deadlock {
         };
         start_with_the_reclaimer(view, &mut members);
         let round = members.len();
-        self.add_other_servers(view, &mut members);
+        self.add_other_suppliers(view, &mut members);
         let waits = |task: &TaskId| Some((*task, view.wait(*task)?.resource));
         let cycle: Vec<_> = members.iter().filter_map(waits).collect();
         let mut key = cycle.clone();
@@ -153,11 +189,7 @@ impl Deadlock {
 
     /// Whether the task's wait cannot end while the stuck tasks are stuck.
     fn is_stuck(&self, view: &View, task: TaskId) -> bool {
-        let (quorum, mut needed) = view.needed(task);
-        match quorum {
-            Quorum::All => needed.any(|needed| self.holds_up(view, &needed)),
-            Quorum::Any => needed.all(|needed| self.holds_up(view, &needed)),
-        }
+        view.is_stuck(task, |needed| self.holds_up(view, needed))
     }
 
     fn stuck_needed<'a>(
@@ -165,7 +197,7 @@ impl Deadlock {
         view: &'a View,
         task: TaskId,
     ) -> impl Iterator<Item = Needed> + 'a {
-        view.needed(task).1.filter(|needed| self.holds_up(view, needed))
+        view.stuck_needed(task, |needed| self.holds_up(view, needed))
     }
 
     /// The shortest way from `start` over stuck tasks back to it.
@@ -194,16 +226,16 @@ impl Deadlock {
         None
     }
 
-    /// If any of several servers is enough, the other servers are part of the deadlock, and so are
+    /// Where not every supplier must act, all that are stuck are part of the deadlock, and so are
     /// the tasks that block them.
-    fn add_other_servers(&self, view: &View, members: &mut Vec<TaskId>) {
+    fn add_other_suppliers(&self, view: &View, members: &mut Vec<TaskId>) {
         let mut place = 0;
         while let Some(member) = members.get(place).copied() {
-            let (quorum, needed) = view.needed(member);
-            let stuck = needed.filter(|needed| self.holds_up(view, needed));
-            let needed: Vec<TaskId> = stuck.map(|needed| needed.task).collect();
+            let all = view.needed(member).0 == Needs::All;
+            let needed: Vec<TaskId> =
+                self.stuck_needed(view, member).map(|needed| needed.task).collect();
             let explained = needed.iter().any(|task| members.contains(task));
-            let wanted = if quorum == Quorum::Any { needed.len() } else { usize::from(!explained) };
+            let wanted = if all { usize::from(!explained) } else { needed.len() };
             for task in needed.into_iter().take(wanted) {
                 if !members.contains(&task) {
                     members.push(task);
@@ -225,12 +257,20 @@ impl Deadlock {
         for (place, task) in members.iter().enumerate() {
             chain.task(*task, None);
             let successor = (place < round).then(|| members[(place + 1) % round]);
-            let mut needed = self.stuck_needed(view, *task);
-            let next = needed.find(|needed| {
+            let needed: Vec<Needed> = self.stuck_needed(view, *task).collect();
+            let next = needed.iter().find(|needed| {
                 successor.map_or(members.contains(&needed.task), |s| s == needed.task)
             });
-            if let Some(next) = next {
-                chain.edge(*task, next);
+            let Some(next) = next else {
+                continue;
+            };
+            chain.edge(*task, *next);
+            let mut told = vec![next.task];
+            for other in needed.iter().filter(|_| view.needed(*task).0 != Needs::All) {
+                if !told.contains(&other.task) {
+                    told.push(other.task);
+                    chain.also(*task, *other);
+                }
             }
         }
         let mut finding = chain.finish(Code::RD04, event);

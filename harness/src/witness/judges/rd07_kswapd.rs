@@ -13,8 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::event::{EventKind, Gfp, ReclaimKind, Resource, ShrinkerId, TaskId};
 use crate::witness::{
-    Breach, Finding, Frame, FrameKind, Judge, Moment, Needed, Quorum, Reads, Subject, View,
-    broken_rule,
+    Breach, Finding, Frame, FrameKind, Judge, Moment, Needed, Reads, Subject, View, broken_rule,
 };
 
 /// The judge of invariant 15.
@@ -131,18 +130,7 @@ fn forbidden(view: &View, kswapd: TaskId) -> bool {
         let waits = wait.is_some_and(|wait| matches!(wait.resource, Resource::Request(_)));
         matches!(resource, Resource::Work(_)) && waits
     };
-    let (quorum, mut needed) = view.needed(kswapd);
-    let stands = |needed: &Needed| reclaims(needed.task) || does_io(needed);
-    match quorum {
-        Quorum::All => needed.any(|needed| stands(&needed)),
-        Quorum::Any => {
-            let mut any = false;
-            needed.all(|needed| {
-                any = true;
-                stands(&needed)
-            }) && any
-        }
-    }
+    view.is_stuck(kswapd, |needed| reclaims(needed.task) || does_io(needed))
 }
 
 #[cfg(test)]

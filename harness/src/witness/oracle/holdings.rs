@@ -2,12 +2,12 @@
 //! it.
 //!
 //! Key types: [`Holdings`], [`Stuck`]. A task that waits for the allocating task, directly or
-//! through others, releases nothing before the allocation is done. A wait that any of several tasks
-//! could end counts only if all of them are stuck.
+//! through others, releases nothing before the allocation is done. A wait that other tasks could
+//! end counts only if too many of them are stuck.
 
 use super::stack::Dependency;
 use crate::event::{Gfp, LockId, LockMode, QueueId, Site, TaskFlags, TaskId};
-use crate::witness::{FrameKind, Quorum, View, Wait};
+use crate::witness::{FrameKind, View, Wait};
 
 /// One allocation.
 #[derive(Clone, Copy, Debug)]
@@ -88,20 +88,17 @@ impl Holdings {
         if self.place(waiter).is_some() {
             return None;
         }
-        let (quorum, needed) = view.needed(waiter);
-        let (mut first, mut all) = (None, true);
-        for needed in needed {
+        let mut first = None;
+        let stuck = view.is_stuck(waiter, |needed| {
             let stuck = |place: &usize| match *place {
                 0 => needed.since < self.begun,
-                _ => view.holds_up(&needed).is_some(),
+                _ => view.holds_up(needed).is_some(),
             };
-            match self.place(needed.task).filter(stuck) {
-                Some(place) => first = first.or(Some(place)),
-                None => all = false,
-            }
-        }
-        let enough = all || quorum == Quorum::All;
-        first.filter(|_| enough).map(|place| Stuck { task: waiter, behind: Some((wait, place)) })
+            let place = self.place(needed.task).filter(stuck);
+            first = first.or(place);
+            place.is_some()
+        });
+        first.filter(|_| stuck).map(|place| Stuck { task: waiter, behind: Some((wait, place)) })
     }
 
     fn add(&mut self, view: &View, stuck: Stuck) {

@@ -35,6 +35,8 @@ pub(super) struct Taking {
     pub(super) seq: u64,
     pub(super) time: Nanos,
     pub(super) primed: bool,
+    /// Of a condition: only this task promised to signal it.
+    pub(super) alone: bool,
 }
 
 /// An edge as first seen.
@@ -160,9 +162,14 @@ impl OrderGraph {
             return;
         };
         let (from, to) = (self.nodes.exact(hold.node), self.nodes.exact(taking.node));
-        // A task may have several elements of a pool, and others may promise too: how many is not
-        // in the events.
-        if from == to && matches!(self.nodes.get(from).kind, NodeKind::Pool | NodeKind::Condition) {
+        // A task may have several elements of a pool, which are alike. Others may have promised the
+        // condition too, and can signal it.
+        let alike = match self.nodes.get(from).kind {
+            NodeKind::Pool => true,
+            NodeKind::Condition => !taking.alone,
+            _ => false,
+        };
+        if from == to && alike {
             return;
         }
         let Some(edge) = self.edge(held, taking, task) else {
@@ -273,7 +280,7 @@ fn round(way: &[u32]) -> impl Iterator<Item = (u32, u32)> {
 /// What the combination of held and taken is known by. Two of one hash count as one, as in lockdep.
 fn chain_key(held: &[Hold], taking: &Taking) -> u64 {
     let flags = u64::from(taking.shared) << 1 | u64::from(taking.primed);
-    key(held, u64::from(taking.node) << 2 | flags)
+    key(held, u64::from(taking.node) << 3 | u64::from(taking.alone) << 2 | flags)
 }
 
 fn key(held: &[Hold], taken: u64) -> u64 {

@@ -59,7 +59,7 @@ impl Order {
                 self.take(
                     at,
                     at.event.task,
-                    Want { node, shared: false, mask: Some(mask), site },
+                    Want { mask: Some(mask), ..Want::plain(node, site) },
                     out,
                 );
             }
@@ -70,7 +70,7 @@ impl Order {
         self.levels(at, mask, None, out);
         let widest = Level::permitted(mask).last();
         if let Some(node) = widest.and_then(|level| self.level(*level)) {
-            self.hold(at, Hold { node, shared: false, waited: true, site: None, key });
+            self.hold(at, Hold { node, shared: false, waited: true, site: None, key, via: None });
         }
     }
 

@@ -25,7 +25,14 @@ impl Order {
                 let shared = mode == LockMode::Shared;
                 self.hold(
                     at,
-                    Hold { node, shared, waited, site: Some(site), key: Key::Lock(lock) },
+                    Hold {
+                        node,
+                        shared,
+                        waited,
+                        site: Some(site),
+                        key: Key::Lock(lock),
+                        via: None,
+                    },
                 );
             }
             EventKind::LockReleased { lock } => self.drop_last(task, Key::Lock(lock)),

@@ -7,18 +7,19 @@
 //! queue, which the task that serves one of them holds. So two uneventful tasks, or two runs, are
 //! enough to close a cycle. Scopes matter through masks alone.
 //!
-//! Left out: conditions that no task promised to signal, and waits that did not have to happen,
-//! except those for locks. Written from docs/kernel/lockdep.md, "The annotation", "Prediction" and
-//! "What the annotation cannot see", and docs/kernel/rules.md, "Invariants" (9 to 11).
+//! Left out: conditions that nobody promised to signal, and waits that did not have to happen,
+//! except those for locks and those of runs that have events of them. Written from
+//! docs/kernel/lockdep.md, "The annotation", "Prediction" and "What the annotation cannot see", and
+//! docs/kernel/rules.md, "Invariants" (9 to 11).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cycle::{Cycle, Edge};
 use super::graph::{OrderGraph, Taking};
-use super::held::{Actor, Hold, Key};
+use super::held::{Hold, Holder, Key};
 use super::node::{NodeId, NodeKind};
 use super::resolve::Resolver;
-use crate::event::{Event, EventKind, Gfp, PoolId, Site, TaskId};
+use crate::event::{Actor, Event, EventKind, Gfp, PoolId, QueueId, Site, TaskId};
 use crate::witness::{Code, Finding, Judge, Learned, Moment, Reads, Step, StepKind};
 
 /// Tasks from here on are not looked at: no world has as many.
@@ -31,9 +32,13 @@ pub(super) const MAX_ASIDE: usize = 64;
 pub struct Order {
     pub(super) graph: OrderGraph,
     pub(super) resolver: Resolver,
-    pub(super) actors: Vec<Option<Actor>>,
+    pub(super) actors: Vec<Option<Holder>>,
     /// The tasks that have elements of each pool.
     pub(super) takers: BTreeSet<(PoolId, TaskId)>,
+    /// The task that holds what this request or work item promised or carries.
+    pub(super) acting: BTreeMap<Actor, TaskId>,
+    /// The queues of requests and work items, also of those that are finished.
+    pub(super) queues: BTreeMap<Actor, QueueId>,
     /// The nodes of reclaim's levels, once they are known.
     pub(super) levels: [Option<NodeId>; 3],
     class_view: bool,
@@ -47,11 +52,13 @@ pub(super) struct Want {
     pub(super) shared: bool,
     pub(super) mask: Option<Gfp>,
     pub(super) site: Option<Site>,
+    /// Of a condition: only this task promised to signal it.
+    pub(super) alone: bool,
 }
 
 impl Want {
     pub(super) const fn plain(node: NodeId, site: Option<Site>) -> Self {
-        Self { node, shared: false, mask: None, site }
+        Self { node, shared: false, mask: None, site, alone: false }
     }
 }
 
@@ -64,7 +71,7 @@ impl Order {
         Self { graph, class_view, ..Self::default() }
     }
 
-    pub(super) fn actor(&mut self, at: &Moment<'_>, task: TaskId) -> Option<&mut Actor> {
+    pub(super) fn actor(&mut self, at: &Moment<'_>, task: TaskId) -> Option<&mut Holder> {
         if task.0 >= MAX_TASKS {
             return None;
         }
@@ -73,11 +80,18 @@ impl Order {
             self.actors.resize_with(index + 1, || None);
         }
         if self.actors[index].is_none() {
-            let mut actor = Actor { name: at.names.task(task).to_owned(), ..Actor::default() };
+            let mut actor = Holder { name: at.names.task(task).to_owned(), ..Holder::default() };
             let name = |id| at.names.task(TaskId(id));
             let exit = self.resolver.named(NodeKind::Exit, task.0, name, &mut self.graph.nodes);
             if let Some(node) = exit {
-                actor.hold(Hold { node, shared: false, waited: false, site: None, key: Key::Life });
+                actor.hold(Hold {
+                    node,
+                    shared: false,
+                    waited: false,
+                    site: None,
+                    key: Key::Life,
+                    via: None,
+                });
             }
             self.actors[index] = Some(actor);
         }
@@ -85,7 +99,11 @@ impl Order {
     }
 
     pub(super) fn hold(&mut self, at: &Moment<'_>, hold: Hold) {
-        if let Some(actor) = self.actor(at, at.event.task) {
+        self.hold_on(at, at.event.task, hold);
+    }
+
+    pub(super) fn hold_on(&mut self, at: &Moment<'_>, task: TaskId, hold: Hold) {
+        if let Some(actor) = self.actor(at, task) {
             actor.hold(hold);
         }
     }
@@ -116,8 +134,8 @@ impl Order {
         };
         let primed = actor.claims > 0;
         let Event { seq, time, .. } = *at.event;
-        let Want { node, shared, mask, site } = want;
-        let taking = Taking { node, shared, mask, site, task, seq, time, primed };
+        let Want { node, shared, mask, site, alone } = want;
+        let taking = Taking { node, shared, mask, site, task, seq, time, primed, alone };
         let cycles = self.graph.take(&actor.holds, &taking, &actor.name);
         if !cycles.is_empty() {
             self.report(at, cycles, out);
@@ -165,7 +183,8 @@ impl Judge for Order {
             | EventKind::LockReleased { .. } => {
                 self.lock(at, out);
             }
-            EventKind::WaitBegin { resource, site, .. } => {
+            EventKind::WaitBegin { resource, site, .. }
+            | EventKind::WaitPassed { resource, site } => {
                 self.wait(at, event.task, resource, site, out);
             }
             EventKind::Prime { step: prime } => self.prime(at, prime, out),

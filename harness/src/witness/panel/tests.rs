@@ -4,16 +4,16 @@
 use super::*;
 use crate::error::Errno;
 use crate::event::{
-    AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId, LockMode,
-    MayWait, Misuse, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId, ReclaimKind,
-    ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId, Site,
-    TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    Actor, AllocOutcome, Entered, EventKind, Fact, Gfp, ItemId, Layer, LayerRef, Levels, LockId,
+    LockMode, MayWait, Misuse, Needs, Op, PartId, PartKind, PointId, PoolId, Prime, QueueId,
+    ReclaimKind, ReclaimTarget, RequestId, Resource, ScopeKind, ScopeRef, ShrinkPass, ShrinkerId,
+    Site, TaskFlags, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
 };
 use crate::report::{Report, describe};
 use crate::sched::SplitMix64;
 use crate::units::{Nanos, Pages, Sectors};
 use crate::witness::StepKind;
-use crate::witness::script::Script;
+use crate::witness::script::{Script, promise};
 
 const EVENTS: u64 = 20_000;
 
@@ -144,8 +144,17 @@ fn garbage(random: &mut SplitMix64) -> (TaskId, EventKind) {
         EventKind::PoolTake { pool, site: None },
         EventKind::PoolGive { pool },
         EventKind::PoolHandOver { pool, request },
-        EventKind::Promise { condition: WaitId(0), site: None },
-        EventKind::PromiseEnd { condition: WaitId(0) },
+        promise(WaitId(0), task),
+        EventKind::Promise {
+            condition: WaitId(0),
+            by: Actor::Request(request),
+            units: 2,
+            site: None,
+        },
+        EventKind::PromiseEnd { condition: WaitId(0), by: Actor::Request(request) },
+        EventKind::WaitNeeds { condition: WaitId(0), needs: Needs::All },
+        EventKind::RequestPassed { request, to: Actor::Task(task) },
+        EventKind::WaitPassed { resource: Resource::Condition(WaitId(0)), site },
         EventKind::Signal { condition: WaitId(0) },
         EventKind::WaitAgain { condition: WaitId(0) },
         EventKind::WorkQueueMade { queue, mem_reclaim: mode == LockMode::Shared },

@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, FrameKind, HeldLock};
+use super::promises::Promised;
 use super::state::View;
 use super::waits::{
     ElementHolder, Holder, Owed, PageOut, Progress, RequestFacts, Wait, Waiter, WorkItem,
 };
 use crate::event::{
-    AllocOutcome, Event, EventKind, Layer, LockMode, RequestId, Resource, Site, TaskId,
+    Actor, AllocOutcome, Event, EventKind, Layer, LockMode, Needs, RequestId, Resource, Site,
+    TaskId,
 };
 use crate::witness::Reads;
 
@@ -47,6 +49,7 @@ impl View {
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         (self.closed, self.exited) = (None, None);
+        self.ended.clear();
         let Some(task) = slot(&mut self.tasks, event.task.0) else {
             return;
         };
@@ -86,10 +89,7 @@ impl View {
             self.servers[queue.0 as usize].retain(|server| *server != id);
         }
         if task.promises {
-            for promised in self.promises.values_mut() {
-                promised.retain(|promised| promised.task != id);
-            }
-            self.promises.retain(|_, promised| !promised.is_empty());
+            self.promises.end_all(Actor::Task(id));
         }
         self.reclaiming.remove(&id);
         self.exited = Some((id, task));
@@ -184,14 +184,25 @@ impl View {
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
                 let signalled = false;
-                let wait = Wait { resource, why, breakable, site, seq, time, signalled };
+                let wants = match resource {
+                    Resource::Condition(_) => task.wants.take(),
+                    _ => None,
+                };
+                let wants = wants.filter(|(wanted, _)| Resource::Condition(*wanted) == resource);
+                let needs = wants.map_or(Needs::One, |(_, needs)| needs);
+                let wait = Wait { resource, why, breakable, site, seq, time, signalled, needs };
                 task.waits.push(wait);
                 let mode = task.attempt;
                 if task.waits.len() > MAX_WAITS {
                     let outermost = task.waits.remove(0);
                     self.forget_wait(id, outermost);
                 }
-                self.waiting.begin(id, resource, self.queue_of(resource));
+                let queue = match resource {
+                    Resource::Request(id) => self.queue_of(Actor::Request(id)),
+                    Resource::Work(id) => self.queue_of(Actor::Work(id)),
+                    _ => None,
+                };
+                self.waiting.begin(id, resource, queue);
                 if let Resource::Lock(lock) = resource {
                     let mode = mode.filter(|(wanted, _)| *wanted == lock);
                     if let Some(state) = slot(&mut self.locks, lock.0) {
@@ -220,6 +231,12 @@ impl View {
             EventKind::RequestSubmit { request, queue, op, sector, sectors, origin, site } => {
                 let progress = Progress::Queued;
                 let page_out = page_out(&self.tasks[task.0 as usize].frames);
+                self.pass_down(request, None);
+                if self.requests.len() >= MAX_IN_FLIGHT
+                    && let Some((oldest, _)) = self.requests.first_key_value()
+                {
+                    self.pass_down(*oldest, None);
+                }
                 let submitted = RequestFacts {
                     submitter: task,
                     queue,
@@ -232,14 +249,18 @@ impl View {
                     seq,
                     time,
                     progress,
+                    passed: None,
                 };
                 keep(&mut self.requests, request, submitted);
                 self.waiting.queued(Resource::Request(request), queue);
             }
             EventKind::RequestServe { request } => self.request_is(request, served),
             EventKind::RequestServed { request } => self.request_is(request, Progress::Below),
+            EventKind::RequestPassed { request, to } => self.pass_down(request, Some(to)),
             EventKind::RequestComplete { request, .. } => {
+                self.pass_down(request, None);
                 self.requests.remove(&request);
+                self.ended = self.promises.end_all(Actor::Request(request));
                 self.lent.retain(|_, holders| {
                     holders.retain(|holder| *holder != request);
                     !holders.is_empty()
@@ -258,8 +279,29 @@ impl View {
                     work.progress = served;
                 }
             }
-            EventKind::WorkEnd { work } => drop(self.works.remove(&work)),
+            EventKind::WorkEnd { work } => {
+                self.works.remove(&work);
+                self.ended = self.promises.end_all(Actor::Work(work));
+            }
             _ => {}
+        }
+    }
+
+    /// The request is carried by `to` from now on, and by nothing else.
+    fn pass_down(&mut self, id: RequestId, to: Option<Actor>) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(&mut request.passed, to)
+            && let Some(carried) = self.carries.get_mut(&before)
+        {
+            carried.retain(|carried| *carried != id);
+            if carried.is_empty() {
+                self.carries.remove(&before);
+            }
+        }
+        if let Some(to) = to {
+            self.carries.entry(to).or_default().push(id);
         }
     }
 
@@ -272,6 +314,7 @@ impl View {
     fn apply_promise(&mut self, event: &Event) {
         let Event { seq, time, task: me, kind } = *event;
         let owed = |site| Owed { task: me, site, seq, time };
+        let own = Actor::Task(me);
         match kind {
             EventKind::PoolTake { pool, site } => {
                 self.elements.entry(pool).or_default().push(ElementHolder::Task(owed(site)));
@@ -295,27 +338,17 @@ impl View {
                     || take_one(holders, done)
                     || take_one(holders, |_| true);
             }
-            EventKind::Promise { condition, site } => {
-                self.promises.entry(condition).or_default().push(owed(site));
-                self.tasks[me.0 as usize].promises = true;
-            }
-            EventKind::PromiseEnd { condition } => {
-                if let Some(promised) = self.promises.get_mut(&condition)
-                    && let Some(place) = promised.iter().rposition(|promised| promised.task == me)
+            EventKind::Promise { condition, by, units, site } => {
+                if let Actor::Task(task) = by
+                    && let Some(task) = slot(&mut self.tasks, task.0)
                 {
-                    promised.remove(place);
-                    if promised.is_empty() {
-                        self.promises.remove(&condition);
-                    }
+                    task.promises = true;
                 }
+                self.promises.make(condition, Promised { by, units, site, seq, time });
             }
+            EventKind::PromiseEnd { condition, by } => self.promises.end_last(condition, by),
             EventKind::Signal { condition } => {
-                if let Some(promised) = self.promises.get_mut(&condition) {
-                    promised.retain(|promised| promised.task != me);
-                    if promised.is_empty() {
-                        self.promises.remove(&condition);
-                    }
-                }
+                self.promises.end(condition, own);
                 let resource = Resource::Condition(condition);
                 for waiter in self.waiting.on(resource) {
                     let waits = self.tasks[waiter.0 as usize].waits.iter_mut();
@@ -329,6 +362,14 @@ impl View {
                 let resource = Resource::Condition(condition);
                 if let Some(wait) = waits.iter_mut().rfind(|wait| wait.resource == resource) {
                     wait.signalled = false;
+                }
+            }
+            EventKind::WaitNeeds { condition, needs } => {
+                let task = &mut self.tasks[me.0 as usize];
+                let resource = Resource::Condition(condition);
+                match task.waits.iter_mut().rfind(|wait| wait.resource == resource) {
+                    Some(wait) => wait.needs = needs,
+                    None => task.wants = Some((condition, needs)),
                 }
             }
             _ => {}

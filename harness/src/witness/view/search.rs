@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::needed::Servers;
 use super::state::View;
-use super::waits::{Progress, Waiter, conflict};
-use crate::event::{LockId, LockMode, QueueId, Resource, TaskId};
+use super::waits::{ElementHolder, Waiter, conflict};
+use crate::event::{Actor, LockId, LockMode, QueueId, RequestId, Resource, TaskId};
 use crate::witness::FrameKind;
 
 /// What a search for the tasks behind has taken in already.
@@ -18,6 +19,8 @@ struct Behind {
     lines: BTreeMap<LockId, u64>,
     queues: BTreeSet<QueueId>,
     pools: bool,
+    /// What requests and work items promised, and the requests that were passed down.
+    served: bool,
 }
 
 /// How far a search for the tasks ahead has taken in the line of a lock.
@@ -80,14 +83,15 @@ impl View {
             }
         }
         let served = task.frames.iter().filter_map(|frame| match frame.kind {
-            FrameKind::Serving { request } => Some(Resource::Request(request)),
-            FrameKind::Working { work } => Some(Resource::Work(work)),
+            FrameKind::Serving { request } => Some(Actor::Request(request)),
+            FrameKind::Working { work } => Some(Actor::Work(work)),
             _ => None,
         });
         let mut serves = !task.serves.is_empty();
-        for resource in served.chain([Resource::Task(id)]) {
-            serves |= resource != Resource::Task(id);
-            if self.waiting.on(resource).any(&mut *each) {
+        for actor in served.chain([Actor::Task(id)]) {
+            serves |= actor != Actor::Task(id) || !self.carried_by(actor).is_empty();
+            if self.each_depending(actor, &mut |resource| self.waiting.on(resource).any(&mut *each))
+            {
                 return true;
             }
         }
@@ -96,22 +100,66 @@ impl View {
                 return true;
             }
         }
-        if serves {
-            for lock in self.lent.keys() {
-                if self.waiting.on(Resource::Lock(*lock)).any(&mut *each) {
-                    return true;
-                }
-            }
+        if !task.serves.is_empty()
+            && !std::mem::replace(&mut taken_in.served, true)
+            && self.each_behind_served(each)
+        {
+            return true;
         }
         let pools = !taken_in.pools && (serves || self.has_element(id));
         taken_in.pools |= pools;
-        if pools && self.waiting.on_pools().any(&mut *each) {
+        pools && self.waiting.on_pools().any(&mut *each)
+    }
+
+    /// Calls `each` with the tasks that wait for something that any request or work item in a queue
+    /// may have promised or carry.
+    fn each_behind_served(&self, each: &mut dyn FnMut(TaskId) -> bool) -> bool {
+        let passed = |id: RequestId| self.requests.get(&id).is_some_and(|r| r.passed.is_some());
+        let mut requests = self.waiting.on_requests().filter(|(id, _)| passed(*id));
+        if !self.carries.is_empty() && requests.any(|(_, task)| each(task)) {
             return true;
         }
-        let promised = self.promises.iter().filter(|(_, by)| by.iter().any(|owed| owed.task == id));
-        promised
-            .map(|(condition, _)| Resource::Condition(*condition))
-            .any(|condition| self.waiting.on(condition).any(&mut *each))
+        let conditions = self.promises.by_served().map(Resource::Condition);
+        let locks = self.lent.keys().map(|lock| Resource::Lock(*lock));
+        conditions.chain(locks).any(|resource| self.waiting.on(resource).any(&mut *each))
+    }
+
+    /// Calls `each` with what `actor` must act for: itself, what it promised, and the same of the
+    /// requests that it carries. Ends when `each` returns true, and says whether it did.
+    pub(in crate::witness) fn each_depending(
+        &self,
+        actor: Actor,
+        each: &mut dyn FnMut(Resource) -> bool,
+    ) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![actor]);
+        while let Some(actor) = open.pop() {
+            let itself = match actor {
+                Actor::Task(task) => Resource::Task(task),
+                Actor::Request(request) => Resource::Request(request),
+                Actor::Work(work) => Resource::Work(work),
+            };
+            let promised = self.promises.by(actor).map(Resource::Condition);
+            // A request may give back elements of pools.
+            let owed = |holders: &[ElementHolder]| match actor {
+                Actor::Request(id) => holders.contains(&ElementHolder::Request(id)),
+                Actor::Task(_) | Actor::Work(_) => false,
+            };
+            let waited = self.pools_are_waited_for();
+            let pools = self.elements.iter().filter(|(_, holders)| waited && owed(holders));
+            let pools = pools.map(|(pool, _)| Resource::Pool(*pool));
+            let holds = |holders: &[RequestId]| match actor {
+                Actor::Request(id) => holders.contains(&id),
+                Actor::Task(_) | Actor::Work(_) => false,
+            };
+            let locks = self.lent.iter().filter(|(_, holders)| holds(holders));
+            let locks = locks.map(|(lock, _)| Resource::Lock(*lock));
+            if std::iter::once(itself).chain(promised).chain(pools).chain(locks).any(&mut *each) {
+                return true;
+            }
+            let carried = self.carried_by(actor).iter().map(|id| Actor::Request(*id));
+            open.extend(carried.filter(|carried| seen.insert(*carried)));
+        }
+        false
     }
 
     /// The waiters for `lock` that came at event `since` or later and were not taken in yet.
@@ -162,15 +210,25 @@ impl View {
                 // Waiters for elements of one pool, and those for the servers of one queue, wait
                 // for the same tasks.
                 Some((resource, _)) => {
-                    let same = match resource {
-                        Resource::Pool(_) | Resource::Condition(_) => Some(resource),
-                        _ if self.is_queued(resource) => {
-                            self.queue_of(resource).map(Resource::Idle)
+                    let actor = match resource {
+                        Resource::Request(id) => Some(Actor::Request(id)),
+                        Resource::Work(id) => Some(Actor::Work(id)),
+                        _ => None,
+                    };
+                    let servers = actor.map(|actor| self.servers_of(actor));
+                    let same = match (resource, servers) {
+                        (Resource::Pool(_) | Resource::Condition(_), _) => Some(resource),
+                        (_, Some(Servers { of, queue: [_, ..], .. })) => {
+                            self.queue_of(of).map(Resource::Idle)
                         }
                         _ => None,
                     };
                     if same.is_none_or(|same| shared.insert(same)) {
-                        self.needed(at).1.map(|needed| needed.task).for_each(take_in);
+                        if let Resource::Condition(condition) = resource {
+                            self.all_promisers(condition).for_each(take_in);
+                        } else {
+                            self.needed(at).1.map(|needed| needed.task).for_each(take_in);
+                        }
                     }
                 }
                 None => {}
@@ -181,16 +239,6 @@ impl View {
             (at, next) = (*task, next + 1);
         }
         seen.get(start.0 as usize).copied().unwrap_or(false).then_some(found)
-    }
-
-    /// Whether the request or work item waits for a server.
-    fn is_queued(&self, resource: Resource) -> bool {
-        let progress = match resource {
-            Resource::Request(id) => self.requests.get(&id).map(|request| request.progress),
-            Resource::Work(id) => self.works.get(&id).map(|work| work.progress),
-            _ => None,
-        };
-        progress == Some(Progress::Queued)
     }
 
     /// Calls `take_in` with the holders and the waiters that `task` waits for in the line of
@@ -249,11 +297,11 @@ impl View {
     }
 
     /// The queue of a request or a work item.
-    pub(super) fn queue_of(&self, resource: Resource) -> Option<QueueId> {
-        match resource {
-            Resource::Request(id) => self.requests.get(&id).map(|request| request.queue),
-            Resource::Work(id) => self.works.get(&id).map(|work| work.queue),
-            _ => None,
+    pub(super) fn queue_of(&self, actor: Actor) -> Option<QueueId> {
+        match actor {
+            Actor::Request(id) => self.requests.get(&id).map(|request| request.queue),
+            Actor::Work(id) => self.works.get(&id).map(|work| work.queue),
+            Actor::Task(_) => None,
         }
     }
 }

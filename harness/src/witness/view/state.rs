@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::frames::{Frame, HeldLock};
+use super::promises::{Promised, Promises};
 use super::waiting::Waiting;
 use super::waits::{
     ElementHolder, Lock, Needed, Owed, Progress, RequestFacts, Role, Wait, WorkItem,
 };
 use crate::event::{
-    LockId, LockMode, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
+    Actor, LockId, LockMode, Needs, PoolId, QueueId, RequestId, TaskId, TaskKind, WaitId, WorkId,
 };
 use crate::units::Pages;
 
@@ -29,6 +30,8 @@ pub struct Task {
     /// Its open waits, outermost first: the code that tests what a wait is for may wait in turn.
     pub waits: Vec<Wait>,
     pub(super) attempt: Option<(LockId, LockMode)>,
+    /// How much it needs in the wait for this condition that it begins next.
+    pub(super) wants: Option<(WaitId, Needs)>,
     /// The queues that it serves.
     pub(in crate::witness) serves: Vec<QueueId>,
     /// Whether it ever promised to signal.
@@ -55,7 +58,11 @@ pub struct View {
     pub(super) elements: BTreeMap<PoolId, Vec<ElementHolder>>,
     /// The locks that requests hold.
     pub(super) lent: BTreeMap<LockId, Vec<RequestId>>,
-    pub(super) promises: BTreeMap<WaitId, Vec<Owed>>,
+    pub(super) promises: Promises,
+    /// The requests in flight that were passed down, by what carries each.
+    pub(super) carries: BTreeMap<Actor, Vec<RequestId>>,
+    /// What the request or work item promised that the last event ended.
+    pub(super) ended: BTreeSet<WaitId>,
     pub(super) waiting: Waiting,
     /// Tasks with a reclaim among their frames.
     pub(super) reclaiming: BTreeSet<TaskId>,
@@ -123,14 +130,33 @@ impl View {
         })
     }
 
-    /// The conditions that the task promised to signal, and where.
+    /// The promises of `by`, each with the condition that it is for.
     pub(in crate::witness) fn promises_of(
         &self,
-        id: TaskId,
-    ) -> impl Iterator<Item = (WaitId, Owed)> + '_ {
-        let all =
-            self.promises.iter().flat_map(|(id, all)| all.iter().map(move |made| (*id, *made)));
-        all.filter(move |(_, made)| made.task == id)
+        by: Actor,
+    ) -> impl Iterator<Item = (WaitId, Promised)> + '_ {
+        let made = move |condition| self.promises.made(condition, by).iter();
+        let all = self.promises.by(by);
+        all.flat_map(move |condition| made(condition).map(move |made| (condition, *made)))
+    }
+
+    /// The promises for `condition`.
+    pub(in crate::witness) fn promises_for(
+        &self,
+        condition: WaitId,
+    ) -> impl Iterator<Item = &Promised> {
+        self.promises.of(condition)
+    }
+
+    /// The requests that `by` carries, which were passed down to it.
+    pub(in crate::witness) fn carried_by(&self, by: Actor) -> &[RequestId] {
+        self.carries.get(&by).map_or(&[], Vec::as_slice)
+    }
+
+    /// The conditions that the last event left with fewer who promised, because it ended a request
+    /// or a work item.
+    pub(in crate::witness) const fn ended_promises(&self) -> &BTreeSet<WaitId> {
+        &self.ended
     }
 
     /// Every request that is in flight.

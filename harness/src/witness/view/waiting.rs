@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{LockId, PoolId, QueueId, Resource, TaskId};
+use crate::event::{LockId, PoolId, QueueId, RequestId, Resource, TaskId};
 
 /// Every wait under way.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,16 @@ impl Waiting {
     pub(super) fn at(&self, queue: QueueId) -> impl Iterator<Item = TaskId> {
         let all = (queue, FIRST, TaskId(0))..=(queue, LAST, TaskId(u32::MAX));
         self.by_queue.range(all).map(|(.., task)| *task)
+    }
+
+    /// The tasks that wait for any request, each with its request.
+    pub(super) fn on_requests(&self) -> impl Iterator<Item = (RequestId, TaskId)> {
+        let request = |number| Resource::Request(RequestId(number));
+        let all = (request(0), TaskId(0))..=(request(u32::MAX), TaskId(u32::MAX));
+        self.by_resource.range(all).filter_map(|(resource, task)| match resource {
+            Resource::Request(id) => Some((*id, *task)),
+            _ => None,
+        })
     }
 
     /// The tasks that wait for an element of any pool.

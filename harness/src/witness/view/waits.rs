@@ -1,15 +1,17 @@
 //! Waits: what a task waits for, and which tasks must act before the wait ends.
 //!
-//! Key types: [`Wait`], [`Needed`], [`Quorum`]. A lock needs all its conflicting holders and all
-//! conflicting waiters ahead in line, because rwsems are writer-fair. A request or work item that
-//! no task has taken yet needs any one server of its queue. A busy server counts with what it does
-//! now, because the queue is a FIFO.
+//! Key types: [`Wait`], [`Needed`]. A lock needs all its conflicting holders and all conflicting
+//! waiters ahead in line, because rwsems are writer-fair. A request or work item that no task has
+//! taken yet needs any one server of its queue. A busy server counts with what it does now, because
+//! the queue is a FIFO. A condition needs as many of those that promised as its waiter says.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{LayerRef, LockMode, Op, Origin, QueueId, RequestId, Resource, Site, TaskId};
+use crate::event::{
+    Actor, LayerRef, LockMode, Needs, Op, Origin, QueueId, RequestId, Resource, Site, TaskId,
+};
 use crate::units::{Nanos, Sectors};
 
 /// A task's present wait.
@@ -29,6 +31,8 @@ pub struct Wait {
     pub time: Nanos,
     /// The condition was signalled, and the task has not tested it since.
     pub signalled: bool,
+    /// Of a wait for a condition: how many of those that promised must act.
+    pub needs: Needs,
 }
 
 impl Wait {
@@ -37,15 +41,6 @@ impl Wait {
     pub const fn needs_a_task(&self) -> bool {
         !self.signalled && !matches!(self.resource, Resource::Idle(_) | Resource::Timer)
     }
-}
-
-/// How many of the needed tasks must act.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Quorum {
-    /// Every one: a single stuck task blocks the wait.
-    All,
-    /// One is enough: the wait is blocked when all are stuck.
-    Any,
 }
 
 /// A task that must act before a wait ends.
@@ -57,6 +52,20 @@ pub struct Needed {
     pub how: Role,
     /// Only frames opened after this event belong to that role.
     pub since: u64,
+    /// What the task serves in that role, where that is not what is waited for: the request or the
+    /// work item that promised, has the element, or carries the request.
+    pub through: Option<Actor>,
+    /// Tasks of one supplier have one number, and one of them is enough.
+    pub supplier: u32,
+    /// The units of the condition that the supplier brings.
+    pub units: u32,
+}
+
+impl Needed {
+    /// A task that is a supplier of its own.
+    pub(in crate::witness) const fn new(task: TaskId, how: Role, since: u64) -> Self {
+        Self { task, how, since, through: None, supplier: 0, units: 1 }
+    }
 }
 
 /// Why a task must act.
@@ -90,7 +99,7 @@ pub enum Progress {
         /// The event with which it began.
         since: u64,
     },
-    /// In flight below, where no task is known to act on it.
+    /// In flight below. Only what it was passed down to is known to act on it.
     Below,
 }
 
@@ -134,6 +143,8 @@ pub struct RequestFacts {
     pub time: Nanos,
     /// How far it is.
     pub progress: Progress,
+    /// Who carries it, if the task that served it passed it down.
+    pub passed: Option<Actor>,
 }
 
 /// A work item that is not finished.
@@ -149,11 +160,11 @@ pub struct WorkItem {
     pub progress: Progress,
 }
 
-/// What a task owes: an element that it has to give back, or a signal that it promised.
+/// An element that a task has to give back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::witness) struct Owed {
     pub(in crate::witness) task: TaskId,
-    /// Where it took the element, or promised.
+    /// Where it took the element.
     pub(in crate::witness) site: Option<Site>,
     pub(in crate::witness) seq: u64,
     pub(in crate::witness) time: Nanos,
@@ -217,13 +228,9 @@ impl Lock {
         let ahead = self.waiters.range(..place.unwrap_or(0));
         let ahead = ahead.filter(move |other| conflict(other.mode, mode));
         holders
-            .map(|holder| Needed { task: holder.task, how: Role::Holds, since: holder.seq })
+            .map(|holder| Needed::new(holder.task, Role::Holds, holder.seq))
             // Nothing that a waiter did before it queued belongs to this role, only its wait.
-            .chain(ahead.map(|other| Needed {
-                task: other.task,
-                how: Role::AheadInLine,
-                since: u64::MAX,
-            }))
+            .chain(ahead.map(|other| Needed::new(other.task, Role::AheadInLine, u64::MAX)))
     }
 
     /// The place in line of `task`, which began to wait at event `seq`.

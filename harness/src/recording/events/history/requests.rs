@@ -2,7 +2,7 @@
 
 use super::super::acts::{Check, Open, require};
 use super::History;
-use crate::event::{EventKind, RequestId, TaskId};
+use crate::event::{Actor, EventKind, RequestId, TaskId};
 
 impl History {
     pub(super) fn request(&mut self, id: TaskId, kind: EventKind) -> Check {
@@ -28,6 +28,12 @@ impl History {
                 })?;
                 self.task(id).open.push(Open::Serving(request));
                 Ok(())
+            }
+            EventKind::RequestPassed { request, to } => {
+                self.in_flight(request, "passed down")?;
+                require(to != Actor::Request(request), || {
+                    format!("request {} is passed down to itself", request.0)
+                })
             }
             EventKind::RequestServed { request } => self.close(id, Open::Serving(request)),
             EventKind::RequestComplete { request, .. } => {

@@ -137,11 +137,18 @@ fn what_ends_has_begun() {
         EventKind::ShrinkScanEnd { shrinker, freed: None, scanned: 0, deferred: false },
         EventKind::ShrinkerPanicked { shrinker },
         EventKind::PoolAllocEnd { pool, got: None },
-        EventKind::PromiseEnd { condition },
         EventKind::Prime { step: Prime::End },
     ] {
         check(&[(0, kind)], "did not begin");
     }
+    let by = Actor::Task(TaskId(0));
+    check(&[(0, EventKind::PromiseEnd { condition, by })], "which it did not make");
+    let promise = EventKind::Promise { condition, by, units: 1, site: None };
+    let other = EventKind::PromiseEnd { condition, by: Actor::Task(TaskId(1)) };
+    check(&[(0, promise), (1, other)], "which it did not make");
+    let signalled =
+        [promise, EventKind::Signal { condition }, EventKind::PromiseEnd { condition, by }];
+    assert_eq!(read(&signalled.map(|kind| (0, kind))), Ok(5));
     check(&[(0, EventKind::PoolGive { pool })], "more than it gave");
     check(&[(0, EventKind::ShrinkerUnregistered { shrinker })], "was not registered");
 }
@@ -157,6 +164,10 @@ fn a_request_and_a_work_item_are_served_once_they_are_there() {
     check(&[(0, submit()), (1, complete), (1, complete)], "is complete");
     check(&[(0, submit()), (0, submit())], "submitted twice");
     check(&[(0, submit()), (1, serve), (0, EventKind::RequestServed { request })], "did not begin");
+    let passed = |to| EventKind::RequestPassed { request, to };
+    check(&[(0, passed(Actor::Work(work)))], "is passed down, which nobody submitted");
+    check(&[(0, submit()), (1, passed(Actor::Request(request)))], "passed down to itself");
+    check(&[(0, submit()), (1, passed(Actor::Task(TaskId(9))))], "there is no task 9");
     let queued = EventKind::WorkQueued { work, queue };
     check(&[(1, EventKind::WorkBegin { work })], "not queued");
     check(&[(0, queued), (0, queued)], "queued twice");

@@ -1,10 +1,11 @@
 //! RD02 on scripted events: the planted bug, its healthy twin, and the paths that must stay legal.
 
 use crate::event::{
-    EventKind, Gfp, Layer, LockMode, PoolId, ReclaimKind, Resource, ScopeKind, TaskId, TaskKind,
+    Actor, EventKind, Gfp, Layer, LockMode, PoolId, ReclaimKind, Resource, ScopeKind, TaskId,
+    TaskKind,
 };
 use crate::witness::StepKind;
-use crate::witness::script::Script;
+use crate::witness::script::{Script, promise};
 
 #[track_caller]
 fn check(expect: &[&str], story: impl FnOnce(&mut Script)) -> Script {
@@ -216,12 +217,12 @@ fn a_condition_carries_the_scope_to_the_task_that_promised_to_signal_it() {
             let journal = s.lock("journal", "fs:lower");
             let commit = s.task("commit");
             if promised {
-                s.on(commit, EventKind::Promise { condition, site: None });
+                s.on(commit, promise(condition, commit));
             }
             let rsync = s.reclaimer("rsync", fs, journal);
             s.wait(rsync, Resource::Condition(condition), "log space");
             s.enter(commit, fs);
-            s.on(commit, EventKind::PromiseEnd { condition });
+            s.on(commit, EventKind::PromiseEnd { condition, by: Actor::Task(commit) });
             s.leave(commit, fs);
             s.enter(commit, fs);
         }

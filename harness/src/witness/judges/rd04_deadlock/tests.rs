@@ -1,10 +1,13 @@
 //! RD04 on scripted events: cycles of every kind, and near misses.
 
+mod suppliers;
+
 use crate::error::Errno;
 use crate::event::{
-    EventKind, LockId, LockMode, RequestId, Resource, TaskId, TaskKind, WaitId, WaitOutcome, WorkId,
+    Actor, EventKind, LockId, LockMode, RequestId, Resource, TaskId, TaskKind, WaitId, WaitOutcome,
+    WorkId,
 };
-use crate::witness::script::Script;
+use crate::witness::script::{Script, promise};
 use crate::witness::{Step, StepKind};
 
 mod handed_over;
@@ -374,7 +377,7 @@ fn check_nested(expect: &[&str], goes_on: impl FnOnce(&mut Script, [TaskId; 2], 
         let space = s.names.add_condition("log space");
         let (held, log) = (s.lock("held", ""), s.lock("log", ""));
         let [waiter, commit] = ["waiter", "commit"].map(|name| s.task(name));
-        s.on(commit, EventKind::Promise { condition: space, site: None });
+        s.on(commit, promise(space, commit));
         s.take(waiter, held, WRITE);
         s.take(commit, log, WRITE);
         s.wait(waiter, Resource::Condition(space), "log space");
@@ -415,7 +418,7 @@ fn a_cycle_that_the_end_of_an_inner_wait_closes_is_found_then() {
         let space = s.names.add_condition("log space");
         let (held, log) = (s.lock("held", ""), s.lock("log", ""));
         let [waiter, commit, third] = ["waiter", "commit", "third"].map(|name| s.task(name));
-        s.on(commit, EventKind::Promise { condition: space, site: None });
+        s.on(commit, promise(space, commit));
         s.take(waiter, held, WRITE);
         s.take(third, log, WRITE);
         s.wait(waiter, Resource::Condition(space), "log space");
@@ -443,7 +446,7 @@ fn a_promise_that_was_kept_closes_no_cycle_and_a_new_one_does() {
             hand_over(s, tasks);
             s.give_up(waiter, LockId(1));
             if promises_again {
-                s.on(commit, EventKind::Promise { condition, site: None });
+                s.on(commit, promise(condition, commit));
             }
             s.on(waiter, EventKind::WaitAgain { condition });
             s.want(commit, LockId(0), WRITE, false);
@@ -461,7 +464,7 @@ fn check_two_promises(expect: &[&str], ends: impl FnOnce(&mut Script, [TaskId; 2
         let held = s.lock("held", "");
         let [waiter, stuck, other] = ["waiter", "stuck", "other"].map(|name| s.task(name));
         for promiser in [stuck, other] {
-            s.on(promiser, EventKind::Promise { condition, site: None });
+            s.on(promiser, promise(condition, promiser));
         }
         s.take(waiter, held, WRITE);
         s.wait(waiter, Resource::Condition(condition), "log space");
@@ -474,7 +477,7 @@ fn check_two_promises(expect: &[&str], ends: impl FnOnce(&mut Script, [TaskId; 2
 #[test]
 fn the_last_promise_but_that_of_a_stuck_task_ends() {
     check_two_promises(&["RD04"], |s, [_, other], condition| {
-        s.on(other, EventKind::PromiseEnd { condition });
+        s.on(other, EventKind::PromiseEnd { condition, by: Actor::Task(other) });
     });
     check_two_promises(&["RD04"], |s, [_, other], _| s.on(other, EventKind::TaskExit));
     // After a signal the waiter may find what it waits for.

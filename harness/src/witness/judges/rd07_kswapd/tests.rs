@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{LockMode, PoolId, WaitId, WaitOutcome};
-use crate::witness::script::{Script, breaches};
+use crate::witness::script::{Script, breaches, promise};
 
 const ONE: ShrinkerId = ShrinkerId(0);
 
@@ -139,7 +139,7 @@ fn a_wait_for_a_condition_needs_the_task_that_promised_it() {
     for promiser_reclaims in [true, false] {
         check(promiser_reclaims, |s, task| {
             let (condition, promiser) = (WaitId(0), s.task("commit"));
-            s.on(promiser, EventKind::Promise { condition, site: None });
+            s.on(promiser, promise(condition, promiser));
             if promiser_reclaims {
                 reclaims(s, promiser);
             }

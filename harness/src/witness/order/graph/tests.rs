@@ -11,11 +11,21 @@ const NODES: std::ops::Range<NodeId> = 0..9;
 const FLAGS: [bool; 2] = [false, true];
 
 fn hold(node: NodeId, shared: bool, waited: bool) -> Hold {
-    Hold { node, shared, waited, site: None, key: Key::Reclaim }
+    Hold { node, shared, waited, site: None, key: Key::Reclaim, via: None }
 }
 
 fn taking(node: NodeId, shared: bool, primed: bool) -> Taking {
-    Taking { node, shared, mask: None, site: None, task: TaskId(0), seq: 0, time: Nanos(0), primed }
+    Taking {
+        node,
+        shared,
+        mask: None,
+        site: None,
+        task: TaskId(0),
+        seq: 0,
+        time: Nanos(0),
+        primed,
+        alone: false,
+    }
 }
 
 #[test]

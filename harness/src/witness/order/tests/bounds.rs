@@ -1,6 +1,6 @@
 //! What is kept of a run and of a task, and until when.
 
-use super::super::held::{Actor, Hold, Key, MAX_HELD};
+use super::super::held::{Hold, Holder, Key, MAX_HELD};
 use super::super::rd03_order::MAX_ASIDE;
 use super::super::resolve::MAX_ID;
 use super::{check, cycles};
@@ -32,20 +32,27 @@ fn a_task_that_exits_holds_nothing_afterwards() {
 
 #[test]
 fn no_more_holds_of_one_task_are_kept_than_the_bound() {
-    let mut actor = Actor::default();
+    let mut actor = Holder::default();
     for _ in 0..=MAX_HELD {
-        actor.hold(Hold { node: 0, shared: false, waited: true, site: None, key: Key::Reclaim });
+        actor.hold(Hold {
+            node: 0,
+            shared: false,
+            waited: true,
+            site: None,
+            key: Key::Reclaim,
+            via: None,
+        });
     }
     assert_eq!(actor.holds.len(), MAX_HELD);
 }
 
 #[test]
 fn a_hold_ends_by_its_own_key_and_the_last_first() {
-    let mut actor = Actor::default();
+    let mut actor = Holder::default();
     for (node, key) in [(0, Key::Reclaim), (1, Key::Claim), (2, Key::Reclaim)] {
-        actor.hold(Hold { node, shared: false, waited: true, site: None, key });
+        actor.hold(Hold { node, shared: false, waited: true, site: None, key, via: None });
     }
-    let left = |actor: &Actor| actor.holds.iter().map(|hold| hold.node).collect::<Vec<_>>();
+    let left = |actor: &Holder| actor.holds.iter().map(|hold| hold.node).collect::<Vec<_>>();
     assert!(actor.drop_last(Key::Reclaim));
     assert_eq!(left(&actor), [0, 1]);
     assert!(!actor.drop_last(Key::Life), "there is none");

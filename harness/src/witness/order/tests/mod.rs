@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `selftests` | what the kernel's own self-tests of the annotation check; exemptions; claims |
+//! | `acts` | promises of tasks, requests and work items; requests that were passed down |
 //! | `bounds` | what is kept of a run and of a task, and until when |
 //! | `locks` | locks against each other: try-locks, readers and writers, classes and instances |
 //! | `waits` | requests, work, pools, exits; the deadlock of 2014 from two runs |
@@ -10,6 +11,7 @@
 use crate::witness::Cycle;
 use crate::witness::script::Script;
 
+mod acts;
 mod bounds;
 mod locks;
 mod selftests;

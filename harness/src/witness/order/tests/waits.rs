@@ -3,10 +3,11 @@
 
 use super::{check, cycles};
 use crate::event::{
-    EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId, WaitOutcome,
+    Actor, EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId,
+    WaitOutcome,
 };
 use crate::witness::OrderGraph;
-use crate::witness::script::Script;
+use crate::witness::script::{Script, promise};
 
 const EXCLUSIVE: LockMode = LockMode::Exclusive;
 const SITE: Site = Site { file: "any.rs", line: 1 };
@@ -249,15 +250,15 @@ fn a_second_element_of_a_pool_is_no_recursion() {
 /// A task promises log space and takes a lock, under which another waits for log space; or first
 /// keeps the promise.
 #[track_caller]
-fn check_promise(expect: &[&str], ends: Option<fn(WaitId) -> EventKind>) {
+fn check_promise(expect: &[&str], ends: Option<fn(WaitId, Actor) -> EventKind>) {
     check(expect, |s| {
         let condition = s.names.add_condition("log space");
         let lock = s.lock("lock", "l");
         let (pusher, writer) = (s.task("pusher"), s.task("writer"));
-        s.on(pusher, EventKind::Promise { condition, site: None });
+        s.on(pusher, promise(condition, pusher));
         if let Some(ends) = ends {
-            s.on(pusher, EventKind::Promise { condition, site: None });
-            s.on(pusher, ends(condition));
+            s.on(pusher, promise(condition, pusher));
+            s.on(pusher, ends(condition, Actor::Task(pusher)));
         }
         s.take(pusher, lock, EXCLUSIVE);
         s.give_up(pusher, lock);
@@ -269,9 +270,12 @@ fn check_promise(expect: &[&str], ends: Option<fn(WaitId) -> EventKind>) {
 #[test]
 fn a_task_that_promised_a_condition_does_not_take_what_is_held_for_it() {
     check_promise(&["log space > l"], None);
-    check_promise(&["log space > l"], Some(|condition| EventKind::PromiseEnd { condition }));
+    check_promise(
+        &["log space > l"],
+        Some(|condition, by| EventKind::PromiseEnd { condition, by }),
+    );
     // A signal keeps every promise, the end of a promise one of two.
-    check_promise(&[], Some(|condition| EventKind::Signal { condition }));
+    check_promise(&[], Some(|condition, _| EventKind::Signal { condition }));
 }
 
 #[test]
@@ -279,8 +283,8 @@ fn a_promiser_that_waits_for_another_promiser_is_no_recursion() {
     check(&[], |s| {
         let condition = s.names.add_condition("log space");
         let (one, other) = (s.task("one"), s.task("other"));
-        s.on(other, EventKind::Promise { condition, site: None });
-        s.on(one, EventKind::Promise { condition, site: None });
+        s.on(other, promise(condition, other));
+        s.on(one, promise(condition, one));
         s.wait(one, Resource::Condition(condition), "log space");
     });
 }

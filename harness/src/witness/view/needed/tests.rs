@@ -1,8 +1,10 @@
 //! Who must act before a wait ends, and how many of those.
 
-use crate::event::{EventKind, LockMode, PoolId, QueueId, RequestId, Resource, Site, TaskId};
-use crate::witness::script::Script;
-use crate::witness::{Needed, Quorum, Role, View};
+use crate::event::{
+    Actor, EventKind, LockMode, Needs, PoolId, QueueId, RequestId, Resource, Site, TaskId,
+};
+use crate::witness::script::{Script, promise};
+use crate::witness::{Needed, Role, View};
 
 const SITE: Site = Site { file: "stack.rs", line: 1 };
 const WRITE: LockMode = LockMode::Exclusive;
@@ -48,10 +50,10 @@ fn a_lock_needs_all_its_holders_and_a_queue_any_of_its_servers() {
     s.take(one, lock, READ);
     s.take(other, lock, READ);
     s.want(waiter, lock, WRITE, false);
-    assert_eq!(view(&s).needed(waiter).0, Quorum::All);
+    assert_eq!(view(&s).needed(waiter).0, Needs::All);
     let request = s.submit(waiter, queue);
     s.wait(waiter, Resource::Request(request), "request");
-    assert_eq!(view(&s).needed(waiter).0, Quorum::Any);
+    assert_eq!(view(&s).needed(waiter).0, Needs::One);
 }
 
 #[test]
@@ -107,9 +109,9 @@ fn waits_for_element(mut s: Script, pool: PoolId) -> Vec<(TaskId, Role)> {
     let waiter = s.task("waiter");
     s.wait(waiter, Resource::Pool(pool), "mempool element");
     let needed = needed(&s, waiter);
-    // One element is enough, and a wait without known holders is not stuck.
-    let quorum = if needed.is_empty() { Quorum::All } else { Quorum::Any };
-    assert_eq!(view(&s).needed(waiter).0, quorum);
+    assert_eq!(view(&s).needed(waiter).0, Needs::One);
+    // Without known holders the wait is not stuck.
+    assert_eq!(view(&s).is_stuck(waiter, |_| true), !needed.is_empty());
     needed
 }
 
@@ -162,9 +164,9 @@ fn a_task_ends_only_its_own_promise() {
     let mut s = Script::default();
     let condition = s.names.add_condition("log space");
     let [one, other, waiter] = ["one", "other", "waiter"].map(|name| s.task(name));
-    s.on(one, EventKind::Promise { condition, site: None });
-    s.on(other, EventKind::Promise { condition, site: None });
-    s.on(one, EventKind::PromiseEnd { condition });
+    s.on(one, promise(condition, one));
+    s.on(other, promise(condition, other));
+    s.on(one, EventKind::PromiseEnd { condition, by: Actor::Task(one) });
     s.wait(waiter, Resource::Condition(condition), "log space");
     assert_eq!(needed(&s, waiter), [(other, Role::Promised)]);
 }
