@@ -125,3 +125,11 @@ pub mod recording {
 pub mod host {
     pub use crate::host::*;
 }
+
+/// Stand-ins for what has no port.
+pub mod parts {
+    pub use crate::parts::{
+        Cache, CacheOps, Count, Device, DeviceOps, DeviceOptions, Filesystem, Flag, Nested, Server,
+        Space,
+    };
+}

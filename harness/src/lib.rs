@@ -37,6 +37,7 @@
 
 mod block;
 mod bufio;
+pub mod case;
 mod era;
 mod error;
 mod event;
@@ -48,6 +49,7 @@ mod host;
 mod inject;
 pub mod kernel;
 mod mm;
+mod parts;
 mod recording;
 mod report;
 #[doc(hidden)]

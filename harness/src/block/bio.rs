@@ -112,6 +112,12 @@ impl Bio {
         self
     }
 
+    /// The line of the request.
+    #[must_use]
+    pub(crate) const fn site(&self) -> Site {
+        self.site
+    }
+
     /// The operation.
     #[must_use]
     pub const fn op(&self) -> Op {

@@ -61,6 +61,11 @@ impl Work {
         Self { name: name.into(), func: Arc::new(func), side, at: Arc::default() }
     }
 
+    /// The number of the queueing that is pending.
+    pub(crate) fn pending(&self) -> Option<WorkId> {
+        self.at.lock().pending.as_ref().map(|pending| pending.id)
+    }
+
     /// Whether it is the same item.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.at, &other.at)
