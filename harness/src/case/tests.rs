@@ -118,3 +118,71 @@ fn a_server_that_allocates_waits_for_its_own_queue() {
     check(&server(Gfp::KERNEL, &[Code::RD04]), Tier::Model);
     check(&server(Gfp::NOFS, &[]), Tier::Model);
 }
+
+/// kswapd has the mutex of a cache and waits for a commit, which waits for a handle whose
+/// allocation wants the mutex.
+fn commit(mask: Gfp, findings: &[Code]) -> Case {
+    let [guard, handles, journal] = [0, 1, 2].map(PartRef);
+    let stop = vec![Step { line: 20, act: Act::Stop }];
+    let scan = steps(&[
+        Act::If { test: Test::MaskLacks(Gfp::FS), then: stop, or_else: Vec::new() },
+        Act::Lock { lock: guard, shared: false },
+        Act::Reserve { space: journal, n: 2 },
+        Act::Release { space: journal },
+        Act::Unlock { lock: guard },
+    ]);
+    let parts = vec![
+        part(
+            "lu_sites_guard",
+            What::Lock {
+                kind: LockKind::Mutex,
+                class: "lu_sites_guard".to_owned(),
+                subclass: 0,
+            },
+        ),
+        part("handles", What::Count { from: 0 }),
+        part(
+            "journal",
+            What::Space {
+                size: 8,
+                used: 4,
+                push: Some(steps(&[Act::WaitZero { count: handles }])),
+                by: Some("jbd2".to_owned()),
+                nested: Nested::Joins,
+            },
+        ),
+        part(
+            "lu_site",
+            What::Cache { objects: 64, count: Vec::new(), scan, memcg_aware: false },
+        ),
+    ];
+    let ost = task(
+        "ll_ost",
+        &[
+            Act::Reserve { space: journal, n: 4 },
+            Act::Inc { count: handles },
+            alloc(mask),
+            Act::Dec { count: handles },
+            Act::Release { space: journal },
+        ],
+    );
+    case(parts, vec![ost], Pressure::every_allocation().by_both(), findings)
+}
+
+#[test]
+fn kswapd_waits_for_a_commit_that_waits_for_a_handle_that_waits_for_kswapd() {
+    check(&commit(Gfp::KERNEL, &[Code::RD04]), Tier::Model);
+    check(&commit(Gfp::NOFS, &[]), Tier::Model);
+}
+
+#[test]
+fn a_run_without_pressure_predicts_the_order_of_handle_reclaim_and_mutex() {
+    #[track_caller]
+    fn check(mask: Gfp, expected: &[Code]) {
+        let case = commit(mask, &[]);
+        let report = case.predict("reported", Era::V6_12, &Options::default()).expect("it runs");
+        assert_eq!(report.codes(), expected, "{report}");
+    }
+    check(Gfp::KERNEL, &[Code::RD03]);
+    check(Gfp::NOFS, &[]);
+}

@@ -112,8 +112,14 @@ impl Condition {
     /// until the promise is dropped, every wait depends on it.
     #[track_caller]
     pub fn promise(&self) -> Promise {
+        self.promise_units(1)
+    }
+
+    /// The same, for a signal that brings `units`: a waiter may need more than one.
+    #[track_caller]
+    pub fn promise_units(&self, units: u32) -> Promise {
         let promiser = self.sched.current();
-        let number = self.promise_by(Actor::Task(promiser), 1, Site::here());
+        let number = self.promise_by(Actor::Task(promiser), units, Site::here());
         Promise { condition: self.clone(), promiser, number, task_bound: PhantomData }
     }
 

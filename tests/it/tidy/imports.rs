@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("block", &["sched", "inject", "mm"]),
     ("bufio", &["sched", "inject", "mm", "block"]),
     ("fs", &["sched", "inject", "mm", "block", "bufio"]),
+    ("parts", &["sched", "mm", "block"]),
     ("stack", &["sched", "inject", "mm", "block", "bufio", "fs"]),
     ("verity", &["sched", "inject", "mm", "block", "bufio"]),
     ("witness", &[]),
@@ -39,8 +40,9 @@ const MUST_NOT_IMPORT: &[(&str, &[&str])] = &[
     ("harness/src/recording/kernel/", &["witness", "report"]),
 ];
 
-/// The place where both columns meet, the macro's support behind it, and the list of public names.
-const EVERYTHING: &[&str] = &["world", "rt", "lib", "kernel"];
+/// The place where both columns meet, what stands on it (the case language, the macro's support), and
+/// the list of public names.
+const EVERYTHING: &[&str] = &["world", "case", "rt", "lib", "kernel"];
 
 /// The module of a file of the harness; none for any other file.
 fn module(path: &str) -> Option<&str> {
