@@ -15,7 +15,7 @@ use super::script::{Act, PartRef, Program, Step, Test};
 use super::stage::{Live, Stage};
 use crate::block::{Bio, read_at_site, write_at_site};
 use crate::error::Errno;
-use crate::event::{Gfp, LockMode, Op, ScopeKind, Site, TaskFlags, TaskId};
+use crate::event::{Gfp, LockMode, Op, Resource, ScopeKind, Site, TaskFlags, TaskId};
 use crate::mm::{Element, PageBlock};
 use crate::units::Sectors;
 
@@ -221,6 +221,10 @@ impl<'a> Runner<'a> {
         let Live::Lock { lock, subclass } = self.stage.part(part) else {
             return Ended::Whole;
         };
+        if self.pushes {
+            // A round that cannot have the lock waits for it.
+            self.stage.world.sched().wait_passed(Resource::Lock(lock.id()), site);
+        }
         if lock.try_lock_at(mode(shared, *subclass), site) {
             return Ended::Whole;
         }

@@ -11,7 +11,7 @@ use reclaimdep_scope::Stop;
 use super::act::Runner;
 use super::ledger::{Ledger, Subject};
 use super::reach::{Reaches, Sort};
-use super::script::{LockKind, Nested, PartRef, Program, Script, What};
+use super::script::{Act, LockKind, Nested, PartRef, Program, Script, Step, What};
 use crate::block::BlockDevice;
 use crate::error::Result;
 use crate::event::{Actor, Gfp, Op, RequestId, Resource, Site, TaskKind, WorkId, intern};
@@ -163,7 +163,12 @@ impl Stage {
                 if let Some(on) = on {
                     self.make(*on)?;
                 }
-                let (me, evict) = (Arc::downgrade(self), evict.clone());
+                let writes = on.filter(|_| evict.is_empty()).map(|device| Step {
+                    line: described.line,
+                    act: Act::Request { device, op: Op::Write, waits: true },
+                });
+                let evict: Program = evict.iter().cloned().chain(writes).collect();
+                let me = Arc::downgrade(self);
                 let fs = Filesystem::new_at(mm, name, *inodes, site, move || {
                     if let Some(stage) = me.upgrade() {
                         // The superblock shrinker has tested the mask.

@@ -186,3 +186,54 @@ fn a_run_without_pressure_predicts_the_order_of_handle_reclaim_and_mutex() {
     check(Gfp::KERNEL, &[Code::RD03]);
     check(Gfp::NOFS, &[]);
 }
+
+#[test]
+fn catalogue_try() {
+    let mut wrong = 0;
+    let mut files: Vec<_> =
+        std::fs::read_dir("/tmp/t/cat").unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let case = match super::parse(&text, name) {
+            Ok(case) => case,
+            Err(error) => {
+                eprintln!("PARSE {error}");
+                wrong += 1;
+                continue;
+            }
+        };
+        for script in &case.scripts {
+            for era in [Era::V3_10, Era::V5_9, Era::V6_12] {
+                let Some(row) = case.row(&script.variant, Tier::Model, era) else { continue };
+                let options = Options { schedules: Some(200), ..Options::default() };
+                let begin = std::time::Instant::now();
+                let report = case.run(&script.variant, Tier::Model, era, &options);
+                let verdict = match &report {
+                    Ok(report) => report.matches(&row.findings).err(),
+                    Err(error) => Some(error.to_string()),
+                };
+                if let Some(why) = verdict {
+                    wrong += 1;
+                    eprintln!("WRONG {} {} {era}: {why} {:?}", case.id, script.variant, begin.elapsed());
+                    if let (Ok(report), true) = (&report, std::env::var("SHOW").is_ok_and(|s| s == case.id)) {
+                        eprintln!("{report}");
+                    }
+                }
+                if era == Era::V6_12 {
+                    let predicted = case.predict(&script.variant, era, &options).unwrap();
+                    let expected: &[Code] = if row.predicted { &[Code::RD03] } else { &[] };
+                    if predicted.codes() != expected {
+                        wrong += 1;
+                        eprintln!("PREDICTED {} {}: {:?} expected {expected:?}", case.id, script.variant, predicted.codes());
+                        if std::env::var("SHOWP").is_ok_and(|s| s == case.id) {
+                            eprintln!("{predicted}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, 0);
+}
