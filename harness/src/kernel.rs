@@ -9,6 +9,7 @@
 //! | both use | [`event`], [`era`], [`units`], [`error`], [`variables`], [`sched`] |
 //! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`stack`] |
 //! | judges | [`witness`], [`report`], [`explore`], [`recording`] |
+//! | above both | [`case`] |
 //! | the real machine | `host` (Linux, feature `loop`) |
 
 /// Everything observable, as plain data.
@@ -70,6 +71,11 @@ pub mod mm {
 /// Bios, devices and queues.
 pub mod block {
     pub use crate::block::*;
+}
+
+/// Reported deadlocks as files.
+pub mod case {
+    pub use crate::case::{Case, parse, script, words};
 }
 
 /// The port of dm-bufio.

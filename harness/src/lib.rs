@@ -37,6 +37,7 @@
 
 mod block;
 mod bufio;
+mod case;
 mod era;
 mod error;
 mod event;

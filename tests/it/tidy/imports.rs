@@ -39,8 +39,9 @@ const MUST_NOT_IMPORT: &[(&str, &[&str])] = &[
     ("harness/src/recording/kernel/", &["witness", "report"]),
 ];
 
-/// The place where both columns meet, the macro's support behind it, and the list of public names.
-const EVERYTHING: &[&str] = &["world", "rt", "lib", "kernel"];
+/// The place where both columns meet, the cases that run there, the macro's support behind it, and
+/// the list of public names.
+const EVERYTHING: &[&str] = &["world", "case", "rt", "lib", "kernel"];
 
 /// The module of a file of the harness; none for any other file.
 fn module(path: &str) -> Option<&str> {
