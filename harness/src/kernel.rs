@@ -7,7 +7,7 @@
 //! | column | modules |
 //! |---|---|
 //! | both use | [`event`], [`era`], [`units`], [`error`], [`variables`], [`sched`] |
-//! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`stack`] |
+//! | simulated kernel | [`inject`], [`mm`], [`block`], [`bufio`], [`fs`], [`verity`], [`parts`], [`stack`] |
 //! | judges | [`witness`], [`report`], [`explore`], [`recording`] |
 //! | the real machine | `host` (Linux, feature `loop`) |
 

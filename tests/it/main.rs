@@ -23,6 +23,7 @@
 mod attribute;
 mod bufio;
 mod cases;
+mod catalogue;
 mod crash;
 mod deadline;
 mod healthy;

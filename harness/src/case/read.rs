@@ -25,7 +25,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::nearest::advise;
 use super::place::Source;
 use super::script::{Case, Origin, Script, Task};
-use super::words::{HEADER, PARTS, TASK};
+use super::words::{HEADER, PARTS, TASK, Value};
 use crate::error::Result;
 use crate::event::try_intern;
 use steps::Reader;
@@ -128,6 +128,9 @@ fn script<'i>(source: &Source<'_>, variant: &str, file: &DeTable<'i>) -> Result<
             steps: reader.program(entry.node("step"), 0)?,
             line: source.line(at),
         });
+    }
+    if let Some(node) = file.get("settle") {
+        check_value(source, "settle", Value::Program, node)?;
     }
     let settle = reader.program(file.get("settle"), 0)?;
     Ok(Script { variant: variant.to_owned(), stack, plan, parts, tasks, settle })

@@ -77,8 +77,7 @@ fn a_request_is_passed_down_and_complete_when_the_one_below_is() {
 /// The task that suspends a device writes to it before it resumes it, or after.
 fn suspends(writes_before: bool) -> impl Fn(&World) + Send + Sync + 'static {
     move |world| {
-        let device =
-            Device::new(world.sched(), "dm0", DeviceOptions::default(), Arc::new(Nothing));
+        let device = Device::new(world.sched(), "dm0", DeviceOptions::default(), Arc::new(Nothing));
         device.suspend();
         let resumes = device.suspension().becomes(false).promise();
         if writes_before {

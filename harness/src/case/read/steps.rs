@@ -124,6 +124,7 @@ impl<'a> Reader<'a> {
             Value::PartOr(kind, _) => {
                 self.on_part(word.name, self.part(&[kind], node)?, &entry, depth)
             }
+            Value::Nothing => self.bare(word.name, at),
             Value::Part(kinds) => self.on_part(word.name, self.part(kinds, node)?, &entry, depth),
             _ => self.plain(word.name, node, &entry, depth),
         }
