@@ -72,9 +72,4 @@ pub trait Observer: Send {
     /// The world is about to be unwound: later events are of tasks that unwind, and no part of the
     /// run.
     fn aborted(&mut self) {}
-
-    /// The number of findings so far.
-    fn found(&self) -> usize {
-        0
-    }
 }

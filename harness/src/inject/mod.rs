@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`plan`] | [`Plan`]: the armed plan of a world |
 //! | [`pressure`] | [`Pressure`]: which allocations find memory short |
+//! | [`page_filter`] | [`PageFilter`]: the states of pages that a rule can choose |
 //! | [`added`] | [`AddedScope`]: scopes that are added around allocations |
 //! | [`failpoint`] | [`Failpoint`]: the registry, and what each point does |
 //! | [`idle`] | [`IdleRule`]: a rule that did not apply |
@@ -22,6 +23,7 @@ mod added;
 mod bug;
 mod failpoint;
 mod idle;
+mod page_filter;
 mod plan;
 mod pressure;
 mod setters;
@@ -30,7 +32,6 @@ pub use added::{AddedScope, ScopeChoice};
 pub use bug::Bug;
 pub use failpoint::{Failpoint, FailpointRule};
 pub use idle::IdleRule;
+pub use page_filter::PageFilter;
 pub use plan::{Plan, PlanSpec};
-pub use pressure::{
-    AllocPoint, AllocSource, InScope, PageFilter, Pressure, PressureHit, Reclaimer,
-};
+pub use pressure::{AllocPoint, AllocSource, InScope, Pressure, PressureHit, Reclaimer};

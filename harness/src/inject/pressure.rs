@@ -7,11 +7,11 @@
 //! lock is taken rather than at an allocation. Written from docs/kernel/fault-injection.md, "What
 //! the harness offers".
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::page_filter::PageFilter;
 use crate::error::{Error, Result};
 use crate::event::{Gfp, Site, TaskFlags};
 
@@ -339,71 +339,5 @@ impl PressureHit {
     #[must_use]
     pub fn wants_page(&self, page: PageFilter) -> bool {
         self.0.pages.as_ref().is_none_or(|pages| pages.contains(&page))
-    }
-}
-
-macro_rules! page_filters {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// A state of pages that a rule can choose: the content of a page, and whether it is
-        /// stored.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub enum PageFilter {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl PageFilter {
-            /// Every state.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The state as plans write it.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-        }
-    };
-}
-
-page_filters! {
-    /// A file page that is stored.
-    FileClean = "file-clean";
-    /// A file page that is not stored.
-    FileDirty = "file-dirty";
-    /// A file page that is being written.
-    FileWriteback = "file-writeback";
-    /// An anonymous page without a slot in a swap area.
-    Anon = "anon";
-    /// A page of the swap cache that is stored.
-    SwapClean = "swap-clean";
-    /// A page of the swap cache that is not stored.
-    SwapDirty = "swap-dirty";
-    /// A page of the swap cache that is being written.
-    SwapWriteback = "swap-writeback";
-}
-
-impl FromStr for PageFilter {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|filter| filter.name() == text).ok_or_else(|| {
-            let known = Self::ALL.iter().map(|filter| filter.name()).collect::<Vec<_>>().join(", ");
-            Error::input(format!("unknown state of pages `{text}`"))
-                .advice(format!("use one of {known}"))
-        })
-    }
-}
-
-impl TryFrom<String> for PageFilter {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<PageFilter> for String {
-    fn from(filter: PageFilter) -> Self {
-        filter.name().to_owned()
     }
 }

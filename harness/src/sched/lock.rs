@@ -2,11 +2,11 @@
 //!
 //! Key types: [`RawLock`], on which the guards of [`super::Mutex`] and [`super::RwSem`] rest and
 //! which an owner can take and release by call; [`BareLock`] for a lock that its own world keeps.
-//! The releaser hands the lock to the first waiter and, if that is a reader, to the readers behind it. So the
-//! lock is fair, and a reader never passes a waiting writer. Two of the reported deadlocks need
-//! that, dm-snapshot's origins rwsem and f2fs's checkpoint rwsem (docs/kernel/deadlocks.md,
-//! "dm-bufio and loop" and "Other filesystems"). The releaser emits the hand-over for the new
-//! holder, so events are in the order in which ownership changed.
+//! The releaser hands the lock to the first waiter and, if that is a reader, to the readers behind
+//! it. So the lock is fair, and a reader never passes a waiting writer. Two of the reported
+//! deadlocks need that, dm-snapshot's origins rwsem and f2fs's checkpoint rwsem
+//! (docs/kernel/deadlocks.md, "dm-bufio and loop" and "Other filesystems"). The releaser emits the
+//! hand-over for the new holder, so events are in the order in which ownership changed.
 //!
 //! Locking: the lock's own leaf lock, held while an event is emitted, never while a task parks.
 

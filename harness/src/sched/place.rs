@@ -143,7 +143,8 @@ fn is_users(function: &str, file: Option<&str>) -> bool {
     }
 }
 
-/// Whether the file is of the standard library, of the harness, or of a crate that the harness uses.
+/// Whether the file is of the standard library, of the harness, or of a crate that the harness
+/// uses.
 fn is_between(file: &str) -> bool {
     let ours = file
         .split_once(harness_folder())

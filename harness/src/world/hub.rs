@@ -69,10 +69,6 @@ impl Observer for Hub {
     fn aborted(&mut self) {
         self.0.lock().over = true;
     }
-
-    fn found(&self) -> usize {
-        self.0.lock().witness.as_ref().map_or(0, |witness| witness.findings().len())
-    }
 }
 
 impl Observed {

@@ -1,11 +1,11 @@
 //! The tasks that serve a work queue: workers, the manager that makes workers, the rescuer.
 //!
 //! A queue whose workers are made on demand begins with its manager alone. The creation of a worker
-//! is an item of the queue in events, ahead of the item that needs it: whoever waits for that item
-//! waits for the creation first. Where there is a rescuer, no item needs the creation, and it is no
-//! item. When the last worker exists, the manager and the rescuer end: they can serve the queue no
-//! more, and a judge must not count on them. Written from docs/kernel/deadlocks.md, "md, bcache and
-//! the block core".
+//! is an item of the queue in events, ahead of the item that needs it: a task that waits for that
+//! item waits for the creation first. Where there is a rescuer, no item needs the creation, and it
+//! is no item. When the last worker exists, the manager and the rescuer end: they can serve the
+//! queue no more, and a judge must not count on them. Written from docs/kernel/deadlocks.md, "md,
+//! bcache, block core, USB".
 
 use reclaimdep_scope::Bracket;
 

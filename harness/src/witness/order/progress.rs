@@ -161,7 +161,7 @@ impl Order {
         }
     }
 
-    /// It is now known where `served` is: whoever waits for it, or for what relies on it, takes
+    /// It is now known where `served` is: a task that waits for it, or for what relies on it, takes
     /// that.
     fn depending(&mut self, at: &Moment<'_>, served: Actor, out: &mut Vec<Finding>) {
         at.view.each_depending(served, &mut |resource| {

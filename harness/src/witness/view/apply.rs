@@ -6,15 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::frames::{Frame, FrameKind, HeldLock};
+use super::frames::{Frame, FrameKind, HeldLock, closes, page_out};
 use super::promises::Promised;
 use super::state::View;
-use super::waits::{
-    ElementHolder, Holder, Owed, PageOut, Progress, RequestFacts, Wait, Waiter, WorkItem,
-};
+use super::waits::{ElementHolder, Holder, Owed, Progress, RequestFacts, Wait, Waiter, WorkItem};
 use crate::event::{
-    Actor, AllocOutcome, Event, EventKind, Layer, LockMode, Needs, RequestId, Resource, Site,
-    TaskId,
+    Actor, AllocOutcome, Event, EventKind, LockMode, Needs, RequestId, Resource, Site, TaskId,
 };
 use crate::witness::Reads;
 
@@ -375,45 +372,6 @@ impl View {
             _ => {}
         }
     }
-}
-
-/// Whether `event` closes a frame of this kind.
-fn closes(event: EventKind, frame: FrameKind) -> bool {
-    match (event, frame) {
-        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s, .. }) => {
-            (kind, scope) == (k, s)
-        }
-        (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
-        (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
-        (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
-        (
-            EventKind::ShrinkCountEnd { shrinker, .. } | EventKind::ShrinkerPanicked { shrinker },
-            FrameKind::Count { shrinker: s, .. },
-        )
-        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => {
-            shrinker == s
-        }
-        (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
-        (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
-        _ => false,
-    }
-}
-
-/// The innermost page-out among `frames`.
-fn page_out(frames: &[Frame]) -> Option<PageOut> {
-    let mut allocation = None;
-    let mut innermost = None;
-    for frame in frames {
-        match frame.kind {
-            FrameKind::Alloc { .. } => allocation = frame.site,
-            FrameKind::Layer { layer } if layer.layer == Layer::SWAP => {
-                let Frame { site, seq, time, .. } = *frame;
-                innermost = Some(PageOut { layer, site, allocation, seq, time });
-            }
-            _ => {}
-        }
-    }
-    innermost
 }
 
 /// Removes the last holder that `wanted` says; says whether there was one.

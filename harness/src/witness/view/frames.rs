@@ -4,9 +4,10 @@
 //! number of the event that opened them. A frame closes where its own event says so, not where its
 //! neighbour does, because scopes of different kinds may interleave.
 
+use super::waits::PageOut;
 use crate::event::{
-    Entered, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind, ShrinkerId,
-    Site, TaskFlags, TaskId, WorkId,
+    Entered, EventKind, Gfp, Layer, LayerRef, LockId, LockMode, ReclaimKind, RequestId, ScopeKind,
+    ShrinkerId, Site, TaskFlags, TaskId, WorkId,
 };
 use crate::units::Nanos;
 
@@ -218,6 +219,45 @@ pub(in crate::witness) fn restriction(
         }
     }
     by_mask
+}
+
+/// Whether `event` closes a frame of this kind.
+pub(super) fn closes(event: EventKind, frame: FrameKind) -> bool {
+    match (event, frame) {
+        (EventKind::ScopeExit { kind, scope }, FrameKind::Scope { kind: k, scope: s, .. }) => {
+            (kind, scope) == (k, s)
+        }
+        (EventKind::LayerExit { layer }, FrameKind::Layer { layer: entered }) => layer == entered,
+        (EventKind::AllocEnd { .. }, FrameKind::Alloc { .. }) => true,
+        (EventKind::ReclaimExit { .. }, FrameKind::Reclaim { .. }) => true,
+        (
+            EventKind::ShrinkCountEnd { shrinker, .. } | EventKind::ShrinkerPanicked { shrinker },
+            FrameKind::Count { shrinker: s, .. },
+        )
+        | (EventKind::ShrinkScanEnd { shrinker, .. }, FrameKind::Scan { shrinker: s, .. }) => {
+            shrinker == s
+        }
+        (EventKind::RequestServed { request }, FrameKind::Serving { request: r }) => request == r,
+        (EventKind::WorkEnd { work }, FrameKind::Working { work: w }) => work == w,
+        _ => false,
+    }
+}
+
+/// The innermost page-out among `frames`.
+pub(super) fn page_out(frames: &[Frame]) -> Option<PageOut> {
+    let mut allocation = None;
+    let mut innermost = None;
+    for frame in frames {
+        match frame.kind {
+            FrameKind::Alloc { .. } => allocation = frame.site,
+            FrameKind::Layer { layer } if layer.layer == Layer::SWAP => {
+                let Frame { site, seq, time, .. } = *frame;
+                innermost = Some(PageOut { layer, site, allocation, seq, time });
+            }
+            _ => {}
+        }
+    }
+    innermost
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A lock that a request holds: whoever waits for it waits for the server of the request.
+//! A lock that a request holds: a task that waits for it waits for the server of the request.
 
 use super::*;
 
