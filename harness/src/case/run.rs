@@ -1,7 +1,7 @@
 //! A script in a world: the run of a case.
 //!
-//! Key type: [`Options`]. Every task of the script is a task of the world; all run at once. Then the
-//! test itself takes the settling steps, and the parts are taken down.
+//! Key type: [`Options`]. Every task of the script is a task of the world; all run at once. Then
+//! the test itself takes the settling steps, and the parts are taken down.
 //!
 //! A step that fails ends its program, as an error return would. Where findings are expected, the
 //! world breaks a wait that closes a cycle with `EDEADLK`, and what it breaks below a device comes

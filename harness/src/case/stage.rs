@@ -1,12 +1,14 @@
 //! `Stage`: the parts of a script in a world.
 //!
-//! Key types: [`Stage`], [`Live`]. Parts call programs, and programs use parts: so the closures of a
-//! part know the stage weakly, and nothing of it outlives its run.
+//! Key types: [`Stage`], [`Live`]. Parts call programs, and programs use parts: so the closures of
+//! a part know the stage weakly, and nothing of it outlives its run.
+
+mod called;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
-use reclaimdep_scope::Stop;
+use called::{Called, Serving};
 
 use super::act::Runner;
 use super::ledger::{Ledger, Subject};
@@ -14,12 +16,10 @@ use super::reach::{Reaches, Sort};
 use super::script::{Act, LockKind, Nested, PartRef, Program, Script, Step, What};
 use crate::block::BlockDevice;
 use crate::error::Result;
-use crate::event::{Actor, Gfp, Op, RequestId, Resource, Site, TaskKind, WorkId, intern};
+use crate::event::{Actor, Gfp, Op, Resource, Site, TaskKind, WorkId, intern};
 use crate::fs::Fs;
 use crate::mm::Mempool;
-use crate::parts::{
-    self, Cache, CacheOps, Count, Device, DeviceOps, DeviceOptions, Filesystem, Flag, Server, Space,
-};
+use crate::parts::{self, Cache, Count, Device, DeviceOptions, Filesystem, Flag, Server, Space};
 use crate::sched::{
     JoinHandle, RawLock, SpinLock, WaitQueue, Waiting, Work, WorkQueue, WorkQueueOptions,
 };
@@ -354,68 +354,5 @@ impl Stage {
             pusher.wake.wake_all();
             pusher.task.join();
         }
-    }
-}
-
-/// A cache's programs.
-struct Called {
-    stage: Weak<Stage>,
-    count: Program,
-    scan: Program,
-}
-
-impl CacheOps for Called {
-    fn count(&self, mask: Gfp) {
-        if let Some(stage) = self.stage.upgrade() {
-            Runner::new(&stage, Some(mask)).run(&self.count);
-        }
-    }
-
-    fn scan(&self, mask: Gfp) -> Result<(), Stop> {
-        let stage = self.stage.upgrade().ok_or(Stop)?;
-        if Runner::new(&stage, Some(mask)).run(&self.scan).is_stop() { Err(Stop) } else { Ok(()) }
-    }
-}
-
-/// A device's programs.
-struct Serving {
-    stage: Weak<Stage>,
-    part: PartRef,
-}
-
-impl Serving {
-    fn programs(stage: &Stage, part: PartRef) -> Option<(&Program, &Program, &Program, bool)> {
-        match &stage.script.parts[part.0].what {
-            What::Device { head, serve, done, on, .. } => Some((head, serve, done, on.is_some())),
-            _ => None,
-        }
-    }
-}
-
-impl DeviceOps for Serving {
-    fn submitted(&self, request: RequestId, site: Site) {
-        if let Some(stage) = self.stage.upgrade() {
-            stage.ledger.expect(Actor::Request(request), stage.reaches.part(self.part), site);
-        }
-    }
-
-    fn serve(&self, request: RequestId, _op: Op) {
-        let Some(stage) = self.stage.upgrade() else { return };
-        let Some((head, serve, _, passes)) = Self::programs(&stage, self.part) else { return };
-        stage.ledger.forget(Actor::Request(request));
-        Runner::new(&stage, None).run(head);
-        Runner::new(&stage, None).run(serve);
-        if passes {
-            let line = stage.script.parts[self.part.0].line;
-            let left = stage.reaches.done(self.part);
-            stage.ledger.expect(Actor::Request(request), left, stage.site(line));
-        }
-    }
-
-    fn done(&self, request: RequestId, _op: Op) {
-        let Some(stage) = self.stage.upgrade() else { return };
-        let Some((_, _, done, _)) = Self::programs(&stage, self.part) else { return };
-        stage.ledger.forget(Actor::Request(request));
-        Runner::new(&stage, None).run(done);
     }
 }

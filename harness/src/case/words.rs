@@ -1,7 +1,7 @@
 //! The registry of the case language: every word, what it means, and what is written after it.
 //!
-//! Key types: [`Word`], [`Field`], [`Value`]. The reader, its errors, the reference of words and the
-//! coverage test read this one table.
+//! Key types: [`Word`], [`Field`], [`Value`]. The reader, its errors, the reference of words and
+//! the coverage test read this one table.
 //!
 //! | table | what it has |
 //! |---|---|

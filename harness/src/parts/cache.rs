@@ -1,7 +1,7 @@
 //! `Cache`: a cache with a shrinker, whose count and scan are the user's.
 //!
-//! Key types: [`Cache`], [`CacheOps`]. The scan gets whatever mask reclaim has, as a shrinker of the
-//! kernel does, and must stop by itself. No locks.
+//! Key types: [`Cache`], [`CacheOps`]. The scan gets whatever mask reclaim has, as a shrinker of
+//! the kernel does, and must stop by itself. No locks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,7 +4,8 @@
 //! Key types: [`Device`], [`Server`], [`DeviceOptions`]. A request is served by the task that
 //! submits it, or by a [`Server`]. A device on another passes each request down after it was
 //! served, and is done with it when the one below is complete. A suspended device takes no request:
-//! whoever submits one waits until it is resumed; and a suspension waits for the requests in flight.
+//! whoever submits one waits until it is resumed; and a suspension waits for the requests in
+//! flight.
 //!
 //! Locking: leaf locks around the queue of a server and the requests in flight.
 

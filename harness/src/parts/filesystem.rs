@@ -1,5 +1,5 @@
-//! `Filesystem`: a filesystem that has no port, as reclaim sees it: unused inodes behind the port of
-//! the superblock shrinker.
+//! `Filesystem`: a filesystem that has no port, as reclaim sees it: unused inodes behind the port
+//! of the superblock shrinker.
 //!
 //! Key type: [`Filesystem`]. The superblock shrinker tests `__GFP_FS`, so the eviction is called
 //! only where that is permitted. While it runs, the task is in the layer of the filesystem. No

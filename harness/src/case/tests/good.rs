@@ -38,8 +38,8 @@ fn a_step_of_other_variants_is_left_out() {
         }
         masks
     };
-    assert_eq!(masks(0), [(40, Gfp::KERNEL)]);
-    assert_eq!(masks(2), [(41, Gfp::NOFS)]);
+    assert_eq!(masks(0), [(41, Gfp::KERNEL)]);
+    assert_eq!(masks(2), [(42, Gfp::NOFS)]);
 }
 
 #[test]
