@@ -122,7 +122,7 @@ fn files_and_what_they_hold_are_escaped() {
     let folder = tempfile::tempdir().expect("a folder");
     for (number, name) in NAMES.into_iter().enumerate() {
         let path = folder.path().join(OsStr::from_bytes(name));
-        let events = [b"{\"reclaimdep-events\":1,\"".as_slice(), name, b"\":1}\n"].concat();
+        let events = [b"{\"reclaimdep-events\":2,\"".as_slice(), name, b"\":1}\n"].concat();
         for text in [hung(name), name.to_vec(), events] {
             fs::write(&path, text).expect("the folder is writable");
             for json in [&[][..], &["--json"]] {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::page_filter::PageFilter;
 use crate::error::{Error, Result};
-use crate::event::{Gfp, Site, TaskFlags};
+use crate::event::{Gfp, Site, TaskFlags, source_line};
 
 /// The largest order of a block of pages.
 const MAX_ORDER: u32 = 10;
@@ -99,7 +99,8 @@ pub struct Pressure {
     /// Only allocations of at least this order.
     #[serde(default)]
     pub min_order: u32,
-    /// Only allocations whose source file ends like this; one on the heap has no source file.
+    /// Only allocations whose source file ends like this. One on the heap is in the file of the code
+    /// under test that made it, where the program has line information, and otherwise in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Not at allocations, but where a lock of this class was taken.
@@ -245,10 +246,6 @@ impl Pressure {
             let what = "`at-lock` cannot be combined with filters on allocations";
             return wrong(what, "leave out `of`, `in-nofs`, `min-order` and `file`");
         }
-        if self.of == AllocSource::Heap && self.file.is_some() {
-            let what = "`of` is `heap` and there is a `file`, so it never hits";
-            return wrong(what, "leave out `file`: an allocation on the heap knows no source file");
-        }
         for (key, empty) in [
             ("shrinkers", self.shrinkers.as_ref().is_some_and(Vec::is_empty)),
             ("pages", self.pages.as_ref().is_some_and(Vec::is_empty)),
@@ -282,8 +279,9 @@ impl Pressure {
         let AllocPoint { order, mask, flags, site, of } = *point;
         let nofs = mask.allow_blocking() && !mask.contains(Gfp::FS);
         let in_scope = self.scope.is_none_or(|scope| flags.contains(scope.bit()));
-        let in_file = self.file.as_ref().is_none_or(|end| site.file.ends_with(end.as_str()));
-        let in_file = in_file && (self.file.is_none() || of != AllocSource::Heap);
+        let ends =
+            |end: &String| source_line(site).is_some_and(|line| line.file.ends_with(end.as_str()));
+        let in_file = self.file.as_ref().is_none_or(ends);
         let of_kind = self.of == AllocSource::Any || self.of == of;
         let asked =
             of_kind && (nofs || !self.in_nofs) && in_scope && order >= self.min_order && in_file;

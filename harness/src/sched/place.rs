@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use super::SpinLock;
 use super::side::harness_side;
+use super::task;
 use crate::event::{Site, UNKNOWN_ON_HEAP, heap_file};
 
 /// Crates whose frames stand between what is called and the user's function.
@@ -61,11 +62,13 @@ pub(crate) fn heap() -> Site {
     find().map_or(UNKNOWN_ON_HEAP, |found| found.heap)
 }
 
-/// Where the user's code has the standard library call what has `site`, a line of that library;
-/// `site` where that is not known.
+/// Where the user's code has the standard library call what has `site`, a line of that library. A
+/// task whose whole body is a method passed as a function has no such frame: its place is where the
+/// task was made. `site` where that is not known either.
 pub(super) fn user_site(site: Site) -> Site {
     let _side = harness_side();
-    find().and_then(|found| found.call).unwrap_or(site)
+    let made_at = || task::with_current(|current| current.made_at);
+    find().and_then(|found| found.call).or_else(made_at).unwrap_or(site)
 }
 
 /// The innermost frame of the user's code on this thread.

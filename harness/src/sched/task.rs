@@ -27,6 +27,8 @@ pub(super) struct Current {
     pub(super) sched: Sched,
     pub(super) task: TaskId,
     pub(super) beat: Arc<Beat>,
+    /// Where the task was made.
+    pub(super) made_at: Site,
 }
 
 thread_local! {
@@ -102,7 +104,7 @@ impl Installed {
     ) -> Self {
         let beat = Arc::clone(&sched.0.table.lock().task(task).beat);
         beat.thread.store(watch::own_id(), Ordering::Relaxed);
-        let current = Current { sched: sched.clone(), task, beat };
+        let current = Current { sched: sched.clone(), task, beat, made_at: site };
         let this = Self::new(Some(current), Context::forked(task.0, flags, site));
         context::announce();
         this

@@ -138,6 +138,18 @@ fn a_scope_around_an_allocation_on_the_heap_is_found_as_a_cut() {
 }
 
 #[test]
+fn a_rule_for_a_file_applies_to_its_allocations_on_the_heap() {
+    #[track_caller]
+    fn check(file: &str, hits: bool) {
+        let rule = Pressure::every_allocation().of(AllocSource::Heap).file(file).optional();
+        let report = World::builder().schedules(5).pressure(rule).run(pushes).unwrap();
+        assert_eq!(report.has(Code::RD04), hits, "{file}: {report}");
+    }
+    check("tests/places.rs", true);
+    check("tests/heap.rs", false);
+}
+
+#[test]
 fn a_planned_scope_around_an_allocation_on_the_heap_is_entered() {
     for tier in [Tier::Model, Tier::Native] {
         let scope = AddedScope::new(ScopeChoice::Nofs, pushed());
@@ -167,4 +179,13 @@ fn a_trace_replays_with_the_same_places() {
     let first = pressed(Tier::Model).run(pushes).unwrap();
     let again = pressed(Tier::Model).run(pushes).unwrap();
     assert_eq!(first.to_json(), again.to_json());
+}
+
+#[test]
+fn a_replayed_trace_shows_the_same_places() {
+    let first = pressed(Tier::Model).run(pushes).unwrap();
+    let trace = first.trace.clone().expect("the model tier has a trace");
+    let again = pressed(Tier::Model).replay(trace).run(pushes).unwrap();
+    check(&again, Code::RD04, &[pushed()]);
+    assert_eq!(first.to_annotations("otherwise.rs:1"), again.to_annotations("otherwise.rs:1"));
 }

@@ -142,10 +142,6 @@ fn rules_that_can_never_hit_or_contradict_themselves_are_refused() {
         (Pressure { times: Some(0), ..Pressure::default() }, "`times` is 0"),
         (Pressure { in_nofs: true, ..Pressure::at_lock("a", "b") }, "`at-lock` cannot be combined"),
         (Pressure::at_lock("a", "b").of(AllocSource::Heap), "`at-lock` cannot be combined"),
-        (
-            Pressure { file: Some("x.rs".into()), ..Pressure::default() }.of(AllocSource::Heap),
-            "`of` is `heap`",
-        ),
         (Pressure::default().with_shrinkers(Vec::<String>::new()), "`shrinkers` is an empty list"),
         (Pressure::default().with_pages([]), "`pages` is an empty list"),
     ] {

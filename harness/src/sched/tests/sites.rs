@@ -101,3 +101,13 @@ fn a_request_that_was_given_a_lock_holds_it_until_it_is_complete() {
         waiter.join();
     });
 }
+
+#[test]
+fn a_task_without_a_frame_of_the_user_has_the_line_that_makes_it() {
+    let library = Site { file: "/rustc/0/library/core/src/ops/function.rs", line: 250 };
+    native(move |sched| {
+        let body = move || place::user_site(library);
+        let site = sched.spawn_at("child", TaskKind::Task, at(2), body).join_at(at(3));
+        assert_eq!(site, at(2));
+    });
+}
