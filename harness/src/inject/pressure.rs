@@ -99,8 +99,8 @@ pub struct Pressure {
     /// Only allocations of at least this order.
     #[serde(default)]
     pub min_order: u32,
-    /// Only allocations whose source file ends like this. One on the heap is in the file of the code
-    /// under test that made it, where the program has line information, and otherwise in none.
+    /// Only allocations whose source file ends like this. One on the heap is in the file of the
+    /// code under test that made it, where the program has line information, and otherwise in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Not at allocations, but where a lock of this class was taken.

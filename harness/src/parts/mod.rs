@@ -1,9 +1,9 @@
 //! Stand-ins for what a stack has and the harness has no port of.
 //!
 //! Key types: [`Flag`], [`Count`], [`Space`], [`Device`], [`Cache`], [`Filesystem`]. Each is built
-//! on the primitives of the scheduler, so every judge sees its waits, and a schedule can be explored
-//! and replayed. What a stand-in does when it is called is a closure of the user's. Neighbours: the
-//! case language gives each of them a word.
+//! on the primitives of the scheduler, so every judge sees its waits, and a schedule can be
+//! explored and replayed. What a stand-in does when it is called is a closure of the user's.
+//! Neighbours: the case language gives each of them a word.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! `Space`: units that tasks reserve, first come first served: log space, journal credits, tags.
 //!
-//! Key type: [`Space`]. A unit is free, reserved, or used. A release makes reserved units free. Used
-//! units become free only by a push: a task that serves the space pushes when a reservation waits,
-//! or else the waiter does. Locking: a leaf lock around the numbers.
+//! Key type: [`Space`]. A unit is free, reserved, or used. A release makes reserved units free.
+//! Used units become free only by a push: a task that serves the space pushes when a reservation
+//! waits, or else the waiter does. Locking: a leaf lock around the numbers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -186,8 +186,8 @@ impl Space {
         self.units.lock().lacks(ticket)
     }
 
-    /// Gives back what the running task has reserved; a task that has nothing gives back for the one
-    /// that has been waited for longest.
+    /// Gives back what the running task has reserved. A task that has nothing gives back for
+    /// another that has.
     pub fn release(&self) {
         let _side = harness_side();
         let task = self.sched.current();

@@ -146,13 +146,14 @@ fn is_users(function: &str, file: Option<&str>) -> bool {
     }
 }
 
-/// Whether the file is of the standard library, of the harness, or of a crate that the harness
-/// uses.
+/// Whether the file is of the standard library, of the C library, of the harness, or of a crate
+/// that the harness uses.
 fn is_between(file: &str) -> bool {
+    let in_c = file.ends_with(".c") || file.ends_with(".S");
     let ours = file
         .split_once(harness_folder())
         .is_some_and(|(_, inside)| inside.starts_with("src/") || inside.starts_with("scope/src/"));
-    ours || STD.iter().chain(CRATES).any(|part| file.contains(part))
+    in_c || ours || STD.iter().chain(CRATES).any(|part| file.contains(part))
 }
 
 /// The path of the harness's own package in debug information.

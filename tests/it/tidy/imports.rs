@@ -40,8 +40,8 @@ const MUST_NOT_IMPORT: &[(&str, &[&str])] = &[
     ("harness/src/recording/kernel/", &["witness", "report"]),
 ];
 
-/// The place where both columns meet, what stands on it (the case language, the macro's support), and
-/// the list of public names.
+/// The place where both columns meet, what stands on it (the case language, the macro's support),
+/// and the list of public names.
 const EVERYTHING: &[&str] = &["world", "case", "rt", "lib", "kernel"];
 
 /// The module of a file of the harness; none for any other file.
