@@ -173,12 +173,7 @@ pub(crate) fn write_at_site(
 /// The device's errno.
 #[track_caller]
 pub fn flush(device: &dyn BlockDevice) -> Result<(), Errno> {
-    flush_at_site(device, Site::here())
-}
-
-/// As [`flush`], for a call at `site`.
-pub(crate) fn flush_at_site(device: &dyn BlockDevice, site: Site) -> Result<(), Errno> {
-    let _side = harness_side();
+    let (site, _side) = (Site::here(), harness_side());
     submit_and_wait(device, site, |end| Bio::new(Op::Flush, Sectors(0), Vec::new(), end)).map(drop)
 }
 

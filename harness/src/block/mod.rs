@@ -35,8 +35,7 @@ mod plug;
 pub use bio::{Bio, EndIo};
 pub use crash::{Crash, CrashDevice, DiskImage, DiskStep};
 pub use device::{BackingFile, BlockDevice, Queue, discard, flush, read_at, write_at};
-#[allow(unused_imports, reason = "for a caller whose program has lines of its own")]
-pub(crate) use device::{flush_at_site, read_at_site, write_at_site};
+pub(crate) use device::{read_at_site, write_at_site};
 pub use file::FileDevice;
 pub use filter::FilterDevice;
 pub use late::LateDevice;

@@ -336,11 +336,15 @@ impl Stage {
             match part.get() {
                 Some(Live::Cache(cache)) => {
                     let cache = cache.lock().take();
-                    cache.map(Cache::unregister);
+                    if let Some(cache) = cache {
+                        cache.unregister();
+                    }
                 }
                 Some(Live::Superblock(fs)) => {
                     let fs = fs.lock().take();
-                    fs.map(Filesystem::unregister);
+                    if let Some(fs) = fs {
+                        fs.unregister();
+                    }
                 }
                 Some(Live::Queue(queue)) => queue.destroy(),
                 _ => {}

@@ -60,7 +60,6 @@ mod work;
 pub(crate) use self::core::MAX_BUDGETS;
 pub use self::core::Sched;
 pub use condition::{Condition, Promise};
-#[allow(unused_imports, reason = "for a caller that takes and releases by call")]
 pub(crate) use lock::RawLock;
 pub use mutex::{Mutex, MutexGuard};
 pub use random::SplitMix64;

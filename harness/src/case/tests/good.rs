@@ -69,7 +69,7 @@ fn a_row_without_eras_and_tiers_is_about_all_eras_on_two_tiers() {
 #[test]
 fn a_range_of_eras_has_both_its_ends() {
     let eras = |text: &str| {
-        let text = format!("{HEAD}").replace("findings", &format!("{text}, findings"));
+        let text = HEAD.replace("findings", &format!("{text}, findings"));
         parse(&text, "t.toml").expect("a range").rows[0].eras.clone()
     };
     assert_eq!(eras("eras = \"v5.2..v5.9\""), [Era::V5_2, Era::V5_3, Era::V5_9]);

@@ -107,7 +107,10 @@ fn server(mask: Gfp, findings: &[Code]) -> Case {
                 suspended: false,
             },
         ),
-        part("fs", What::Superblock { on: None, inodes: 64, evict: steps(&[write.clone()]) }),
+        part(
+            "fs",
+            What::Superblock { on: None, inodes: 64, evict: steps(std::slice::from_ref(&write)) },
+        ),
     ];
     let rule = Pressure { task: Some("meta_server".to_owned()), ..Pressure::every_allocation() };
     case(parts, vec![task("writer", &[write])], rule, findings)

@@ -175,7 +175,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
         seq: finding.seq,
         time: finding.time,
         tasks,
-        chain: cycle.edges.iter().map(|edge| step(edge)).collect(),
+        chain: cycle.edges.iter().map(step).collect(),
         edge,
         closing: closing::of_cycle(
             &cycle.edges,
@@ -199,7 +199,7 @@ pub(super) fn describe(finding: &judged::Finding, cycle: &Cycle) -> Finding {
             views: views(cycle),
             class_only: cycle.class_only,
             primed: cycle.edges.iter().filter(|edge| edge.primed).count(),
-            edges: cycle.edges.iter().map(|edge| ordered(edge)).collect(),
+            edges: cycle.edges.iter().map(ordered).collect(),
             declared: declared_edges(cycle),
         }),
         elsewhere: None,

@@ -174,10 +174,8 @@ impl View {
                     self.locks[lock.0 as usize].forget_holder(id, held.seq);
                 }
             }
-            EventKind::LockHandOver { lock, request } => {
-                if self.lent.len() < MAX_IN_FLIGHT {
-                    self.lent.entry(lock).or_default().push(request);
-                }
+            EventKind::LockHandOver { lock, request } if self.lent.len() < MAX_IN_FLIGHT => {
+                self.lent.entry(lock).or_default().push(request);
             }
             EventKind::WaitBegin { resource, why, breakable, site } => {
                 let signalled = false;
