@@ -52,7 +52,7 @@ fn a_lock_method_passed_as_a_function_has_the_line_that_passes_it() {
         let report = in_turn(
             tier,
             |a, b| {
-                let held = Some(&**a).map(Mutex::lock);
+                let held = [&**a].first().copied().map(Mutex::lock);
                 let more: Vec<_> = [&**b].into_iter().map(Mutex::lock).collect();
                 drop((held, more));
             },
