@@ -52,7 +52,7 @@ pub(super) struct Runner<'a> {
     /// What reclaim may do, for a program that reclaim calls.
     mask: Option<Gfp>,
     scopes: Vec<Open>,
-    kept: Vec<PageBlock>,
+    kept: Vec<Vec<PageBlock>>,
     elements: Vec<(PartRef, Element)>,
     port: Port<'a>,
     /// A try-lock that fails waits for its lock and begins again: a push round.
@@ -104,7 +104,6 @@ impl<'a> Runner<'a> {
         let _in_program = InProgram(&stage.ledger, self.task);
         for (step, left) in steps.iter().zip(&left) {
             stage.ledger.left(self.task, *left, stage.site(step.line));
-            stage.ran.lock().insert(step.line);
             match self.take(step) {
                 Ended::Whole => {}
                 ended => return ended,
@@ -137,6 +136,7 @@ impl<'a> Runner<'a> {
             }
             Act::Unlock { lock } => self.unlock(*lock),
             Act::Alloc { mask, order, times, keep, vmalloc } => {
+                let mut got = Vec::new();
                 for _ in 0..*times {
                     let pages = if *vmalloc {
                         world.mm().vmalloc_at(1 << order, *mask, site)
@@ -147,11 +147,14 @@ impl<'a> Runner<'a> {
                         return Ended::Failed(Errno::ENOMEM);
                     };
                     if *keep {
-                        self.kept.extend(pages);
+                        got.extend(pages);
                     }
                 }
+                if *keep {
+                    self.kept.push(got);
+                }
             }
-            Act::Free => self.kept.clear(),
+            Act::Free => drop(self.kept.pop()),
             Act::Scope { kind } => {
                 self.scopes.push(Open::Scope { _guard: ScopeKind::enter_at(*kind, site) });
             }
@@ -230,14 +233,12 @@ impl<'a> Runner<'a> {
         if lock.try_lock_at(mode(shared, *subclass), site) {
             return Ended::Whole;
         }
-        if self.pushes {
+        // The checker has seen that these steps stop, or take the lock.
+        let ended = self.run(or_else);
+        if self.pushes && ended.is_stop() {
             self.failed_try = Some((part, shared, site.line));
         }
-        // Without the lock the steps that need it must not run.
-        match self.run(or_else) {
-            Ended::Whole => Ended::Stopped,
-            ended => ended,
-        }
+        ended
     }
 
     fn unlock(&self, lock: PartRef) {

@@ -5,7 +5,7 @@
 //! submits a request whose steps do. What reclaim calls does not count, since no program says that
 //! it will be called.
 
-use super::script::{Act, PartRef, Program, Script, Step, What};
+use super::script::{Act, Part, PartRef, Program, Script, Step, What};
 
 /// A set of conditions, by their numbers.
 pub(super) type Conditions = u128;
@@ -76,21 +76,26 @@ pub(super) struct Reaches {
     done: Vec<Reach>,
 }
 
+/// The conditions of the parts, in their order.
+pub(super) fn conditions(script: &Script) -> Vec<(PartRef, Sort)> {
+    let of = |(part, place): (&Part, usize)| {
+        let sorts: &[Sort] = match part.what {
+            What::Flag { .. } => &[Sort::Becomes(false), Sort::Becomes(true)],
+            What::Count { .. } => &[Sort::Zero],
+            What::Space { .. } => &[Sort::Room],
+            What::Device { .. } => &[Sort::Resumed],
+            _ => &[],
+        };
+        sorts.iter().map(move |sort| (PartRef(place), *sort))
+    };
+    script.parts.iter().zip(0..).flat_map(of).collect()
+}
+
 impl Reaches {
     /// Of a script with at most [`MAX_CONDITIONS`] conditions; the checker refuses more.
     pub(super) fn of(script: &Script) -> Self {
         let mut this = Self::default();
-        for (part, place) in script.parts.iter().zip(0..) {
-            let part_ref = PartRef(place);
-            let sorts: &[Sort] = match part.what {
-                What::Flag { .. } => &[Sort::Becomes(false), Sort::Becomes(true)],
-                What::Count { .. } => &[Sort::Zero],
-                What::Space { .. } => &[Sort::Room],
-                What::Device { .. } => &[Sort::Resumed],
-                _ => &[],
-            };
-            this.conditions.extend(sorts.iter().map(|sort| (part_ref, *sort)));
-        }
+        this.conditions = conditions(script);
         this.conditions.truncate(MAX_CONDITIONS);
         this.parts = vec![Reach::default(); script.parts.len()];
         this.done = this.parts.clone();
@@ -180,11 +185,7 @@ mod tests {
     use super::*;
 
     fn script(parts: &[What]) -> Script {
-        let part = |what: &What| super::super::script::Part {
-            name: "p".to_owned(),
-            line: 1,
-            what: what.clone(),
-        };
+        let part = |what: &What| Part { name: "p".to_owned(), line: 1, what: what.clone() };
         Script {
             variant: "reported".to_owned(),
             stack: crate::StackSpec::default(),

@@ -8,7 +8,6 @@
 //! back as `EIO`; any other failure, and any failure at all where quiet is expected, is a fault of
 //! the case and panics: a run that stopped early must not pass for a quiet one.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::act::{Ended, Runner};
@@ -19,7 +18,7 @@ use crate::error::{Errno, Error, Result};
 use crate::event::{Actor, Gfp, Trace, intern};
 use crate::inject::Pressure;
 use crate::report::Report;
-use crate::sched::{SpinLock, harness_side};
+use crate::sched::harness_side;
 use crate::tier::Tier;
 use crate::world::World;
 
@@ -95,8 +94,7 @@ impl Case {
         }
         let (script, file) = (Arc::new(script.clone()), intern(self.path));
         let broken_waits = !row.findings.is_empty();
-        let ran = Arc::default();
-        world.run(move |world| body(world, &script, file, &ran, broken_waits, None))
+        world.run(move |world| body(world, &script, file, broken_waits, None))
     }
 
     /// Runs a variant once with nothing pressed, and then lets a bystander allocate under pressure
@@ -124,8 +122,7 @@ impl Case {
             .schedules(1)
             .seed(seed);
         let (script, file) = (Arc::new(script), intern(self.path));
-        let ran = Arc::default();
-        world.run(move |world| body(world, &script, file, &ran, true, Some(BYSTANDER)))
+        world.run(move |world| body(world, &script, file, true, Some(BYSTANDER)))
     }
 
     fn no_variant(&self, variant: &str) -> Error {
@@ -142,12 +139,11 @@ fn body(
     world: &World,
     script: &Arc<Script>,
     file: &'static str,
-    ran: &Arc<SpinLock<BTreeSet<u32>>>,
     broken_waits: bool,
     bystander: Option<&str>,
 ) {
     let _side = harness_side();
-    let stage = match Stage::build(world, script, file, Arc::clone(ran)) {
+    let stage = match Stage::build(world, script, file) {
         Ok(stage) => stage,
         Err(error) => panic!("{error}"),
     };

@@ -172,8 +172,6 @@ pub enum What {
         done: Program,
         /// The device below, which each request is passed on to.
         on: Option<PartRef>,
-        /// Requests in flight at most.
-        limit: Option<u32>,
         /// For how long each request is served.
         takes: Ticks,
         /// It is suspended at the start.

@@ -5,7 +5,7 @@
 
 mod called;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use called::{Called, Serving};
@@ -47,8 +47,6 @@ pub(super) struct Stage {
     pub(super) file: &'static str,
     pub(super) reaches: Reaches,
     pub(super) ledger: Ledger,
-    /// The lines of the steps that ran, shared by every execution.
-    pub(super) ran: Arc<SpinLock<BTreeSet<u32>>>,
     filesystems: BTreeMap<String, Fs>,
     parts: Vec<OnceLock<Live>>,
     servers: SpinLock<BTreeMap<String, Server>>,
@@ -69,7 +67,6 @@ impl Stage {
         world: &World,
         script: &Arc<Script>,
         file: &'static str,
-        ran: Arc<SpinLock<BTreeSet<u32>>>,
     ) -> Result<Arc<Self>> {
         let stage = Arc::new(Self {
             world: world.clone(),
@@ -77,7 +74,6 @@ impl Stage {
             file,
             reaches: Reaches::of(script),
             ledger: Ledger::default(),
-            ran,
             filesystems: {
                 let names = script.stack.fs.iter().map(|fs| fs.name.clone());
                 names.map(|name| (name.clone(), world.fs(&name))).collect()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{each_step, programs};
 use crate::case::nearest::advise;
 use crate::case::place::Source;
+use crate::case::reach::{MAX_CONDITIONS, conditions};
 use crate::case::script::{Act, Case, PartRef, Script, Test, What};
 use crate::error::Result;
 
@@ -17,6 +18,12 @@ pub(super) fn check(script: &Script, source: &Source<'_>) -> Result<()> {
             let error = source.error_in_line(task.line, text);
             return Err(error.advice("give it another name, or use `copies`"));
         }
+    }
+    if let Some((part, _)) = conditions(script).get(MAX_CONDITIONS) {
+        let text = format!("the parts of a case have at most {MAX_CONDITIONS} conditions");
+        let error = source.error_in_line(script.parts[part.0].line, text);
+        let advice = "use fewer parts: a flag has two conditions, a count, space or device one";
+        return Err(error.advice(advice));
     }
     for (index, part) in script.parts.iter().enumerate() {
         if let What::Superblock { on: None, evict, .. } = &part.what

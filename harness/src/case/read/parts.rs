@@ -93,7 +93,6 @@ fn what<'a>(reader: &Reader<'a>, Found { word, entry }: &Found<'a>) -> Result<Wh
             head: program("head")?,
             done: program("done")?,
             on: on("device")?,
-            limit: entry.node("limit").map(|_| entry.count("limit")),
             takes: Ticks(number("takes")),
             suspended: entry.bool("suspended"),
         },

@@ -72,6 +72,8 @@ fn sizes_are_bounded() {
         &"[[flag]]\nname = \"a\"\n".repeat(1_001),
         &["t.toml:2006:1: a case has at most 1000 parts"],
     );
+    let flags: String = (0..65).map(|n| format!("[[flag]]\nname = \"f{n}\"\n")).collect();
+    check(&flags, &["t.toml:134:1: the parts of a case have at most 128 conditions"]);
     let nested = (0..20)
         .fold("\"stop\"".to_owned(), |inner, _| format!("{{ repeat = 2, step = [{inner}] }}"));
     check(&steps(&nested), &["t.toml:8:", "nested at most 16 deep"]);

@@ -102,7 +102,6 @@ fn server(mask: Gfp, findings: &[Code]) -> Case {
                 head: Vec::new(),
                 done: Vec::new(),
                 on: None,
-                limit: None,
                 takes: crate::units::Ticks(0),
                 suspended: false,
             },
@@ -181,4 +180,18 @@ fn a_run_without_pressure_predicts_the_order_of_handle_reclaim_and_mutex() {
     }
     check(Gfp::KERNEL, &[Code::RD03]);
     check(Gfp::NOFS, &[]);
+}
+
+#[test]
+fn a_task_whose_try_lock_fails_takes_the_steps_of_else_and_goes_on() {
+    let lock = PartRef(0);
+    let parts = vec![part(
+        "guard",
+        What::Lock { kind: LockKind::Mutex, class: "guard".to_owned(), subclass: 0 },
+    )];
+    let or_else = steps(&[Act::Lock { lock, shared: false }]);
+    let tries = [Act::TryLock { lock, shared: false, or_else }, Act::Unlock { lock }];
+    let tasks = vec![task("a", &tries), task("b", &tries)];
+    // The lock is free after each task: a task that stopped early would leave it to the other.
+    check(&case(parts, tasks, Pressure::every_allocation().optional(), &[]), Tier::Model);
 }

@@ -99,7 +99,6 @@ pub const PARTS: &[Word] = &[
             may("head", Value::Program, "What it takes before it looks at the head request."),
             may("done", Value::Program, "What it does when the request is complete."),
             may("on", Value::Part(&["device"]), "The device below, which gets each request."),
-            may("limit", SOME, "Requests in flight at most."),
             or("takes", LONG, "0", "For how long a request is served, in milliseconds."),
             or("suspended", Value::Bool, "false", "It is suspended at the start."),
         ],
