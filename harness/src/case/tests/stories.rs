@@ -184,14 +184,18 @@ fn a_run_without_pressure_predicts_the_order_of_handle_reclaim_and_mutex() {
 
 #[test]
 fn a_task_whose_try_lock_fails_takes_the_steps_of_else_and_goes_on() {
-    let lock = PartRef(0);
-    let parts = vec![part(
-        "guard",
-        What::Lock { kind: LockKind::Mutex, class: "guard".to_owned(), subclass: 0 },
-    )];
+    let [lock, other] = [0, 1].map(PartRef);
+    let mutex = |name: &str| {
+        let what = What::Lock { kind: LockKind::Mutex, class: name.to_owned(), subclass: 0 };
+        part(name, what)
+    };
+    // Taking the other lock lets the other task run while the first one is held.
+    let between = [Act::Lock { lock: other, shared: false }, Act::Unlock { lock: other }];
     let or_else = steps(&[Act::Lock { lock, shared: false }]);
-    let tries = [Act::TryLock { lock, shared: false, or_else }, Act::Unlock { lock }];
+    let mut tries = vec![Act::TryLock { lock, shared: false, or_else }];
+    tries.extend(between);
+    tries.push(Act::Unlock { lock });
     let tasks = vec![task("a", &tries), task("b", &tries)];
-    // The lock is free after each task: a task that stopped early would leave it to the other.
-    check(&case(parts, tasks, Pressure::every_allocation().optional(), &[]), Tier::Model);
+    let rule = Pressure::every_allocation().optional();
+    check(&case(vec![mutex("guard"), mutex("other")], tasks, rule, &[]), Tier::Model);
 }
