@@ -94,8 +94,7 @@ pub(super) fn conditions(script: &Script) -> Vec<(PartRef, Sort)> {
 impl Reaches {
     /// Of a script with at most [`MAX_CONDITIONS`] conditions; the checker refuses more.
     pub(super) fn of(script: &Script) -> Self {
-        let mut this = Self::default();
-        this.conditions = conditions(script);
+        let mut this = Self { conditions: conditions(script), ..Self::default() };
         this.conditions.truncate(MAX_CONDITIONS);
         this.parts = vec![Reach::default(); script.parts.len()];
         this.done = this.parts.clone();
