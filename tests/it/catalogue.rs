@@ -1,4 +1,4 @@
-//! The catalogue: every file of `fixtures/cases` is read, and each variant shows what its rows say.
+//! The catalogue: every file of `fixtures/deadlocks` is read; each variant shows what its rows say.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use reclaimdep::case::{Case, Options, parse};
 use reclaimdep::{Code, Era, Tier};
 
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cases");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/deadlocks");
     let entries = std::fs::read_dir(folder).expect("the folder of the cases");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
