@@ -27,7 +27,7 @@ pub(super) struct Current {
     pub(super) sched: Sched,
     pub(super) task: TaskId,
     pub(super) beat: Arc<Beat>,
-    /// Where the task was made.
+    /// Where the task was made, or the work item that it executes.
     pub(super) made_at: Site,
 }
 
@@ -59,6 +59,27 @@ pub(super) fn unwinds() -> bool {
 /// Calls `f` with the running task, if this thread runs one of a world.
 pub(super) fn with_current<R>(f: impl FnOnce(&Current) -> R) -> Option<R> {
     CURRENT.try_with(|current| current.try_borrow().ok()?.as_ref().map(f)).ok().flatten()
+}
+
+/// Puts back where the body of the running task was made.
+pub(super) struct MadeAt(Option<Site>);
+
+/// Until the drop the running task executes what was made at `site`.
+pub(super) fn executes(site: Site) -> MadeAt {
+    MadeAt(swap_made_at(site))
+}
+
+fn swap_made_at(site: Site) -> Option<Site> {
+    let swap = |current: &mut Current| std::mem::replace(&mut current.made_at, site);
+    CURRENT.try_with(|cell| cell.try_borrow_mut().ok()?.as_mut().map(swap)).ok().flatten()
+}
+
+impl Drop for MadeAt {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            swap_made_at(before);
+        }
+    }
 }
 
 /// The flags that a task begins with, and where it was made.

@@ -41,7 +41,8 @@ type MakeWorker = dyn Fn() + Send + Sync;
 pub struct WorkQueueOptions {
     mem_reclaim: bool,
     workers: u32,
-    new_worker: Option<Arc<MakeWorker>>,
+    /// With the line that set it.
+    new_worker: Option<(Arc<MakeWorker>, Site)>,
 }
 
 impl Default for WorkQueueOptions {
@@ -85,8 +86,9 @@ impl WorkQueueOptions {
     /// [`WorkQueueOptions::mem_reclaim`] has a rescuer as well, the task `rescuer/name`, which
     /// serves the items that wait meanwhile.
     #[must_use]
+    #[track_caller]
     pub fn new_worker(mut self, make: impl Fn() + Send + Sync + 'static) -> Self {
-        self.new_worker = Some(Arc::new(make));
+        self.new_worker = Some((Arc::new(make), Site::here()));
         self
     }
 }

@@ -2,6 +2,7 @@
 //! recordings, cuts and notes.
 
 mod acts;
+mod cuts;
 mod edited;
 mod plans;
 mod schedules;

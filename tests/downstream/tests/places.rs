@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use reclaimdep::kernel::inject::{AddedScope, AllocSource, ScopeChoice};
 use reclaimdep::kernel::sched::Mutex;
-use reclaimdep::scope::{self, Gfp, Shrinker, Stop};
-use reclaimdep::{Builder, Code, PlanSpec, Pressure, Report, Tier, World};
+use reclaimdep::scope::{self, Gfp, ScopeKind, Shrinker, Stop};
+use reclaimdep::{Builder, Code, JoinHandle, PlanSpec, Pressure, Report, Tier, World};
 
 #[global_allocator]
 static HEAP: reclaimdep::Heap = reclaimdep::Heap::system();
@@ -86,6 +86,60 @@ fn locks_and_scopes_of_production_code_have_the_line_that_passes_their_function(
         drop([&b, &a].map(scope::Mutex::lock));
     });
     check(&report.unwrap(), Code::RD03, &[at(HERE + 3), at(HERE + 4)]);
+}
+
+/// Takes a lock when it is dropped, as a cache does that writes back what it holds.
+struct Flushing<'a>(&'a Lock);
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() += 1;
+    }
+}
+
+#[test]
+fn a_lock_taken_in_a_drop_has_the_line_of_the_drop() {
+    const HERE: u32 = line!() - 6;
+    for tier in [Tier::Model, Tier::Native] {
+        let report = in_turn(
+            tier,
+            |a, b| {
+                let held = a.lock();
+                [b].map(Flushing).into_iter().for_each(drop);
+                drop(held);
+            },
+            |a, b| {
+                let held = b.lock();
+                drop(vec![Flushing(a)]);
+                drop(held);
+            },
+        );
+        check(&report, Code::RD03, &[at(HERE)]);
+    }
+}
+
+#[test]
+fn a_scope_entered_by_a_function_passed_as_one_has_the_line_that_passes_it() {
+    const HERE: u32 = line!();
+    let report = World::builder().schedules(1).run(|_| {
+        let open: Vec<_> = [ScopeKind::Nofs].into_iter().map(ScopeKind::enter).collect();
+        open.into_iter().for_each(std::mem::forget);
+    });
+    let report = report.unwrap();
+    check(&report, Code::RD06, &[at(HERE + 2)]);
+}
+
+#[test]
+fn a_stall_has_the_line_that_passes_the_waiting_method() {
+    for tier in [Tier::Model, Tier::Native] {
+        const HERE: u32 = line!();
+        let report = World::builder().tier(tier).schedules(2).run(|world| {
+            let (never, task) = (world.condition("never"), "waiter");
+            let waiter = world.spawn(task, move || [&never].map(|never| never.wait("nobody")));
+            let _: Option<[(); 1]> = Some(waiter).map(JoinHandle::join);
+        });
+        check(&report.unwrap(), Code::RD05, &[at(HERE + 3), at(HERE + 4)]);
+    }
 }
 
 /// A shrinker that takes the lock `cache`, where the mask allows it.

@@ -80,8 +80,7 @@ fn a_range_of_eras_has_both_its_ends() {
 
 #[test]
 fn the_case_of_the_ports_is_read() {
-    let path =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/old/c01-bufio-nofs-loop.toml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/old/c01-bufio-nofs-loop.toml");
     let Ok(text) = std::fs::read_to_string(path) else { return };
     let case = parse(&text, "c01.toml").expect("c01 is right");
     let script = &case.scripts[0];

@@ -111,3 +111,24 @@ fn a_task_without_a_frame_of_the_user_has_the_line_that_makes_it() {
         assert_eq!(site, at(2));
     });
 }
+
+#[test]
+fn what_a_queue_calls_without_a_frame_of_the_user_has_the_line_that_made_it() {
+    let library = Site { file: "/rustc/0/library/core/src/ops/function.rs", line: 250 };
+    native(move |sched| {
+        let seen = Arc::new(SpinLock::new(Vec::new()));
+        let [by_maker, by_item] = [(); 2].map(|()| {
+            let seen = Arc::clone(&seen);
+            move || seen.lock().push(place::user_site(library))
+        });
+        let made_by = Site { line: Site::here().line + 1, ..Site::here() };
+        let options = WorkQueueOptions::default().new_worker(by_maker);
+        let queue = WorkQueue::with(sched, "test", options);
+        let item = Work::new("item", by_item);
+        let item_by = Site { line: made_by.line + 2, ..made_by };
+        queue.queue(&item);
+        queue.flush(&item);
+        queue.destroy();
+        assert_eq!(*seen.lock(), [made_by, item_by]);
+    });
+}

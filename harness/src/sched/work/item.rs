@@ -20,6 +20,9 @@ pub struct Work {
     pub(super) func: Arc<WorkFn>,
     /// The side from which the item was made.
     pub(super) side: Side,
+    /// Where the item was made: the place of what its function does, if that is a method of the
+    /// harness and no code of the user's.
+    pub(super) made_at: Site,
     pub(super) at: Arc<SpinLock<ItemState>>,
 }
 
@@ -53,12 +56,14 @@ impl std::fmt::Debug for Work {
 
 impl Work {
     /// Work that calls `func`.
+    #[track_caller]
     pub fn new(name: &str, func: impl Fn() + Send + Sync + 'static) -> Self {
+        let made_at = Site::here();
         let side = Side::now();
         let _side = harness_side();
         let number = Sched::of_current().map_or(0, |sched| sched.namesakes(name));
         let name = if number == 0 { name.to_owned() } else { format!("{name}/{}", number + 1) };
-        Self { name: name.into(), func: Arc::new(func), side, at: Arc::default() }
+        Self { name: name.into(), func: Arc::new(func), side, made_at, at: Arc::default() }
     }
 
     /// The number of the queueing that is pending.

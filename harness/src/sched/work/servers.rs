@@ -9,6 +9,7 @@
 
 use reclaimdep_scope::Bracket;
 
+use super::super::task;
 use super::super::wait::Waiting;
 use super::item::{Pending, Taken};
 use super::{QueueState, QueuedItems, WorkQueue};
@@ -97,8 +98,9 @@ impl WorkQueue {
         sched.emit(EventKind::WorkBegin { work });
         let bracket = Bracket::open();
         let scopes = scopes.enter_at(site);
+        let made_at = task::executes(item.made_at);
         item.side.call(&*item.func);
-        drop(scopes);
+        drop((made_at, scopes));
         sched.emit(EventKind::WorkEnd { work });
         bracket.close();
         item.at.lock().running = None;
@@ -133,7 +135,8 @@ impl WorkQueue {
     /// The manager: makes workers until the queue has all that it may have.
     fn manage(&self) {
         let QueueState { sched, options, state, wake, .. } = &*self.0;
-        let make = options.new_worker.as_ref().expect("a manager has a way to make workers");
+        let (make, made_at) =
+            options.new_worker.as_ref().expect("a manager has a way to make workers");
         loop {
             let needed = |state: &QueuedItems| {
                 state.creation.is_some() || state.needs_worker(options.workers, 0)
@@ -152,7 +155,9 @@ impl WorkQueue {
             // The rescuer executes what waits meanwhile.
             wake.wake_all();
             creation.inspect(|work| sched.emit(EventKind::WorkBegin { work: *work }));
+            let made_at = task::executes(*made_at);
             Bracket::around(|| make());
+            drop(made_at);
             creation.inspect(|work| sched.emit(EventKind::WorkEnd { work: *work }));
             let number = {
                 let mut state = state.lock();
