@@ -12,6 +12,7 @@
 //! | [`metadata`] | a filesystem's metadata in dm-bufio, and stacks of filesystems on loop devices |
 //! | [`oracle`] | what could an allocation lead to; is what a policy permits safe |
 //! | [`order`] | is the deadlock of 2014 predicted from runs in which it does not happen |
+//! | [`plans`] | do rules of a plan that can apply nowhere in this process say so |
 //! | [`queues`] | work queues with managers and rescuers, flushed queues, claimed items |
 //! | [`readme`] | does the README show the test and the report of code that runs |
 //! | [`recordings`] | do the judges agree with recordings of real kernels |
@@ -31,6 +32,7 @@ mod memory;
 mod metadata;
 mod oracle;
 mod order;
+mod plans;
 mod queues;
 mod readme;
 mod recordings;

@@ -136,7 +136,7 @@ fn a_stall_has_the_line_that_passes_the_waiting_method() {
         let report = World::builder().tier(tier).schedules(2).run(|world| {
             let (never, task) = (world.condition("never"), "waiter");
             let waiter = world.spawn(task, move || [&never].map(|never| never.wait("nobody")));
-            let _: Option<[(); 1]> = Some(waiter).map(JoinHandle::join);
+            let _: [[(); 1]; 1] = [waiter].map(JoinHandle::join);
         });
         check(&report.unwrap(), Code::RD05, &[at(HERE + 3), at(HERE + 4)]);
     }

@@ -41,16 +41,6 @@ fn a_pressure_rule_that_never_hit_fails_the_run() {
 }
 
 #[test]
-fn pressure_on_allocations_of_the_heap_asks_for_the_hook() {
-    let says: &[_] = &["heap hook is not installed", "reclaimdep::Heap", "#[global_allocator]"];
-    let report = World::builder().pressure(Pressure::every_allocation()).run(|_| {
-        drop(vec![1_u8; 100]);
-    });
-    let said = report.unwrap().matches(&[]).unwrap_err();
-    assert!(says.iter().all(|part| said.contains(part)), "{said}");
-}
-
-#[test]
 fn a_failpoint_that_never_fired_fails_the_run() {
     let rule = |rule| World::builder().plan(PlanSpec::default().failpoint(rule));
     let new = FailpointRule::new;
