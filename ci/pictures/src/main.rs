@@ -18,11 +18,12 @@ use std::process::ExitCode;
 
 use browser::{Browser, Scheme};
 use picture::Picture;
+use reclaimdep::case::Options;
 use reclaimdep::kernel::sched::Mutex;
 use reclaimdep::scope::Gfp;
 use reclaimdep::{Era, Orders, Pressure, Report, Tier, World};
+use reclaimdep_fixtures::cases;
 use reclaimdep_fixtures::stacks::bufio_on_loop;
-use reclaimdep_fixtures::{Options, cases};
 
 /// The widths of a desktop and a telephone, in pixels.
 const WIDTHS: [u32; 2] = [1280, 390];
@@ -115,8 +116,10 @@ fn possible() -> Result<Report, String> {
 fn report() -> Result<Report, String> {
     let cases = cases().map_err(|error| error.to_string())?;
     let c01 = cases.into_iter().find(|case| case.id == "c01").ok_or("there is no case c01")?;
-    let options = Options { try_cuts: true, ..Options::default() };
-    c01.run(Tier::Model, Era::V3_10, &options).map_err(|error| error.to_string())
+    let mut options = Options::default();
+    options.try_cuts = true;
+    let variant = &c01.scripts.first().ok_or("c01 has no variant")?.variant;
+    c01.run(variant, Tier::Model, Era::V3_10, &options).map_err(|error| error.to_string())
 }
 
 /// Texts of the report that the page in the browser lacks.

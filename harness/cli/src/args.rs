@@ -3,11 +3,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::error::ContextValue;
 use clap::{Parser, Subcommand};
 use reclaimdep::kernel::error::visible;
 use reclaimdep::kernel::event::Trace;
+use reclaimdep::kernel::mm::policy::PolicyKind;
 use reclaimdep::{Code, Era, Tier};
 
 use crate::exit;
@@ -27,9 +29,30 @@ pub(crate) struct Args {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Run reported deadlocks and compare with what must be found.
+    /// Run deadlock cases and compare with what must be found.
     #[command(after_help = exit::help_of("run"))]
     Run(RunArgs),
+    /// Run cases in every era and print one table: case by era, or case by policy.
+    #[command(after_help = exit::help_of("matrix"))]
+    Matrix(MatrixArgs),
+    /// Show a case: its stack and programs, as text and as a picture.
+    #[command(after_help = exit::help_of("show"))]
+    Show(ShowArgs),
+    /// Print the words of the case language: all, or one with its fields and an example.
+    #[command(after_help = exit::help_of("words"))]
+    Words {
+        /// The word; all by default.
+        word: Option<String>,
+        /// Print the page `docs/words.md`.
+        #[arg(long, conflicts_with = "word")]
+        markdown: bool,
+    },
+    /// Write a new case file that explains itself.
+    #[command(after_help = exit::help_of("new"))]
+    New {
+        /// The id of the case: small letters, digits and dashes. The file is NAME.toml.
+        name: String,
+    },
     /// Judge recordings, and print a report of each file.
     #[command(after_help = exit::help_of("judge"))]
     Judge(JudgeArgs),
@@ -44,43 +67,136 @@ pub(crate) enum Command {
     },
     /// List the cases.
     #[command(after_help = exit::help_of("list"))]
-    List,
+    List(ListArgs),
 }
 
-#[derive(clap::Args, Debug, Default)]
-pub(crate) struct RunArgs {
-    /// The case to run; every case by default.
-    pub(crate) case: Option<String>,
+/// What of the cases is run.
+#[derive(clap::Args, Debug, Default, Clone)]
+pub(crate) struct Selection {
+    /// Run this variant alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<String>,
     /// Run on this tier alone: model, native, loop.
     #[arg(long)]
     pub(crate) tier: Option<Tier>,
     /// Run in this era alone, such as v3.10.
     #[arg(long)]
     pub(crate) era: Option<Era>,
-    /// Print each report as one line of JSON, and the table to standard error.
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Run under this policy of memory management instead of the case's; the rows of the case are
+    /// not compared then.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<PolicyKind>,
     /// How many schedules the model tier explores at the most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) schedules: Option<u64>,
     /// The seed of the model tier's choices.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Run this schedule alone, as a report prints it; needs a case, --era and --tier.
-    #[arg(
-        long,
-        value_name = "TRACE",
-        requires_all = ["case", "era", "tier"],
-        conflicts_with_all = ["schedules", "seed"]
-    )]
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct RunArgs {
+    /// Ids of the catalogue, case files, folders of case files; the whole catalogue by default.
+    #[arg(value_name = "CASE|FILE|FOLDER")]
+    pub(crate) cases: Vec<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Run what a run without pressure predicts (RD03), and nothing else.
+    #[arg(long, conflicts_with_all = ["tier", "policy", "replay"])]
+    pub(crate) predicted: bool,
+    /// Print each report as one line of JSON, and the table to standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Run this schedule alone, as a report prints it; needs options that leave one run.
+    #[arg(long, value_name = "TRACE", conflicts_with_all = ["schedules", "seed"])]
     pub(crate) replay: Option<Trace>,
-    /// Write the report as an HTML file; needs a case, --era and --tier.
-    #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
+    /// Write the report as an HTML file; needs options that leave one run.
+    #[arg(long, value_name = "PATH")]
     pub(crate) html: Option<PathBuf>,
-    /// Write the report as a timeline for Perfetto or chrome://tracing; needs a case, --era and
-    /// --tier.
-    #[arg(long, value_name = "PATH", requires_all = ["case", "era", "tier"])]
+    /// Write the report as a timeline for Perfetto or chrome://tracing; needs options that leave
+    /// one run.
+    #[arg(long, value_name = "PATH")]
     pub(crate) trace: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct MatrixArgs {
+    /// Ids of the catalogue, case files, folders of case files; the whole catalogue by default.
+    #[arg(value_name = "CASE|FILE|FOLDER")]
+    pub(crate) cases: Vec<String>,
+    /// Compare the policies of memory management instead of the eras; in the newest era unless
+    /// `--era` says otherwise.
+    #[arg(long)]
+    pub(crate) policies: bool,
+    /// Run in this era alone, such as v3.10.
+    #[arg(long)]
+    pub(crate) era: Option<Era>,
+    /// How many schedules are explored at the most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) schedules: Option<u64>,
+    /// The seed of the choices.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Write the table as index.html into this folder, and beside it each report that it links.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct ShowArgs {
+    /// An id of the catalogue, or a case file.
+    #[arg(value_name = "CASE|FILE")]
+    pub(crate) case: String,
+    /// Show this variant alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<String>,
+    /// Write text and picture of each variant as one HTML file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct ListArgs {
+    /// Ids of the catalogue, case files, folders of case files; the whole catalogue by default.
+    #[arg(value_name = "CASE|FILE|FOLDER")]
+    pub(crate) cases: Vec<String>,
+    /// Only cases with this pattern in their shape, such as P1.
+    #[arg(long)]
+    pub(crate) shape: Option<String>,
+    /// Only cases with a part or a port of this kind, such as superblock or bufio.
+    #[arg(long)]
+    pub(crate) layer: Option<String>,
+    /// Only cases in which something must be found in this era.
+    #[arg(long)]
+    pub(crate) era: Option<Era>,
+    /// Only cases of this year, or of a range of years: 2019, 2014..2020, 2020..
+    #[arg(long)]
+    pub(crate) year: Option<Years>,
+    /// Only cases in which this code must be found.
+    #[arg(long)]
+    pub(crate) finds: Option<Code>,
+}
+
+/// Years, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Years(pub(crate) u16, pub(crate) u16);
+
+impl FromStr for Years {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let year = |text: &str, open: u16| {
+            if text.is_empty() {
+                return Ok(open);
+            }
+            text.parse::<u16>().map_err(|_| "use a year or a range: 2019, 2014..2020".to_owned())
+        };
+        let (from, to) = match text.split_once("..") {
+            None => (year(text, u16::MAX)?, year(text, 0)?),
+            Some((from, to)) => (year(from, 0)?, year(to, u16::MAX)?),
+        };
+        if from > to { Err("no year is in it".to_owned()) } else { Ok(Self(from, to)) }
+    }
 }
 
 #[derive(clap::Args, Debug)]
@@ -160,7 +276,7 @@ mod tests {
     #[test]
     fn cargo_and_a_person_may_call_it() {
         for line in ["cargo-reclaimdep reclaimdep list", "cargo-reclaimdep list"] {
-            assert!(matches!(parse(line).unwrap().command, Command::List), "{line}");
+            assert!(matches!(parse(line).unwrap().command, Command::List(_)), "{line}");
         }
     }
 
@@ -175,12 +291,17 @@ mod tests {
         check_refused("x run --tier moon", "native");
         check_refused("x run --era v2.4", "v3.10");
         check_refused("x explain RD99", "RD13");
-        check_refused("x run c01 --era v3.10 --tier model --replay hello", "t3*5");
+        check_refused("x run c01 --replay hello", "t3*5");
+        check_refused("x run --policy none", "mainline");
     }
 
     #[test]
-    fn a_replay_or_a_file_needs_one_case_era_and_tier() {
-        check_refused("x run --replay t1", "--era");
-        check_refused("x run c01 --html c01.html", "--tier");
+    fn years_are_one_or_a_range() {
+        assert_eq!("2019".parse(), Ok(Years(2019, 2019)));
+        assert_eq!("2014..2020".parse(), Ok(Years(2014, 2020)));
+        assert_eq!("2020..".parse(), Ok(Years(2020, u16::MAX)));
+        for wrong in ["", "x", "2020..2019", "1..x"] {
+            assert!(wrong.parse::<Years>().is_err(), "{wrong}");
+        }
     }
 }

@@ -112,6 +112,26 @@ pub(crate) const VERBS: &[(&str, Ends)] = &[
             (Exit::Trouble, TROUBLE),
         ],
     ),
+    (
+        "matrix",
+        &[
+            (Exit::AsExpected, "every run is what its case expects"),
+            (Exit::Found, "a run is not what its case expects"),
+            (
+                Exit::Trouble,
+                "a run failed; invalid arguments or variables; the output cannot be written",
+            ),
+        ],
+    ),
+    ("show", &[(Exit::AsExpected, "always"), (Exit::Trouble, TROUBLE)]),
+    ("words", &[(Exit::AsExpected, "always"), (Exit::Trouble, TROUBLE)]),
+    (
+        "new",
+        &[
+            (Exit::AsExpected, "the file is written"),
+            (Exit::Trouble, "the name is no id; there is such a file, or it cannot be written"),
+        ],
+    ),
     ("explain", &[(Exit::AsExpected, "always"), (Exit::Trouble, TROUBLE)]),
     ("list", &[(Exit::AsExpected, "always"), (Exit::Trouble, TROUBLE)]),
 ];

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `run` | `run`: runs cases, over eras and tiers, and compares with what they expect |
+//! | `matrix` | `matrix`: cases in every era, or under every policy, as one table |
+//! | `planned` over `chosen`, `progress` | which cases and runs; their making; how far that is |
+//! | `show` | `show`: a case as text and as a page |
+//! | `new` | `new`: writes a case file that explains itself |
 //! | `judge` | `judge`: judges recordings |
 //! | `list` | `list`: shows the cases |
 //! | `explain` | `explain`: what a finding code means |
@@ -13,17 +17,24 @@
 //! | `table` | columns that line up |
 
 mod args;
+mod chosen;
 mod doctor;
 mod exit;
 mod explain;
 mod judge;
 mod list;
+mod matrix;
+mod new;
 mod output;
+mod planned;
+mod progress;
 mod run;
+mod show;
 mod table;
 
 use std::process::ExitCode;
 
+use reclaimdep::case::words::{to_markdown, to_text};
 use reclaimdep::kernel::variables;
 use reclaimdep::{Error, Result};
 
@@ -64,7 +75,14 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Explain { code } => {
             output::print(&explain::explain(code)).map(|()| Exit::AsExpected)
         }
-        Command::List => output::print(&list::list()?).map(|()| Exit::AsExpected),
+        Command::List(args) => output::print(&list::list(&args)?).map(|()| Exit::AsExpected),
+        Command::Matrix(args) => matrix::matrix(&args),
+        Command::Show(args) => output::print(&show::show(&args)?).map(|()| Exit::AsExpected),
+        Command::New { name } => output::print(&new::new(&name)?).map(|()| Exit::AsExpected),
+        Command::Words { word, markdown } => {
+            let text = if markdown { to_markdown() } else { to_text(word.as_deref())? };
+            output::print(&text).map(|()| Exit::AsExpected)
+        }
     }
 }
 

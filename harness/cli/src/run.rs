@@ -1,24 +1,20 @@
-//! `run`: runs cases, over eras and tiers, and compares with what they expect.
+//! `run`: runs cases, over variants, eras and tiers, and compares with what they expect.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use reclaimdep::case::Verdict;
 use reclaimdep::kernel::error::visible;
 use reclaimdep::kernel::report::write_file;
 use reclaimdep::kernel::variables::RequiredTiers;
-use reclaimdep::{Era, Error, Report, Result, Tier};
-use reclaimdep_fixtures::{Case, Options, Row, Verdict, cases};
+use reclaimdep::{Code, Era, Error, Outcome, Report, Result};
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, Selection};
+use crate::chosen::chosen;
 use crate::exit::Exit;
 use crate::output::{print, print_aside};
+use crate::planned::{Planned, Predictions, What, each, plan};
 use crate::table::Table;
-
-/// A run to make: a case, in an era, on a tier.
-struct Planned<'a> {
-    case: &'a Case,
-    row: &'a Row,
-    tier: Tier,
-}
 
 /// Reasons below the table. They are long, and the same for every run of a tier.
 #[derive(Default)]
@@ -45,44 +41,94 @@ impl fmt::Display for Footnotes {
     }
 }
 
+/// A run that was made.
+struct Made {
+    /// What it is compared to, or the trouble.
+    verdict: Result<Verdict>,
+    report: Option<Report>,
+    /// Whether its files could be written.
+    written: Result<()>,
+}
+
 /// Runs what `args` selects and prints the table.
 ///
 /// # Errors
 /// If `args` selects no run, or something cannot be written; the first failure of the harness. The
 /// other runs take place all the same, unless standard output is closed.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
-    let cases = cases()?;
-    let planned = select(&cases, args)?;
+    let chosen = chosen(&args.cases)?;
+    let planned = plan(&chosen, &args.selection, predictions(args))?;
+    if (args.replay.is_some() || args.html.is_some() || args.trace.is_some()) && planned.len() != 1
+    {
+        return Err(more_than_one(&planned));
+    }
     let required = RequiredTiers::from_env()?;
-    let mut table = Table::new(["case", "era", "tier", "verdict"]);
-    let (mut ends, mut trouble, mut notes) = (Vec::new(), None, Footnotes::default());
-    for Planned { case, row, tier } in planned {
-        let verdict = match one(case, row, tier, args) {
-            Ok((report, written)) => {
-                show(&report, args)?;
-                trouble = trouble.or(written.err());
-                Verdict::of(Ok(report), row, tier, &required)
-            }
-            Err(error) => Verdict::of(Err(error), row, tier, &required),
-        };
-        let shown = match &verdict {
-            Ok(Verdict::Skipped { reason }) => format!("skipped {}", notes.mark(reason)),
-            Ok(verdict) => verdict.to_string(),
-            Err(error) => format!("ERROR: {error}"),
-        };
-        table.row([case.id.clone(), row.era.to_string(), tier.to_string(), shown]);
+    let told = told(&planned, &args.selection);
+    let made = each(&planned, |run, _| one(run, args, &required, told.contains(&key(run))));
+    let mut lines = Lines::default();
+    let (mut ends, mut trouble) = (Vec::new(), None);
+    for (run, Made { verdict, report, written }) in planned.iter().zip(made) {
+        if let Some(report) = &report {
+            let wrong = verdict.as_ref().is_ok_and(Verdict::is_wrong);
+            show(report, args, wrong || told.contains(&key(run)))?;
+        }
+        trouble = trouble.or(written.err());
+        lines.add(run, &verdict, report.as_ref(), args.selection.policy.is_some());
         match verdict {
+            Ok(_) if args.selection.policy.is_some() => ends.push(Some(Exit::AsExpected)),
             Ok(verdict) => ends.push(end(&verdict)),
             Err(error) => trouble = trouble.or(Some(error)),
         }
     }
-    let table = format!("{table}{notes}");
+    let table = lines.to_string();
     if args.json {
         print_aside(&table)?;
     } else {
         print(&table)?;
     }
     trouble.map_or(Ok(together(&ends)), Err)
+}
+
+/// A replay repeats a schedule of a run, and another policy has no row: no prediction then.
+const fn predictions(args: &RunArgs) -> Predictions {
+    let one_kind = args.selection.tier.is_some() || args.selection.policy.is_some();
+    match args.predicted {
+        true => Predictions::Only,
+        false if one_kind || args.replay.is_some() => Predictions::None,
+        false => Predictions::Too,
+    }
+}
+
+fn more_than_one(planned: &[Planned<'_>]) -> Error {
+    let what = format!(
+        "--replay, --html and --trace are about one run, and this chooses {}",
+        planned.len()
+    );
+    Error::input(what).advice("name one case with --variant, --era and --tier")
+}
+
+/// What tells one printed report from another: eras of a kind show the same story.
+type Key<'a> = (&'a str, &'a str, &'static str, Era);
+
+fn key<'a>(run: &Planned<'a>) -> Key<'a> {
+    (&run.chosen.called, run.variant, run.what.name(), run.era)
+}
+
+/// The runs whose report is printed though it is as expected: of one case, the first of each
+/// variant and tier in which something must be found; with an era, that era.
+fn told<'a>(planned: &[Planned<'a>], selection: &Selection) -> BTreeSet<Key<'a>> {
+    let one_case = planned.windows(2).all(|pair| pair[0].chosen.called == pair[1].chosen.called);
+    if !one_case {
+        return BTreeSet::new();
+    }
+    let mut seen: BTreeSet<(&str, &str, Vec<Code>)> = BTreeSet::new();
+    let found = planned.iter().filter(|run| match run.what {
+        What::On(_) => !run.row.findings.is_empty() || selection.policy.is_some(),
+        What::Predicted => run.row.predicted,
+    });
+    let first =
+        found.filter(|run| seen.insert((run.variant, run.what.name(), run.row.findings.clone())));
+    first.map(key).collect()
 }
 
 /// How one run ended; nothing where it did not take place.
@@ -99,27 +145,30 @@ fn together(ends: &[Option<Exit>]) -> Exit {
     ends.iter().copied().flatten().reduce(Exit::and).unwrap_or(Exit::Inconclusive)
 }
 
-/// Runs one case and writes the files of its report; the report is there even if they are not.
-fn one(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Result<(Report, Result<()>)> {
-    let options = Options {
-        schedules: args.schedules,
-        seed: args.seed,
-        replay: args.replay.clone(),
-        // A thousand schedules for each finding are too many where every case runs.
-        try_cuts: args.case.is_some(),
-        rerun: Some(again(case, row, tier, args)),
-    };
-    let report = case.run(tier, row.era, &options)?;
-    // The parts of the name of a file are separated as those of a test's are.
-    let saved = report.save_where_asked(&report.name.replace(' ', "::"));
-    let written = saved.and_then(|_| write_files(&report, args));
-    Ok((report, written))
+/// Makes one run and writes the files of its report; the report is there even if they are not.
+fn one(run: &Planned<'_>, args: &RunArgs, required: &RequiredTiers, told: bool) -> Made {
+    let mut options = run.options(&args.selection);
+    options.replay.clone_from(&args.replay);
+    // A thousand schedules for each finding are too many where the report is not printed.
+    options.try_cuts = told;
+    match run.run(&options) {
+        Ok(report) => {
+            // The parts of the name of a file are separated as those of a test's are.
+            let saved = report.save_where_asked(&report.name.replace(' ', "::"));
+            let written = saved.and_then(|_| write_files(&report, args));
+            let verdict = run.verdict(Ok(report.clone()), required);
+            Made { verdict, report: Some(report), written }
+        }
+        Err(error) => {
+            Made { verdict: run.verdict(Err(error), required), report: None, written: Ok(()) }
+        }
+    }
 }
 
-fn show(report: &Report, args: &RunArgs) -> Result<()> {
+fn show(report: &Report, args: &RunArgs, told: bool) -> Result<()> {
     if args.json {
         print(&(report.to_json_line() + "\n"))
-    } else if report.is_quiet() {
+    } else if report.is_quiet() || !told {
         Ok(())
     } else {
         print(&(report.to_text() + "\n"))
@@ -138,93 +187,85 @@ fn write_files(report: &Report, args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-/// The arguments with which a child process comes back to this run and no other.
-fn again(case: &Case, row: &Row, tier: Tier, args: &RunArgs) -> Vec<String> {
-    let mut words = ["run", &case.id, "--tier", tier.name(), "--era", row.era.name()]
-        .map(str::to_owned)
-        .to_vec();
-    for (name, number) in [("--schedules", args.schedules), ("--seed", args.seed)] {
-        words.extend(number.into_iter().flat_map(|number| [name.to_owned(), number.to_string()]));
-    }
-    words
+/// The table: eras of one variant and tier that came out alike share a line.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+    notes: Footnotes,
 }
 
-/// Every run for which a case expects something, unless `args` rules it out.
-fn select<'a>(cases: &'a [Case], args: &RunArgs) -> Result<Vec<Planned<'a>>> {
-    if let Some(id) = &args.case
-        && !cases.iter().any(|case| case.id == *id)
-    {
-        let known = cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(
-            Error::input(format!("unknown case `{id}`")).advice(format!("use one of {known}"))
-        );
-    }
-    let wanted = |era: Era, tier: Tier| {
-        args.era.is_none_or(|only| only == era) && args.tier.is_none_or(|only| only == tier)
-    };
-    let mut planned = Vec::new();
-    for case in cases.iter().filter(|case| args.case.as_ref().is_none_or(|id| case.id == *id)) {
-        for row in &case.expect {
-            let tiers = row.tiers.iter().copied().filter(|tier| wanted(row.era, *tier));
-            planned.extend(tiers.map(|tier| Planned { case, row, tier }));
+#[derive(PartialEq, Eq)]
+struct Line {
+    /// Case, variant, tier.
+    about: [String; 3],
+    eras: (Era, Era),
+    verdict: String,
+}
+
+impl Lines {
+    fn add(
+        &mut self,
+        run: &Planned<'_>,
+        verdict: &Result<Verdict>,
+        report: Option<&Report>,
+        observed: bool,
+    ) {
+        let codes = report.map(Report::codes).unwrap_or_default();
+        let verdict = match (verdict, report) {
+            (Ok(Verdict::Skipped { reason }), _) => format!("skipped {}", self.notes.mark(reason)),
+            (Ok(_), Some(report)) if observed => shown(report),
+            (Ok(Verdict::Found), _) => format!("found {}", list(&codes)),
+            (Ok(verdict), _) => verdict.to_string(),
+            (Err(error), _) => format!("ERROR: {error}"),
+        };
+        let about = [run.chosen.called.as_str(), run.variant, run.what.name()].map(str::to_owned);
+        match self.lines.last_mut() {
+            Some(last)
+                if last.about == about
+                    && last.verdict == verdict
+                    && next(last.eras.1) == Some(run.era) =>
+            {
+                last.eras.1 = run.era;
+            }
+            _ => self.lines.push(Line { about, eras: (run.era, run.era), verdict }),
         }
     }
-    if planned.is_empty() {
-        return Err(Error::input("no case expects anything in this era on this tier")
-            .advice("see `cargo reclaimdep list` for the eras of each case"));
+}
+
+/// What a run without a row showed.
+fn shown(report: &Report) -> String {
+    match &report.outcome {
+        Outcome::Panicked { message } => format!("panicked: {message}"),
+        _ if report.codes().is_empty() => "quiet".to_owned(),
+        _ => list(&report.codes()),
     }
-    Ok(planned)
+}
+
+fn list(codes: &[Code]) -> String {
+    codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The era after `era`.
+fn next(era: Era) -> Option<Era> {
+    let at = Era::ALL.iter().position(|known| *known == era)?;
+    Era::ALL.get(at + 1).copied()
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(["case", "variant", "eras", "tier", "verdict"]);
+        for Line { about: [case, variant, tier], eras: (from, to), verdict } in &self.lines {
+            let eras = if from == to { from.to_string() } else { format!("{from}..{to}") };
+            let cells = [case, variant, &eras, tier, verdict];
+            table.row(cells.map(Clone::clone));
+        }
+        write!(f, "{table}{}", self.notes)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Two cases of the tests' own, because the project's cases may gain rows.
-    fn two_cases() -> Vec<Case> {
-        let case = |id: &str, expect: &str| {
-            let head = format!(
-                "id = \"{id}\"\ntitle = \"t\"\ncitation = []\nshape = \"P3\"\n\
-                 task = []\nstack = {{}}\n"
-            );
-            Case::parse(&(head + expect), "own.toml").unwrap()
-        };
-        let old =
-            "[[expect]]\nera = \"v3.10\"\ntiers = [\"model\", \"loop\"]\nfindings = [\"RD04\"]\n";
-        let new = "[[expect]]\nera = \"v5.9\"\ntiers = [\"model\"]\nfindings = []\n";
-        vec![case("a", &format!("{old}{new}")), case("b", old)]
-    }
-
-    #[track_caller]
-    fn check(args: &RunArgs, expected: &[&str]) {
-        let cases = two_cases();
-        let planned = select(&cases, args).unwrap();
-        let shown: Vec<_> = planned
-            .iter()
-            .map(|run| format!("{} {} {}", run.case.id, run.row.era, run.tier))
-            .collect();
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn every_case_runs_in_every_era_and_tier_that_it_expects() {
-        let all =
-            ["a v3.10 model", "a v3.10 loop", "a v5.9 model", "b v3.10 model", "b v3.10 loop"];
-        check(&RunArgs::default(), &all);
-    }
-
-    #[test]
-    fn case_era_and_tier_narrow_the_selection() {
-        check(
-            &RunArgs { case: Some("b".into()), ..RunArgs::default() },
-            &["b v3.10 model", "b v3.10 loop"],
-        );
-        check(&RunArgs { era: Some(Era::V5_9), ..RunArgs::default() }, &["a v5.9 model"]);
-        check(
-            &RunArgs { tier: Some(Tier::Loop), ..RunArgs::default() },
-            &["a v3.10 loop", "b v3.10 loop"],
-        );
-    }
 
     #[test]
     fn each_reason_is_a_footnote_once() {
@@ -252,24 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn a_child_runs_with_the_seed_that_was_asked_for() {
-        let cases = two_cases();
-        let args = RunArgs { seed: Some(7), ..RunArgs::default() };
-        let words = again(&cases[0], &cases[0].expect[0], Tier::Loop, &args);
-        assert_eq!(words, ["run", "a", "--tier", "loop", "--era", "v3.10", "--seed", "7"]);
-    }
-
-    #[track_caller]
-    fn check_refused(args: &RunArgs, says: &str) {
-        let cases = two_cases();
-        let message = select(&cases, args).err().expect("nothing to run").to_string();
-        assert!(message.contains(says), "{message}");
-    }
-
-    #[test]
-    fn a_selection_of_nothing_is_an_error_and_not_a_success() {
-        check_refused(&RunArgs { case: Some("c".into()), ..RunArgs::default() }, "use one of a, b");
-        let native = RunArgs { tier: Some(Tier::Native), ..RunArgs::default() };
-        check_refused(&native, "no case expects");
+    fn eras_that_came_out_alike_share_a_line() {
+        let chosen = chosen(&["c01".to_owned()]).unwrap();
+        let planned = plan(&chosen, &Selection::default(), Predictions::None).unwrap();
+        let mut lines = Lines::default();
+        for run in planned.iter().filter(|run| run.what.name() == "model") {
+            let verdict = if run.era < Era::V5_2 { Verdict::Found } else { Verdict::Quiet };
+            lines.add(run, &Ok(verdict), None, false);
+        }
+        let eras: Vec<_> = lines.lines.iter().map(|line| line.eras).collect();
+        assert_eq!(eras, [(Era::V3_10, Era::V4_19), (Era::V5_2, Era::V6_12)]);
     }
 }

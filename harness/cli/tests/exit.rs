@@ -33,6 +33,13 @@ fn verbs_that_only_show_end_with_0() {
     check(&["reclaimdep", "list"], 0, &["c01"]);
     check(&["explain", "rd4"], 0, &["# RD04 deadlock"]);
     check(&["explain", "4"], 0, &["# RD04 deadlock"]);
+    check(&["list", "--shape", "P5"], 2, &["no case is left"]);
+    check(&["list", "--layer", "moon"], 2, &["no case has the layer `moon`", "superblock"]);
+    check(&["show", "c28"], 0, &["task iget", "alloc GFP_NOFS", "superblock xfs: evict"]);
+    check(&["show", "c28", "--variant", "fixed"], 2, &["no variant `fixed`", "before, after"]);
+    check(&["words"], 0, &["try-lock", "superblock", "mask-has", "citation"]);
+    check(&["words", "try-lock"], 0, &["else", "{ try-lock = "]);
+    check(&["words", "try-lok"], 2, &["did you mean `try-lock`?"]);
     check(&["--version"], 0, &["cargo-reclaimdep"]);
     for help in [&["--help"][..], &["run", "--help"], &["judge", "-h"], &["doctor", "--help"]] {
         check(help, 0, &["Exit status:", "\n  2  "]);
@@ -45,7 +52,7 @@ fn what_does_not_exist_ends_with_2() {
     check(&["jugde"], 2, &["jugde", "judge"]);
     check(&["explain", "RDO4"], 2, &["did you mean RD04"]);
     check(&["explain"], 2, &["Usage"]);
-    check(&["run", "c99"], 2, &["unknown case `c99`", "use one of c01"]);
+    check(&["run", "c99"], 2, &["unknown case `c99`", "one of c01"]);
     check(&["run", "--schedules", "0"], 2, &["0 is not in 1.."]);
 }
 
@@ -79,6 +86,51 @@ fn a_tier_that_cannot_run_is_inconclusive_and_1_where_it_is_required() {
     check_poor(&["doctor"], "model,native", 0, &["loop    no"]);
     let says = ["loop    NO", "error: RECLAIMDEP_REQUIRE names the tier loop, which cannot run"];
     check_poor(&["doctor"], "loop", 1, &says);
+}
+
+#[test]
+fn a_table_of_cases_says_what_is_not_as_expected() {
+    check(&["run", "c28", "c33", "--tier", "model"], 0, &["c33   after    v3.10..v6.12"]);
+    check(&["run", "c28", "--predicted"], 0, &["predicted  found RD03"]);
+    let policy = ["run", "c33", "--tier", "model", "--policy", "join"];
+    check(&policy, 0, &["RD04"]);
+    check(&["run", "c28", "--html", "x.html"], 2, &["about one run", "--variant"]);
+    check(&["matrix", "c28", "--era", "v5.9"], 0, &["case  variant  v5.9", "RD04", "quiet"]);
+    check(&["matrix", "c28", "--policies"], 0, &["mainline", "reclaim-context"]);
+    let folder = folder();
+    let text = fs::read_to_string("../../fixtures/deadlocks/c33-xfs-nested-transaction.toml")
+        .expect("the case is there");
+    let wrong = text.replacen("[\"RD04\"]", "[\"RD05\"]", 1);
+    file(folder.path(), "wrong.toml", wrong.as_bytes());
+    let folder = folder.path().to_str().expect("a name of the tests");
+    check(&["run", folder, "--tier", "model"], 1, &["WRONG", "RD05"]);
+    check(&["matrix", folder, "--era", "v5.9"], 1, &["WRONG RD04"]);
+}
+
+#[test]
+fn a_matrix_as_a_page_links_a_report_for_each_cell() {
+    let folder = folder();
+    let path = folder.path().to_str().expect("a name of the tests");
+    check(&["matrix", "c28", "--html", path], 0, &["RD04"]);
+    let page = fs::read_to_string(folder.path().join("index.html")).expect("the page");
+    for file in ["c28-before-v3.10-model.html", "c28-after-v6.12-model.html", "case-c28.html"] {
+        assert!(page.contains(&format!("href=\"{file}\"")), "{file}");
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn a_new_case_is_a_file_that_runs_and_is_not_overwritten() {
+    let folder = folder();
+    let here = |args: &[&str]| {
+        let output = program(args).current_dir(folder.path()).output().expect("it starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(here(&["new", "mine"]).0, Some(0));
+    let (status, table) = here(&["run", "mine.toml", "--tier", "model", "--schedules", "50"]);
+    assert_eq!(status, Some(0), "{table}");
+    assert!(table.contains("found RD04"), "{table}");
+    assert_eq!(here(&["new", "mine"]).0, Some(2));
 }
 
 fn folder() -> tempfile::TempDir {
@@ -237,5 +289,5 @@ fn a_report_folder_that_is_a_link_ends_with_2() {
     let output =
         program(&ONE).env("RECLAIMDEP_REPORT_DIR", folder.path()).output().expect("it starts");
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-    assert!(folder.path().join("c01-v3.10-model.json").is_file());
+    assert!(folder.path().join("c01-reported-v3.10-model.json").is_file());
 }

@@ -38,7 +38,7 @@ fn check_clean(output: &Output, what: &str) {
 
 #[test]
 fn arguments_of_every_verb_are_escaped() {
-    let lines: [&[&str]; 14] = [
+    let lines: [&[&str]; 22] = [
         &["@"],
         &["--@"],
         &["list", "@"],
@@ -51,6 +51,14 @@ fn arguments_of_every_verb_are_escaped() {
         &["run", "--seed", "@"],
         &["run", "c01", "--tier", "model", "--era", "v3.10", "--replay", "@"],
         &["run", "c01", "--tier", "model", "--era", "v3.10", "--html", "no/such/@"],
+        &["run", "no/such/@"],
+        &["run", "--variant", "@"],
+        &["run", "--policy", "@"],
+        &["matrix", "@"],
+        &["matrix", "c33", "--html", "/dev/null/@"],
+        &["show", "@"],
+        &["words", "@"],
+        &["new", "@"],
         &["judge", "no/such/@"],
         &["judge", "--json", "--@"],
     ];
@@ -80,8 +88,8 @@ fn variables_are_escaped() {
             check_clean(&output, &variable);
             assert_eq!(output.status.code(), Some(2), "{variable}");
         }
-        // No case is named, so that what cuts the finding is not tried.
-        let args = ["run", "--tier", "model", "--era", "v3.10"].map(OsStr::new);
+        // Two cases, so that what cuts the finding is not tried.
+        let args = ["run", "c33", "c40", "--tier", "model", "--era", "v3.10"].map(OsStr::new);
         let folder = OsStr::from_bytes(b"/dev/null/").to_owned();
         let folder = OsStr::from_bytes(&[folder.as_bytes(), name].concat()).to_owned();
         let output = run(&args, &[("RECLAIMDEP_REPORT_DIR", &folder)]);

@@ -21,12 +21,16 @@ const REQUIRE: &str = "RECLAIMDEP_REQUIRE";
 
 #[test]
 fn an_unknown_tier_is_refused_by_every_verb() {
-    let verbs: [&[&str]; 5] = [
+    let verbs: [&[&str]; 9] = [
         &["run", "c01", "--tier", "model"],
         &["judge", "Cargo.toml"],
         &["doctor"],
         &["explain", "RD04"],
         &["list"],
+        &["matrix", "c33"],
+        &["show", "c33"],
+        &["words"],
+        &["new", "not-written"],
     ];
     for args in verbs {
         for word in ["loops", "1"] {

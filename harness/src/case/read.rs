@@ -32,7 +32,7 @@ use steps::Reader;
 use table::{Entry, Node, check_value, short};
 use variants::Variant;
 
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 const MAX_TASKS: u32 = 1_000;
 
 /// Reads a file; names and balance are checked later.

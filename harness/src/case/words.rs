@@ -11,10 +11,14 @@
 //! | [`PARTS`] | what a stack has besides the ports |
 //! | [`STEPS`] | what a task does |
 //! | [`TESTS`] | what an `if` asks |
+//!
+//! [`to_text`] and [`to_markdown`] print them.
 
+mod page;
 mod parts;
 mod steps;
 
+pub use page::{to_markdown, to_text};
 pub use parts::PARTS;
 pub use steps::{STEPS, TESTS};
 

@@ -24,7 +24,7 @@ mod facts;
 mod files;
 mod finding;
 mod github;
-mod html;
+pub(crate) mod html;
 mod order;
 mod parts;
 mod said;

@@ -77,14 +77,3 @@ fn a_range_of_eras_has_both_its_ends() {
     assert_eq!(eras("eras = \"v6.1..\""), [Era::V6_1, Era::V6_12]);
     assert_eq!(eras("era = \"v6.1\""), [Era::V6_1]);
 }
-
-#[test]
-fn the_case_of_the_ports_is_read() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/old/c01-bufio-nofs-loop.toml");
-    let Ok(text) = std::fs::read_to_string(path) else { return };
-    let case = parse(&text, "c01.toml").expect("c01 is right");
-    let script = &case.scripts[0];
-    assert_eq!(script.variant, "reported");
-    assert_eq!((script.stack.fs.len(), script.stack.loops.len()), (1, 1));
-    assert_eq!((script.plan.pressure.len(), script.settle.len(), case.rows.len()), (1, 1, 8));
-}

@@ -40,3 +40,18 @@ fn each_word_has_a_sentence_and_an_example_that_shows_it() {
         assert!(fields(word).iter().all(|field| field.says.ends_with('.')), "{}", word.name);
     }
 }
+
+#[test]
+fn the_page_of_the_words_is_what_the_registry_says() {
+    let page = include_str!("../../../docs/words.md");
+    let printed = crate::case::words::to_markdown();
+    assert!(page == printed, "print it anew: cargo reclaimdep words --markdown > docs/words.md");
+}
+
+#[test]
+fn a_word_is_explained_and_a_slip_names_the_nearest() {
+    let text = |word| crate::case::words::to_text(Some(word));
+    assert!(text("try-lock").unwrap().contains("{ try-lock = "));
+    assert!(text("citation").unwrap().contains("Where it was reported"));
+    assert!(text("try-lok").unwrap_err().to_string().contains("did you mean `try-lock`?"));
+}

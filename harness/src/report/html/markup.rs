@@ -7,24 +7,24 @@ use core::fmt::{Display, Write as _};
 
 /// A page under construction.
 #[derive(Debug, Default)]
-pub(super) struct Markup(String);
+pub(crate) struct Markup(String);
 
 /// The attributes of an element.
-pub(super) type Attributes<'a> = &'a [(&'static str, &'a dyn Display)];
+pub(crate) type Attributes<'a> = &'a [(&'static str, &'a dyn Display)];
 
 impl Markup {
     /// A literal.
-    pub(super) fn raw(&mut self, literal: &'static str) {
+    pub(crate) fn raw(&mut self, literal: &'static str) {
         self.0.push_str(literal);
     }
 
     /// A value.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         escape(&mut self.0, text);
     }
 
     /// The beginning of an element.
-    pub(super) fn open(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+    pub(crate) fn open(&mut self, tag: &'static str, attributes: Attributes<'_>) {
         self.0.push('<');
         self.0.push_str(tag);
         for (name, value) in attributes {
@@ -38,12 +38,12 @@ impl Markup {
     }
 
     /// The end of an element.
-    pub(super) fn close(&mut self, tag: &'static str) {
+    pub(crate) fn close(&mut self, tag: &'static str) {
         let _ = writeln!(self.0, "</{tag}>");
     }
 
     /// An element that holds text alone.
-    pub(super) fn leaf(&mut self, tag: &'static str, attributes: Attributes<'_>, text: &str) {
+    pub(crate) fn leaf(&mut self, tag: &'static str, attributes: Attributes<'_>, text: &str) {
         self.open(tag, attributes);
         self.text(text);
         self.close(tag);

@@ -24,7 +24,8 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
-use markup::Markup;
+pub(crate) use markup::Markup;
+pub(crate) use shapes::{CHARACTER, LINE, Picture, at, clip};
 
 use super::value::Report;
 
@@ -35,27 +36,31 @@ impl Report {
     /// The report as one HTML file; the same report gives the same bytes.
     #[must_use]
     pub fn to_html(&self) -> String {
-        let mut m = Markup::default();
-        m.raw("<!doctype html>\n");
-        m.open("html", &[("lang", &"en")]);
-        m.open("head", &[]);
-        m.open("meta", &[("charset", &"utf-8")]);
-        m.open("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
-        m.open(
-            "meta",
-            &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")],
-        );
-        m.open("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
-        m.leaf("title", &[], &format!("{} - reclaimdep", self.name));
-        m.raw("<style>\n");
-        m.raw(STYLE);
-        m.raw("</style>\n</head>\n<body>\n<main>\n");
-        page::head(&mut m, self);
-        for (index, finding) in self.wholes() {
-            finding::section(&mut m, self, index, finding);
-        }
-        page::foot(&mut m, self);
-        m.raw("</main>\n</body>\n</html>\n");
-        m.into_text()
+        page_of(&self.name, |m| {
+            page::head(m, self);
+            for (index, finding) in self.wholes() {
+                finding::section(m, self, index, finding);
+            }
+            page::foot(m, self);
+        })
     }
+}
+
+/// A page of the reports' style with this title; `body` writes what is on it.
+pub(crate) fn page_of(title: &str, body: impl FnOnce(&mut Markup)) -> String {
+    let mut m = Markup::default();
+    m.raw("<!doctype html>\n");
+    m.open("html", &[("lang", &"en")]);
+    m.open("head", &[]);
+    m.open("meta", &[("charset", &"utf-8")]);
+    m.open("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
+    m.open("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
+    m.open("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
+    m.leaf("title", &[], &format!("{title} - reclaimdep"));
+    m.raw("<style>\n");
+    m.raw(STYLE);
+    m.raw("</style>\n</head>\n<body>\n<main>\n");
+    body(&mut m);
+    m.raw("</main>\n</body>\n</html>\n");
+    m.into_text()
 }

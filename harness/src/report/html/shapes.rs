@@ -8,37 +8,37 @@ use core::fmt::Display;
 use super::markup::Markup;
 
 /// Pixels of a character at the size of the pictures.
-const CHARACTER: i32 = 7;
+pub(crate) const CHARACTER: i32 = 7;
 /// Pixels from line to line.
-pub(super) const LINE: i32 = 16;
+pub(crate) const LINE: i32 = 16;
 
 /// A place in a picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Point {
-    pub(super) x: i32,
-    pub(super) y: i32,
+pub(crate) struct Point {
+    pub(crate) x: i32,
+    pub(crate) y: i32,
 }
 
 /// A picture under construction.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(crate) struct Picture {
     width: i32,
     height: i32,
     inside: Markup,
 }
 
 /// A place.
-pub(super) const fn at(x: i32, y: i32) -> Point {
+pub(crate) const fn at(x: i32, y: i32) -> Point {
     Point { x, y }
 }
 
 impl Picture {
-    pub(super) fn new(width: i32, height: i32) -> Self {
+    pub(crate) fn new(width: i32, height: i32) -> Self {
         Self { width, height, inside: Markup::default() }
     }
 
     /// Puts the finished picture into the page.
-    pub(super) fn place(&self, m: &mut Markup, label: &str) {
+    pub(crate) fn place(&self, m: &mut Markup, label: &str) {
         let (width, height) = (&self.width, &self.height);
         let view = format!("0 0 {width} {height}");
         m.open(
@@ -56,7 +56,7 @@ impl Picture {
     }
 
     /// A box with its lines of text in the middle; `more` is what a pointer over it shows.
-    pub(super) fn boxed(
+    pub(crate) fn boxed(
         &mut self,
         class: &'static str,
         corner: Point,
@@ -118,7 +118,7 @@ impl Picture {
     }
 
     /// Words; `anchor` is `start`, `middle` or `end`.
-    pub(super) fn words(
+    pub(crate) fn words(
         &mut self,
         class: &'static str,
         place: Point,
@@ -131,7 +131,7 @@ impl Picture {
     }
 
     /// A line through `points`.
-    pub(super) fn line(&mut self, class: &'static str, points: &[Point]) {
+    pub(crate) fn line(&mut self, class: &'static str, points: &[Point]) {
         let points: Vec<String> =
             points.iter().map(|point| format!("{},{}", point.x, point.y)).collect();
         self.inside.open("polyline", &[("class", &class), ("points", &points.join(" "))]);
@@ -182,7 +182,8 @@ pub(super) fn fit(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines.into_iter().map(|line| clip(&line, columns)).collect()
 }
 
-fn clip(text: &str, columns: usize) -> String {
+/// `text` in this many characters.
+pub(crate) fn clip(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }
