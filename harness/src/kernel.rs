@@ -129,7 +129,7 @@ pub mod host {
 /// Stand-ins for what has no port.
 pub mod parts {
     pub use crate::parts::{
-        Cache, CacheOps, Count, Device, DeviceOps, DeviceOptions, Filesystem, Flag, Nested, Server,
-        Space,
+        Cache, CacheOps, Count, Device, DeviceOps, DeviceOptions, Evictor, Filesystem, Flag,
+        Nested, Server, Space,
     };
 }

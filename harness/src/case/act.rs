@@ -100,7 +100,7 @@ impl<'a> Runner<'a> {
         }
         let stage = self.stage;
         let left = stage.reaches.suffixes(steps);
-        stage.ledger.begin(self.task, left[0]);
+        stage.ledger.begin(self.task, left[0], stage.site(steps[0].line));
         let _in_program = InProgram(&stage.ledger, self.task);
         for (step, left) in steps.iter().zip(&left) {
             stage.ledger.left(self.task, *left, stage.site(step.line));
@@ -177,6 +177,12 @@ impl<'a> Runner<'a> {
                 let place = self.elements.iter().rposition(|(known, _)| known == pool);
                 drop(place.map(|place| self.elements.remove(place)));
             }
+            Act::GetInode { inode } => {
+                if let Live::Inode { refs, .. } = self.stage.part(*inode) {
+                    *refs.lock() += 1;
+                }
+            }
+            Act::PutInode { inode } => return self.put_inode(*inode),
             Act::Request { device, op, waits } => return self.request(*device, *op, *waits, site),
             Act::Suspend { device } => {
                 if let Live::Device(part) = self.stage.part(*device) {
@@ -265,6 +271,24 @@ impl<'a> Runner<'a> {
         Ended::Whole
     }
 
+    /// Puts a reference; the last evicts the inode here. One reference more than there are is a
+    /// fault of the case.
+    fn put_inode(&self, inode: PartRef) -> Ended {
+        let Live::Inode { evictor, refs } = self.stage.part(inode) else { return Ended::Whole };
+        let left = {
+            let mut refs = refs.lock();
+            let Some(left) = refs.checked_sub(1) else {
+                return Ended::Failed(Errno::EINVAL);
+            };
+            *refs = left;
+            left
+        };
+        if left == 0 {
+            evictor.evict();
+        }
+        Ended::Whole
+    }
+
     fn request(&self, device: PartRef, op: Op, waits: bool, site: Site) -> Ended {
         let Some(device) = self.stage.block_device(device) else {
             return Ended::Whole;
@@ -291,7 +315,7 @@ impl<'a> Runner<'a> {
             _ => None,
         };
         match act {
-            Act::QueueWork { work: part, in_scopes } => {
+            Act::QueueWork { work: part, in_scopes, .. } => {
                 let Some((work, queue)) = on(*part) else { return };
                 let queued = if *in_scopes {
                     queue.queue_in_scopes_at(work, site)

@@ -5,7 +5,8 @@
 //! compares that with the promises that are open and emits the difference: after each step, and
 //! after each change of a flag, a count or a space.
 //!
-//! Locking: a leaf lock around the actors; events are emitted after it was released.
+//! Locking: a leaf lock around the actors. Another is held while what changed is found and emitted,
+//! because tasks that are threads would emit the end of a promise before its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Ledger {
     /// Actors that are no more.
     gone: SpinLock<BTreeSet<Actor>>,
     subjects: SpinLock<Arc<Vec<Subject>>>,
+    /// Held from the state of the actors to the last event that follows from it.
+    emitting: SpinLock<()>,
 }
 
 /// A promise to make or to end.
@@ -127,13 +130,19 @@ impl Ledger {
     }
 
     /// The task begins a program.
-    pub(super) fn begin(&self, task: TaskId, reach: Reach) {
-        let mut actors = self.actors.lock();
-        let remaining = actors.entry(Actor::Task(task)).or_default();
-        if std::mem::take(&mut remaining.expected) {
-            remaining.programs.clear();
+    pub(super) fn begin(&self, task: TaskId, reach: Reach, site: Site) {
+        {
+            let mut actors = self.actors.lock();
+            let remaining = actors.entry(Actor::Task(task)).or_default();
+            if std::mem::take(&mut remaining.expected) {
+                remaining.programs.clear();
+            }
+            remaining.programs.push(reach);
+            remaining.site.get_or_insert(site);
         }
-        remaining.programs.push(reach);
+        if reach.acts != 0 {
+            self.settle(Some(Actor::Task(task)));
+        }
     }
 
     /// What is left of the innermost program of the task.
@@ -163,6 +172,7 @@ impl Ledger {
 
     /// The actor is no more: its item or request runs on a task, or has ended.
     pub(super) fn forget(&self, actor: Actor) {
+        let _in_order = self.emitting.lock();
         let gone = {
             let mut actors = self.actors.lock();
             if matches!(actor, Actor::Task(_)) {
@@ -197,6 +207,7 @@ impl Ledger {
 
     /// Emits what is different from the promises that are open.
     fn settle(&self, only: Option<Actor>) {
+        let _in_order = self.emitting.lock();
         let subjects = Arc::clone(&self.subjects.lock());
         let mut changes = Vec::new();
         {

@@ -104,6 +104,11 @@ impl Reaches {
             for (place, part) in script.parts.iter().enumerate() {
                 match &part.what {
                     What::Work { steps, .. } => this.parts[place] = before.program(steps),
+                    What::Inode { of, .. } => {
+                        if let What::Superblock { evict, .. } = &script.parts[of.0].what {
+                            this.parts[place] = before.program(evict);
+                        }
+                    }
                     What::Device { serve, head, done, on, .. } => {
                         let below = on.map_or_else(Reach::default, |below| before.part(below));
                         this.done[place] = before.program(done);
@@ -167,7 +172,7 @@ impl Reaches {
                 Reach::take(self.bit(*space, Sort::Room)).or(self.program(or_else))
             }
             Act::Resume { device } => Reach::act(self.bit(*device, Sort::Resumed)),
-            Act::Request { device, .. } => self.part(*device),
+            Act::Request { device: part, .. } | Act::PutInode { inode: part } => self.part(*part),
             Act::QueueWork { work, .. } | Act::RunHere { work } => self.part(*work),
             Act::TryLock { or_else, .. } | Act::Take { or_else: Some(or_else), .. } => {
                 self.program(or_else)
@@ -218,7 +223,9 @@ mod tests {
     #[test]
     fn a_task_that_queues_an_item_that_queues_another_reaches_what_that_does() {
         let item = |steps| What::Work { on: PartRef(9), steps };
-        let queues = |place| step(Act::QueueWork { work: PartRef(place), in_scopes: false });
+        let queues = |place| {
+            step(Act::QueueWork { work: PartRef(place), in_scopes: false, completes: false })
+        };
         let first = item(vec![queues(2)]);
         // The second item queues the first again: this must end.
         let second = item(vec![step(Act::Dec { count: COUNT }), queues(1)]);

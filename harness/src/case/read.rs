@@ -110,7 +110,9 @@ fn script<'i>(source: &Source<'_>, variant: &str, file: &DeTable<'i>) -> Result<
     let stack = spec(source, file.get("stack"))?;
     let plan = spec(source, file.get("plan"))?;
     links::check(source, file.get("stack"), &stack)?;
-    let mut reader = Reader { source, stack: &stack, names: BTreeMap::new(), steps: Cell::new(0) };
+    let stack_line = file.get("stack").map_or(1, |node| source.line(node.span().start));
+    let mut reader =
+        Reader { source, stack: &stack, stack_line, names: BTreeMap::new(), steps: Cell::new(0) };
     let found = parts::names(&mut reader, file)?;
     let parts = parts::parts(&reader, &found)?;
     let mut tasks = Vec::new();

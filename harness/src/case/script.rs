@@ -177,6 +177,15 @@ pub enum What {
         /// It is suspended at the start.
         suspended: bool,
     },
+    /// A named inode.
+    Inode {
+        /// Of which superblock.
+        of: PartRef,
+        /// References at the start.
+        refs: u32,
+    },
+    /// A loop device of the stack, which is a port.
+    Loop,
     /// A cache with a shrinker.
     Cache {
         /// Objects at the start.
@@ -256,10 +265,12 @@ pub enum Act {
     Release { space: PartRef },
     Take { pool: PartRef, mask: Gfp, or_else: Option<Program> },
     Put { pool: PartRef },
+    GetInode { inode: PartRef },
+    PutInode { inode: PartRef },
     Request { device: PartRef, op: Op, waits: bool },
     Suspend { device: PartRef },
     Resume { device: PartRef },
-    QueueWork { work: PartRef, in_scopes: bool },
+    QueueWork { work: PartRef, in_scopes: bool, completes: bool },
     WaitWork { work: PartRef },
     RunHere { work: PartRef },
     FlushQueue { queue: PartRef },

@@ -122,7 +122,10 @@ pub(super) fn ports(script: &Script) -> Vec<(&'static str, &str)> {
     let stack = &script.stack;
     let mut ports: Vec<(&'static str, &str)> = Vec::new();
     ports.extend(stack.fs.iter().map(|fs| ("fs", fs.name.as_str())));
-    ports.extend(stack.loops.iter().map(|device| ("loop", device.name.as_str())));
+    // Those that parts can be on are parts too.
+    let is_part = |name: &String| script.parts.iter().any(|part| part.name == *name);
+    let loops = stack.loops.iter().filter(|device| !is_part(&device.name));
+    ports.extend(loops.map(|device| ("loop", device.name.as_str())));
     ports.extend(stack.bufio.iter().map(|client| ("bufio", client.name.as_str())));
     ports
 }
@@ -140,6 +143,8 @@ impl What {
             Self::Queue { .. } => "queue",
             Self::Work { .. } => "work",
             Self::Device { .. } => "device",
+            Self::Inode { .. } => "inode",
+            Self::Loop => "loop",
             Self::Cache { .. } => "cache",
             Self::Superblock { .. } => "superblock",
         }
@@ -214,6 +219,11 @@ pub(super) fn about(part: &Part, script: &Script) -> String {
                 words.push("suspended".to_owned());
             }
         }
+        What::Inode { of, refs } => {
+            words.push(format!("of {}", name(of)));
+            words.push(format!("references {refs}"));
+        }
+        What::Loop => words.push("port".to_owned()),
         What::Cache { objects, memcg_aware, .. } => {
             words.push(format!("objects {objects}"));
             if *memcg_aware {

@@ -16,17 +16,18 @@ use super::reach::{Reaches, Sort};
 use super::script::{Act, LockKind, Nested, PartRef, Program, Script, Step, What};
 use crate::block::BlockDevice;
 use crate::error::Result;
-use crate::event::{Actor, Gfp, Op, Resource, Site, TaskKind, WorkId, intern};
+use crate::event::{Actor, Gfp, Op, RequestId, Resource, Site, TaskKind, WorkId, intern};
 use crate::fs::Fs;
 use crate::mm::Mempool;
-use crate::parts::{self, Cache, Count, Device, DeviceOptions, Filesystem, Flag, Server, Space};
+use crate::parts::{
+    self, Cache, Count, Device, DeviceOptions, Evictor, Filesystem, Flag, Server, Space,
+};
 use crate::sched::{
     JoinHandle, RawLock, SpinLock, WaitQueue, Waiting, Work, WorkQueue, WorkQueueOptions,
 };
 use crate::world::World;
 
 /// A part that exists.
-#[derive(Debug)]
 pub(super) enum Live {
     Lock { lock: RawLock, subclass: u8 },
     Flag(Flag),
@@ -36,6 +37,8 @@ pub(super) enum Live {
     Queue(WorkQueue),
     Work { work: Work, on: PartRef, queued: SpinLock<Option<WorkId>> },
     Device(Device),
+    Loop(Arc<dyn BlockDevice>),
+    Inode { evictor: Evictor, refs: SpinLock<u32> },
     Cache(SpinLock<Option<Cache>>),
     Superblock(SpinLock<Option<Filesystem>>),
 }
@@ -51,6 +54,8 @@ pub(super) struct Stage {
     parts: Vec<OnceLock<Live>>,
     servers: SpinLock<BTreeMap<String, Server>>,
     pushers: SpinLock<Vec<Pusher>>,
+    /// Requests that an item completes: the item, the device, the request.
+    completions: SpinLock<Vec<(PartRef, PartRef, RequestId)>>,
 }
 
 /// A task that pushes a space.
@@ -81,6 +86,7 @@ impl Stage {
             parts: script.parts.iter().map(|_| OnceLock::new()).collect(),
             servers: SpinLock::default(),
             pushers: SpinLock::default(),
+            completions: SpinLock::default(),
         });
         for place in 0..script.parts.len() {
             stage.make(PartRef(place))?;
@@ -143,12 +149,24 @@ impl Stage {
                 let work = Work::new(name, move || {
                     if let Some(stage) = me.upgrade() {
                         stage.dequeued(part);
+                        let completed = stage.completions_of(part);
                         Runner::new(&stage, None).run(&steps);
+                        stage.complete(completed);
                     }
                 });
                 Live::Work { work, on: *on, queued: SpinLock::new(None) }
             }
             What::Device { .. } => Live::Device(self.device(part)?),
+            What::Inode { of, refs } => {
+                self.make(*of)?;
+                let evictor = match self.part(*of) {
+                    Live::Superblock(fs) => fs.lock().as_ref().map(Filesystem::evictor),
+                    _ => None,
+                };
+                let evictor = evictor.expect("an inode is of a superblock, which is mounted");
+                Live::Inode { evictor, refs: SpinLock::new(*refs) }
+            }
+            What::Loop => Live::Loop(Arc::clone(self.world.stack().device(name)?)),
             What::Cache { objects, count, scan, memcg_aware } => {
                 let (count, scan) = (count.clone(), scan.clone());
                 let ops = Arc::new(Called { stage: Arc::downgrade(self), count, scan });
@@ -255,8 +273,10 @@ impl Stage {
         }
         if let Some(below) = on {
             self.make(*below)?;
-            if let Live::Device(below) = self.part(*below) {
-                options = options.on(Arc::new(below.clone()));
+            match self.part(*below) {
+                Live::Device(below) => options = options.on(Arc::new(below.clone())),
+                Live::Loop(below) => options = options.on(Arc::clone(below)),
+                _ => {}
             }
         }
         let ops = Arc::new(Serving { stage: Arc::downgrade(self), part });
@@ -267,6 +287,7 @@ impl Stage {
     pub(super) fn block_device(&self, part: PartRef) -> Option<&dyn BlockDevice> {
         match self.part(part) {
             Live::Device(device) => Some(device),
+            Live::Loop(device) => Some(&**device),
             _ => None,
         }
     }
@@ -282,7 +303,7 @@ impl Stage {
                 let pusher = pushers.iter().find(|pusher| pusher.space == *part);
                 Subject::Room(space.clone(), pusher.map(|pusher| pusher.task.task()))
             }
-            (other, _) => unreachable!("{other:?} has no condition"),
+            _ => unreachable!("the part has no condition"),
         };
         self.ledger.watch(self.reaches.conditions.iter().map(subject).collect());
         for pusher in &*pushers {

@@ -44,8 +44,8 @@ pub enum Value {
     Mask,
     /// The name of a part of one of these kinds.
     Part(&'static [&'static str]),
-    /// The name of a device, or a table of these fields about a file.
-    PartOr(&'static str, &'static [Field]),
+    /// The name of a part of one of these kinds, or a table of these fields about a file.
+    PartOr(&'static [&'static str], &'static [Field]),
     /// A table of these fields.
     Table(&'static [Field]),
     /// A table with one of [`TESTS`].
@@ -97,6 +97,8 @@ pub struct Word {
     pub example: &'static str,
 }
 
+/// What takes requests: a stand-in, or a loop device of the stack on which no filesystem is.
+pub(crate) const DEVICES: &[&str] = &["device", "loop"];
 /// A number that fits 32 bits.
 const COUNT: Value = Value::Number(0, u32::MAX as u64);
 /// The same, and not zero.

@@ -9,7 +9,7 @@
 //!
 //! Locking: leaf locks around the queue of a server and the requests in flight.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use super::Flag;
@@ -34,6 +34,12 @@ pub trait DeviceOps: Send + Sync {
 
     /// The request is done here and below; called on the server.
     fn done(&self, request: RequestId, op: Op);
+
+    /// Whether a request is complete only when [`Device::complete_deferred`] says so, because
+    /// `done` hands its completion to a work item.
+    fn defers(&self) -> bool {
+        false
+    }
 }
 
 /// How a device is made.
@@ -93,8 +99,13 @@ struct DeviceState {
     in_flight: SpinLock<BTreeSet<RequestId>>,
     drained: Condition,
     time: WaitQueue,
+    /// Requests whose completion was handed on.
+    deferred: SpinLock<BTreeMap<RequestId, Finished>>,
     me: Weak<DeviceState>,
 }
+
+/// A request that is served here and below, and how that ended.
+type Finished = (Bio, Result<(), Errno>);
 
 /// A device that is a stand-in. Cheap to clone.
 #[derive(Clone)]
@@ -192,7 +203,9 @@ impl Server {
             match next {
                 Some((device, Job::Serve(bio))) => device.serve(bio),
                 Some((device, Job::Done(bio, outcome))) => device.finish(bio, outcome),
-                None => return,
+                None if *stopping.lock() => return,
+                // Another thread of the server took it.
+                None => {}
             }
         }
     }
@@ -218,6 +231,7 @@ impl Device {
             in_flight: SpinLock::default(),
             drained,
             time: WaitQueue::new(sched),
+            deferred: SpinLock::default(),
             me: me.clone(),
         }))
     }
@@ -237,6 +251,15 @@ impl Device {
             drained.promise_by(Actor::Request(request), 1, site);
         }
         drained.wait_needing(|| Needs::All, "freeze", site, || in_flight.lock().is_empty());
+    }
+
+    /// Completes a request whose completion was handed on; the running task then serves it.
+    pub fn complete_deferred(&self, request: RequestId) {
+        let _side = harness_side();
+        let deferred = self.0.deferred.lock().remove(&request);
+        if let Some((bio, outcome)) = deferred {
+            self.0.complete(bio, outcome);
+        }
     }
 
     /// Takes requests again.
@@ -291,9 +314,7 @@ impl DeviceState {
             let _never = time.wait_timeout(served, options.takes, || false);
         }
         let Some(below) = &options.below else {
-            ops.done(request, op);
-            sched.emit(EventKind::RequestServed { request });
-            return self.complete(bio, Ok(()));
+            return self.done(bio, request, Ok(()));
         };
         let child = self.child(bio, below.as_ref());
         sched.emit(EventKind::RequestServed { request });
@@ -325,12 +346,28 @@ impl DeviceState {
 
     /// The request below is complete.
     fn finish(&self, bio: Bio, outcome: Result<(), Errno>) {
-        if let Some(request) = bio.id() {
-            self.queue.sched.emit(EventKind::RequestServe { request });
-            self.ops.done(request, bio.op());
-            self.queue.sched.emit(EventKind::RequestServed { request });
+        match bio.id() {
+            Some(request) => {
+                self.queue.sched.emit(EventKind::RequestServe { request });
+                self.done(bio, request, outcome);
+            }
+            None => self.complete(bio, outcome),
         }
-        self.complete(bio, outcome);
+    }
+
+    /// What is left to do for the request is done, or handed on.
+    fn done(&self, bio: Bio, request: RequestId, outcome: Result<(), Errno>) {
+        let op = bio.op();
+        let mut now = Some(bio);
+        if self.ops.defers() {
+            // First, because what it is handed to may run at once.
+            self.deferred.lock().extend(now.take().map(|bio| (request, (bio, outcome))));
+        }
+        self.ops.done(request, op);
+        self.queue.sched.emit(EventKind::RequestServed { request });
+        if let Some(bio) = now {
+            self.complete(bio, outcome);
+        }
     }
 
     fn complete(&self, bio: Bio, outcome: Result<(), Errno>) {

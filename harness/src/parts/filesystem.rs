@@ -26,7 +26,18 @@ struct Inodes {
 #[derive(Debug)]
 pub struct Filesystem {
     registration: Registration,
-    layer: LayerRef,
+    ops: Arc<Inodes>,
+}
+
+/// Evicts inodes of a [`Filesystem`] whose last reference was put. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Evictor(Arc<Inodes>);
+
+impl Evictor {
+    /// Evicts an inode in the running task, whatever reclaim does.
+    pub fn evict(&self) {
+        self.0.evict_one();
+    }
 }
 
 /// The running task is in the layer until this is dropped.
@@ -62,19 +73,40 @@ impl Filesystem {
         let (left, evict) = (AtomicU64::new(inodes), Arc::new(evict));
         let ops = Arc::new(Inodes { sched, layer, site, left, evict });
         let superblock = Superblock(layer.instance);
-        let shrinker = SuperblockShrinker::new(name, superblock, s_umount, ops);
-        Self { registration: shrinker.register(mm), layer }
+        let shrinker = SuperblockShrinker::new(name, superblock, s_umount, Arc::clone(&ops) as _);
+        Self { registration: shrinker.register(mm), ops }
     }
 
     /// Its layer in events.
     #[must_use]
-    pub const fn layer(&self) -> LayerRef {
-        self.layer
+    pub fn layer(&self) -> LayerRef {
+        self.ops.layer
+    }
+
+    /// What evicts an inode that is no longer used.
+    #[must_use]
+    pub fn evictor(&self) -> Evictor {
+        Evictor(Arc::clone(&self.ops))
     }
 
     /// Unregisters the shrinker, and waits for the scans in flight.
     pub fn unregister(self) {
         self.registration.unregister();
+    }
+}
+
+impl Inodes {
+    fn evict_one(&self) {
+        let _side = harness_side();
+        self.sched.emit(EventKind::LayerEnter { layer: self.layer, site: self.site });
+        let _entered = Entered(self);
+        (self.evict)();
+    }
+}
+
+impl std::fmt::Debug for Inodes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inodes").field("layer", &self.layer).finish_non_exhaustive()
     }
 }
 
@@ -95,10 +127,7 @@ impl SuperOps for Inodes {
         {
             return 0;
         }
-        let _side = harness_side();
-        self.sched.emit(EventKind::LayerEnter { layer: self.layer, site: self.site });
-        let _entered = Entered(self);
-        (self.evict)();
+        self.evict_one();
         1
     }
 

@@ -26,7 +26,7 @@ mod space;
 pub use cache::{Cache, CacheOps};
 pub use count::Count;
 pub use device::{Device, DeviceOps, DeviceOptions, Server};
-pub use filesystem::Filesystem;
+pub use filesystem::{Evictor, Filesystem};
 pub use flag::Flag;
 pub use space::{Nested, Space};
 

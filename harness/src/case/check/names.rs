@@ -6,7 +6,7 @@ use super::{each_step, programs};
 use crate::case::nearest::advise;
 use crate::case::place::Source;
 use crate::case::reach::{MAX_CONDITIONS, conditions};
-use crate::case::script::{Act, Case, PartRef, Script, Test, What};
+use crate::case::script::{Act, Case, Part, PartRef, Program, Script, Test, What};
 use crate::error::Result;
 
 /// The names of one variant.
@@ -45,7 +45,34 @@ pub(super) fn check(script: &Script, source: &Source<'_>) -> Result<()> {
             return Err(error.advice("take the `reserve` out of `push`, or let a task push: `by`"));
         }
     }
+    completes(script, source)?;
     pressure(script, source)
+}
+
+/// Only what a device does when a request is complete can hand its completion to an item.
+fn completes(script: &Script, source: &Source<'_>) -> Result<()> {
+    let mut wrong = None;
+    let done = |program: &Program| {
+        let of_device = |part: &Part| match &part.what {
+            What::Device { done, .. } => std::ptr::eq(done, program),
+            _ => false,
+        };
+        script.parts.iter().any(of_device)
+    };
+    for program in programs(script).into_iter().filter(|program| !done(program)) {
+        each_step(program, &mut |step| {
+            if let Act::QueueWork { completes: true, .. } = step.act {
+                wrong = wrong.or(Some(step.line));
+            }
+        });
+    }
+    match wrong {
+        None => Ok(()),
+        Some(line) => {
+            let error = source.error_in_line(line, "`completes` is no part of this program");
+            Err(error.advice("use it in `done` of a device, outside of other steps"))
+        }
+    }
 }
 
 fn below_itself(script: &Script, start: usize) -> bool {
@@ -92,7 +119,14 @@ fn pressure(script: &Script, source: &Source<'_>) -> Result<()> {
         match &part.what {
             What::Device { served_by: Some(server), .. } => known.push(server.clone()),
             What::Space { by: Some(pusher), .. } => known.push(pusher.clone()),
-            What::Queue { .. } => known.push(format!("kworker/{}", part.name)),
+            What::Queue { workers, new_worker_allocates, .. } => {
+                let name = &part.name;
+                known.push(format!("kworker/{name}"));
+                known.extend((2..=*workers).map(|number| format!("kworker/{name}/{number}")));
+                if *new_worker_allocates {
+                    known.push(format!("kworker/{name}/manager"));
+                }
+            }
             _ => {}
         }
     }
@@ -116,9 +150,10 @@ pub(super) fn used(case: &Case, source: &Source<'_>) -> Result<()> {
                 let areas = &script.stack.memory.swap;
                 areas.iter().any(|area| area.device.as_deref() == Some(&part.name))
             };
-            let now = matches!(part.what, What::Cache { .. } | What::Superblock { .. })
-                || used.contains(&PartRef(index))
-                || swap();
+            let now =
+                matches!(part.what, What::Cache { .. } | What::Superblock { .. } | What::Loop)
+                    || used.contains(&PartRef(index))
+                    || swap();
             let entry = parts.entry(part.line).or_insert((&part.name, false));
             entry.1 |= now;
         }
@@ -136,7 +171,9 @@ fn used_parts(script: &Script) -> BTreeSet<PartRef> {
     let mut used = BTreeSet::new();
     for part in &script.parts {
         match &part.what {
-            What::Work { on, .. } => drop(used.insert(*on)),
+            What::Work { on: part, .. } | What::Inode { of: part, .. } => {
+                let _new = used.insert(*part);
+            }
             What::Device { on, .. } | What::Superblock { on, .. } => used.extend(on),
             _ => {}
         }
@@ -163,6 +200,8 @@ fn named(act: &Act) -> Option<PartRef> {
         | Act::Release { space: part }
         | Act::Take { pool: part, .. }
         | Act::Put { pool: part }
+        | Act::GetInode { inode: part }
+        | Act::PutInode { inode: part }
         | Act::Request { device: part, .. }
         | Act::Suspend { device: part }
         | Act::Resume { device: part }

@@ -6,8 +6,9 @@ use super::steps::Reader;
 use super::table::{Entry, short};
 use super::tables;
 use crate::case::script::{LockKind, Nested, Part, PartRef, What};
-use crate::case::words::{PARTS, Word};
+use crate::case::words::{DEVICES, PARTS, Word};
 use crate::error::Result;
+use crate::stack::{Disk, LoopSpec, StackSpec};
 use crate::units::Ticks;
 
 const MAX_PARTS: usize = 1_000;
@@ -49,7 +50,19 @@ pub(super) fn names<'a>(reader: &mut Reader<'a>, file: &'a DeTable<'a>) -> Resul
         }
         found.push(Found { word, entry });
     }
+    for (index, device) in free_loops(stack).enumerate() {
+        let part = PartRef(found.len() + index);
+        let _new = reader.names.insert(device.name.clone(), ("loop", part));
+    }
     Ok(found)
+}
+
+/// The loop devices on which parts may be: no filesystem, whose blocks they would overwrite.
+fn free_loops(stack: &StackSpec) -> impl Iterator<Item = &LoopSpec> {
+    let has_fs = |device: &LoopSpec| {
+        stack.fs.iter().any(|fs| matches!(&fs.disk, Disk::Loop(name) if *name == device.name))
+    };
+    stack.loops.iter().filter(move |device| !has_fs(device))
 }
 
 /// What each part is.
@@ -61,14 +74,17 @@ pub(super) fn parts<'a>(reader: &Reader<'a>, found: &[Found<'a>]) -> Result<Vec<
             what: what(reader, found)?,
         })
     };
-    found.iter().map(part).collect()
+    let ports = free_loops(reader.stack).map(|device| {
+        Ok(Part { name: device.name.clone(), line: reader.stack_line, what: What::Loop })
+    });
+    found.iter().map(part).chain(ports).collect()
 }
 
 fn what<'a>(reader: &Reader<'a>, Found { word, entry }: &Found<'a>) -> Result<What> {
     let program = |field: &str| reader.program(entry.node(field), 0);
     let number = |field: &str| entry.number(field).unwrap_or(0);
-    let on = |kind: &'static str| {
-        entry.node("on").map(|node| reader.part(&[kind], node).map(|(_, part)| part)).transpose()
+    let on = |kinds: &[&str]| {
+        entry.node("on").map(|node| reader.part(kinds, node).map(|(_, part)| part)).transpose()
     };
     Ok(match word.name {
         "lock" => lock(entry),
@@ -81,7 +97,7 @@ fn what<'a>(reader: &Reader<'a>, Found { word, entry }: &Found<'a>) -> Result<Wh
             workers: entry.count("workers"),
             new_worker_allocates: entry.node("new-worker").is_some(),
         },
-        "work" => match on("queue")? {
+        "work" => match on(&["queue"])? {
             Some(on) => What::Work { on, steps: program("step")? },
             None => return Err(entry.error("on", "the work item is on no queue")),
         },
@@ -92,7 +108,7 @@ fn what<'a>(reader: &Reader<'a>, Found { word, entry }: &Found<'a>) -> Result<Wh
             serve: program("serve")?,
             head: program("head")?,
             done: program("done")?,
-            on: on("device")?,
+            on: on(DEVICES)?,
             takes: Ticks(number("takes")),
             suspended: entry.bool("suspended"),
         },
@@ -102,8 +118,12 @@ fn what<'a>(reader: &Reader<'a>, Found { word, entry }: &Found<'a>) -> Result<Wh
             scan: program("scan")?,
             memcg_aware: entry.bool("memcg-aware"),
         },
+        "inode" => match on(&["superblock"])? {
+            Some(of) => What::Inode { of, refs: entry.count("refs") },
+            None => return Err(entry.error("on", "the inode is of no superblock")),
+        },
         _ => What::Superblock {
-            on: on("device")?,
+            on: on(DEVICES)?,
             inodes: number("inodes"),
             evict: program("evict")?,
         },

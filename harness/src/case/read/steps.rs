@@ -21,6 +21,8 @@ const MAX_NESTING: usize = 16;
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) stack: &'a StackSpec,
+    /// The line of `[stack]`.
+    pub(super) stack_line: u32,
     /// The kind and the number of each part.
     pub(super) names: BTreeMap<String, (&'static str, PartRef)>,
     pub(super) steps: Cell<usize>,
@@ -121,11 +123,10 @@ impl<'a> Reader<'a> {
             Value::PartOr(_, fields) if node.get_ref().is_table() => {
                 self.port(word.name, fields, node)
             }
-            Value::PartOr(kind, _) => {
-                self.on_part(word.name, self.part(&[kind], node)?, &entry, depth)
-            }
             Value::Nothing => self.bare(word.name, at),
-            Value::Part(kinds) => self.on_part(word.name, self.part(kinds, node)?, &entry, depth),
+            Value::PartOr(kinds, _) | Value::Part(kinds) => {
+                self.on_part(word.name, self.part(kinds, node)?, &entry, depth)
+            }
             _ => self.plain(word.name, node, &entry, depth),
         }
     }
@@ -203,6 +204,8 @@ impl<'a> Reader<'a> {
                 Act::TryReserve { space: part, n: entry.count("n"), or_else: or_else()? }
             }
             "release" => Act::Release { space: part },
+            "take" if kind == "inode" => Act::GetInode { inode: part },
+            "put" if kind == "inode" => Act::PutInode { inode: part },
             "take" => Act::Take {
                 pool: part,
                 mask: entry.mask("mask"),
@@ -214,7 +217,11 @@ impl<'a> Reader<'a> {
             "submit" => Act::Request { device: part, op: op(&entry.word("op")), waits: false },
             "suspend" => Act::Suspend { device: part },
             "resume" => Act::Resume { device: part },
-            "queue-work" => Act::QueueWork { work: part, in_scopes: entry.bool("in-scopes") },
+            "queue-work" => Act::QueueWork {
+                work: part,
+                in_scopes: entry.bool("in-scopes"),
+                completes: entry.bool("completes"),
+            },
             "wait-work" => Act::WaitWork { work: part },
             "run-here" => Act::RunHere { work: part },
             "flush-queue" => Act::FlushQueue { queue: part },

@@ -249,7 +249,7 @@ fn kind(value: Value) -> String {
         Value::OneOf(words) => format!("one of {}", words.join(", ")),
         Value::Mask => "a mask".into(),
         Value::Part(kinds) => format!("the name of a {}", kinds.join(" or a ")),
-        Value::PartOr(kind, _) => format!("the name of a {kind}, or a table"),
+        Value::PartOr(kinds, _) => format!("the name of a {}, or a table", kinds.join(" or ")),
         Value::Table(_) | Value::Spec => "a table".into(),
         Value::Test => "a table with a test".into(),
         Value::Program => "a list of steps".into(),

@@ -113,12 +113,16 @@ fn words(script: &Script, step: &Step) -> Words {
             Words { words: format!("take from {} with {mask}", name(*pool)), about: Some(*pool) }
         }
         Act::Put { pool } => of("put", *pool),
+        Act::GetInode { inode } => of("take", *inode),
+        Act::PutInode { inode } => of("put", *inode),
         Act::Request { device, op, waits } => of(request(*op, *waits), *device),
         Act::Suspend { device } => of("suspend", *device),
         Act::Resume { device } => of("resume", *device),
-        Act::QueueWork { work, in_scopes } => {
+        Act::QueueWork { work, in_scopes, completes } => {
             let scopes = if *in_scopes { " in its scopes" } else { "" };
-            Words { words: format!("queue-work {}{scopes}", name(*work)), about: Some(*work) }
+            let completes = if *completes { ", which completes the request" } else { "" };
+            let words = format!("queue-work {}{scopes}{completes}", name(*work));
+            Words { words, about: Some(*work) }
         }
         Act::WaitWork { work } => of("wait-work", *work),
         Act::RunHere { work } => of("run-here", *work),

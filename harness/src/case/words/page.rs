@@ -106,7 +106,7 @@ fn value(value: Value) -> String {
         Value::OneOf(words) => format!("one of {}", words.join(", ")),
         Value::Mask => "a mask: GFP_NOFS, GFP_KERNEL|__GFP_NOFAIL".to_owned(),
         Value::Part(kinds) => format!("the name of a {}", kinds.join(" or ")),
-        Value::PartOr(kind, _) => format!("the name of a {kind}, or a table"),
+        Value::PartOr(kinds, _) => format!("the name of a {}, or a table", kinds.join(" or ")),
         Value::Table(_) => "a table".to_owned(),
         Value::Test => "a table with a test".to_owned(),
         Value::Program => "a list of steps".to_owned(),

@@ -1,6 +1,6 @@
 //! The words for parts.
 
-use super::{COUNT, Field, LONG, SOME, Value, Word, may, need, or};
+use super::{COUNT, DEVICES, Field, LONG, SOME, Value, Word, may, need, or};
 
 const NAME: Field = need("name", Value::Name, "Its name in the file and in reports.");
 
@@ -98,7 +98,7 @@ pub const PARTS: &[Word] = &[
             may("serve", Value::Program, "What it does for each request."),
             may("head", Value::Program, "What it takes before it looks at the head request."),
             may("done", Value::Program, "What it does when the request is complete."),
-            may("on", Value::Part(&["device"]), "The device below, which gets each request."),
+            may("on", Value::Part(DEVICES), "The device below, which gets each request."),
             or("takes", LONG, "0", "For how long a request is served, in milliseconds."),
             or("suspended", Value::Bool, "false", "It is suspended at the start."),
         ],
@@ -121,10 +121,20 @@ pub const PARTS: &[Word] = &[
         "A filesystem without a port; reclaim evicts its inodes where __GFP_FS allows it.",
         &[
             NAME,
-            may("on", Value::Part(&["device"]), "Its device, to which an eviction writes."),
+            may("on", Value::Part(DEVICES), "Its device, to which an eviction writes."),
             or("inodes", LONG, "1", "Unused inodes at the start."),
             may("evict", Value::Program, "What the eviction of an inode does."),
         ],
         "[[superblock]]\nname = \"ext4\"\non = \"nbd0\"\ninodes = 8",
+    ),
+    part(
+        "inode",
+        "A named inode; the `put` of its last reference evicts it in the task that puts it.",
+        &[
+            NAME,
+            need("on", Value::Part(&["superblock"]), "Its filesystem, whose `evict` runs."),
+            or("refs", SOME, "1", "References at the start."),
+        ],
+        "[[inode]]\nname = \"dirty-inode\"\non = \"ext4\"\nrefs = 1",
     ),
 ];

@@ -1,6 +1,6 @@
 //! The words for steps and tests.
 
-use super::{COUNT, Field, LONG, SOME, Value, Word, may, need, or};
+use super::{COUNT, DEVICES, Field, LONG, SOME, Value, Word, may, need, or};
 
 const FS: Field = need("fs", Value::Name, "The filesystem.");
 const FILE_NAME: Field = need("file", Value::Name, "The file's name.");
@@ -117,8 +117,8 @@ pub const STEPS: &[Word] = &[
     ),
     word(
         "take",
-        Value::Part(&["pool"]),
-        "Takes an element of a pool.",
+        Value::Part(&["pool", "inode"]),
+        "Takes an element of a pool, or a reference to an inode.",
         &[
             or("mask", Value::Mask, "GFP_NOIO", "The mask of the request."),
             may(
@@ -131,28 +131,28 @@ pub const STEPS: &[Word] = &[
     ),
     word(
         "put",
-        Value::Part(&["pool"]),
-        "Gives an element back to its pool.",
+        Value::Part(&["pool", "inode"]),
+        "Gives an element back to its pool, or a reference to an inode: the last evicts it here.",
         &[],
         "{ put = \"bios\" }",
     ),
     word(
         "write",
-        Value::PartOr("device", WRITE_FILE),
+        Value::PartOr(DEVICES, WRITE_FILE),
         "Submits a write and waits for it, or writes bytes of a file.",
         &[],
         "{ write = \"nbd0\" }",
     ),
     word(
         "read",
-        Value::Part(&["device"]),
+        Value::Part(DEVICES),
         "Submits a read and waits for it.",
         &[],
         "{ read = \"nbd0\" }",
     ),
     word(
         "submit",
-        Value::Part(&["device"]),
+        Value::Part(DEVICES),
         "Submits a request, and does not wait.",
         &[or(
             "op",
@@ -180,7 +180,15 @@ pub const STEPS: &[Word] = &[
         "queue-work",
         Value::Part(&["work"]),
         "Queues a work item.",
-        &[or("in-scopes", Value::Bool, "false", "The item runs in the scopes of this task.")],
+        &[
+            or("in-scopes", Value::Bool, "false", "The item runs in the scopes of this task."),
+            or(
+                "completes",
+                Value::Bool,
+                "false",
+                "In `done` of a device: the request is complete when the item has run.",
+            ),
+        ],
         "{ queue-work = \"commit\" }",
     ),
     word(

@@ -31,9 +31,12 @@ impl Order {
         mask: Gfp,
         out: &mut Vec<Finding>,
     ) {
-        // kswapd is what every allocation may have to wait for, whatever it was woken by.
-        let mask = if kind == ReclaimKind::Kswapd { Gfp::KERNEL } else { mask };
-        self.enter_reclaim(at, mask, Key::Reclaim, out);
+        match kind {
+            // kswapd is what every allocation may have to wait for, whatever it was woken by. It
+            // allocates nothing, so entering reclaim waits for no other reclaimer.
+            ReclaimKind::Kswapd => self.hold_reclaim(at, Gfp::KERNEL, Key::Reclaim, false),
+            _ => self.enter_reclaim(at, mask, Key::Reclaim, out),
+        }
     }
 
     fn level(&mut self, level: Level) -> Option<NodeId> {
@@ -68,9 +71,14 @@ impl Order {
 
     fn enter_reclaim(&mut self, at: &Moment<'_>, mask: Gfp, key: Key, out: &mut Vec<Finding>) {
         self.levels(at, mask, None, out);
+        self.hold_reclaim(at, mask, key, true);
+    }
+
+    /// Holds the widest pseudo-lock that `mask` permits.
+    fn hold_reclaim(&mut self, at: &Moment<'_>, mask: Gfp, key: Key, waited: bool) {
         let widest = Level::permitted(mask).last();
         if let Some(node) = widest.and_then(|level| self.level(*level)) {
-            self.hold(at, Hold { node, shared: false, waited: true, site: None, key, via: None });
+            self.hold(at, Hold { node, shared: false, waited, site: None, key, via: None });
         }
     }
 

@@ -3,8 +3,8 @@
 
 use super::{check, cycles};
 use crate::event::{
-    Actor, EventKind, Gfp, LockId, LockMode, PoolId, QueueId, Resource, Site, TaskId, WaitId,
-    WaitOutcome,
+    Actor, EventKind, Gfp, LockId, LockMode, PoolId, QueueId, ReclaimKind, Resource, Site, TaskId,
+    WaitId, WaitOutcome,
 };
 use crate::witness::OrderGraph;
 use crate::witness::script::{Script, promise};
@@ -425,4 +425,31 @@ fn an_edge_says_how_each_end_was_taken() {
         .iter()
         .map(|edge| (edge.from_shared, edge.to_shared));
     assert_eq!(told.collect::<Vec<_>>(), [(false, true), (false, false)]);
+}
+
+/// kswapd promises to refill the reserves and reclaims, in which it takes a lock; a task that holds
+/// this lock, or another, reclaims and waits for the reserves.
+#[track_caller]
+fn check_reserves(expect: &[&str], holds_the_lock: bool) {
+    check(expect, |s| {
+        let (kswapd, user) = (s.task("kswapd0"), s.task("user"));
+        let (lock, other) = (s.lock("lock", "l"), s.lock("other", "o"));
+        let reserves = s.names.add_condition("reserves");
+        s.on(kswapd, promise(reserves, kswapd));
+        s.on(kswapd, EventKind::ReclaimEnter { kind: ReclaimKind::Kswapd, mask: Gfp::KERNEL });
+        s.take(kswapd, lock, LockMode::Exclusive);
+        s.give_up(kswapd, lock);
+        s.on(kswapd, EventKind::ReclaimExit { freed: 0, priority: 0 });
+        s.on(kswapd, EventKind::Signal { condition: reserves });
+        s.take(user, if holds_the_lock { lock } else { other }, LockMode::Exclusive);
+        s.alloc(user, Gfp::KERNEL, Gfp::KERNEL);
+        s.reclaim(user, Gfp::KERNEL);
+        s.wait(user, Resource::Condition(reserves), "reserves");
+    });
+}
+
+#[test]
+fn a_reclaimer_that_waits_for_kswapd_is_no_recursion_unless_kswapd_takes_what_it_holds() {
+    check_reserves(&[], false);
+    check_reserves(&["fs_reclaim > l", "reserves > l > fs_reclaim"], true);
 }
