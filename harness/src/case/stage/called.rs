@@ -1,4 +1,4 @@
-//! What the parts call: the programs of a cache and of a device; and which item completes a request.
+//! What the parts call: the programs of a cache and of a device. Which item completes a request.
 
 use std::sync::Weak;
 
