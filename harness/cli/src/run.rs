@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use reclaimdep::case::Verdict;
+use reclaimdep::case::{Coverage, Verdict};
 use reclaimdep::kernel::error::visible;
 use reclaimdep::kernel::report::write_file;
 use reclaimdep::kernel::variables::RequiredTiers;
@@ -64,7 +64,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     }
     let required = RequiredTiers::from_env()?;
     let told = told(&planned, &args.selection);
-    let made = each(&planned, |run, _| one(run, args, &required, told.contains(&key(run))));
+    let whole = is_whole(args);
+    let seen: Vec<Coverage> = chosen.iter().map(|_| Coverage::default()).collect();
+    let made = each(&planned, |run, _| {
+        let of_case = chosen.iter().position(|one| std::ptr::eq(one, run.chosen));
+        let coverage = of_case.filter(|_| whole).map(|place| seen[place].clone());
+        one(run, args, &required, (told.contains(&key(run)), coverage))
+    });
     let mut lines = Lines::default();
     let (mut ends, mut trouble) = (Vec::new(), None);
     for (run, Made { verdict, report, written }) in planned.iter().zip(made) {
@@ -80,13 +86,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             Err(error) => trouble = trouble.or(Some(error)),
         }
     }
-    let table = lines.to_string();
+    let mut table = lines.to_string();
+    for (chosen, coverage) in chosen.iter().zip(&seen).filter(|_| whole) {
+        for fault in coverage.uncovered(&chosen.case).faults {
+            table += &format!("WRONG: {}\n", visible(&fault));
+            ends.push(Some(Exit::Found));
+        }
+    }
     if args.json {
         print_aside(&table)?;
     } else {
         print(&table)?;
     }
     trouble.map_or(Ok(together(&ends)), Err)
+}
+
+/// Whether every run of the cases is made, so that what no run reached is a fault of the case.
+const fn is_whole(args: &RunArgs) -> bool {
+    let Selection { variant, tier, era, policy, .. } = &args.selection;
+    let narrowed = variant.is_some() || tier.is_some() || era.is_some() || policy.is_some();
+    !narrowed && !args.predicted && args.replay.is_none()
 }
 
 /// A replay repeats a schedule of a run, and another policy has no row: no prediction then.
@@ -146,8 +165,14 @@ fn together(ends: &[Option<Exit>]) -> Exit {
 }
 
 /// Makes one run and writes the files of its report; the report is there even if they are not.
-fn one(run: &Planned<'_>, args: &RunArgs, required: &RequiredTiers, told: bool) -> Made {
+fn one(
+    run: &Planned<'_>,
+    args: &RunArgs,
+    required: &RequiredTiers,
+    (told, coverage): (bool, Option<Coverage>),
+) -> Made {
     let mut options = run.options(&args.selection);
+    options.coverage = coverage;
     options.replay.clone_from(&args.replay);
     // A thousand schedules for each finding are too many where the report is not printed.
     options.try_cuts = told;

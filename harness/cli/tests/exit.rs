@@ -108,6 +108,16 @@ fn a_table_of_cases_says_what_is_not_as_expected() {
 }
 
 #[test]
+fn a_step_that_no_run_reaches_is_named() {
+    let folder = folder();
+    let text = fs::read_to_string("../../fixtures/deadlocks/c33-xfs-nested-transaction.toml")
+        .expect("the case is there");
+    let never = "step = [\n    { if = { kswapd = true }, then = [\"stop\"] },";
+    let path = file(folder.path(), "never.toml", text.replacen("step = [", never, 1).as_bytes());
+    check(&["run", &path], 1, &["this step never ran in any run"]);
+}
+
+#[test]
 fn a_matrix_as_a_page_links_a_report_for_each_cell() {
     let folder = folder();
     let path = folder.path().to_str().expect("a name of the tests");

@@ -102,11 +102,16 @@ impl<'a> Runner<'a> {
         let left = stage.reaches.suffixes(steps);
         stage.ledger.begin(self.task, left[0], stage.site(steps[0].line));
         let _in_program = InProgram(&stage.ledger, self.task);
-        for (step, left) in steps.iter().zip(&left) {
+        for (place, (step, left)) in steps.iter().zip(&left).enumerate() {
             stage.ledger.left(self.task, *left, stage.site(step.line));
-            match self.take(step) {
-                Ended::Whole => {}
-                ended => return ended,
+            let running =
+                stage.coverage.as_ref().map(|seen| seen.running(step, &steps[place + 1..]));
+            let ended = self.take(step);
+            if let (Some(running), Ended::Whole | Ended::Stopped) = (running, &ended) {
+                running.ended();
+            }
+            if !matches!(ended, Ended::Whole) {
+                return ended;
             }
         }
         Ended::Whole
@@ -317,6 +322,7 @@ impl<'a> Runner<'a> {
         match act {
             Act::QueueWork { work: part, in_scopes, .. } => {
                 let Some((work, queue)) = on(*part) else { return };
+                stage.world.sched().point();
                 let queued = if *in_scopes {
                     queue.queue_in_scopes_at(work, site)
                 } else {

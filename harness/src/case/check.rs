@@ -22,7 +22,7 @@ pub(super) fn check(case: &Case, source: &Source<'_>) -> Result<()> {
 }
 
 /// Every program of a variant.
-fn programs(script: &Script) -> Vec<&Program> {
+pub(super) fn programs(script: &Script) -> Vec<&Program> {
     let mut programs: Vec<&Program> = script.tasks.iter().map(|task| &task.steps).collect();
     programs.push(&script.settle);
     for part in &script.parts {
@@ -39,7 +39,7 @@ fn programs(script: &Script) -> Vec<&Program> {
 }
 
 /// Calls `visit` for each step, and for those inside of it.
-fn each_step<'a>(program: &'a Program, visit: &mut impl FnMut(&'a Step)) {
+pub(super) fn each_step<'a>(program: &'a [Step], visit: &mut impl FnMut(&'a Step)) {
     for step in program {
         visit(step);
         match &step.act {

@@ -9,6 +9,8 @@
 //! | `words` | the registry of words: parser, errors and documentation read it |
 //! | `read` over `place`, `nearest` | text to [`Case`]; where an error is; the word that was meant |
 //! | `check` | names, rows, balance |
+//! | `checked` | [`check`], [`Case::check`]: a case file as a test |
+//! | `coverage` | [`Coverage`]: which steps ran, who reclaimed, who waited |
 //! | `verdict` | [`Verdict`]: a report against the row that it should match |
 //! | `show` | a case as text and as a page with pictures |
 //! | `matrix` | [`Matrix`]: the outcome of many runs as one table |
@@ -21,6 +23,8 @@
 
 mod act;
 mod check;
+mod checked;
+mod coverage;
 mod ledger;
 mod matrix;
 mod nearest;
@@ -41,6 +45,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result, visible_os};
 
+pub use checked::{Checked, check};
+pub use coverage::{Coverage, Uncovered};
 pub use matrix::{Cell, Matrix, Outcome};
 pub use run::Options;
 pub use script::*;
@@ -77,7 +83,9 @@ pub fn load(path: &Path) -> Result<Case> {
             return Err(Error::input(format!("{} is not text in UTF-8", visible_os(path))));
         }
     };
-    parse(&text, &visible_os(path))
+    // What a report calls the file should not depend on where the project is.
+    let here = std::env::current_dir().unwrap_or_default();
+    parse(&text, &visible_os(path.strip_prefix(here).unwrap_or(path)))
 }
 
 #[cfg(test)]

@@ -319,6 +319,8 @@ pub struct Row {
     pub tiers: Vec<Tier>,
     /// Exactly these codes; none for quiet.
     pub findings: Vec<Code>,
+    /// Codes that some schedules show besides, and others do not.
+    pub may: Vec<Code>,
     /// Whether a run in which nothing was pressed predicts it (RD03).
     pub predicted: bool,
     /// Judge the order of lock classes too.

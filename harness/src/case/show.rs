@@ -97,6 +97,10 @@ pub(super) fn expected(row: &Row) -> String {
     } else {
         line += &row.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     }
+    if !row.may.is_empty() {
+        let may = row.may.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let _ = write!(line, " (in some schedules also {may})");
+    }
     if row.predicted {
         line += ", predicted";
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use called::{Called, Serving};
 
 use super::act::Runner;
+use super::coverage::Coverage;
 use super::ledger::{Ledger, Subject};
 use super::reach::{Reaches, Sort};
 use super::script::{Act, LockKind, Nested, PartRef, Program, Script, Step, What};
@@ -50,6 +51,7 @@ pub(super) struct Stage {
     pub(super) file: &'static str,
     pub(super) reaches: Reaches,
     pub(super) ledger: Ledger,
+    pub(super) coverage: Option<Coverage>,
     filesystems: BTreeMap<String, Fs>,
     parts: Vec<OnceLock<Live>>,
     servers: SpinLock<BTreeMap<String, Server>>,
@@ -72,6 +74,7 @@ impl Stage {
         world: &World,
         script: &Arc<Script>,
         file: &'static str,
+        coverage: Option<Coverage>,
     ) -> Result<Arc<Self>> {
         let stage = Arc::new(Self {
             world: world.clone(),
@@ -87,6 +90,7 @@ impl Stage {
             servers: SpinLock::default(),
             pushers: SpinLock::default(),
             completions: SpinLock::default(),
+            coverage,
         });
         for place in 0..script.parts.len() {
             stage.make(PartRef(place))?;

@@ -149,6 +149,7 @@ pub const ROW: &[Field] = &[
     may("eras", Value::Text, "A range of eras, both ends included: `v3.10..v5.2`, `v5.3..`."),
     may("tiers", Value::Texts, "The tiers; model and native by default."),
     need("findings", Value::Texts, "Exactly these codes; an empty list for quiet."),
+    may("may", Value::Texts, "Codes that some schedules show besides, and others do not."),
     or("predicted", Value::Bool, "false", "Whether a run without pressure predicts it (RD03)."),
     may("view", Value::OneOf(&["class"]), "Judges the order of lock classes too."),
     may("why", Value::Text, "Why this is so, where it is not obvious."),

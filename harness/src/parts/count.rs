@@ -31,6 +31,8 @@ impl Count {
 
     /// Adds one.
     pub fn inc(&self) {
+        let _side = harness_side();
+        self.zero.point();
         let mut number = self.number.lock();
         *number = number.saturating_add(1);
     }
@@ -42,6 +44,7 @@ impl Count {
     #[track_caller]
     pub fn dec(&self) {
         let _side = harness_side();
+        self.zero.point();
         let left = {
             let mut number = self.number.lock();
             *number = number.checked_sub(1).expect("a count is not less than zero");
@@ -61,6 +64,7 @@ impl Count {
     /// As [`Count::wait`], for a call at `site`.
     pub(crate) fn wait_at(&self, site: Site) {
         let _side = harness_side();
+        self.zero.point();
         self.zero.wait_needing(|| Needs::All, "count", site, || self.get() == 0);
     }
 

@@ -291,6 +291,7 @@ impl BlockDevice for Device {
     fn submit(&self, mut bio: Bio) {
         let _side = harness_side();
         let DeviceState { queue, suspended, in_flight, options, .. } = &*self.0;
+        // With a scheduling point: two submitters may be in either order.
         suspended.wait_at(false, bio.site());
         let request = bio.submitted(&queue.sched, queue.id);
         in_flight.lock().insert(request);

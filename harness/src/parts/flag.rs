@@ -36,6 +36,7 @@ impl Flag {
     /// Gives it a value, and wakes the tasks that wait for that.
     pub fn put(&self, to: bool) {
         let _side = harness_side();
+        self.becomes(to).point();
         *self.value.lock() = to;
         self.becomes(to).signal();
     }
@@ -49,6 +50,7 @@ impl Flag {
     /// As [`Flag::wait`], for a call at `site`.
     pub(crate) fn wait_at(&self, until: bool, site: Site) {
         let _side = harness_side();
+        self.becomes(until).point();
         self.becomes(until).wait_needing(|| Needs::One, "flag", site, || self.is_set() == until);
     }
 

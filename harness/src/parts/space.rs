@@ -118,6 +118,7 @@ impl Space {
     /// As [`Space::reserve`], for a call at `site`.
     pub(crate) fn reserve_at(&self, n: u64, site: Site) {
         let _side = harness_side();
+        self.sched.point();
         let task = self.sched.current();
         if self.joins(task) {
             return;
@@ -160,6 +161,7 @@ impl Space {
     #[must_use]
     pub fn try_reserve(&self, n: u64) -> bool {
         let _side = harness_side();
+        self.sched.point();
         let task = self.sched.current();
         if self.joins(task) {
             return true;
@@ -190,6 +192,7 @@ impl Space {
     /// another that has.
     pub fn release(&self) {
         let _side = harness_side();
+        self.sched.point();
         let task = self.sched.current();
         {
             let mut units = self.units.lock();

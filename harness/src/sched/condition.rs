@@ -126,6 +126,12 @@ impl Condition {
     /// `by` promises to signal, which brings `units`; returns the number of the promise. A promise
     /// of a task ends with its next signal or [`Condition::end_promise_by`], that of a request or
     /// a work item with the latter alone, or with the request or the item.
+    /// A scheduling point, before the running task changes or tests what the condition is about:
+    /// another task may be first.
+    pub(crate) fn point(&self) {
+        self.sched.point();
+    }
+
     pub(crate) fn promise_by(&self, by: Actor, units: u32, site: Site) -> u64 {
         let (condition, site) = (self.id, Some(site));
         let number = self.promises.lock().make(by);

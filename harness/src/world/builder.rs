@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::execution::Run;
 use super::order::Orders;
+use super::seen::Seen;
 use super::spec::Spec;
 use super::suppress::Suppression;
 use super::{World, model, native};
@@ -257,6 +258,13 @@ impl Builder {
     #[doc(hidden)]
     pub fn passed_waits(mut self, on: bool) -> Self {
         self.spec.passed_waits = on;
+        self
+    }
+
+    /// Tells `seen` what every execution goes through; not on the loop tier, whose runs are in
+    /// another process.
+    pub(crate) fn seen(mut self, seen: Option<Seen>) -> Self {
+        self.spec.seen = seen;
         self
     }
 

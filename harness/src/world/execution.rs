@@ -73,6 +73,7 @@ impl Run {
         let Spec { unjudged, judging, .. } = &self.spec;
         let options = || JudgeOptions { order: Some(self.known.clone()), ..judging.clone() };
         Hub::new((!unjudged).then(|| Witness::new(options())), recorder)
+            .telling(self.spec.seen.clone())
     }
 
     /// Runs once on `sched`, whose observer is `hub`.

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::seen::Seen;
 use crate::event::{Event, EventKind, Names, Observer, Reaction, TaskId, WaitOutcome};
 use crate::recording::Recorder;
 use crate::sched::SpinLock;
@@ -26,6 +27,8 @@ pub(super) struct Observed {
     pub(super) reclaimed: bool,
     /// The file that the events go to.
     pub(super) recorder: Option<Recorder>,
+    /// What the runs of a world went through, where somebody asks.
+    seen: Option<Seen>,
     /// The world was aborted: what its tasks do while they unwind is not looked at.
     over: bool,
 }
@@ -40,6 +43,12 @@ impl Hub {
     /// `recorder`, if there is one.
     pub(super) fn new(witness: Option<Witness>, recorder: Option<Recorder>) -> Self {
         Self(Arc::new(SpinLock::new(Observed { witness, recorder, ..Observed::default() })))
+    }
+
+    /// The same, which also tells `seen`.
+    pub(super) fn telling(self, seen: Option<Seen>) -> Self {
+        self.0.lock().seen = seen;
+        self
     }
 
     /// The execution has ended: gives away what was observed. Later events go nowhere.
@@ -80,6 +89,9 @@ impl Observed {
             recorder.record(event, names);
         }
         self.time_the_break(event);
+        if let Some(seen) = &self.seen {
+            seen.observe(event);
+        }
         self.reclaimed |= matches!(event.kind, EventKind::ReclaimEnter { .. });
         let Some(witness) = &mut self.witness else {
             return Reaction::Go;

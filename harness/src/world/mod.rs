@@ -37,6 +37,7 @@ mod native;
 mod order;
 #[cfg(all(feature = "loop", target_os = "linux"))]
 mod real;
+mod seen;
 mod shrinker;
 mod spec;
 mod stuck;
@@ -48,6 +49,7 @@ pub use builder::Builder;
 pub use durable::Durable;
 pub use durable_file::DurableFile;
 pub use order::{Claim, Orders};
+pub(crate) use seen::Seen;
 pub use spec::{DEFAULT_DEADLINE, DEFAULT_SCHEDULES, STEP_BUDGET};
 
 use execution::Run;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::order::Orders;
+use super::seen::Seen;
 use super::suppress::Suppression;
 use crate::Tier;
 use crate::era::{Era, Knobs};
@@ -63,6 +64,8 @@ pub(super) struct Spec {
     pub(super) suppressions: Vec<Suppression>,
     /// Waits that were over before they began have an event, for the order.
     pub(super) passed_waits: bool,
+    /// Told what the runs went through.
+    pub(super) seen: Option<Seen>,
     pub(super) try_cuts: bool,
     pub(super) replay: Option<Trace>,
     pub(super) record: Option<PathBuf>,
@@ -93,6 +96,7 @@ impl Default for Spec {
             expect: Vec::new(),
             suppressions: Vec::new(),
             passed_waits: false,
+            seen: None,
             try_cuts: false,
             replay: None,
             record: None,

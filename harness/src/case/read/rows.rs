@@ -77,6 +77,7 @@ fn row(entry: &Entry<'_>, variants: &[String]) -> Result<Row> {
         eras: eras(entry)?,
         tiers,
         findings: parsed::<Code>(entry.source, entry.texts("findings").unwrap_or_default())?,
+        may: parsed::<Code>(entry.source, entry.texts("may").unwrap_or_default())?,
         predicted: entry.bool("predicted"),
         class_view: entry.node("view").is_some(),
         why: entry.text("why"),

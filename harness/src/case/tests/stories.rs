@@ -36,6 +36,7 @@ fn case(parts: Vec<Part>, tasks: Vec<Task>, rule: Pressure, findings: &[Code]) -
         eras: Era::ALL.to_vec(),
         tiers: vec![Tier::Model, Tier::Native],
         findings: findings.to_vec(),
+        may: Vec::new(),
         predicted: false,
         class_view: false,
         why: None,
