@@ -67,7 +67,10 @@ fn killed_at_any_moment() -> Result<(), Failed> {
 /// This executable, running the case that deadlocks.
 fn deadlocking_case() -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["--exact", "cases::c01::v3.10"]).stdin(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["--exact", "cases::c01::reported::v3.10"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 

@@ -112,7 +112,7 @@ fn a_step_that_no_run_reaches_is_named() {
     let folder = folder();
     let text = fs::read_to_string("../../fixtures/deadlocks/c33-xfs-nested-transaction.toml")
         .expect("the case is there");
-    let never = "step = [\n    { if = { kswapd = true }, then = [\"stop\"] },";
+    let never = "step = [\n    { if = { kswapd = true }, then = [\n\"stop\"] },";
     let path = file(folder.path(), "never.toml", text.replacen("step = [", never, 1).as_bytes());
     check(&["run", &path], 1, &["this step never ran in any run"]);
 }

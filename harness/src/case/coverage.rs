@@ -1,8 +1,8 @@
 //! `Coverage`: what the runs of a case went through, so that quiet is earned.
 //!
 //! Key types: [`Coverage`], [`Uncovered`]. A step that never ran, or a variant that never
-//! reclaimed, was not judged: a row about it says nothing. A step that may wait and never waited may
-//! stand for nothing; its line is named. A leaf lock.
+//! reclaimed, was not judged: a row about it says nothing. A step that may wait and never waited
+//! may stand for nothing; its line is named. A leaf lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
