@@ -104,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Run what a run without pressure predicts (RD03), and nothing else.
     #[arg(long, conflicts_with_all = ["tier", "policy", "replay"])]
     pub(crate) predicted: bool,
+    /// Leave out each step in turn, and name those without which the same is found.
+    #[arg(long, conflicts_with_all = ["tier", "policy", "replay", "predicted", "json"])]
+    pub(crate) minimal: bool,
     /// Print each report as one line of JSON, and the table to standard error.
     #[arg(long)]
     pub(crate) json: bool,
@@ -137,6 +140,9 @@ pub(crate) struct MatrixArgs {
     /// The seed of the choices.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Print the page `docs/catalogue.md`: how soon what must be found is found, from 20 seeds.
+    #[arg(long, conflicts_with_all = ["policies", "era", "schedules", "seed", "html"])]
+    pub(crate) markdown: bool,
     /// Write the table as index.html into this folder, and beside it each report that it links.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) html: Option<PathBuf>,

@@ -83,7 +83,8 @@ pub(crate) const VERBS: &[(&str, Ends)] = &[
             (Exit::AsExpected, "every run that took place is what its case expects"),
             (
                 Exit::Found,
-                "a run is not what its case expects, or a tier that must run cannot run here",
+                "a run is not what its case expects, a tier that must run cannot run here, or a step is \
+                 not needed (`--minimal`)",
             ),
             (
                 Exit::Trouble,

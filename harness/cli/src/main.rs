@@ -5,6 +5,7 @@
 //! | `args` | the command line |
 //! | `run` | `run`: runs cases, over eras and tiers, and compares with what they expect |
 //! | `matrix` | `matrix`: cases in every era, or under every policy, as one table |
+//! | `reach` | `matrix --markdown`: how soon what must be found is found |
 //! | `planned` over `chosen`, `progress` | which cases and runs; their making; how far that is |
 //! | `show` | `show`: a case as text and as a page |
 //! | `new` | `new`: writes a case file that explains itself |
@@ -28,6 +29,7 @@ mod new;
 mod output;
 mod planned;
 mod progress;
+mod reach;
 mod run;
 mod show;
 mod table;

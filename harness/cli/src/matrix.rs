@@ -15,6 +15,7 @@ use crate::chosen::{Chosen, chosen};
 use crate::exit::Exit;
 use crate::output::print;
 use crate::planned::{Planned, Predictions, each, plan};
+use crate::reach::page;
 
 /// A column of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,9 @@ struct Entry<'a> {
 /// If `args` selects no run, or something cannot be written; the first failure of the harness.
 pub(crate) fn matrix(args: &MatrixArgs) -> Result<Exit> {
     let chosen = chosen(&args.cases)?;
+    if args.markdown {
+        return print(&page(&chosen)?).map(|()| Exit::AsExpected);
+    }
     let selection = Selection {
         tier: Some(Tier::Model),
         era: args.era,

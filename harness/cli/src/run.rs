@@ -7,10 +7,10 @@ use reclaimdep::case::{Coverage, Verdict};
 use reclaimdep::kernel::error::visible;
 use reclaimdep::kernel::report::write_file;
 use reclaimdep::kernel::variables::RequiredTiers;
-use reclaimdep::{Code, Era, Error, Outcome, Report, Result};
+use reclaimdep::{Code, Era, Error, Outcome, Report, Result, Tier};
 
 use crate::args::{RunArgs, Selection};
-use crate::chosen::chosen;
+use crate::chosen::{Chosen, chosen};
 use crate::exit::Exit;
 use crate::output::{print, print_aside};
 use crate::planned::{Planned, Predictions, What, each, plan};
@@ -57,6 +57,9 @@ struct Made {
 /// other runs take place all the same, unless standard output is closed.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let chosen = chosen(&args.cases)?;
+    if args.minimal {
+        return minimal(&chosen, &args.selection);
+    }
     let planned = plan(&chosen, &args.selection, predictions(args))?;
     if (args.replay.is_some() || args.html.is_some() || args.trace.is_some()) && planned.len() != 1
     {
@@ -99,6 +102,35 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         print(&table)?;
     }
     trouble.map_or(Ok(together(&ends)), Err)
+}
+
+/// Names the steps without which the same is found, in the newest era of each row.
+fn minimal(chosen: &[Chosen], selection: &Selection) -> Result<Exit> {
+    let selection = Selection { tier: Some(Tier::Model), ..selection.clone() };
+    let planned = plan(chosen, &selection, Predictions::None)?;
+    let newest = |run: &&Planned<'_>| run.row.eras.iter().max() == Some(&run.era);
+    let planned: Vec<Planned<'_>> = planned
+        .iter()
+        .filter(|run| !run.row.findings.is_empty())
+        .filter(|run| selection.era.is_some() || newest(run))
+        .cloned()
+        .collect();
+    if planned.is_empty() {
+        return Err(Error::input("nothing must be found of this, so no step is needed"));
+    }
+    let found = each(&planned, |run, _| {
+        run.case().unneeded(run.variant, run.era, &run.options(&selection))
+    });
+    let mut text = String::new();
+    for (run, found) in planned.iter().zip(found) {
+        for one in found? {
+            let (path, variant) = (visible(run.case().path), visible(run.variant));
+            let step = visible(&one.step);
+            text += &format!("{path}:{}: {variant} is found without `{step}`\n", one.line);
+        }
+    }
+    let end = if text.is_empty() { Exit::AsExpected } else { Exit::Found };
+    print(if text.is_empty() { "each step is needed\n" } else { &text }).map(|()| end)
 }
 
 /// Whether every run of the cases is made, so that what no run reached is a fault of the case.

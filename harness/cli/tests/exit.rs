@@ -118,6 +118,18 @@ fn a_step_that_no_run_reaches_is_named() {
 }
 
 #[test]
+fn a_step_that_can_go_is_named() {
+    check(&["run", "c40", "--minimal"], 0, &["each step is needed"]);
+    check(&["run", "c28", "--minimal"], 1, &["before is found without `alloc GFP_KERNEL`"]);
+    check(&["run", "n01", "--minimal"], 2, &["nothing must be found"]);
+}
+
+#[test]
+fn the_page_of_the_catalogue_has_each_case() {
+    check(&["matrix", "c40", "n01", "--markdown"], 0, &["| c40 | ", "| RD04 | yes | ", "| n01 |"]);
+}
+
+#[test]
 fn a_matrix_as_a_page_links_a_report_for_each_cell() {
     let folder = folder();
     let path = folder.path().to_str().expect("a name of the tests");

@@ -14,6 +14,7 @@
 //! | `verdict` | [`Verdict`]: a report against the row that it should match |
 //! | `show` | a case as text and as a page with pictures |
 //! | `matrix` | [`Matrix`]: the outcome of many runs as one table |
+//! | `minimal` | [`Case::unneeded`]: steps without which the same is found |
 //! | `run` | the run of a variant in a world; what a run without pressure predicts |
 //! | `stage` | the parts of a script in a world |
 //! | `act`, `port` | the interpreter of steps |
@@ -27,6 +28,7 @@ mod checked;
 mod coverage;
 mod ledger;
 mod matrix;
+mod minimal;
 mod nearest;
 mod place;
 mod port;
@@ -48,6 +50,7 @@ use crate::error::{Error, Result, visible_os};
 pub use checked::{Checked, check};
 pub use coverage::{Coverage, Uncovered};
 pub use matrix::{Cell, Matrix, Outcome};
+pub use minimal::Unneeded;
 pub use run::Options;
 pub use script::*;
 pub use verdict::Verdict;

@@ -92,14 +92,7 @@ impl Case {
     /// If there is no such variant, the case says nothing of it in this era on this tier, or the
     /// harness cannot run it here.
     pub fn run(&self, variant: &str, tier: Tier, era: Era, options: &Options) -> Result<Report> {
-        let script = self.script(variant).ok_or_else(|| self.no_variant(variant))?;
-        let row = self.row(variant, tier, era).ok_or_else(|| {
-            let what = format!(
-                "case {} says nothing about the variant `{variant}` in {era} on tier {tier}",
-                self.id
-            );
-            Error::input(what).advice(format!("add an [[expect]] row to {}", self.path))
-        })?;
+        let (script, row) = self.script_and_row(variant, tier, era)?;
         let mut report = self.one_run(script, row, tier, era, options)?;
         let mut runs = 1;
         // On OS threads nothing chooses the schedule, so what depends on a race may need several.
@@ -120,7 +113,25 @@ impl Case {
         Ok(report)
     }
 
-    fn one_run(
+    /// A variant, and what the case says of it.
+    pub(super) fn script_and_row(
+        &self,
+        variant: &str,
+        tier: Tier,
+        era: Era,
+    ) -> Result<(&Script, &Row)> {
+        let script = self.script(variant).ok_or_else(|| self.no_variant(variant))?;
+        let row = self.row(variant, tier, era).ok_or_else(|| {
+            let what = format!(
+                "case {} says nothing about the variant `{variant}` in {era} on tier {tier}",
+                self.id
+            );
+            Error::input(what).advice(format!("add an [[expect]] row to {}", self.path))
+        })?;
+        Ok((script, row))
+    }
+
+    pub(super) fn one_run(
         &self,
         script: &Script,
         row: &Row,

@@ -13,11 +13,16 @@ mod steps;
 
 use core::fmt::Write as _;
 
-use super::script::{Case, LockKind, Nested, Part, Program, Row, Script, What};
+use super::script::{Case, LockKind, Nested, Part, Program, Row, Script, Step, What};
 use crate::era::Era;
 use crate::error::visible;
 use crate::inject::{PlanSpec, Pressure};
 use steps::Line;
+
+/// A step as words, without what is inside of it.
+pub(super) fn words(script: &Script, step: &Step) -> String {
+    steps::of(script, step)
+}
 
 /// A program of a script, and whose it is.
 pub(super) struct Titled<'a> {

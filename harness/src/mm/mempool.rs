@@ -187,7 +187,11 @@ impl Mempool {
 
     fn underlying(&self, mask: Gfp) -> Option<PageBlock> {
         let mm = &self.0.mm;
-        mm.plan().pass(mm.sched(), Failpoint::MempoolAlloc).ok()?;
+        if mm.plan().pass(mm.sched(), Failpoint::MempoolAlloc).is_err() {
+            // An allocation that fails is a scheduling point as one that succeeds is.
+            mm.sched().point();
+            return None;
+        }
         mm.alloc(self.0.order, mask)
     }
 

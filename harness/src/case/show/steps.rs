@@ -51,6 +51,11 @@ fn add(lines: &mut Vec<Line>, script: &Script, program: &Program, depth: usize) 
     }
 }
 
+/// A step without what is inside of it.
+pub(in crate::case) fn of(script: &Script, step: &Step) -> String {
+    words(script, step).words
+}
+
 struct Words {
     words: String,
     about: Option<PartRef>,
